@@ -1,0 +1,35 @@
+"""Which extra of this distribution installs which module."""
+
+from importlib.util import find_spec
+
+from query_adapters.errors import MissingExtraError
+
+MODULE_OF = {
+    "train": "scipy",
+    "llama-index": "llama_index.core",
+    "langchain": "langchain_core",
+    "sentence-transformers": "sentence_transformers",
+    "report": "rich",
+    "torch": "torch",
+}
+
+
+def require_extra(extra: str) -> None:
+    """Return nothing if the extra's module is installed.
+
+    The module is looked for, not imported: a broken install then shows its own traceback
+    instead of advice to install what is there.
+
+    Raises:
+        MissingExtraError: If the module cannot be found.
+    """
+    module = MODULE_OF[extra]
+    if not _is_installed(module):
+        raise MissingExtraError(module, extra)
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ModuleNotFoundError, ValueError):  # a parent is missing, or blocked in sys.modules
+        return False

@@ -1,0 +1,135 @@
+"""The linear adapter: one matrix and, if wanted, one bias."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import sqrt
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from query_adapters.adapters.base import QueryAdapter
+from query_adapters.errors import InvalidVectorsError
+from query_adapters.typing import Vectors
+
+
+@dataclass(frozen=True, eq=False)
+class LinearAdapter(QueryAdapter):
+    """The map `z = W q + b`, given the length of `q`: `q' = z · ‖q‖ / ‖z‖`.
+
+    The base's length is kept so that score thresholds and hybrid fusion stay on their scale.
+    Zero vectors and vectors that are not finite come back as they are.
+
+    Args:
+        weight: W, shape `(dim_out, dim_in)`.
+        bias: b, shape `(dim_out,)`, or None for no bias.
+
+    Raises:
+        InvalidVectorsError: If the shapes do not fit or a number is not finite.
+
+    Example:
+        >>> adapter = LinearAdapter(weight=[[0.0, 1.0], [1.0, 0.0]])
+        >>> adapter(np.array([3.0, 4.0], dtype=np.float32)).tolist()
+        [4.0, 3.0]
+    """
+
+    kind: ClassVar[str] = "linear"
+
+    weight: Vectors
+    bias: Vectors | None = None
+
+    def __init__(self, weight: ArrayLike, bias: ArrayLike | None = None) -> None:
+        object.__setattr__(self, "weight", _frozen(weight, ndim=2, name="weight"))
+        object.__setattr__(
+            self, "bias", None if bias is None else _frozen(bias, ndim=1, name="bias")
+        )
+        if self.bias is not None and self.bias.shape != (self.dim_out,):
+            raise InvalidVectorsError(
+                f"bias: expected shape ({self.dim_out},) as weight has {self.dim_out} rows, "
+                f"got {self.bias.shape}"
+            )
+
+    @classmethod
+    def identity(cls, dim: int) -> Self:
+        """Return the adapter that changes nothing."""
+        return cls(np.eye(dim, dtype=np.float32))
+
+    @property
+    def dim_in(self) -> int:  # type: ignore[override]
+        """Length of the vectors that it takes."""
+        return int(self.weight.shape[1])
+
+    @property
+    def dim_out(self) -> int:  # type: ignore[override]
+        """Length of the vectors that it gives."""
+        return int(self.weight.shape[0])
+
+    @property
+    def _is_square(self) -> bool:
+        return self.dim_in == self.dim_out
+
+    @cached_property
+    def is_identity(self) -> bool:
+        """Whether W is the identity matrix and there is no bias."""
+        unbiased = self.bias is None or not self.bias.any()
+        return self._is_square and unbiased and bool((self.weight == np.eye(self.dim_in)).all())
+
+    def __call__(self, queries: Vectors) -> Vectors:
+        """Return the adapted vectors.
+
+        Args:
+            queries: One vector `(dim_in,)`, or one a row `(n_queries, dim_in)`.
+
+        Returns:
+            `(dim_out,)` or `(n_queries, dim_out)`, each as long (Euclidean norm) as its query.
+
+        Raises:
+            DimensionMismatchError: If the vectors have another length than `dim_in`.
+        """
+        queries = np.asarray(queries, dtype=np.float32)
+        self.check_dim(queries.shape[-1])
+        return self._adapt_one(queries) if queries.ndim == 1 else self._adapt_rows(queries)
+
+    def _adapt_one(self, query: Vectors) -> Vectors:
+        mapped = self.weight.dot(query)
+        if self.bias is not None:
+            mapped += self.bias
+        norms = float(query.dot(query)), float(mapped.dot(mapped))
+        if not (0 < norms[0] < np.inf and 0 < norms[1] < np.inf):
+            return query if self._is_square else mapped
+        mapped *= np.float32(sqrt(norms[0] / norms[1]))
+        return mapped
+
+    def _adapt_rows(self, queries: Vectors) -> Vectors:
+        with np.errstate(invalid="ignore", over="ignore"):
+            mapped = queries @ self.weight.T
+            if self.bias is not None:
+                mapped += self.bias
+            before = np.einsum("ij,ij->i", queries, queries)
+            after = np.einsum("ij,ij->i", mapped, mapped)
+            usable = (before > 0) & (after > 0) & np.isfinite(before) & np.isfinite(after)
+            scale = np.sqrt(before / np.where(usable, after, 1))
+        adapted = mapped * scale[:, None].astype(np.float32)
+        adapted[~usable] = (queries if self._is_square else mapped)[~usable]
+        return adapted
+
+    def tensors(self) -> dict[str, NDArray[np.float32]]:
+        """Return `weight` and, where there is one, `bias`."""
+        return {"weight": self.weight} | ({} if self.bias is None else {"bias": self.bias})
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Self:
+        """Return the adapter with the given `weight` and, where there is one, `bias`."""
+        return cls(tensors["weight"], tensors.get("bias"))
+
+
+def _frozen(array: ArrayLike, *, ndim: int, name: str) -> Vectors:
+    """Return a read-only float32 copy, checked."""
+    frozen = np.array(array, dtype=np.float32, order="C")
+    if frozen.ndim != ndim or 0 in frozen.shape:
+        raise InvalidVectorsError(f"{name}: expected {ndim} dimensions, got shape {frozen.shape}")
+    if not np.isfinite(frozen).all():
+        raise InvalidVectorsError(f"{name}: expected finite numbers, got NaN or infinity")
+    frozen.setflags(write=False)
+    return frozen

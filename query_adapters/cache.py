@@ -1,0 +1,137 @@
+"""Vectors on disk by (model, role, text), so that no text is ever paid for twice."""
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from query_adapters.embedders import TextEmbedder
+from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
+from query_adapters.typing import Vectors
+
+Role = Literal["query", "document"]
+SCHEMA = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID"
+LOOKED_UP_AT_ONCE = 500  # SQLite's limit on parameters of one statement is 999 in old builds
+
+
+class EmbeddingCache:
+    """Embeds texts and remembers every finished batch in one SQLite file.
+
+    A process killed at any moment loses the batch in flight and nothing else. The key is the
+    SHA-256 of the model's identity, the role and the text, so a question never gets a
+    document's vector; the texts themselves are not stored.
+
+    Args:
+        path: The file, made with its folders when it is first used; or None to remember
+            nothing beyond one call.
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self.path = None if path is None else Path(path)
+
+    def embed_queries(
+        self, embedder: TextEmbedder, texts: Sequence[str], *, show_progress: bool = False
+    ) -> Vectors:
+        """Return the vectors of the questions, `(len(texts), dim)`; embeds each unseen one once.
+
+        Raises:
+            InvalidVectorsError: If the model gives vectors that are not finite, or of
+                differing lengths. What was finished before stays in the cache.
+        """
+        return self._embed(embedder, "query", embedder.embed_queries, texts, show_progress)
+
+    def embed_documents(
+        self, embedder: TextEmbedder, texts: Sequence[str], *, show_progress: bool = False
+    ) -> Vectors:
+        """Return the vectors of the documents; otherwise as `embed_queries`."""
+        return self._embed(embedder, "document", embedder.embed_documents, texts, show_progress)
+
+    def _embed(
+        self,
+        embedder: TextEmbedder,
+        role: Role,
+        embed: Callable[[Sequence[str]], Vectors],
+        texts: Sequence[str],
+        show_progress: bool,
+    ) -> Vectors:
+        keys = [_key(embedder.identity, role, text) for text in texts]
+        with self._open() as connection:
+            known = _look_up(connection, keys)
+            missing = [(k, t) for k, t in dict(zip(keys, texts, strict=True)).items() if k not in known]
+            with tqdm(total=len(missing), desc=f"Embedding {role} texts", disable=not show_progress) as bar:
+                for start in range(0, len(missing), embedder.batch_size):
+                    batch = dict(missing[start : start + embedder.batch_size])
+                    vectors = _checked(embed(list(batch.values())), len(batch), role)
+                    fresh = dict(zip(batch, vectors, strict=True))
+                    _store(connection, fresh)
+                    known |= fresh
+                    bar.update(len(batch))
+        return _stacked([known[key] for key in keys], role)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self.path or ":memory:", timeout=60)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(SCHEMA)
+            yield connection
+        finally:
+            connection.close()
+
+
+def _key(identity: str, role: Role, text: str) -> bytes:
+    return hashlib.sha256("\0".join((identity, role, text)).encode()).digest()
+
+
+def _look_up(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Vectors]:
+    known: dict[bytes, Vectors] = {}
+    for start in range(0, len(keys), LOOKED_UP_AT_ONCE):
+        asked = keys[start : start + LOOKED_UP_AT_ONCE]
+        marks = ",".join("?" * len(asked))
+        statement = f"SELECT key, vector FROM vectors WHERE key IN ({marks})"  # noqa: S608
+        for key, vector in connection.execute(statement, asked):
+            known[key] = np.frombuffer(vector, dtype="<f4")
+    return known
+
+
+def _store(connection: sqlite3.Connection, vectors: Mapping[bytes, Vectors]) -> None:
+    with connection:
+        connection.executemany(
+            "INSERT OR REPLACE INTO vectors VALUES (?, ?)",
+            [(key, vector.astype("<f4").tobytes()) for key, vector in vectors.items()],
+        )
+
+
+def _checked(vectors: Vectors, n_texts: int, role: Role) -> Vectors:
+    vectors = np.asarray(vectors, dtype=np.float32)
+    if vectors.ndim != 2 or len(vectors) != n_texts:
+        raise InvalidVectorsError(
+            f"{role} vectors: expected shape ({n_texts}, dim), got {vectors.shape}; "
+            "the embedding model must give one vector a text"
+        )
+    if not np.isfinite(vectors).all():
+        row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+        raise InvalidVectorsError(
+            f"{role} vectors: expected finite numbers, got NaN or infinity for text {row} of "
+            "the batch; check that text and the embedding model"
+        )
+    return vectors
+
+
+def _stacked(vectors: Sequence[Vectors], role: Role) -> Vectors:
+    dims = {len(vector) for vector in vectors}
+    if len(dims) > 1:
+        raise DimensionMismatchError(
+            f"{role} vectors of one model",
+            expected=len(vectors[0]),
+            actual=next(len(v) for v in vectors if len(v) != len(vectors[0])),
+            remedy="the model changed under the same name: use another cache file",
+        )
+    return np.stack(vectors) if vectors else np.empty((0, 0), dtype=np.float32)

@@ -1,0 +1,98 @@
+"""Questions, documents and which answers which: the texts, before any embedding."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from query_adapters.errors import InvalidDatasetError
+from query_adapters.typing import Qrels, Texts
+
+SHOWN = 3  # offenders that an error names before it only counts
+
+
+@dataclass(frozen=True)
+class RetrievalDataset:
+    """Questions with their relevant documents, many per question, graded; valid by construction.
+
+    Args:
+        queries: Question texts by id.
+        corpus: Document texts by id; documents that answer no question belong here too.
+        qrels: For each question, the grades (> 0) of its relevant documents.
+
+    Raises:
+        InvalidDatasetError: If there is no question, a text is empty, a question has no
+            relevant document, a judgement names an unknown id, or a grade is not above 0.
+
+    Example:
+        >>> dataset = RetrievalDataset({"q": "how far?"}, {"d": "Four miles."}, {"q": {"d": 1}})
+        >>> dataset
+        RetrievalDataset(1 queries, 1 documents, 1 judgements)
+    """
+
+    queries: Texts
+    corpus: Texts
+    qrels: Qrels
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "queries", MappingProxyType(dict(self.queries)))
+        object.__setattr__(self, "corpus", MappingProxyType(dict(self.corpus)))
+        qrels = {query: MappingProxyType(dict(grades)) for query, grades in self.qrels.items()}
+        object.__setattr__(self, "qrels", MappingProxyType(qrels))
+        _validate(self)
+
+    def __repr__(self) -> str:
+        n_judgements = sum(map(len, self.qrels.values()))
+        return (
+            f"{type(self).__name__}({len(self.queries)} queries, "
+            f"{len(self.corpus)} documents, {n_judgements} judgements)"
+        )
+
+    def select(self, query_ids: Iterable[str]) -> "RetrievalDataset":
+        """Return the dataset with these questions only; the corpus stays whole."""
+        kept = list(query_ids)
+        return RetrievalDataset(
+            {query: self.queries[query] for query in kept},
+            self.corpus,
+            {query: self.qrels[query] for query in kept},
+        )
+
+    @property
+    def labelled_documents(self) -> tuple[str, ...]:
+        """Ids of the documents that answer at least one question, in corpus order."""
+        labelled = {document for grades in self.qrels.values() for document in grades}
+        return tuple(document for document in self.corpus if document in labelled)
+
+    @classmethod
+    def from_relevant_docs(
+        cls, queries: Texts, corpus: Texts, relevant_docs: Mapping[str, Iterable[str]]
+    ) -> "RetrievalDataset":
+        """Return a dataset in which each listed document has grade 1."""
+        qrels = {query: dict.fromkeys(docs, 1.0) for query, docs in relevant_docs.items()}
+        return cls(queries, corpus, qrels)
+
+
+def _validate(dataset: RetrievalDataset) -> None:
+    queries, corpus, qrels = dataset.queries, dataset.corpus, dataset.qrels
+    if not queries:
+        raise InvalidDatasetError("the dataset has no queries; expected at least one")
+    judged = [(q, d, grade) for q, grades in qrels.items() for d, grade in grades.items()]
+    _refuse("queries without text", (q for q, text in queries.items() if _is_blank(text)))
+    _refuse("documents without text", (d for d, text in corpus.items() if _is_blank(text)))
+    _refuse("judgements of unknown queries", (q for q in qrels if q not in queries))
+    _refuse("relevant documents missing from the corpus", (d for _, d, _ in judged if d not in corpus))
+    _refuse("queries without a relevant document", (q for q in queries if not qrels.get(q)))
+    _refuse("grades that are not above 0", (f"{q} -> {d}: {g}" for q, d, g in judged if not g > 0))
+
+
+def _is_blank(text: object) -> bool:
+    return not isinstance(text, str) or not text.strip()
+
+
+def _refuse(what: str, offenders: Iterable[str]) -> None:
+    found = list(dict.fromkeys(offenders))
+    if found:
+        names = ", ".join(repr(offender) for offender in found[:SHOWN])
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        raise InvalidDatasetError(
+            f"{len(found)} {what}: {names}{more}; expected none, correct or drop them"
+        )

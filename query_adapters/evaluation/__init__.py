@@ -1,0 +1,16 @@
+"""Whether it helped: metrics, exact search, comparison."""
+
+from query_adapters.evaluation.evaluate import Evaluation, evaluate_run, evaluate_vectors
+from query_adapters.evaluation.metrics import DEFAULT_METRICS, METRICS, Metric
+from query_adapters.evaluation.search import Similarity, exact_search
+
+__all__ = [
+    "DEFAULT_METRICS",
+    "METRICS",
+    "Evaluation",
+    "Metric",
+    "Similarity",
+    "evaluate_run",
+    "evaluate_vectors",
+    "exact_search",
+]

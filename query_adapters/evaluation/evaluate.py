@@ -1,0 +1,80 @@
+"""From vectors or from a run to one value per question and metric."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from query_adapters.adapters import QueryAdapter
+from query_adapters.evaluation.metrics import DEFAULT_METRICS, Judged, Metric, judge_rows, judge_run
+from query_adapters.evaluation.search import Similarity, exact_search
+from query_adapters.typing import Qrels, Run, Values
+from query_adapters.vectors import EmbeddedDataset
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What one system scored on each question.
+
+    Attributes:
+        per_query: For each metric, such as "ndcg@10", one value a question, `(n_queries,)`.
+        query_ids: Ids of the questions, in the same order; empty if they have none.
+        run: What was retrieved; empty if the evaluation came from vectors.
+    """
+
+    per_query: Mapping[str, Values]
+    query_ids: tuple[str, ...] = ()
+    run: Run = field(default_factory=dict, repr=False)
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Mean over the questions, by metric."""
+        return {name: float(values.mean()) for name, values in self.per_query.items()}
+
+    def __str__(self) -> str:
+        n_queries = len(next(iter(self.per_query.values())))
+        means = "  ".join(f"{name} {mean:.3f}" for name, mean in self.means.items())
+        return f"{means}  ({n_queries} queries)"
+
+
+def evaluate_vectors(
+    dataset: EmbeddedDataset,
+    adapter: QueryAdapter | None = None,
+    *,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    similarity: Similarity = "cosine",
+) -> Evaluation:
+    """Return the scores of exact search over all documents.
+
+    Args:
+        dataset: Questions, documents, judgements.
+        adapter: Applied to the questions; None for the base model as it is.
+        metrics: Names such as "ndcg@10".
+        similarity: What the search ranks by.
+
+    Raises:
+        UnknownMetricError: If a metric is unknown.
+    """
+    parsed = [Metric.parse(name) for name in metrics]
+    queries = dataset.queries if adapter is None else adapter(dataset.queries)
+    depth = max(metric.k for metric in parsed)
+    ranking = exact_search(queries, dataset.documents, k=depth, similarity=similarity)
+    judged = judge_rows(ranking, dataset.relevant, dataset.grades)
+    return Evaluation(_values(judged, parsed))
+
+
+def evaluate_run(
+    run: Run, qrels: Qrels, *, metrics: Sequence[str] = DEFAULT_METRICS
+) -> Evaluation:
+    """Return the scores of a run on every question that `qrels` judges.
+
+    Raises:
+        UnknownMetricError: If a metric is unknown.
+    """
+    judged = judge_run(run, qrels)
+    values = _values(judged, [Metric.parse(name) for name in metrics])
+    return Evaluation(values, query_ids=tuple(qrels), run=run)
+
+
+def _values(judged: Judged, metrics: Sequence[Metric]) -> dict[str, Values]:
+    return {str(metric): np.asarray(metric(judged)) for metric in metrics}

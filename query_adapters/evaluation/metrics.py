@@ -1,0 +1,174 @@
+"""Retrieval metrics at k, one value per question, equal to trec_eval's.
+
+Conventions, the same for all: an empty retrieval scores 0; a repeated id counts once, at its
+first place; only the first k documents count; gains are linear in the grade.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from query_adapters.errors import UnknownMetricError
+from query_adapters.typing import Qrels, Rows, Run, Values
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A ranking of each question, seen through its judgements.
+
+    Attributes:
+        gains: Grade of the document at each place, 0 where it is not relevant or the ranking
+            has ended, `(n_queries, depth)`.
+        ideal: The grades of all relevant documents, falling, padded with 0,
+            `(n_queries, most relevant documents of a question)`.
+    """
+
+    gains: Values
+    ideal: Values
+
+    @property
+    def n_relevant(self) -> Values:
+        """How many documents are relevant to each question, `(n_queries,)`, at least 1."""
+        return (self.ideal > 0).sum(axis=1)
+
+
+def judge_run(run: Run, qrels: Qrels) -> Judged:
+    """Return the judged rankings of the questions of `qrels`, in their order.
+
+    Args:
+        run: Retrieved ids, best first; a question that is missing retrieved nothing.
+        qrels: Judgements; they, not the run, say which questions count.
+    """
+    rankings = [list(dict.fromkeys(run.get(query, ()))) for query in qrels]
+    gains = _padded(
+        [qrels[query].get(document, 0.0) for document in ranking]
+        for query, ranking in zip(qrels, rankings, strict=True)
+    )
+    return Judged(gains, _padded(sorted(grades.values(), reverse=True) for grades in qrels.values()))
+
+
+def judge_rows(ranking: Rows, relevant: Sequence[Rows], grades: Sequence[Values]) -> Judged:
+    """Return the judged rankings of document rows, `(n_queries, depth)`, distinct in a row."""
+    gains = np.zeros(ranking.shape)
+    for query, (rows, values) in enumerate(zip(relevant, grades, strict=True)):
+        for row, value in zip(rows, values, strict=True):
+            gains[query, ranking[query] == row] = value
+    return Judged(gains, _padded(sorted(values, reverse=True) for values in grades))
+
+
+def hit_rate(judged: Judged, k: int) -> Values:
+    """Return 1 where a relevant document is among the first k, else 0."""
+    return (judged.gains[:, :k] > 0).any(axis=1).astype(np.float64)
+
+
+def recall(judged: Judged, k: int) -> Values:
+    """Return the share of the relevant documents that is among the first k.
+
+    Source: Manning, Raghavan, Schütze, Introduction to Information Retrieval (2008), 8.3.
+    """
+    return (judged.gains[:, :k] > 0).sum(axis=1) / judged.n_relevant
+
+
+def precision(judged: Judged, k: int) -> Values:
+    """Return the share of k places that hold a relevant document; missing ones count as wrong.
+
+    Source: Manning, Raghavan, Schütze, Introduction to Information Retrieval (2008), 8.4.
+    """
+    return (judged.gains[:, :k] > 0).sum(axis=1) / k
+
+
+def mrr(judged: Judged, k: int) -> Values:
+    """Return 1 / place of the first relevant document, 0 if it is not among the first k.
+
+    Source: Voorhees, The TREC-8 Question Answering Track Report (1999), section 3.
+    """
+    hits = judged.gains[:, :k] > 0
+    return np.where(hits.any(axis=1), 1.0 / (1 + hits.argmax(axis=1)), 0.0)
+
+
+def average_precision(judged: Judged, k: int) -> Values:
+    """Return the mean, over all relevant documents, of the precision at their place, up to k.
+
+    Source: Buckley, Voorhees, Evaluating Evaluation Measure Stability (2000), section 2.
+    """
+    hits = judged.gains[:, :k] > 0
+    precisions = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)
+    return (precisions * hits).sum(axis=1) / judged.n_relevant
+
+
+def ndcg(judged: Judged, k: int) -> Values:
+    """Return the discounted gain of the first k over that of the best possible first k.
+
+    Gain = grade, discount = 1 / log2(1 + place).
+
+    Source: Järvelin, Kekäläinen, Cumulated Gain-based Evaluation of IR Techniques (2002), 2.2;
+        linear gain and log2(1 + place) as in trec_eval's ndcg_cut.
+    """
+    return _discounted(judged.gains[:, :k]) / _discounted(judged.ideal[:, :k])
+
+
+METRICS: dict[str, Callable[[Judged, int], Values]] = {
+    "hit_rate": hit_rate,
+    "recall": recall,
+    "precision": precision,
+    "mrr": mrr,
+    "map": average_precision,
+    "ndcg": ndcg,
+}
+"""Metric functions by name; register your own here."""
+
+DEFAULT_METRICS = ("hit_rate@5", "mrr@10", "ndcg@10")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric with its cut-off, such as `ndcg@10`.
+
+    Attributes:
+        name: A key of `METRICS`.
+        k: Cut-off, at least 1.
+    """
+
+    name: str
+    k: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Metric":
+        """Return the metric that `text` names, `<name>@<k>`.
+
+        Raises:
+            UnknownMetricError: If there is no such metric, or no cut-off.
+
+        Example:
+            >>> Metric.parse("ndcg@10")
+            Metric(name='ndcg', k=10)
+        """
+        match = re.fullmatch(r"(\w+)@([1-9]\d*)", text)
+        if match is None or match[1] not in METRICS:
+            raise UnknownMetricError(
+                f"unknown metric {text!r}; expected <name>@<k>, as in 'ndcg@10', "
+                f"with a name of {', '.join(METRICS)}"
+            )
+        return cls(match[1], int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.k}"
+
+    def __call__(self, judged: Judged) -> Values:
+        """Return one value in [0, 1] per question, `(n_queries,)`."""
+        return METRICS[self.name](judged, self.k)
+
+
+def _discounted(gains: Values) -> Values:
+    return gains @ (1 / np.log2(np.arange(2, gains.shape[1] + 2)))
+
+
+def _padded(rows: Iterable[Sequence[float]]) -> Values:
+    """Return the rows as one matrix, filled with 0 on the right, at least one column wide."""
+    rows = list(rows)
+    matrix = np.zeros((len(rows), max([1, *map(len, rows)])))
+    for index, row in enumerate(rows):
+        matrix[index, : len(row)] = row
+    return matrix

@@ -1,0 +1,178 @@
+"""Datasets in the formats that users have on disk: LlamaIndex QA JSON, BEIR folders, rows."""
+
+import csv
+import json
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.errors import InvalidDatasetError
+
+
+def read_llama_index_json(path: str | Path) -> RetrievalDataset:
+    """Return the dataset in a LlamaIndex QA file (`queries`, `corpus`, `relevant_docs`).
+
+    Raises:
+        InvalidDatasetError: If the file is not such JSON, or an id stands twice in it.
+    """
+    content = _parse_json(Path(path))
+    missing = [key for key in ("queries", "corpus", "relevant_docs") if key not in content]
+    if missing:
+        raise InvalidDatasetError(
+            f"{path}: expected the keys queries, corpus, relevant_docs; missing: {missing}"
+        )
+    return RetrievalDataset.from_relevant_docs(
+        content["queries"], content["corpus"], content["relevant_docs"]
+    )
+
+
+def write_llama_index_json(dataset: RetrievalDataset, path: str | Path) -> None:
+    """Write the dataset as LlamaIndex does, byte for byte; grades other than 1 are lost."""
+    if any(grade != 1 for grades in dataset.qrels.values() for grade in grades.values()):
+        warnings.warn("LlamaIndex QA files hold no grades: written as 1", stacklevel=2)
+    content = {
+        "queries": dict(dataset.queries),
+        "corpus": dict(dataset.corpus),
+        "relevant_docs": {query: list(grades) for query, grades in dataset.qrels.items()},
+        "mode": "text",
+    }
+    Path(path).write_text(json.dumps(content, indent=4), encoding="utf-8")
+
+
+def read_beir(folder: str | Path, *, split: str = "train") -> RetrievalDataset:
+    """Return the questions of one split of a BEIR folder, with the whole corpus.
+
+    The folder holds `corpus.jsonl`, `queries.jsonl` and `qrels/<split>.tsv`; a document's
+    text is its title and its text. Judgements of grade 0 are left out.
+
+    Raises:
+        FileNotFoundError: If one of the three is missing.
+        InvalidDatasetError: If a line cannot be read, an id stands twice or is unknown.
+    """
+    folder = Path(folder)
+    corpus = dict(_unique(_beir_texts(folder / "corpus.jsonl"), folder / "corpus.jsonl"))
+    queries = dict(_unique(_beir_texts(folder / "queries.jsonl"), folder / "queries.jsonl"))
+    qrels: dict[str, dict[str, float]] = {}
+    for query, document, grade in _beir_qrels(folder / "qrels" / f"{split}.tsv"):
+        if grade > 0:
+            qrels.setdefault(query, {})[document] = grade
+    return RetrievalDataset({q: queries.get(q, "") for q in qrels}, corpus, qrels)
+
+
+def write_beir(dataset: RetrievalDataset, folder: str | Path, *, split: str = "train") -> None:
+    """Write the dataset as one split of a BEIR folder.
+
+    Questions of splits that are there already are kept; the corpus is written anew.
+    """
+    folder = Path(folder)
+    (folder / "qrels").mkdir(parents=True, exist_ok=True)
+    queries_file = folder / "queries.jsonl"
+    queries = dict(_beir_texts(queries_file)) if queries_file.exists() else {}
+    _write_beir_texts(queries | dict(dataset.queries), queries_file)
+    _write_beir_texts(dataset.corpus, folder / "corpus.jsonl")
+    with (folder / "qrels" / f"{split}.tsv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(["query-id", "corpus-id", "score"])
+        for query, grades in dataset.qrels.items():
+            writer.writerows([query, document, f"{grade:g}"] for document, grade in grades.items())
+
+
+def from_rows(rows: Iterable[Mapping[str, Any]] | Any) -> RetrievalDataset:
+    """Return the dataset of (question, document) rows: dicts, a pandas or a Hugging Face table.
+
+    Each row has `query` and `document` texts and, if wanted, `query_id`, `document_id` and
+    `relevance`. Without ids, equal texts are one question or one document.
+
+    Raises:
+        InvalidDatasetError: If a row lacks a text, or one id stands for two texts.
+    """
+    queries: dict[str, str] = {}
+    corpus: dict[str, str] = {}
+    qrels: dict[str, dict[str, float]] = {}
+    for row in rows.to_dict("records") if hasattr(rows, "iterrows") else rows:
+        query = _add(queries, row, "query")
+        document = _add(corpus, row, "document")
+        qrels.setdefault(query, {})[document] = float(row.get("relevance", 1))
+    return RetrievalDataset(queries, corpus, qrels)
+
+
+def to_rows(dataset: RetrievalDataset) -> list[dict[str, Any]]:
+    """Return one row a judgement, as `from_rows` takes them; documents without one are lost."""
+    return [
+        {
+            "query_id": query,
+            "query": dataset.queries[query],
+            "document_id": document,
+            "document": dataset.corpus[document],
+            "relevance": grade,
+        }
+        for query, grades in dataset.qrels.items()
+        for document, grade in grades.items()
+    ]
+
+
+def _add(texts: dict[str, str], row: Mapping[str, Any], column: str) -> str:
+    if not row.get(column):
+        raise InvalidDatasetError(f"expected a text in column {column!r}, got row {dict(row)!r}")
+    text = str(row[column])
+    key = str(row.get(f"{column}_id", text))
+    if texts.setdefault(key, text) != text:
+        raise InvalidDatasetError(f"{column}_id {key!r} stands for two texts; expected one")
+    return key
+
+
+def _parse_json(path: Path) -> dict[str, Any]:
+    def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        return dict(_unique(pairs, path))
+
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
+    except json.JSONDecodeError as exc:
+        raise InvalidDatasetError(f"{path}: expected JSON, got {exc}") from exc
+    if not isinstance(content, dict):
+        raise InvalidDatasetError(f"{path}: expected a JSON object, got {type(content).__name__}")
+    return content
+
+
+def _unique(pairs: Iterable[tuple[str, Any]], path: Path) -> Iterator[tuple[str, Any]]:
+    seen: set[str] = set()
+    for key, value in pairs:
+        if key in seen:
+            raise InvalidDatasetError(f"{path}: id {key!r} stands twice; expected unique ids")
+        seen.add(key)
+        yield key, value
+
+
+def _beir_texts(path: Path) -> Iterator[tuple[str, str]]:
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                row = json.loads(line)
+                yield str(row["_id"]), f"{row.get('title') or ''} {row['text']}".strip()
+            except (json.JSONDecodeError, KeyError, TypeError) as exc:
+                raise InvalidDatasetError(
+                    f"{path}:{number}: expected a JSON object with _id and text, got {exc!r}"
+                ) from exc
+
+
+def _write_beir_texts(texts: Mapping[str, str], path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for key, text in texts.items():
+            row = {"_id": key, "title": "", "text": text}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _beir_qrels(path: Path) -> Iterator[tuple[str, str, float]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        for number, row in enumerate(csv.reader(file, delimiter="\t"), start=1):
+            if number == 1 and row[-1:] == ["score"]:
+                continue
+            try:
+                query, document, grade = row
+                yield query, document, float(grade)
+            except ValueError as exc:
+                raise InvalidDatasetError(
+                    f"{path}:{number}: expected query-id, corpus-id, score; got {row}"
+                ) from exc

@@ -1,0 +1,144 @@
+"""Setting questions apart, so that what is measured was not trained on."""
+
+import re
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.errors import InvalidDatasetError, LeakageError
+from query_adapters.typing import Rows
+
+NOT_A_WORD = re.compile(r"[\W_]+")
+
+
+def normalise(text: str) -> str:
+    """Return the text without case, punctuation and spacing: equal for near-duplicates.
+
+    Example:
+        >>> normalise("  How far is it?") == normalise("how FAR is it")
+        True
+    """
+    return NOT_A_WORD.sub(" ", text.casefold()).strip() or text.strip()
+
+
+def split_by_query(
+    dataset: RetrievalDataset, *, held_out: float = 0.3, seed: int = 0
+) -> tuple[RetrievalDataset, RetrievalDataset]:
+    """Return (training, held-out) datasets of different questions about the same documents.
+
+    Args:
+        dataset: What to split; both sides keep the whole corpus.
+        held_out: Share of the questions to set apart, 0 < held_out < 1; near-duplicates stay
+            on one side, so the share is met as nearly as they allow.
+        seed: Of the shuffle.
+
+    Raises:
+        ValueError: If the share is out of range.
+        InvalidDatasetError: If one side would be empty.
+    """
+    return _split(dataset, query_groups(dataset), held_out, seed)
+
+
+def split_by_document(
+    dataset: RetrievalDataset, *, held_out: float = 0.3, seed: int = 0
+) -> tuple[RetrievalDataset, RetrievalDataset]:
+    """Return (training, held-out) datasets with no relevant document in common.
+
+    Arguments and errors are those of `split_by_query`.
+    """
+    return _split(dataset, document_groups(dataset), held_out, seed)
+
+
+def query_groups(dataset: RetrievalDataset) -> Rows:
+    """Return a group number per question, equal for near-duplicates, `(n_queries,)`."""
+    return _group_numbers([[normalise(text)] for text in dataset.queries.values()])
+
+
+def document_groups(dataset: RetrievalDataset) -> Rows:
+    """Return a group number per question, equal where a document or the wording is shared."""
+    keys: list[list[Hashable]] = [
+        [("query", normalise(text)), *(("document", d) for d in dataset.qrels[query])]
+        for query, text in dataset.queries.items()
+    ]
+    return _group_numbers(keys)
+
+
+def folds(groups: Rows, *, n_folds: int, seed: int) -> Rows:
+    """Return a fold number per question, `(n_queries,)`: groups stay whole, sizes near equal.
+
+    Groups are shuffled, then dealt largest first to the smallest fold.
+
+    Raises:
+        ValueError: If there are fewer groups than folds.
+    """
+    labels, sizes = np.unique(groups, return_counts=True)
+    if len(labels) < n_folds:
+        raise ValueError(
+            f"expected at least {n_folds} groups of questions for {n_folds} folds, "
+            f"got {len(labels)}; bring more questions about more documents"
+        )
+    order = np.random.default_rng(seed).permutation(len(labels))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    fold_of = np.empty(len(labels), dtype=np.int64)
+    filled = np.zeros(n_folds, dtype=np.int64)
+    for label in order:
+        fold_of[label] = np.argmin(filled)
+        filled[fold_of[label]] += sizes[label]
+    return fold_of[np.searchsorted(labels, groups)]
+
+
+def check_leakage(training: Mapping[str, str], validation: Mapping[str, str]) -> None:
+    """Return nothing if no question stands in both sets, compared without case and punctuation.
+
+    Args:
+        training: Question texts by id.
+        validation: Question texts by id.
+
+    Raises:
+        LeakageError: If one does; what is measured on it would be memory, not retrieval.
+    """
+    known = {normalise(text) for text in training.values()}
+    leaked = [query for query, text in validation.items() if normalise(text) in known]
+    if leaked:
+        raise LeakageError(
+            f"{len(leaked)} of {len(validation)} validation questions are training questions "
+            f"too, for example {validation[leaked[0]]!r} ({leaked[0]}); expected none, "
+            "use split_by_query or split_by_document"
+        )
+
+
+def _split(
+    dataset: RetrievalDataset, groups: Rows, held_out: float, seed: int
+) -> tuple[RetrievalDataset, RetrievalDataset]:
+    if not 0 < held_out < 1:
+        raise ValueError(f"held_out: expected a share between 0 and 1, got {held_out}")
+    order = np.random.default_rng(seed).permutation(groups.max() + 1)
+    sizes = np.bincount(groups)[order]
+    before = np.cumsum(sizes) - sizes
+    chosen = order[before + sizes / 2 < held_out * len(groups)]
+    apart = np.isin(groups, chosen)
+    if apart.all() or not apart.any():
+        raise InvalidDatasetError(
+            f"cannot set {held_out:.0%} of {len(groups)} questions apart: they form "
+            f"{len(order)} groups of near-duplicates or shared documents; bring more"
+        )
+    ids = np.array(list(dataset.queries), dtype=object)
+    return dataset.select(ids[~apart]), dataset.select(ids[apart])
+
+
+def _group_numbers(keys: Sequence[Sequence[Hashable]]) -> Rows:
+    """Return connected-component numbers of items that share keys (union-find)."""
+    parent = list(range(len(keys)))
+
+    def root(item: int) -> int:
+        while parent[item] != item:
+            parent[item] = parent[parent[item]]
+            item = parent[item]
+        return item
+
+    first_with: dict[Hashable, int] = {}
+    for item, item_keys in enumerate(keys):
+        for key in item_keys:
+            parent[root(item)] = root(first_with.setdefault(key, item))
+    return np.unique([root(item) for item in range(len(keys))], return_inverse=True)[1]

@@ -1,0 +1,274 @@
+"""Adapters on disk: a folder whose one source of truth is `adapter.safetensors`.
+
+    adapter.safetensors   weights, probe vector, and in its header the whole record
+    adapter.json          the same record for people and tools to read
+    README.md             a model card
+
+The weights file carries its own record, so that replacing that one file is the commit point:
+a reader, or a machine that lost power, has the old adapter or the new one, never half of each.
+Nothing here reads or writes a pickle, except `read_peer_adapter`, which lets torch read the
+old LlamaIndex adapters with `weights_only=True`.
+"""
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from query_adapters._extras import require_extra
+from query_adapters.adapters import ADAPTER_KINDS, LinearAdapter, QueryAdapter
+from query_adapters.errors import AdapterFileError
+from query_adapters.typing import Vectors
+
+FORMAT_VERSION = 1
+WEIGHTS, RECORD, CARD = "adapter.safetensors", "adapter.json", "README.md"
+CARD_MARK = "library_name: llama-index-finetune-plugin"
+PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterRecord:
+    """Where an adapter comes from and what it is for.
+
+    Attributes:
+        base_model: Name of the embedding model that it was trained on, None if unknown.
+        probe_text: A training question, by whose vector the model is recognised.
+        training: How it was trained: settings, counts, out-of-fold table, versions.
+        created: When, ISO 8601, UTC.
+    """
+
+    base_model: str | None = None
+    probe_text: str | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+    created: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedAdapter:
+    """An adapter with its record.
+
+    Attributes:
+        adapter: The map.
+        record: Where it comes from.
+        probe_vector: The base model's vector of `record.probe_text`, `(dim_in,)`, or None.
+    """
+
+    adapter: QueryAdapter
+    record: AdapterRecord = field(default_factory=AdapterRecord)
+    probe_vector: Vectors | None = None
+
+
+def save_adapter(adapter: QueryAdapter | SavedAdapter, folder: str | Path) -> Path:
+    """Return the folder that now holds the adapter; other files in it are left alone.
+
+    Each file is written beside its place and then moved there, the weights last but for the
+    readable copies; a process that dies in between leaves the old adapter whole.
+    """
+    saved = adapter if isinstance(adapter, SavedAdapter) else SavedAdapter(adapter=adapter)
+    if not saved.record.created:
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        saved = replace(saved, record=replace(saved.record, created=created))
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    description = _describe(saved)
+    _replace(folder / WEIGHTS, _weights_bytes(saved, description))
+    _replace(folder / RECORD, (json.dumps(description, indent=2) + "\n").encode())
+    if _is_ours(folder / CARD):
+        _replace(folder / CARD, _model_card(saved).encode())
+    return folder
+
+
+def load_adapter(folder: str | Path) -> QueryAdapter:
+    """Return the adapter in the folder; `read_adapter` gives its record as well.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        AdapterFileError: If what is there is not a whole, unaltered adapter.
+    """
+    return read_adapter(folder).adapter
+
+
+def read_adapter(folder: str | Path) -> SavedAdapter:
+    """Return the adapter in the folder with its record and probe vector.
+
+    A folder saved by `llama-index-embeddings-adapter` (`config.json`, `pytorch_model.bin`)
+    is read too, which needs torch.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        AdapterFileError: If what is there is not a whole, unaltered adapter.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no adapter folder at {folder}; expected one with {WEIGHTS}")
+    if (folder / WEIGHTS).is_file():
+        return _read_safetensors(folder)
+    if (folder / "config.json").is_file() and (folder / "pytorch_model.bin").is_file():
+        return SavedAdapter(adapter=read_peer_adapter(folder))
+    pickles = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLES)
+    reason = f"; {', '.join(pickles)} may hold a pickle and is not read" if pickles else ""
+    raise AdapterFileError(f"{folder}: expected {WEIGHTS}, found none{reason}; train again")
+
+
+def read_peer_adapter(folder: str | Path) -> LinearAdapter:
+    """Return the linear adapter that `llama-index-embeddings-adapter` saved in the folder.
+
+    Raises:
+        MissingExtraError: If torch is not installed.
+        AdapterFileError: If it is not a linear adapter or holds more than plain tensors.
+    """
+    require_extra("torch")
+    import torch
+
+    folder = Path(folder)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if set(config) != {"in_features", "out_features", "bias"}:
+        raise AdapterFileError(
+            f"{folder}: expected the peer's linear adapter (in_features, out_features, bias), "
+            f"got {sorted(config)}; train a linear adapter on the same dataset instead"
+        )
+    try:
+        path = folder / "pytorch_model.bin"
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        tensors = {name: tensor.float().numpy() for name, tensor in state.items()}
+        adapter = LinearAdapter(tensors["linear.weight"], tensors.get("linear.bias"))
+    except Exception as exc:
+        raise AdapterFileError(
+            f"{folder}: pytorch_model.bin does not hold plain weights ({exc}); nothing was run"
+        ) from exc
+    if (adapter.dim_out, adapter.dim_in) != (config["out_features"], config["in_features"]):
+        raise AdapterFileError(
+            f"{folder}: config.json says {config['out_features']} x {config['in_features']}, "
+            f"the weights are {adapter.dim_out} x {adapter.dim_in}"
+        )
+    return adapter
+
+
+def _read_safetensors(folder: Path) -> SavedAdapter:
+    path = folder / WEIGHTS
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = file.metadata() or {}
+            tensors: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if header["sha256"] != _digest(header["record"], tensors):
+            raise ValueError("its content does not match its checksum")
+        description = json.loads(header["record"])
+        probe_vector = tensors.pop("probe", None)
+        adapter = _adapter_of(description, tensors)
+        record = AdapterRecord(**description["record"])
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as exc:
+        raise AdapterFileError(
+            f"{path}: cut short, altered or not an adapter ({type(exc).__name__}: {exc}); "
+            "restore the file or train again"
+        ) from exc
+    _warn_if_copy_differs(folder / RECORD, description)
+    return SavedAdapter(adapter=adapter, record=record, probe_vector=probe_vector)
+
+
+def _adapter_of(description: Mapping[str, Any], tensors: Mapping[str, Any]) -> QueryAdapter:
+    if description["format_version"] > FORMAT_VERSION:
+        raise ValueError(
+            f"format version {description['format_version']} is newer than {FORMAT_VERSION}, "
+            "upgrade llama-index-finetune-plugin"
+        )
+    kind = description["kind"]
+    if kind not in ADAPTER_KINDS:
+        raise ValueError(f"unknown kind {kind!r}, expected one of {sorted(ADAPTER_KINDS)}")
+    return ADAPTER_KINDS[kind].from_tensors(tensors)
+
+
+def _warn_if_copy_differs(path: Path, description: Mapping[str, Any]) -> None:
+    try:
+        same = json.loads(path.read_text(encoding="utf-8")) == description
+    except (OSError, ValueError):
+        same = False
+    if not same:
+        warnings.warn(
+            f"{path} does not tell what is in {WEIGHTS} (edited by hand, or a save was cut "
+            "short); the record inside the weights file is used",
+            stacklevel=4,
+        )
+
+
+def _describe(saved: SavedAdapter) -> dict[str, Any]:
+    adapter = saved.adapter
+    description = {
+        "format_version": FORMAT_VERSION,
+        "kind": adapter.kind,
+        "dim_in": adapter.dim_in,
+        "dim_out": adapter.dim_out,
+        "fingerprint": adapter.fingerprint,
+        "record": asdict(saved.record),
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(description))
+    return plain
+
+
+def _weights_bytes(saved: SavedAdapter, description: Mapping[str, Any]) -> bytes:
+    tensors = {name: np.ascontiguousarray(t) for name, t in saved.adapter.tensors().items()}
+    if saved.probe_vector is not None:
+        tensors["probe"] = np.ascontiguousarray(saved.probe_vector, dtype=np.float32)
+    record = json.dumps(description)
+    return save(tensors, metadata={"record": record, "sha256": _digest(record, tensors)})
+
+
+def _digest(record: str, tensors: Mapping[str, NDArray[np.float32]]) -> str:
+    digest = hashlib.sha256(record.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(name.encode() + tensor.tobytes())
+    return digest.hexdigest()
+
+
+def _is_ours(card: Path) -> bool:
+    """Whether a model card may be written there: never over a README that we did not write."""
+    return not card.exists() or CARD_MARK in card.read_text(encoding="utf-8", errors="replace")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put the content in the path's place in one step, durably."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _model_card(saved: SavedAdapter) -> str:
+    adapter, record = saved.adapter, saved.record
+    model = record.base_model or "an embedding model that was not named"
+    verdict = record.training.get("verdict", "not recorded")
+    return f"""---
+{CARD_MARK}
+tags: [query-adapter, retrieval]
+---
+
+# Query adapter for {model}
+
+A {adapter.kind} map ({adapter.dim_in} → {adapter.dim_out}) on *query* embeddings; document
+vectors stay as they are. Created {record.created}, fingerprint `{adapter.fingerprint}`.
+
+Verdict of its training: {verdict}
+
+```python
+from llama_index_finetune_plugin import LinearAdapterEmbedding
+
+embed_model = LinearAdapterEmbedding(base_embed_model, "path/to/this/folder")
+retriever = index.as_retriever(embed_model=embed_model)
+```
+
+`adapter.json` holds the full training record.
+"""

@@ -1,0 +1,10 @@
+"""How it is learned: prior, objective, solver, selection (extra: train)."""
+
+from query_adapters._extras import require_extra
+
+require_extra("train")
+
+from query_adapters.training.selection import CandidateScore
+from query_adapters.training.trainer import LinearAdapterTrainer, TrainingResult
+
+__all__ = ["CandidateScore", "LinearAdapterTrainer", "TrainingResult"]

@@ -1,0 +1,141 @@
+"""What the best map minimises: one convex function of its weights."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from query_adapters.evaluation.search import unit
+from query_adapters.typing import Rows, Values, Vectors
+from query_adapters.vectors import EmbeddedDataset
+
+TEMPERATURE = 20.0  # τ: scores are cosines times this, as usual for sentence embeddings
+SCORES_AT_ONCE = 8_000_000  # numbers in one block of scores: 32 MB
+
+
+@dataclass(frozen=True, eq=False)
+class LinearMap:
+    """The trainable part of an adapter: `z = W q + b` on unit questions.
+
+    Attributes:
+        weight: W, `(dim, dim)`.
+        bias: b, `(dim,)`, zero where no bias is learned.
+    """
+
+    weight: Vectors
+    bias: Vectors
+
+
+class SoftmaxObjective:
+    """Multinomial logistic regression over the labelled documents, pulled toward a prior.
+
+        f(W, b) = (1/n) Σᵢ Σ_{j ∈ Rᵢ} gᵢⱼ log(1 + Σ_{k ∈ Nᵢ} exp(τ zᵢ·dₖ - τ zᵢ·dⱼ))
+                  + λ (‖W - W₀‖² + ‖b - b₀‖²),   zᵢ = W qᵢ + b
+
+    with unit vectors q and d, Rᵢ the relevant documents of question i, gᵢⱼ their grades over
+    the sum of grades, and Nᵢ every other document that is relevant to some question. Documents
+    without a question are left out on purpose: as negatives only, they would teach the map
+    that unlabelled documents are wrong. As documents are frozen, scores are linear in W and b,
+    so f is convex and has one minimum.
+
+    Args:
+        dataset: Training questions with their documents.
+        prior: W₀ and b₀.
+        strength: λ > 0.
+        with_bias: Whether b is learned; else it stays b₀.
+
+    Source: Böhning, Multinomial Logistic Regression Algorithm (1992), for the convexity; the
+        negatives are those of InfoNCE, van den Oord et al. (2018), over all labelled documents.
+    """
+
+    def __init__(
+        self,
+        dataset: EmbeddedDataset,
+        *,
+        prior: LinearMap,
+        strength: float,
+        with_bias: bool = False,
+    ) -> None:
+        self._queries = unit(dataset.queries)
+        self._documents = unit(dataset.documents[dataset.labelled])
+        self._positives = _Positives.of(dataset)
+        self._prior = prior
+        self._strength = strength
+        self._with_bias = with_bias
+
+    @property
+    def dim(self) -> int:
+        """Length of one vector."""
+        return int(self._documents.shape[1])
+
+    def value_and_gradient(self, at: LinearMap) -> tuple[float, LinearMap]:
+        """Return f and its gradient at the given map."""
+        loss, slope_of_scores = self._loss(at)
+        slope = self._documents.T @ slope_of_scores
+        weight_shift, bias_shift = at.weight - self._prior.weight, at.bias - self._prior.bias
+        penalty = np.vdot(weight_shift, weight_shift) + np.vdot(bias_shift, bias_shift)
+        weight = slope[:, : self.dim] + 2 * self._strength * weight_shift
+        bias = slope[:, self.dim] + 2 * self._strength * bias_shift
+        if not self._with_bias:
+            bias = np.zeros_like(bias)
+        return loss + self._strength * float(penalty), LinearMap(weight, bias)
+
+    def _loss(self, at: LinearMap) -> tuple[float, Vectors]:
+        """Return the mean loss and Σᵢ ∂loss/∂scoreᵢₖ (qᵢ, 1), `(n_documents, dim + 1)`."""
+        keys = TEMPERATURE * (self._documents @ at.weight)  # (n_documents, dim)
+        offsets = TEMPERATURE * (self._documents @ at.bias)  # (n_documents,)
+        total, slope = 0.0, np.zeros((len(keys), self.dim + 1), dtype=np.float32)
+        for block, positives in self._blocks():
+            scores = self._queries[block] @ keys.T + offsets
+            loss, residuals = _softmax_loss(scores, positives)
+            total += loss
+            slope[:, : self.dim] += residuals.T @ self._queries[block]
+            slope[:, self.dim] += residuals.sum(axis=0)
+        n_queries = len(self._queries)
+        return total / n_queries, slope * np.float32(TEMPERATURE / n_queries)
+
+    def _blocks(self) -> Iterator[tuple[slice, "_Positives"]]:
+        size = SCORES_AT_ONCE // len(self._documents) + 1
+        for start in range(0, len(self._queries), size):
+            yield slice(start, start + size), self._positives.between(start, start + size)
+
+
+@dataclass(frozen=True, eq=False)
+class _Positives:
+    """Judgements as three arrays: question, column of the document, weight in the loss."""
+
+    queries: Rows
+    columns: Rows
+    weights: Values
+
+    @classmethod
+    def of(cls, dataset: EmbeddedDataset) -> "_Positives":
+        counts = [len(rows) for rows in dataset.relevant]
+        columns = np.searchsorted(dataset.labelled, np.concatenate(dataset.relevant))
+        weights = np.concatenate([grades / grades.sum() for grades in dataset.grades])
+        return cls(np.repeat(np.arange(len(counts)), counts), columns, weights)
+
+    def between(self, start: int, stop: int) -> "_Positives":
+        low, high = np.searchsorted(self.queries, [start, stop])
+        part = slice(low, high)
+        return _Positives(self.queries[part] - start, self.columns[part], self.weights[part])
+
+
+def _softmax_loss(scores: Vectors, positives: _Positives) -> tuple[float, Vectors]:
+    """Return the summed loss and its derivative by the scores; `scores` is overwritten."""
+    rows, columns, weights = positives.queries, positives.columns, positives.weights
+    wanted = scores[rows, columns].astype(np.float64)
+    scores[rows, columns] = -np.inf
+    highest = scores.max(axis=1)
+    highest[np.isinf(highest)] = 0  # every document is relevant: nothing to learn here
+    np.exp(scores - highest[:, None], out=scores)
+    mass = scores.sum(axis=1, dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        margins = highest + np.log(mass)  # log-sum-exp of the negatives
+    excess = margins[rows] - wanted
+    losses = np.logaddexp(0, excess)
+    pull = weights * np.exp(excess - losses)  # weight · sigmoid(excess)
+    push = np.bincount(rows, weights=pull, minlength=len(scores))
+    scores *= (push / np.where(mass > 0, mass, 1)).astype(np.float32)[:, None]
+    scores[rows, columns] = -pull
+    return float(weights @ losses), scores

@@ -1,0 +1,66 @@
+"""L-BFGS on the convex objective: no learning rate, no epochs, no seed, no order of batches."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from query_adapters.training.objective import LinearMap, SoftmaxObjective
+from query_adapters.typing import Values
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Precision:
+    """When to stop.
+
+    Attributes:
+        max_iterations: Steps at the most.
+        gradient: Largest entry of the gradient at which the minimum counts as found.
+        decrease: Relative decrease of the objective in a step below which it does too.
+    """
+
+    max_iterations: int = 300
+    gradient: float = 1e-5
+    decrease: float = 1e-7
+
+
+def solve(
+    objective: SoftmaxObjective, start: LinearMap, *, precision: Precision | None = None
+) -> LinearMap:
+    """Return the map at which the objective is least, found from `start`.
+
+    Source: Liu, Nocedal, On the Limited Memory BFGS Method (1989); scipy's line search meets
+        the strong Wolfe conditions.
+    """
+    precision = precision or Precision()
+
+    def fun(flat: Values) -> tuple[float, Values]:
+        value, slope = objective.value_and_gradient(_unflatten(flat, objective.dim))
+        return value, _flatten(slope)
+
+    result = minimize(
+        fun,
+        _flatten(start),
+        jac=True,
+        method="L-BFGS-B",
+        options={
+            "maxiter": precision.max_iterations,
+            "gtol": precision.gradient,
+            "ftol": precision.decrease,
+        },
+    )
+    if result.nit >= precision.max_iterations:
+        logger.warning("stopped after %d steps before the minimum was found", result.nit)
+    return _unflatten(result.x, objective.dim)
+
+
+def _flatten(linear: LinearMap) -> Values:
+    return np.concatenate([linear.weight.ravel(), linear.bias]).astype(np.float64)
+
+
+def _unflatten(flat: Values, dim: int) -> LinearMap:
+    flat = flat.astype(np.float32)
+    return LinearMap(flat[: dim * dim].reshape(dim, dim), flat[dim * dim :])

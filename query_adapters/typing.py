@@ -1,0 +1,28 @@
+"""Array and mapping aliases; the letters of a shape mean the same in every docstring.
+
+`n_queries`, `n_documents`, `dim`: counts of rows and the length of one vector;
+`depth`: how many documents of a ranking are kept.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+"""Embeddings, one a row: `(n, dim)`; a single one: `(dim,)`."""
+
+Rows = NDArray[np.int64]
+"""Indices into the rows of a matrix."""
+
+Values = NDArray[np.float64]
+"""One number per query, `(n_queries,)`, unless the docstring says otherwise."""
+
+Texts = Mapping[str, str]
+"""Texts by id."""
+
+Qrels = Mapping[str, Mapping[str, float]]
+"""Relevance judgements: query id -> {document id: grade > 0}."""
+
+Run = Mapping[str, Sequence[str]]
+"""Retrieved document ids, best first, by query id."""

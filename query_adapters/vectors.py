@@ -1,0 +1,155 @@
+"""The dataset as numbers: what training and evaluation see."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from query_adapters.cache import EmbeddingCache
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.embedders import TextEmbedder
+from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
+from query_adapters.typing import Rows, Values, Vectors
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedDataset:
+    """Question vectors, document vectors, and the relevant rows of each question.
+
+    Args:
+        queries: Shape `(n_queries, dim)`.
+        documents: Shape `(n_documents, dim)`; every document that search may return.
+        relevant: For each question, the rows of its relevant documents, at least one.
+        grades: For each question, their grades > 0; all 1 if left out.
+
+    Raises:
+        InvalidVectorsError: If a number is not finite, or rows and questions do not match.
+        DimensionMismatchError: If questions and documents differ in length.
+    """
+
+    queries: Vectors
+    documents: Vectors
+    relevant: tuple[Rows, ...]
+    grades: tuple[Values, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "queries", _matrix(self.queries, "queries"))
+        object.__setattr__(self, "documents", _matrix(self.documents, "documents"))
+        relevant = tuple(np.asarray(rows, dtype=np.int64) for rows in self.relevant)
+        object.__setattr__(self, "relevant", relevant)
+        grades = self.grades or tuple(np.ones(len(rows)) for rows in relevant)
+        object.__setattr__(self, "grades", tuple(np.asarray(g, np.float64) for g in grades))
+        self._validate()
+
+    def _validate(self) -> None:
+        if self.queries.shape[1] != self.documents.shape[1]:
+            raise DimensionMismatchError(
+                "document vectors",
+                expected=self.queries.shape[1],
+                actual=self.documents.shape[1],
+                remedy="embed questions with the model that the index was built with",
+            )
+        if not len(self.queries) == len(self.relevant) == len(self.grades):
+            raise InvalidVectorsError(
+                f"expected relevant rows and grades for {len(self.queries)} queries, "
+                f"got {len(self.relevant)} and {len(self.grades)}"
+            )
+        for query, (rows, grades) in enumerate(zip(self.relevant, self.grades, strict=True)):
+            in_range = len(rows) > 0 and 0 <= rows.min() and rows.max() < len(self.documents)
+            if not in_range or len(rows) != len(grades) or len(np.unique(rows)) != len(rows):
+                raise InvalidVectorsError(
+                    f"query {query}: expected one grade for each of its distinct relevant rows "
+                    f"below {len(self.documents)}, got rows {rows} and grades {grades}"
+                )
+
+    @property
+    def dim(self) -> int:
+        """Length of one vector."""
+        return int(self.queries.shape[1])
+
+    @cached_property
+    def labelled(self) -> Rows:
+        """Rows of the documents that answer at least one question, ascending."""
+        return np.unique(np.concatenate(self.relevant))
+
+    def select(self, queries: Rows) -> "EmbeddedDataset":
+        """Return the dataset with these questions (rows) only, over all documents."""
+        return EmbeddedDataset(
+            self.queries[queries],
+            self.documents,
+            tuple(self.relevant[query] for query in queries),
+            tuple(self.grades[query] for query in queries),
+        )
+
+
+def embed_dataset(
+    dataset: RetrievalDataset,
+    embedder: TextEmbedder,
+    *,
+    cache: EmbeddingCache | None = None,
+    stored: Mapping[str, ArrayLike] | None = None,
+    dim: int | None = None,
+    show_progress: bool = False,
+) -> EmbeddedDataset:
+    """Return the dataset's vectors, rows in the order of `dataset.queries` and `.corpus`.
+
+    Args:
+        dataset: The texts.
+        embedder: Embeds what is neither stored nor cached; one question first, so that a
+            model of the wrong dimension is found before the rest is paid for.
+        cache: Where finished batches are kept; by default nowhere.
+        stored: Vectors of documents by id, from an index that is there already.
+        dim: The length that vectors must have, checked on the first question.
+        show_progress: Whether to show a progress bar a role.
+
+    Raises:
+        InvalidVectorsError: If a vector is not finite.
+        DimensionMismatchError: If the model's vectors are not as long as `dim` says, or as
+            the stored ones are.
+    """
+    cache, stored = cache or EmbeddingCache(), stored or {}
+    texts = list(dataset.queries.values())
+    first = cache.embed_queries(embedder, texts[:1])
+    _check_dims(first.shape[1], dim, stored)
+    others = cache.embed_queries(embedder, texts[1:], show_progress=show_progress)
+    absent = {key: text for key, text in dataset.corpus.items() if key not in stored}
+    fresh = cache.embed_documents(embedder, list(absent.values()), show_progress=show_progress)
+    vectors = {**stored, **dict(zip(absent, fresh, strict=True))}
+    documents = np.array([vectors[key] for key in dataset.corpus], dtype=np.float32)
+    row_of = {key: row for row, key in enumerate(dataset.corpus)}
+    judged = [dataset.qrels[query] for query in dataset.queries]
+    return EmbeddedDataset(
+        np.concatenate([first, others]) if len(others) else first,
+        documents,
+        tuple(np.array([row_of[document] for document in grades]) for grades in judged),
+        tuple(np.array(list(grades.values())) for grades in judged),
+    )
+
+
+def _check_dims(actual: int, dim: int | None, stored: Mapping[str, ArrayLike]) -> None:
+    if dim is not None and dim != actual:
+        raise DimensionMismatchError(
+            "vectors of the embedding model", expected=dim, actual=actual, remedy="correct `dim`"
+        )
+    for key, vector in stored.items():
+        if np.shape(vector) != (actual,):
+            raise DimensionMismatchError(
+                f"stored vector of document {key!r}",
+                expected=actual,
+                actual=int(np.size(vector)),
+                remedy="use the embedding model that the index was built with",
+            )
+
+
+def _matrix(vectors: ArrayLike, what: str) -> Vectors:
+    """Return a read-only float32 view of finite rows."""
+    matrix = np.ascontiguousarray(vectors, dtype=np.float32).view()
+    if matrix.ndim != 2 or 0 in matrix.shape:
+        raise InvalidVectorsError(f"{what}: expected shape (n, dim), got {matrix.shape}")
+    if not np.isfinite(matrix).all():
+        row = int(np.flatnonzero(~np.isfinite(matrix).all(axis=1))[0])
+        raise InvalidVectorsError(f"{what}: expected finite numbers, got NaN or infinity in row {row}")
+    matrix.setflags(write=False)
+    return matrix
