@@ -1,7 +1,7 @@
 """Setting questions apart, so that what is measured was not trained on."""
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 
 import numpy as np
 
@@ -52,16 +52,15 @@ def split_by_document(
 
 def query_groups(dataset: RetrievalDataset) -> Rows:
     """Return a group number per question, equal for near-duplicates, `(n_queries,)`."""
-    return _group_numbers([[normalise(text)] for text in dataset.queries.values()])
+    return connected([[normalise(text)] for text in dataset.queries.values()])
 
 
 def document_groups(dataset: RetrievalDataset) -> Rows:
     """Return a group number per question, equal where a document or the wording is shared."""
-    keys: list[list[Hashable]] = [
+    return connected(
         [("query", normalise(text)), *(("document", d) for d in dataset.qrels[query])]
         for query, text in dataset.queries.items()
-    ]
-    return _group_numbers(keys)
+    )
 
 
 def folds(groups: Rows, *, n_folds: int, seed: int) -> Rows:
@@ -127,8 +126,9 @@ def _split(
     return dataset.select(ids[~apart]), dataset.select(ids[apart])
 
 
-def _group_numbers(keys: Sequence[Sequence[Hashable]]) -> Rows:
-    """Return connected-component numbers of items that share keys (union-find)."""
+def connected(keys: Iterable[Iterable[Hashable]]) -> Rows:
+    """Return a group number per item, equal for items joined by a chain of shared keys."""
+    keys = list(keys)
     parent = list(range(len(keys)))
 
     def root(item: int) -> int:

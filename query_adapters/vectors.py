@@ -11,6 +11,7 @@ from query_adapters.cache import EmbeddingCache
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
+from query_adapters.splits import connected, query_groups
 from query_adapters.typing import Rows, Values, Vectors
 
 
@@ -23,6 +24,8 @@ class EmbeddedDataset:
         documents: Shape `(n_documents, dim)`; every document that search may return.
         relevant: For each question, the rows of its relevant documents, at least one.
         grades: For each question, their grades > 0; all 1 if left out.
+        query_groups: A number per question, equal for near-duplicates, which folds keep
+            together; all different if left out.
 
     Raises:
         InvalidVectorsError: If a number is not finite, or rows and questions do not match.
@@ -33,6 +36,7 @@ class EmbeddedDataset:
     documents: Vectors
     relevant: tuple[Rows, ...]
     grades: tuple[Values, ...] = ()
+    query_groups: Rows | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "queries", _matrix(self.queries, "queries"))
@@ -41,6 +45,8 @@ class EmbeddedDataset:
         object.__setattr__(self, "relevant", relevant)
         grades = self.grades or tuple(np.ones(len(rows)) for rows in relevant)
         object.__setattr__(self, "grades", tuple(np.asarray(g, np.float64) for g in grades))
+        groups = np.arange(len(self.queries)) if self.query_groups is None else self.query_groups
+        object.__setattr__(self, "query_groups", np.asarray(groups, np.int64))
         self._validate()
 
     def _validate(self) -> None:
@@ -74,6 +80,14 @@ class EmbeddedDataset:
         """Rows of the documents that answer at least one question, ascending."""
         return np.unique(np.concatenate(self.relevant))
 
+    @cached_property
+    def document_groups(self) -> Rows:
+        """A number per question, equal where a relevant document or the wording is shared."""
+        return connected(
+            [("query", group), *(("document", row) for row in rows)]
+            for group, rows in zip(self.query_groups, self.relevant, strict=True)
+        )
+
     def select(self, queries: Rows) -> "EmbeddedDataset":
         """Return the dataset with these questions (rows) only, over all documents."""
         return EmbeddedDataset(
@@ -81,6 +95,7 @@ class EmbeddedDataset:
             self.documents,
             tuple(self.relevant[query] for query in queries),
             tuple(self.grades[query] for query in queries),
+            self.query_groups[queries],
         )
 
 
@@ -125,6 +140,7 @@ def embed_dataset(
         documents,
         tuple(np.array([row_of[document] for document in grades]) for grades in judged),
         tuple(np.array(list(grades.values())) for grades in judged),
+        query_groups(dataset),
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from query_adapters.errors import UnknownMetricError
+from query_adapters.errors import InvalidDatasetError, UnknownMetricError
 from query_adapters.typing import Qrels, Rows, Run, Values
 
 
@@ -40,7 +40,15 @@ def judge_run(run: Run, qrels: Qrels) -> Judged:
     Args:
         run: Retrieved ids, best first; a question that is missing retrieved nothing.
         qrels: Judgements; they, not the run, say which questions count.
+
+    Raises:
+        InvalidDatasetError: If a question has no relevant document.
     """
+    for query, judgements in qrels.items():
+        if not any(grade > 0 for grade in judgements.values()):
+            raise InvalidDatasetError(
+                f"query {query!r}: expected at least one relevant document, got none"
+            )
     rankings = [list(dict.fromkeys(run.get(query, ()))) for query in qrels]
     gains = _padded(
         [qrels[query].get(document, 0.0) for document in ranking]

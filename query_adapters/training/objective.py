@@ -25,6 +25,11 @@ class LinearMap:
     weight: Vectors
     bias: Vectors
 
+    @classmethod
+    def of(cls, weight: Vectors, bias: Vectors | None = None) -> "LinearMap":
+        """Return the map with the given weight and bias, zero if left out."""
+        return cls(weight, np.zeros(len(weight), np.float32) if bias is None else bias)
+
 
 class SoftmaxObjective:
     """Multinomial logistic regression over the labelled documents, pulled toward a prior.

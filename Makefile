@@ -1,0 +1,75 @@
+# Two commands set everything up on a machine that has Python >= 3.11, make and git:
+#
+#   make demo    the main job on real input, offline once it is installed
+#   make test    every check that CI runs
+#
+# Parts of `make test`: lint, unit, smoke, wheel. `make clean` removes what was built.
+# Another interpreter:               make test PYTHON=python3.13
+# CPU builds of torch from its site: make test TORCH_INDEX=https://download.pytorch.org/whl/cpu
+
+.POSIX:
+.NOTPARALLEL:
+.PHONY: demo test lint unit smoke wheel clean
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+EXAMPLES = 01_demo.py
+
+VENV = .venv
+BIN = $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install -c constraints.txt
+OFFLINE = HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+
+demo: $(VENV)/.demo
+	$(OFFLINE) $(BIN)/python examples/01_demo.py
+
+test: lint unit smoke wheel
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+unit: $(VENV)/.test
+	$(OFFLINE) $(BIN)/coverage run -m pytest
+	$(BIN)/coverage report
+
+smoke: $(VENV)/.test
+	@set -e; for example in $(EXAMPLES); do \
+	    echo "examples/$$example --smoke"; \
+	    $(OFFLINE) $(BIN)/python "examples/$$example" --smoke; \
+	done
+
+# The source archive, the wheel made from it, and that wheel by itself, outside the checkout.
+wheel: $(VENV)/.test
+	rm -rf dist $(VENV)/wheel
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m build
+	$(BIN)/python -m venv $(VENV)/wheel
+	$(VENV)/wheel/bin/python -m pip install -q -c constraints.txt \
+	    "$$(ls dist/*.whl)[llama-index,train]"
+	@root=$$PWD; elsewhere=$$(mktemp -d); trap 'rm -rf "$$elsewhere"' EXIT; \
+	    cd "$$elsewhere" && "$$root/$(VENV)/wheel/bin/python" -I "$$root/.ci/check_wheel.py"
+
+clean:
+	rm -rf $(VENV) dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+
+# Stamps in the environment: installed again only after one of the two files has changed.
+$(VENV)/.demo: $(VENV)/.torch pyproject.toml
+	$(INSTALL) --build-constraint constraints.txt -e '.[demo]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.torch pyproject.toml
+	$(INSTALL) --build-constraint constraints.txt -e '.[all,demo]' --group dev
+	@touch $@
+
+# torch comes first and alone, so that no other package is looked for in its index.
+$(VENV)/.torch: $(BIN)/python constraints.txt
+	$(BIN)/python -m pip install --upgrade 'pip>=25.3'
+	$(INSTALL) $(TORCH_INDEX:%=--extra-index-url %) torch
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else 1)' || { \
+	    echo "Python >= 3.11 is needed, but $(PYTHON) is: $$($(PYTHON) -V 2>&1)" >&2; \
+	    echo "Name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)

@@ -1,0 +1,7 @@
+"""Fine-tune retrieval in LangChain for your own questions, without touching your vector store."""
+
+from query_adapters._extras import require_extra
+
+require_extra("langchain")
+
+__all__: list[str] = []

@@ -1,0 +1,18 @@
+"""Fine-tune retrieval in LlamaIndex for your own questions, without touching your index."""
+
+from query_adapters._extras import require_extra
+
+require_extra("llama-index")
+
+from llama_index_finetune_plugin.dataset import EmbeddingQAFinetuneDataset
+from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
+from llama_index_finetune_plugin.engines import EmbeddingAdapterFinetuneEngine
+from llama_index_finetune_plugin.evaluation import RetrieverEvaluator
+
+__all__ = [
+    "AdapterEmbedding",
+    "EmbeddingAdapterFinetuneEngine",
+    "EmbeddingQAFinetuneDataset",
+    "LinearAdapterEmbedding",
+    "RetrieverEvaluator",
+]

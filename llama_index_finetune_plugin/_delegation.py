@@ -1,0 +1,170 @@
+"""Another embedding model's vectors, by its private methods, with its cache and limiter honoured.
+
+The public methods would emit a second event and count every token twice; the private ones
+alone would skip the model's own `embeddings_cache` and `rate_limiter`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, dispatcher
+from llama_index.core.callbacks import CBEventType, EventPayload
+from llama_index.core.instrumentation.events.embedding import (
+    EmbeddingEndEvent,
+    EmbeddingStartEvent,
+)
+
+from llama_index_finetune_plugin._identity import identity_of
+from query_adapters.adapters import QueryAdapter
+
+QUERIES = "query_embeddings"
+"""A cache's collection of queries; "embeddings" is keyed by text alone and holds documents."""
+
+if TYPE_CHECKING:
+    Host = BaseEmbedding
+else:
+    # LlamaIndex wraps each override that stands in an embedding class into a span of its own,
+    # which costs more than the map itself: so they stand in a class that is none when it runs.
+    Host = object
+
+
+class QueryDelegation(Host):
+    """Documents from the base as they are; queries from the base, then through the adapter.
+
+    Documents keep to LlamaIndex's own rules for `embeddings_cache`. Queries have a collection
+    of their own there, by the base's identity and not yet adapted: a new adapter finds them,
+    and none can spoil them.
+    """
+
+    if TYPE_CHECKING:
+        base_embed_model: BaseEmbedding
+
+        @property
+        def adapter(self) -> QueryAdapter | None: ...
+
+    @dispatcher.span
+    def get_query_embedding(self, query: str) -> Embedding:
+        """Return the adapted vector of a query."""
+        payload = self.to_payload()
+        dispatcher.event(EmbeddingStartEvent(model_dict=payload))
+        with self.callback_manager.event(
+            CBEventType.EMBEDDING, payload={EventPayload.SERIALIZED: payload}
+        ) as event:
+            vector = self._adapted(query_vector(self.base_embed_model, query, wrapper=self))
+            event.on_end(payload={EventPayload.CHUNKS: [query], EventPayload.EMBEDDINGS: [vector]})
+        dispatcher.event(EmbeddingEndEvent(chunks=[query], embeddings=[vector]))
+        return vector
+
+    @dispatcher.span
+    async def aget_query_embedding(self, query: str) -> Embedding:
+        """Return the adapted vector of a query."""
+        payload = self.to_payload()
+        dispatcher.event(EmbeddingStartEvent(model_dict=payload))
+        with self.callback_manager.event(
+            CBEventType.EMBEDDING, payload={EventPayload.SERIALIZED: payload}
+        ) as event:
+            vector = self._adapted(await aquery_vector(self.base_embed_model, query, wrapper=self))
+            event.on_end(payload={EventPayload.CHUNKS: [query], EventPayload.EMBEDDINGS: [vector]})
+        dispatcher.event(EmbeddingEndEvent(chunks=[query], embeddings=[vector]))
+        return vector
+
+    def _get_query_embedding(self, query: str) -> Embedding:
+        base = self.base_embed_model
+        return self._adapted(query_vector(base, query, wrapper=base))
+
+    async def _aget_query_embedding(self, query: str) -> Embedding:
+        base = self.base_embed_model
+        return self._adapted(await aquery_vector(base, query, wrapper=base))
+
+    def _get_text_embedding(self, text: str) -> Embedding:
+        base = self.base_embed_model
+        acquire(base, held=self.rate_limiter)
+        if base.embeddings_cache is None:
+            return base._get_text_embedding(text)
+        return base._get_text_embeddings_cached([text])[0]
+
+    async def _aget_text_embedding(self, text: str) -> Embedding:
+        base = self.base_embed_model
+        await aacquire(base, held=self.rate_limiter)
+        if base.embeddings_cache is None:
+            return await base._aget_text_embedding(text)
+        return (await base._aget_text_embeddings_cached([text]))[0]
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        base = self.base_embed_model
+        acquire(base, held=self.rate_limiter)
+        if base.embeddings_cache is None:
+            return base._get_text_embeddings(texts)
+        return base._get_text_embeddings_cached(texts)
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        base = self.base_embed_model
+        if self.embeddings_cache is None:
+            await aacquire(base, held=self.rate_limiter)
+        else:  # behind a cache LlamaIndex's asynchronous batches have taken no permit yet
+            await aacquire(base, self)
+        if base.embeddings_cache is None:
+            return await base._aget_text_embeddings(texts)
+        return await base._aget_text_embeddings_cached(texts)
+
+    def _adapted(self, vector: Embedding) -> Embedding:
+        adapter = self.adapter  # read once: it may be swapped at any moment
+        if adapter is None or adapter.is_identity:
+            return vector
+        adapted: Embedding = adapter(np.asarray(vector, dtype=np.float32)).tolist()
+        return adapted
+
+
+def query_vector(base: BaseEmbedding, query: str, *, wrapper: BaseEmbedding) -> Embedding:
+    """Return the base's vector of a query, out of the wrapper's or the base's cache if it can.
+
+    Only a query that is not there takes a permit, one from each different rate limiter.
+    """
+    cache = base.embeddings_cache if wrapper.embeddings_cache is None else wrapper.embeddings_cache
+    if cache is None:
+        acquire(base, wrapper)
+        return base._get_query_embedding(query)
+    key = f"{identity_of(base)} {query}"
+    found = cache.get(key=key, collection=QUERIES)
+    if found is None:
+        acquire(base, wrapper)
+        found = {"embedding": base._get_query_embedding(query)}
+        cache.put(key=key, val=found, collection=QUERIES)
+    vector: Embedding = found["embedding"]
+    return vector
+
+
+async def aquery_vector(base: BaseEmbedding, query: str, *, wrapper: BaseEmbedding) -> Embedding:
+    """Return what `query_vector` returns, by the base's asynchronous method."""
+    cache = base.embeddings_cache if wrapper.embeddings_cache is None else wrapper.embeddings_cache
+    if cache is None:
+        await aacquire(base, wrapper)
+        return await base._aget_query_embedding(query)
+    key = f"{identity_of(base)} {query}"
+    found = await cache.aget(key=key, collection=QUERIES)
+    if found is None:
+        await aacquire(base, wrapper)
+        found = {"embedding": await base._aget_query_embedding(query)}
+        await cache.aput(key=key, val=found, collection=QUERIES)
+    vector: Embedding = found["embedding"]
+    return vector
+
+
+def _limiters(*models: BaseEmbedding, held: Any = None) -> list[Any]:
+    """Return each different rate limiter of the models once, but for the one already asked."""
+    found: list[Any] = []
+    for model in models:
+        limiter = model.rate_limiter
+        if limiter is not None and all(limiter is not one for one in (held, *found)):
+            found.append(limiter)
+    return found
+
+
+def acquire(*models: BaseEmbedding, held: Any = None) -> None:
+    for limiter in _limiters(*models, held=held):
+        limiter.acquire()
+
+
+async def aacquire(*models: BaseEmbedding, held: Any = None) -> None:
+    for limiter in _limiters(*models, held=held):
+        await limiter.async_acquire()

@@ -1,0 +1,97 @@
+"""The dataset as LlamaIndex users know it and have it on disk."""
+
+import json
+from pathlib import Path
+from typing import Protocol, Self
+
+from llama_index.core.bridge.pydantic import BaseModel
+
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.formats import read_llama_index_json
+
+
+class QADataset(Protocol):
+    """Anything with the three mappings of a LlamaIndex QA dataset."""
+
+    @property
+    def queries(self) -> dict[str, str]:
+        """Question texts by id."""
+
+    @property
+    def corpus(self) -> dict[str, str]:
+        """Chunk texts by node id."""
+
+    @property
+    def relevant_docs(self) -> dict[str, list[str]]:
+        """Ids of the relevant chunks by question id."""
+
+
+class EmbeddingQAFinetuneDataset(BaseModel):
+    """Questions, chunks, and which chunks answer which question.
+
+    Args:
+        queries: Question texts by id.
+        corpus: Chunk texts by node id.
+        relevant_docs: Ids of the relevant chunks by question id.
+        mode: "text".
+
+    Raises:
+        InvalidDatasetError: If the three do not fit together.
+    """
+
+    queries: dict[str, str]
+    corpus: dict[str, str]
+    relevant_docs: dict[str, list[str]]
+    mode: str = "text"
+
+    def model_post_init(self, context: object, /) -> None:
+        """Check that the three mappings fit together."""
+        to_retrieval_dataset(self)
+
+    @property
+    def query_docid_pairs(self) -> list[tuple[str, list[str]]]:
+        """Each question's text with the ids of its relevant chunks."""
+        return [(text, self.relevant_docs[query]) for query, text in self.queries.items()]
+
+    def save_json(self, path: str | Path) -> None:
+        """Write the dataset to a file, in the format that LlamaIndex wrote."""
+        content = json.dumps(self.model_dump(), indent=4)
+        Path(path).write_text(content, encoding="utf-8")
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> Self:
+        """Return the dataset in a file that LlamaIndex, or `save_json`, wrote.
+
+        Raises:
+            InvalidDatasetError: If it is not such a file, or its parts do not fit together.
+        """
+        return cls.from_retrieval_dataset(read_llama_index_json(path))
+
+    @classmethod
+    def from_retrieval_dataset(cls, dataset: RetrievalDataset) -> Self:
+        """Return the core's dataset as this one; grades are lost."""
+        return cls(
+            queries=dict(dataset.queries),
+            corpus=dict(dataset.corpus),
+            relevant_docs={query: list(grades) for query, grades in dataset.qrels.items()},
+        )
+
+
+def to_retrieval_dataset(dataset: RetrievalDataset | QADataset) -> RetrievalDataset:
+    """Return any QA dataset as the core's; one that is the core's already as it is.
+
+    Raises:
+        InvalidDatasetError: If its parts do not fit together.
+        TypeError: If it lacks one of `queries`, `corpus`, `relevant_docs`.
+    """
+    if isinstance(dataset, RetrievalDataset):
+        return dataset
+    missing = [n for n in ("queries", "corpus", "relevant_docs") if not hasattr(dataset, n)]
+    if missing:
+        raise TypeError(
+            "expected an EmbeddingQAFinetuneDataset, a RetrievalDataset or an object with "
+            f"queries, corpus and relevant_docs; {type(dataset).__name__} lacks {missing}"
+        )
+    return RetrievalDataset.from_relevant_docs(
+        dataset.queries, dataset.corpus, dataset.relevant_docs
+    )

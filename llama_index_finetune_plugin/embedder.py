@@ -1,0 +1,112 @@
+"""A LlamaIndex embedding model as the core knows one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from llama_index.core.async_utils import asyncio_run, run_jobs
+from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
+from llama_index.core.embeddings import resolve_embed_model
+
+from llama_index_finetune_plugin._delegation import aquery_vector, query_vector
+from llama_index_finetune_plugin._identity import identity_of, model_name_of
+from query_adapters.errors import InvalidVectorsError
+from query_adapters.typing import Vectors
+
+
+class LlamaIndexEmbedder:
+    """A `TextEmbedder` over a LlamaIndex embedding model.
+
+    Documents go in the model's own batches. LlamaIndex has no batches for queries: they go one
+    by one, or as many at once as the model has `num_workers`.
+
+    Args:
+        embed_model: The model, or a string that LlamaIndex resolves to one.
+    """
+
+    def __init__(self, embed_model: BaseEmbedding | str) -> None:
+        self.embed_model = resolve_base(embed_model)
+
+    @property
+    def identity(self) -> str:
+        """What tells this model's vectors from any other's, without a secret."""
+        return identity_of(self.embed_model)
+
+    @property
+    def model_name(self) -> str:
+        """The model's name, as LlamaIndex knows it."""
+        return model_name_of(self.embed_model)
+
+    @property
+    def batch_size(self) -> int:
+        """The model's `embed_batch_size`."""
+        return self.embed_model.embed_batch_size
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of documents, `(len(texts), dim)`.
+
+        Raises:
+            InvalidVectorsError: If they are not finite, or differ in number or length.
+        """
+        return _matrix(self.embed_model.get_text_embedding_batch(list(texts)), len(texts))
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of questions, `(len(texts), dim)`.
+
+        Works inside a running event loop too.
+
+        Raises:
+            InvalidVectorsError: If they are not finite, or differ in number or length.
+        """
+        n_workers = self.embed_model.num_workers or 1
+        if n_workers == 1:
+            return _matrix([self._embed_query(text) for text in texts], len(texts))
+        jobs = [self._aembed_query(text) for text in texts]
+        return _matrix(asyncio_run(run_jobs(jobs, workers=n_workers)), len(texts))
+
+    def _embed_query(self, text: str) -> Embedding:
+        model = self.embed_model
+        if model.embeddings_cache is None:
+            return model.get_query_embedding(text)
+        return query_vector(
+            model, text, wrapper=model
+        )  # the public one would mix it with documents
+
+    async def _aembed_query(self, text: str) -> Embedding:
+        model = self.embed_model
+        if model.embeddings_cache is None:
+            return await model.aget_query_embedding(text)
+        return await aquery_vector(model, text, wrapper=model)
+
+
+def resolve_base(embed_model: Any) -> BaseEmbedding:
+    """Return the embedding model: itself, or what LlamaIndex makes of its name.
+
+    Raises:
+        TypeError: If it is neither a LlamaIndex embedding model nor a string.
+    """
+    if isinstance(embed_model, BaseEmbedding):
+        return embed_model
+    if isinstance(embed_model, str):
+        return resolve_embed_model(embed_model)
+    raise TypeError(
+        "expected a LlamaIndex embedding model (BaseEmbedding) or a string such as "
+        f"'local:BAAI/bge-small-en-v1.5', got {type(embed_model).__name__}"
+    )
+
+
+def _matrix(embeddings: Sequence[Embedding], n_texts: int) -> Vectors:
+    lengths = {len(embedding) for embedding in embeddings}
+    if len(embeddings) != n_texts or len(lengths) > 1 or 0 in lengths:
+        raise InvalidVectorsError(
+            f"expected {n_texts} vectors of one length, got {len(embeddings)} of lengths "
+            f"{sorted(lengths)}; the embedding model must give one vector a text"
+        )
+    vectors = np.array(embeddings, dtype=np.float32).reshape(n_texts, -1 if n_texts else 0)
+    if not np.isfinite(vectors).all():
+        row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+        raise InvalidVectorsError(
+            f"text {row}: expected finite numbers, got NaN or infinity; check that text and "
+            "the embedding model"
+        )
+    return vectors

@@ -1,0 +1,6 @@
+"""Fine-tune engines: `finetune()`, then `get_finetuned_model()`."""
+
+from llama_index_finetune_plugin.engines.adapter import EmbeddingAdapterFinetuneEngine
+from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
+
+__all__ = ["BaseEmbeddingFinetuneEngine", "EmbeddingAdapterFinetuneEngine"]

@@ -1,0 +1,33 @@
+"""Small learned maps on query embeddings; documents, index and framework stay as they are."""
+
+from query_adapters.adapters import LinearAdapter, QueryAdapter
+from query_adapters.cache import EmbeddingCache
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.embedders import TextEmbedder
+from query_adapters.evaluation import Evaluation, evaluate_run, evaluate_vectors
+from query_adapters.storage import (
+    AdapterRecord,
+    SavedAdapter,
+    load_adapter,
+    read_adapter,
+    save_adapter,
+)
+from query_adapters.vectors import EmbeddedDataset, embed_dataset
+
+__all__ = [
+    "AdapterRecord",
+    "EmbeddedDataset",
+    "EmbeddingCache",
+    "Evaluation",
+    "LinearAdapter",
+    "QueryAdapter",
+    "RetrievalDataset",
+    "SavedAdapter",
+    "TextEmbedder",
+    "embed_dataset",
+    "evaluate_run",
+    "evaluate_vectors",
+    "load_adapter",
+    "read_adapter",
+    "save_adapter",
+]

@@ -1,0 +1,198 @@
+"""The whole way from texts to a saved adapter, for any framework's embedding model (extra: train)."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from query_adapters.adapters import LinearAdapter
+from query_adapters.cache import EmbeddingCache
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.embedders import TextEmbedder
+from query_adapters.errors import InvalidVectorsError
+from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
+from query_adapters.evaluation.comparison import MetricComparison, compare
+from query_adapters.splits import check_leakage
+from query_adapters.storage import AdapterRecord, SavedAdapter, save_adapter
+from query_adapters.training import LinearAdapterTrainer, TrainingResult
+from query_adapters.typing import Vectors
+from query_adapters.vectors import EmbeddedDataset, embed_dataset
+
+logger = logging.getLogger(__name__)
+
+CACHE_FILE = "embeddings.sqlite"
+LIBRARIES = ("llama-index-finetune-plugin", "numpy", "scipy")
+
+
+@dataclass(frozen=True, eq=False)
+class StoredVectors:
+    """What an index holds already.
+
+    Attributes:
+        ids: Ids of its documents.
+        vectors: Their vectors, `(len(ids), dim)`.
+    """
+
+    ids: tuple[str, ...]
+    vectors: Vectors
+
+    def __post_init__(self) -> None:
+        if not self.ids or self.vectors.shape[:1] != (len(self.ids),):
+            raise InvalidVectorsError(
+                f"index: expected at least one stored vector, one an id; got {len(self.ids)} ids "
+                f"and vectors of shape {self.vectors.shape}"
+            )
+
+    @property
+    def dim(self) -> int:
+        """Length of one vector."""
+        return int(self.vectors.shape[1])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FinetuneResult:
+    """A saved adapter, how it came about, and what it is worth on questions set apart.
+
+    Attributes:
+        saved: The adapter with its record.
+        training: The candidates, their out-of-fold scores and the verdict.
+        validation: Base against adapter on the validation set, by metric; None without one.
+    """
+
+    saved: SavedAdapter
+    training: TrainingResult
+    validation: Mapping[str, MetricComparison] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterFinetuner:
+    """Embeds, trains, measures and saves; the door of each framework puts its own nouns on it.
+
+    Args:
+        dataset: Training questions.
+        embedder: The base model.
+        output: The adapter's folder; finished embeddings are kept in it as well.
+        trainer: Settings of training; without `seen_share` of its own, that of the index.
+        val_dataset: Questions that only measure; nothing is chosen on them.
+        index: Vectors of the index to be served: they stand for the documents that are in it,
+            and their spectrum shapes the prior.
+        start: An adapter to refine.
+        seen_share: See `LinearAdapterTrainer`; by default the share of the index's documents
+            that have training questions, or a half where no index is given.
+        dim: Expected length of the vectors.
+        cache_path: Where embeddings are kept instead of the output folder.
+        show_progress: Whether to show progress bars.
+
+    Raises:
+        LeakageError: If a validation question is a training question.
+        NotADirectoryError: If the output folder is a file.
+    """
+
+    dataset: RetrievalDataset
+    embedder: TextEmbedder
+    output: Path
+    trainer: LinearAdapterTrainer
+    val_dataset: RetrievalDataset | None = None
+    index: StoredVectors | None = None
+    start: LinearAdapter | None = None
+    seen_share: float | None = None
+    dim: int | None = None
+    cache_path: Path | None = None
+    show_progress: bool = False
+
+    def __post_init__(self) -> None:
+        if self.output.exists() and not self.output.is_dir():
+            raise NotADirectoryError(f"expected a folder for the adapter, got the file {self.output}")
+        if self.val_dataset is not None:
+            check_leakage(self.dataset.queries, self.val_dataset.queries)
+
+    def run(self) -> FinetuneResult:
+        """Return the result, saved in the output folder.
+
+        Raises:
+            InvalidVectorsError: If the model gives vectors that are not finite.
+            DimensionMismatchError: If model, index, `dim` and `start` do not agree.
+        """
+        embedded = self._embed(self.dataset)
+        whole_index = self._covers_labels()
+        if self.index is not None and whole_index:
+            embedded = self._over_index(embedded)
+        served = None if self.index is None or whole_index else self.index.vectors
+        trainer = replace(self.trainer, seen_share=self._expected_seen_share())
+        training = trainer.fit(embedded, served=served, start=self.start)
+        validation = self._validate(training.adapter)
+        saved = self._saved(training, embedded, validation)
+        save_adapter(saved, self.output)
+        return FinetuneResult(saved=saved, training=training, validation=validation)
+
+    def _embed(self, dataset: RetrievalDataset) -> EmbeddedDataset:
+        stored: dict[str, Vectors] = {}
+        if self.index is not None:
+            rows = zip(self.index.ids, self.index.vectors, strict=True)
+            stored = {key: vector for key, vector in rows if key in dataset.corpus}
+        return embed_dataset(
+            dataset,
+            self.embedder,
+            cache=EmbeddingCache(self.cache_path or self.output / CACHE_FILE),
+            stored=stored,
+            dim=self.dim or (None if self.index is None else self.index.dim),
+            show_progress=self.show_progress,
+        )
+
+    def _covers_labels(self) -> bool:
+        """Whether every document that answers a question is in the index."""
+        return self.index is not None and set(self.dataset.labelled_documents) <= set(self.index.ids)
+
+    def _over_index(self, embedded: EmbeddedDataset) -> EmbeddedDataset:
+        """Return the dataset over all documents of the index, as users will search them."""
+        index = self.index
+        if index is None:
+            return embedded
+        others = [row for row, key in enumerate(index.ids) if key not in self.dataset.corpus]
+        return replace(
+            embedded, documents=np.concatenate([embedded.documents, index.vectors[others]])
+        )
+
+    def _expected_seen_share(self) -> float:
+        if self.seen_share is not None:
+            return self.seen_share
+        if self.index is None:
+            return self.trainer.seen_share
+        labelled = set(self.dataset.labelled_documents) & set(self.index.ids)
+        return len(labelled) / len(self.index.ids)
+
+    def _validate(self, adapter: LinearAdapter) -> dict[str, MetricComparison] | None:
+        if self.val_dataset is None:
+            return None
+        embedded = self._embed(self.val_dataset)
+        metrics = tuple(dict.fromkeys((*DEFAULT_METRICS, self.trainer.metric)))
+        base = evaluate_vectors(embedded, metrics=metrics)
+        return compare(base, evaluate_vectors(embedded, adapter, metrics=metrics))
+
+    def _saved(
+        self,
+        training: TrainingResult,
+        embedded: EmbeddedDataset,
+        validation: Mapping[str, MetricComparison] | None,
+    ) -> SavedAdapter:
+        measured = {name: c.difference.__dict__ for name, c in (validation or {}).items()}
+        record = AdapterRecord(
+            base_model=self.embedder.model_name,
+            probe_text=next(iter(self.dataset.queries.values())),
+            training=training.to_record() | {"validation": measured, "libraries": _versions()},
+        )
+        probe = embedded.queries[0]
+        return SavedAdapter(adapter=training.adapter, record=record, probe_vector=probe)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # running from a checkout
+            found[name] = "not installed"
+    return found

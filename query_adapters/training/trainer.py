@@ -1,0 +1,215 @@
+"""From vectors to an adapter that is better than the base on held-out questions, or to the base."""
+
+import logging
+import time
+from dataclasses import asdict, dataclass
+from math import isinf
+from typing import Any
+
+import numpy as np
+
+from query_adapters.adapters import LinearAdapter
+from query_adapters.errors import DimensionMismatchError
+from query_adapters.evaluation.metrics import Metric
+from query_adapters.training.objective import LinearMap
+from query_adapters.training.prior import spectral_prior
+from query_adapters.training.selection import CandidateScore, Grid, choose, make_views
+from query_adapters.typing import Vectors
+from query_adapters.vectors import EmbeddedDataset
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingResult:
+    """A trained adapter and how it was chosen.
+
+    Attributes:
+        adapter: The map; the identity where no gain could be shown.
+        chosen: Its row of the table; None for the identity.
+        table: Every candidate's out-of-fold differences from the base.
+        verdict: The outcome in one sentence.
+        metric: What the differences are of.
+        n_queries: Training questions.
+        n_documents: Documents that training searched in.
+        elapsed_seconds: Wall time of selection and fit.
+    """
+
+    adapter: LinearAdapter
+    chosen: CandidateScore | None
+    table: tuple[CandidateScore, ...]
+    verdict: str
+    metric: str
+    n_queries: int
+    n_documents: int
+    elapsed_seconds: float
+
+    def to_record(self) -> dict[str, Any]:
+        """Return everything but the weights, as JSON can hold it."""
+        return {
+            "verdict": self.verdict,
+            "metric": self.metric,
+            "chosen": None if self.chosen is None else _row_record(self.chosen),
+            "table": [_row_record(row) for row in self.table],
+            "n_queries": self.n_queries,
+            "n_documents": self.n_documents,
+            "elapsed_seconds": round(self.elapsed_seconds, 3),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearAdapterTrainer:
+    """Learns a linear adapter; the trainer is its settings.
+
+    Args:
+        whitenings: Exponents of the spectral prior to choose from, each at least 0; the first
+            stands unless another is clearly better.
+        strengths: Values of λ to choose from, each above 0.
+        metric: What candidates are compared by, such as "ndcg@10".
+        n_folds: Folds of each view, at least 2.
+        n_repeats: How often the questions are dealt to folds anew, at least 1.
+        seen_share: Expected share of future questions about documents that have training
+            questions, 0..1; at 1 the other view is not measured.
+        bias: Whether to learn a bias as well.
+        seed: Of the folds.
+        show_progress: Whether to show a progress bar.
+
+    Raises:
+        ValueError: If a setting is out of range.
+        UnknownMetricError: If the metric is unknown.
+    """
+
+    whitenings: tuple[float, ...] = (0.15, 0.0, 0.3)
+    strengths: tuple[float, ...] = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
+    metric: str = "ndcg@10"
+    n_folds: int = 4
+    n_repeats: int = 1
+    seen_share: float = 0.5
+    bias: bool = False
+    seed: int = 0
+    show_progress: bool = False
+
+    def __post_init__(self) -> None:
+        Metric.parse(self.metric)
+        _require(bool(self.strengths) and min(self.strengths) > 0, "strengths above 0", self.strengths)
+        _require(bool(self.whitenings) and min(self.whitenings) >= 0, "whitenings from 0", self.whitenings)
+        _require(self.n_folds >= 2, "at least 2 folds", self.n_folds)
+        _require(self.n_repeats >= 1, "at least 1 repeat", self.n_repeats)
+        _require(0 <= self.seen_share <= 1, "a seen_share between 0 and 1", self.seen_share)
+
+    def fit(
+        self,
+        dataset: EmbeddedDataset,
+        *,
+        served: Vectors | None = None,
+        start: LinearAdapter | None = None,
+    ) -> TrainingResult:
+        """Return the adapter that does best on held-out questions, or the identity.
+
+        Args:
+            dataset: Training questions over the documents that selection searches.
+            served: Document vectors of the index to be served, `(n, dim)`, where it is not
+                the dataset's own: what is learned is then put on top of *its* spectral prior.
+            start: An adapter to refine; it takes the place of the spectral prior.
+
+        Raises:
+            DimensionMismatchError: If `served` or `start` are of another dimension.
+        """
+        began = time.perf_counter()
+        _check_dims(dataset.dim, served, start)
+        grid = self._grid(dataset.documents, start)
+        views = make_views(
+            dataset,
+            n_folds=self.n_folds,
+            n_repeats=self.n_repeats,
+            seed=self.seed,
+            seen_share=self.seen_share,
+        )
+        table = grid.score(dataset, views, show_progress=self.show_progress) if views else ()
+        chosen = choose(table)
+        if chosen is None:
+            adapter = LinearAdapter.identity(dataset.dim)
+        else:
+            fitted = grid.fit(dataset, chosen.candidate)
+            moved = None if start else _prior_shift(chosen.candidate.whitening, dataset, served)
+            adapter = _as_adapter(fitted, dataset, moved)
+        verdict = _verdict(chosen, table, self.metric)
+        logger.info("%s", verdict)
+        return TrainingResult(
+            adapter=adapter,
+            chosen=chosen,
+            table=table,
+            verdict=verdict,
+            metric=self.metric,
+            n_queries=len(dataset.queries),
+            n_documents=len(dataset.documents),
+            elapsed_seconds=time.perf_counter() - began,
+        )
+
+    def _grid(self, documents: Vectors, start: LinearAdapter | None) -> Grid:
+        if start is None:
+            priors = {p: spectral_prior(documents, exponent=p) for p in self.whitenings}
+            maps = {p: LinearMap.of(prior) for p, prior in priors.items()}
+        else:
+            maps = {0.0: LinearMap.of(start.weight, start.bias)}
+        strengths = sorted(self.strengths, reverse=True)
+        return Grid(priors=maps, strengths=strengths, metric=self.metric, with_bias=self.bias)
+
+
+def _row_record(row: CandidateScore) -> dict[str, Any]:
+    record = asdict(row)
+    if isinf(row.candidate.strength):
+        record["candidate"]["strength"] = None  # JSON has no infinity
+    return record
+
+
+def _as_adapter(fitted: LinearMap, dataset: EmbeddedDataset, shift: Vectors | None) -> LinearAdapter:
+    """Return the fitted map as an adapter, moved by `shift` and with a bias for real lengths."""
+    weight = fitted.weight if shift is None else fitted.weight + shift
+    if not fitted.bias.any():
+        return LinearAdapter(weight)
+    length = np.linalg.norm(dataset.queries, axis=1).mean()  # training saw unit questions
+    return LinearAdapter(weight, fitted.bias * length)
+
+
+def _prior_shift(
+    whitening: float, dataset: EmbeddedDataset, served: Vectors | None
+) -> Vectors | None:
+    """Return what turns the training documents' prior into the served index's."""
+    if served is None:
+        return None
+    here = spectral_prior(dataset.documents, exponent=whitening)
+    return spectral_prior(served, exponent=whitening) - here
+
+
+def _verdict(
+    chosen: CandidateScore | None, table: tuple[CandidateScore, ...], metric: str
+) -> str:
+    if not table:
+        return "too few questions to hold any out: base kept"
+    if chosen is None:
+        best = max(table, key=lambda row: row.overall.mean).overall
+        return (
+            f"no reliable gain: base kept (best candidate {best.mean:+.4f} ± {best.error:.4f} "
+            f"{metric} out of fold)"
+        )
+    views = {"seen": chosen.seen, "unseen": chosen.unseen}
+    parts = [f"{name} documents {v.mean:+.4f} ± {v.error:.4f}" for name, v in views.items() if v]
+    return f"adapter kept: {metric} out of fold, {'; '.join(parts)}"
+
+
+def _check_dims(dim: int, served: Vectors | None, start: LinearAdapter | None) -> None:
+    if served is not None and served.shape[1] != dim:
+        raise DimensionMismatchError(
+            "vectors of the served index",
+            expected=dim,
+            actual=served.shape[1],
+            remedy="give the index that was built with this embedding model",
+        )
+    if start is not None:
+        start.check_dim(dim)
+
+
+def _require(holds: bool, expected: str, actual: object) -> None:
+    if not holds:
+        raise ValueError(f"expected {expected}, got {actual}")

@@ -1,0 +1,158 @@
+"""The core sees a LlamaIndex model through `LlamaIndexEmbedder`."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from llama_index.core.embeddings import MockEmbedding
+from llama_index.core.storage.kvstore import SimpleKVStore
+
+from llama_index_finetune_plugin._identity import identity_of
+from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder, resolve_base
+from query_adapters.cache import EmbeddingCache
+from query_adapters.errors import InvalidVectorsError
+
+Make = Callable[..., Any]
+TEXTS = [f"text {i}" for i in range(25)]
+
+
+class Busy(MockEmbedding):
+    """Knows how many of its queries were under way at once."""
+
+    most_at_once: int = 0
+    under_way: int = 0
+
+    async def _aget_query_embedding(self, query: str) -> list[float]:
+        self.under_way += 1
+        self.most_at_once = max(self.most_at_once, self.under_way)
+        await asyncio.sleep(0.001)
+        self.under_way -= 1
+        return [float(query), 1.0]
+
+
+class Faulty(MockEmbedding):
+    """Gives the vectors that it is told to give."""
+
+    vectors: Any = None
+
+    def _get_query_embedding(self, query: str) -> list[float]:
+        vector: list[float] = self.vectors[int(query)]
+        return vector
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        vectors: list[list[float]] = self.vectors
+        return vectors
+
+
+def test_documents_go_in_the_models_batches(make_base: Make) -> None:
+    base = make_base(embed_batch_size=10)
+    vectors = LlamaIndexEmbedder(base).embed_documents(TEXTS)
+    assert [(call, len(texts)) for call, texts in base.calls] == [
+        ("batch", 10), ("batch", 10), ("batch", 5)
+    ]  # fmt: skip
+    assert vectors.dtype == np.float32
+    np.testing.assert_array_equal(vectors, np.float32([base.vector("text", t) for t in TEXTS]))
+
+
+def test_queries_go_one_by_one_in_the_query_role(base: Any) -> None:
+    vectors = LlamaIndexEmbedder(base).embed_queries(TEXTS)
+    assert base.calls == [("query", (text,)) for text in TEXTS]
+    assert vectors.dtype == np.float32
+    np.testing.assert_array_equal(vectors, np.float32([base.vector("query", t) for t in TEXTS]))
+
+
+async def test_queries_run_side_by_side_inside_a_running_loop() -> None:
+    model = Busy(embed_dim=2, num_workers=3)
+    vectors = LlamaIndexEmbedder(model).embed_queries([str(i) for i in range(9)])
+    assert vectors[:, 0].tolist() == list(range(9))
+    assert model.most_at_once == 3
+
+
+def test_queries_run_side_by_side_without_a_running_loop() -> None:
+    model = Busy(embed_dim=2, num_workers=3)
+    with ThreadPoolExecutor(1) as thread:  # whose event loop no other test has touched
+        queries = [str(i) for i in range(9)]
+        vectors = thread.submit(LlamaIndexEmbedder(model).embed_queries, queries).result()
+    assert vectors[:, 0].tolist() == list(range(9))
+    assert model.most_at_once == 3
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_the_models_own_cache_keeps_queries_and_documents_apart(
+    make_base: Make, n_workers: int
+) -> None:
+    base = make_base(embeddings_cache=SimpleKVStore(), num_workers=n_workers)
+    embedder = LlamaIndexEmbedder(base)
+    with ThreadPoolExecutor(1) as thread:
+        queries = thread.submit(embedder.embed_queries, ["same text"]).result()
+        documents = embedder.embed_documents(["same text"])
+        again = thread.submit(embedder.embed_queries, ["same text"]).result()
+    np.testing.assert_array_equal(queries, np.float32([base.vector("query", "same text")]))
+    np.testing.assert_array_equal(documents, np.float32([base.vector("text", "same text")]))
+    np.testing.assert_array_equal(again, queries)
+    assert len(base.calls) == 2
+
+
+def test_no_texts_are_no_vectors(base: Any) -> None:
+    embedder = LlamaIndexEmbedder(base)
+    assert embedder.embed_queries([]).shape == (0, 0)
+    assert embedder.embed_documents([]).shape == (0, 0)
+    assert base.calls == []
+
+
+@pytest.mark.parametrize(
+    ("vectors", "problem"),
+    [
+        ([[1.0, 2.0], [float("nan"), 2.0]], "text 1: expected finite numbers"),
+        ([[float("inf"), 2.0], [1.0, 2.0]], "text 0: expected finite numbers"),
+        ([[1.0, 2.0], [1.0]], r"2 vectors of one length, got 2 of lengths \[1, 2\]"),
+        ([[], []], r"2 vectors of one length, got 2 of lengths \[0\]"),
+    ],
+    ids=["nan", "infinite", "ragged", "empty"],
+)
+def test_bad_vectors_are_refused(vectors: Any, problem: str) -> None:
+    embedder = LlamaIndexEmbedder(Faulty(embed_dim=2, vectors=vectors))
+    with pytest.raises(InvalidVectorsError, match=problem):
+        embedder.embed_queries(["0", "1"])
+    with pytest.raises(InvalidVectorsError, match=problem):
+        embedder.embed_documents(["0", "1"])
+
+
+def test_a_missing_vector_is_refused() -> None:
+    embedder = LlamaIndexEmbedder(Faulty(embed_dim=2, vectors=[[1.0, 2.0]]))
+    with pytest.raises(InvalidVectorsError, match="expected 2 vectors of one length, got 1"):
+        embedder.embed_documents(["0", "1"])
+
+
+def test_it_tells_name_identity_and_batch_size(make_base: Make) -> None:
+    base = make_base(embed_batch_size=7)
+    embedder = LlamaIndexEmbedder(base)
+    assert embedder.model_name == "fake/tiny-embedder"
+    assert embedder.identity == identity_of(base)
+    assert embedder.batch_size == 7
+
+
+def test_the_cores_cache_embeds_nothing_twice(base: Any) -> None:
+    embedder, cache = LlamaIndexEmbedder(base), EmbeddingCache()
+    vectors = cache.embed_queries(embedder, ["a", "b", "a"])
+    assert len(base.calls) == 2
+    np.testing.assert_array_equal(vectors[0], vectors[2])
+
+
+def test_a_string_is_resolved_by_llama_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IS_TESTING", "1")
+    resolved = resolve_base("default")
+    assert isinstance(resolved, MockEmbedding)
+
+
+def test_a_model_is_taken_as_it_is(base: Any) -> None:
+    assert resolve_base(base) is base
+
+
+@pytest.mark.parametrize("other", [None, object(), 3])
+def test_anything_else_is_refused(other: Any) -> None:
+    with pytest.raises(TypeError, match=f"BaseEmbedding.*string.*{type(other).__name__}"):
+        resolve_base(other)

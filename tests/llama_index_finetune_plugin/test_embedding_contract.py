@@ -1,0 +1,360 @@
+"""What LlamaIndex expects of an embedding model, and what a wrapper must not break."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+import pytest
+from llama_index.core import VectorStoreIndex
+from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
+from llama_index.core.ingestion import IngestionPipeline
+from llama_index.core.instrumentation.events import BaseEvent
+from llama_index.core.instrumentation.events.embedding import (
+    EmbeddingEndEvent,
+    EmbeddingStartEvent,
+)
+from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
+from llama_index.core.schema import TextNode
+from llama_index.core.storage.kvstore import SimpleKVStore
+
+from llama_index_finetune_plugin._identity import identity_of
+from llama_index_finetune_plugin.embedding import AdapterEmbedding
+from query_adapters.adapters import LinearAdapter
+
+Make = Callable[..., Any]
+Ask = Callable[[AdapterEmbedding], list[float]]
+TEXTS = [f"text {i}" for i in range(30)]
+
+ROUTES: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "text": ("text", lambda model: model.get_text_embedding("d")),
+    "async text": ("text", lambda model: asyncio.run(model.aget_text_embedding("d"))),
+    "batch": ("text", lambda model: model.get_text_embedding_batch(["d"])[0]),
+    "async batch": ("text", lambda model: asyncio.run(model.aget_text_embedding_batch(["d"]))[0]),
+    "query": ("query", lambda model: model.get_query_embedding("d")),
+    "async query": ("query", lambda model: asyncio.run(model.aget_query_embedding("d"))),
+}
+
+
+@pytest.fixture(params=list(ROUTES))
+def route(request: pytest.FixtureRequest) -> str:
+    """One of the six ways to ask for the vector of the text "d"."""
+    name: str = request.param
+    return name
+
+
+def adapted(adapter: LinearAdapter, vector: list[float]) -> list[float]:
+    result: list[float] = adapter(np.float32(vector)).tolist()
+    return result
+
+
+def expected_vector(route: str, base: Any, adapter: LinearAdapter) -> list[float]:
+    vector: list[float] = base.vector(ROUTES[route][0], "d")
+    return adapted(adapter, vector) if ROUTES[route][0] == "query" else vector
+
+
+def test_each_method_of_the_base_is_reached_by_its_namesake(
+    base: Any, adapter: LinearAdapter, route: str
+) -> None:
+    found = ROUTES[route][1](AdapterEmbedding(base, adapter))
+    assert found == expected_vector(route, base, adapter)
+    assert base.calls == [(route, ("d",))]
+
+
+async def test_documents_go_in_the_bases_batches_and_come_back_bit_for_bit(
+    make_base: Make, adapter: LinearAdapter
+) -> None:
+    base = make_base(embed_batch_size=10)
+    model = AdapterEmbedding(base, adapter)
+    expected = [base.vector("text", text) for text in TEXTS]
+    assert model.get_text_embedding_batch(TEXTS) == expected
+    assert await model.aget_text_embedding_batch(TEXTS) == expected
+    assert [call for call, _ in base.calls] == ["batch"] * 3 + ["async batch"] * 3
+    assert {len(texts) for _, texts in base.calls} == {10}
+
+
+def test_several_queries_are_averaged_after_the_map(base: Any, adapter: LinearAdapter) -> None:
+    model = AdapterEmbedding(base, adapter)
+    both = [adapted(adapter, base.vector("query", query)) for query in ("a", "b")]
+    found = model.get_agg_embedding_from_queries(["a", "b"])
+    np.testing.assert_allclose(found, np.mean(both, axis=0))
+
+
+def test_asking_without_a_loop_and_within_one_gives_equal_vectors(
+    base: Any, adapter: LinearAdapter
+) -> None:
+    model = AdapterEmbedding(base, adapter)
+    assert model._get_query_embedding("q") == model.get_query_embedding("q")
+    assert asyncio.run(model._aget_query_embedding("q")) == model.get_query_embedding("q")
+    assert asyncio.run(model.aget_query_embedding("q")) == model.get_query_embedding("q")
+
+
+# Caches
+
+
+@pytest.mark.parametrize("owner", ["wrapper", "base"])
+def test_a_cached_text_is_asked_once_and_roles_never_mix(
+    make_base: Make, adapter: LinearAdapter, owner: str, route: str
+) -> None:
+    store = SimpleKVStore()
+    base = make_base(embeddings_cache=store if owner == "base" else None)
+    model = AdapterEmbedding(base, adapter, embeddings_cache=store if owner == "wrapper" else None)
+    for other in ROUTES:
+        assert ROUTES[other][1](model) == expected_vector(other, base, adapter)
+    base.calls.clear()
+    assert ROUTES[route][1](model) == expected_vector(route, base, adapter)
+    assert base.calls == []
+
+
+@pytest.mark.parametrize("owner", ["wrapper", "base"])
+@pytest.mark.parametrize("query_route", ["query", "async query"])
+def test_queries_are_cached_unadapted_in_a_collection_of_their_own(
+    make_base: Make, make_adapter: Make, owner: str, query_route: str
+) -> None:
+    store = SimpleKVStore()
+    base = make_base(embeddings_cache=store if owner == "base" else None)
+    model = AdapterEmbedding(
+        base, make_adapter(1), embeddings_cache=store if owner == "wrapper" else None
+    )
+    ROUTES[query_route][1](model)
+    assert store.get_all("embeddings") == {}
+    model.adapter = make_adapter(2)
+    assert ROUTES[query_route][1](model) == adapted(make_adapter(2), base.vector("query", "d"))
+    assert base.calls == [(query_route, ("d",))], "a new adapter must keep the cache"
+
+
+def test_documents_that_the_base_has_cached_are_used(
+    make_base: Make, adapter: LinearAdapter
+) -> None:
+    base = make_base(embeddings_cache=SimpleKVStore())
+    base.get_text_embedding_batch(TEXTS)
+    base.calls.clear()
+    expected = [base.vector("text", text) for text in TEXTS]
+    assert AdapterEmbedding(base, adapter).get_text_embedding_batch(TEXTS) == expected
+    assert base.calls == []
+
+
+def test_models_that_share_a_store_do_not_share_queries(
+    make_base: Make, adapter: LinearAdapter
+) -> None:
+    store = SimpleKVStore()
+    one, other = make_base(), make_base(instruction="query: ")
+    for base in (one, other):
+        model = AdapterEmbedding(base, adapter, embeddings_cache=store)
+        assert model.get_query_embedding("q") == adapted(adapter, base.vector("query", "q"))
+
+
+def test_an_entry_of_a_core_that_keys_queries_by_text_is_not_taken(
+    base: Any, adapter: LinearAdapter
+) -> None:
+    store = SimpleKVStore()
+    for collection in ("embeddings", "query_embeddings", "text_embeddings"):
+        store.put("q", {"some-uuid": [9.0] * 8}, collection=collection)
+    model = AdapterEmbedding(base, adapter, embeddings_cache=store)
+    assert model.get_query_embedding("q") == adapted(adapter, base.vector("query", "q"))
+
+
+# Rate limiters
+
+
+@pytest.mark.parametrize("owner", ["wrapper", "base", "both the same", "each its own"])
+def test_each_limiter_is_asked_once_a_call(
+    make_base: Make, make_limiter: Make, adapter: LinearAdapter, owner: str, route: str
+) -> None:
+    one, other = make_limiter(), make_limiter()
+    base = make_base(rate_limiter=None if owner == "wrapper" else one)
+    limiter = {"wrapper": one, "base": None, "both the same": one, "each its own": other}[owner]
+    ROUTES[route][1](AdapterEmbedding(base, adapter, rate_limiter=limiter))
+    assert (one.n_acquired, other.n_acquired) == (1, int(owner == "each its own"))
+
+
+@pytest.mark.parametrize("owner", ["base", "both the same"])
+def test_a_limiter_is_asked_once_behind_a_cache_too(
+    make_base: Make, make_limiter: Make, adapter: LinearAdapter, owner: str, route: str
+) -> None:
+    limiter = make_limiter()
+    model = AdapterEmbedding(
+        make_base(rate_limiter=limiter),
+        adapter,
+        embeddings_cache=SimpleKVStore(),
+        rate_limiter=limiter if owner == "both the same" else None,
+    )
+    ROUTES[route][1](model)
+    assert limiter.n_acquired == 1
+
+
+@pytest.mark.parametrize("query_route", ["query", "async query"])
+@pytest.mark.parametrize("owner", ["wrapper", "base"])
+def test_a_cached_query_takes_no_permit(
+    make_base: Make, make_limiter: Make, adapter: LinearAdapter, owner: str, query_route: str
+) -> None:
+    limiter, store = make_limiter(), SimpleKVStore()
+    base = make_base(embeddings_cache=store if owner == "base" else None, rate_limiter=limiter)
+    model = AdapterEmbedding(
+        base,
+        adapter,
+        rate_limiter=limiter,
+        embeddings_cache=store if owner == "wrapper" else None,
+    )
+    for _ in range(3):
+        ROUTES[query_route][1](model)
+    assert limiter.n_acquired == 1
+
+
+def test_verify_asks_the_limiter(
+    make_base: Make, make_limiter: Make, adapter: LinearAdapter
+) -> None:
+    from query_adapters.storage import AdapterRecord, SavedAdapter
+
+    limiter = make_limiter()
+    base = make_base(rate_limiter=limiter)
+    record = AdapterRecord(probe_text="probe")
+    vector = np.float32(base.vector("query", "probe"))
+    saved = SavedAdapter(adapter=adapter, record=record, probe_vector=vector)
+    AdapterEmbedding(base, saved, rate_limiter=limiter).verify()
+    assert limiter.n_acquired == 1
+
+
+# Events, spans, callbacks
+
+
+def test_a_call_emits_one_start_and_one_end_without_secrets(
+    base: Any, adapter: LinearAdapter, events: list[BaseEvent], route: str, secret: str
+) -> None:
+    model = AdapterEmbedding(base, adapter)
+    ROUTES[route][1](model)
+    start, end = events
+    assert isinstance(start, EmbeddingStartEvent)
+    assert isinstance(end, EmbeddingEndEvent)
+    assert start.model_dict == model.to_payload()
+    assert start.model_dict["base_model"] == "fake/tiny-embedder"
+    assert start.model_dict["adapter"] == adapter.fingerprint
+    assert start.model_dict["dim"] == 8
+    assert secret not in str(start)
+    assert end.chunks == ["d"]
+    assert end.embeddings == [expected_vector(route, base, adapter)]
+
+
+def test_a_query_opens_as_many_spans_as_on_the_base(
+    base: Any, adapter: LinearAdapter, spans: SimpleSpanHandler
+) -> None:
+    base.get_query_embedding("q")
+    on_the_base = len(spans.completed_spans)
+    AdapterEmbedding(base, adapter).get_query_embedding("q")
+    assert len(spans.completed_spans) == 2 * on_the_base
+
+
+def test_tokens_are_counted_once(make_base: Make, adapter: LinearAdapter, route: str) -> None:
+    def tokens(of: Callable[[CallbackManager], Any]) -> int:
+        counter = TokenCountingHandler(tokenizer=list)
+        ROUTES[route][1](of(CallbackManager([counter])))
+        return counter.total_embedding_token_count
+
+    def both(manager: CallbackManager) -> AdapterEmbedding:
+        base = make_base(callback_manager=manager)
+        return AdapterEmbedding(base, adapter, callback_manager=manager)
+
+    alone = tokens(lambda manager: make_base(callback_manager=manager))
+    assert tokens(both) == alone == 1
+
+
+# Hot swap
+
+
+async def test_queries_under_way_during_a_swap_get_the_old_map_or_the_new(
+    base: Any, make_adapter: Make
+) -> None:
+    old, new = make_adapter(1), make_adapter(2)
+    model = AdapterEmbedding(base, old)
+    queries = ["q" * n for n in range(1, 65)]  # the n-th takes n turns of the loop
+
+    async def swap() -> None:
+        for _ in range(32):
+            await asyncio.sleep(0)
+        model.adapter = new
+
+    vectors, _ = await asyncio.gather(
+        asyncio.gather(*map(model.aget_query_embedding, queries)), swap()
+    )
+    by_old = [
+        v == adapted(old, base.vector("query", q)) for v, q in zip(vectors, queries, strict=True)
+    ]
+    by_new = [
+        v == adapted(new, base.vector("query", q)) for v, q in zip(vectors, queries, strict=True)
+    ]
+    assert all(a != b for a, b in zip(by_old, by_new, strict=True))
+    assert any(by_old)
+    assert any(by_new)
+
+
+def test_threads_get_the_old_map_or_the_new(base: Any, make_adapter: Make) -> None:
+    maps = [make_adapter(1), make_adapter(2), None]
+    model = AdapterEmbedding(base, maps[0])
+    vector = base.vector("query", "q")
+    allowed = [vector if m is None else adapted(m, vector) for m in maps]
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(model.get_query_embedding, "q") for _ in range(200)]
+        for swapped_in, _ in zip(cycle(maps), range(200), strict=False):
+            model.adapter = swapped_in
+        assert all(future.result() in allowed for future in asked)
+
+
+# In an index and in a pipeline
+
+
+@pytest.mark.parametrize("use_async", [False, True])
+def test_an_index_of_the_base_is_searched_with_adapted_queries(
+    base: Any, adapter: LinearAdapter, use_async: bool
+) -> None:
+    index = VectorStoreIndex([TextNode(text=t, id_=t) for t in TEXTS], embed_model=base)
+    retriever = index.as_retriever(similarity_top_k=5, embed_model=AdapterEmbedding(base, adapter))
+    found = asyncio.run(retriever.aretrieve("q")) if use_async else retriever.retrieve("q")
+
+    documents = np.array([base.vector("text", text) for text in TEXTS])
+    query = np.array(adapted(adapter, base.vector("query", "q")))
+    norms = np.linalg.norm(documents, axis=1) * np.linalg.norm(query)
+    cosines = documents @ query / norms
+    best = np.argsort(-cosines)[:5]
+    assert [node.node_id for node in found] == [TEXTS[i] for i in best]
+    np.testing.assert_allclose([node.score for node in found], cosines[best], rtol=1e-6)
+
+
+def test_a_pipeline_embeds_again_for_another_base_but_not_for_another_adapter(
+    make_base: Make, make_adapter: Make
+) -> None:
+    base = make_base()
+    model = AdapterEmbedding(base, make_adapter(1))
+    pipeline = IngestionPipeline(transformations=[model])
+
+    def embedded() -> list[float] | None:
+        return list(pipeline.run(nodes=[TextNode(text="d", id_="d")]))[0].embedding
+
+    assert embedded() == base.vector("text", "d")
+    model.adapter = make_adapter(2)
+    assert embedded() == base.vector("text", "d")
+    assert len(base.calls) == 1, "another training of the adapter must not embed again"
+
+    for changed in ({"dimensions": 8}, {"instruction": "say: "}, {"model_name": "other"}):
+        other = make_base(**changed)
+        pipeline.transformations = [AdapterEmbedding(other, make_adapter(1))]
+        assert embedded() == other.vector("text", "d")
+        assert len(other.calls) == 1, f"{changed} must embed again"
+
+    pipeline.transformations = [AdapterEmbedding(make_base(api_key="rotated"), make_adapter(1))]
+    assert embedded() == base.vector("text", "d")
+    rotated: Any = pipeline.transformations[0]
+    assert rotated.base_embed_model.calls == [], "another key must not embed again"
+
+
+def test_an_adapter_over_an_adapted_model_maps_twice(base: Any, make_adapter: Make) -> None:
+    first, second = make_adapter(1), make_adapter(2)
+    inner = AdapterEmbedding(base, first, embeddings_cache=SimpleKVStore())
+    outer = AdapterEmbedding(inner, second)
+    for adapter in (first, make_adapter(3)):
+        inner.adapter = adapter
+        once = adapted(adapter, base.vector("query", "q"))
+        assert outer.get_query_embedding("q") == adapted(second, once)
+    assert outer.get_text_embedding("d") == base.vector("text", "d")
+    assert identity_of(outer).startswith(identity_of(inner))

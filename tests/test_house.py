@@ -1,0 +1,170 @@
+"""The promises of the house: what an import loads, what an extra installs, who may know whom."""
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from query_adapters._extras import MODULE_OF
+
+ROOT = Path(__file__).resolve().parent.parent
+CORE, DOORS = "query_adapters", ("llama_index_finetune_plugin", "langchain_adapter")
+PACKAGES = (CORE, *DOORS)
+FRAMEWORKS = ("llama_index", "langchain", "langchain_core", "langchain_community")
+PICKLES = ("pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal")
+MAY_NOT_IMPORT = {
+    CORE: (*FRAMEWORKS, *DOORS, *PICKLES),
+    "llama_index_finetune_plugin": ("langchain_adapter", "llama_index.finetuning", *PICKLES),
+    "langchain_adapter": ("llama_index_finetune_plugin", "llama_index.finetuning", *PICKLES),
+}
+
+
+def run_fresh(code: str) -> subprocess.CompletedProcess[str]:
+    """What the code printed in an interpreter that has imported nothing yet."""
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT
+    )
+
+
+def loaded_after(statement: str, *, watched: tuple[str, ...]) -> set[str]:
+    """Those of the watched top-level modules that the statement loads in a fresh interpreter."""
+    probe = f"import sys\n{statement}\nprint(*{{n.partition('.')[0] for n in sys.modules}})"
+    ran = run_fresh(probe)
+    assert ran.returncode == 0, ran.stderr
+    return set(ran.stdout.split()) & set(watched)
+
+
+def error_without(module: str, statement: str) -> str:
+    """Last line on stderr when the statement runs where the module is not installed."""
+    ran = run_fresh(f"import sys\nsys.modules[{module!r}] = None\n{statement}")
+    assert ran.returncode == 1, "nothing was refused"
+    return ran.stderr.strip().splitlines()[-1]
+
+
+def pip_line(module: str, extra: str) -> str:
+    return (
+        f"query_adapters.errors.MissingExtraError: '{module}' is not installed. "
+        f"Install it with: pip install 'llama-index-finetune-plugin[{extra}]'"
+    )
+
+
+def imported_modules(tree: ast.AST) -> Iterator[str]:
+    """Dotted names of all imports, at any depth; `from a import b` may mean `a.b`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def violations(source: str, *, forbidden: tuple[str, ...]) -> list[str]:
+    """Forbidden imports, and the print calls and asserts that have no place in a library."""
+    tree = ast.parse(source)
+    found = [
+        name
+        for name in imported_modules(tree)
+        if any(f"{name}.".startswith(f"{prefix}.") for prefix in forbidden)
+    ]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assert):
+            found.append("assert")
+        elif isinstance(node, ast.Name) and node.id == "print":
+            found.append("print")
+    return found
+
+
+def canonical(requirement: str) -> str:
+    """Name of the distribution that a requirement line asks for, as PyPI compares names."""
+    name = re.split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0]
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@pytest.mark.parametrize(
+    ("statement", "unwanted"),
+    [
+        (
+            "import query_adapters, llama_index_finetune_plugin",
+            ("torch", "scipy", "langchain_core", "sentence_transformers"),
+        ),
+        ("import query_adapters", ("llama_index", "llama_index_finetune_plugin", "rich")),
+        ("import langchain_adapter", ("torch", "scipy", "llama_index")),
+    ],
+)
+def test_an_import_loads_nothing_heavy_and_no_other_framework(
+    statement: str, unwanted: tuple[str, ...]
+) -> None:
+    assert loaded_after(statement, watched=unwanted) == set()
+
+
+def test_the_import_probe_sees_torch_when_it_is_loaded() -> None:
+    assert loaded_after("import torch", watched=("torch", "rich")) == {"torch"}
+
+
+@pytest.mark.parametrize("extra", MODULE_OF)
+def test_an_extra_installs_the_distribution_of_its_module(extra: str) -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
+    owners = packages_distributions()[MODULE_OF[extra].partition(".")[0]]
+    assert {canonical(line) for line in extras[extra]} & {canonical(owner) for owner in owners}
+
+
+@pytest.mark.parametrize(("extra", "module"), MODULE_OF.items())
+def test_a_missing_extra_is_refused_with_its_pip_line(extra: str, module: str) -> None:
+    statement = f"from query_adapters._extras import require_extra\nrequire_extra({extra!r})"
+    assert error_without(module, statement) == pip_line(module, extra)
+
+
+@pytest.mark.parametrize(
+    ("package", "extra"),
+    [
+        ("query_adapters.training", "train"),
+        ("llama_index_finetune_plugin", "llama-index"),
+        ("langchain_adapter", "langchain"),
+    ],
+)
+def test_a_package_refuses_to_load_without_its_extra(package: str, extra: str) -> None:
+    module = MODULE_OF[extra]
+    assert error_without(module, f"import {package}") == pip_line(module, extra)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_public_names_are_sorted_and_importable(package: str) -> None:
+    module = importlib.import_module(package)
+    names = list(module.__all__)
+    assert names == sorted(names, key=lambda name: (not name.isupper(), name))
+    assert [name for name in names if not hasattr(module, name)] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_layers_hold_and_library_code_neither_prints_pickles_nor_asserts(package: str) -> None:
+    found = {
+        str(path.relative_to(ROOT)): violations(
+            path.read_text(encoding="utf-8"), forbidden=MAY_NOT_IMPORT[package]
+        )
+        for path in (ROOT / package).rglob("*.py")
+    }
+    assert found, f"{package} holds no module"
+    assert {path: what for path, what in found.items() if what} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import llama_index.core.schema", ["llama_index.core.schema"]),
+        ("def f():\n    from llama_index import finetuning", ["llama_index.finetuning"]),
+        ("from pickle import loads", ["pickle.loads"]),
+        ("import llama_index_finetune_plugin, numpy", []),
+        ("print(1)", ["print"]),
+        ("assert True", ["assert"]),
+    ],
+)
+def test_the_layer_check_finds_what_it_looks_for(source: str, expected: list[str]) -> None:
+    assert violations(source, forbidden=("llama_index", "pickle")) == expected
