@@ -25,14 +25,14 @@ MODULES = """
     importlib.metadata importlib.resources importlib.util inspect io ipaddress itertools json
     keyword linecache locale logging logging.handlers lzma mailbox math mimetypes mmap
     multiprocessing multiprocessing.pool multiprocessing.shared_memory numbers operator os
-    os.path pathlib pickle pkgutil platform plistlib pprint queue quopri random re reprlib
-    sched secrets select selectors shelve shlex shutil signal smtplib socket socketserver sqlite3
-    ssl stat statistics string struct subprocess sys sysconfig tarfile tempfile textwrap threading
+    os.path pathlib pickle pkgutil platform plistlib pprint queue quopri random re reprlib sched
+    secrets select selectors shelve shlex shutil signal smtplib socket socketserver sqlite3 ssl
+    stat statistics string struct subprocess sys sysconfig tarfile tempfile textwrap threading
     time timeit tokenize traceback tracemalloc types typing unicodedata unittest unittest.mock
     urllib.parse urllib.request urllib.robotparser uuid warnings wave weakref webbrowser
     xml.dom.minidom xml.etree.ElementTree xml.sax.saxutils xmlrpc.client zipfile zipimport zlib
     zoneinfo builtins
-""".split()
+""".split()  # noqa: SIM905
 
 DOCUMENTED = (
     FunctionType, MethodDescriptorType, ClassMethodDescriptorType, GetSetDescriptorType,

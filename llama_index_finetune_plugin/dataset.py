@@ -44,9 +44,15 @@ class EmbeddingQAFinetuneDataset(BaseModel):
     relevant_docs: dict[str, list[str]]
     mode: str = "text"
 
-    def model_post_init(self, context: object, /) -> None:
-        """Check that the three mappings fit together."""
-        to_retrieval_dataset(self)
+    def __init__(
+        self,
+        queries: dict[str, str],
+        corpus: dict[str, str],
+        relevant_docs: dict[str, list[str]],
+        mode: str = "text",
+    ) -> None:
+        super().__init__(queries=queries, corpus=corpus, relevant_docs=relevant_docs, mode=mode)
+        to_retrieval_dataset(self)  # here, as pydantic would wrap an error raised in a validator
 
     @property
     def query_docid_pairs(self) -> list[tuple[str, list[str]]]:

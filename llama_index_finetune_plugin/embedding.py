@@ -229,6 +229,10 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
             check_name(base, data.get("base_model"))
         return cls(base, **options)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # of a copy, because LlamaIndex deletes what cannot be pickled from the very object
+        return super(AdapterEmbedding, self.model_copy()).__getstate__()
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         fields = dict(state["__dict__"])
         saved, path = fields.pop("saved_adapter"), fields.pop("adapter_path")

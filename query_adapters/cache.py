@@ -59,11 +59,16 @@ class EmbeddingCache:
         texts: Sequence[str],
         show_progress: bool,
     ) -> Vectors:
-        keys = [_key(embedder.identity, role, text) for text in texts]
+        identity = embedder.identity
+        keys = [_key(identity, role, text) for text in texts]
         with self._open() as connection:
             known = _look_up(connection, keys)
-            missing = [(k, t) for k, t in dict(zip(keys, texts, strict=True)).items() if k not in known]
-            with tqdm(total=len(missing), desc=f"Embedding {role} texts", disable=not show_progress) as bar:
+            missing = [
+                (k, t) for k, t in dict(zip(keys, texts, strict=True)).items() if k not in known
+            ]
+            with tqdm(
+                total=len(missing), desc=f"Embedding {role} texts", disable=not show_progress
+            ) as bar:
                 for start in range(0, len(missing), embedder.batch_size):
                     batch = dict(missing[start : start + embedder.batch_size])
                     vectors = _checked(embed(list(batch.values())), len(batch), role)
@@ -79,7 +84,6 @@ class EmbeddingCache:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self.path or ":memory:", timeout=60)
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(SCHEMA)
             yield connection
         finally:

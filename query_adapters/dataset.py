@@ -79,7 +79,9 @@ def _validate(dataset: RetrievalDataset) -> None:
     _refuse("queries without text", (q for q, text in queries.items() if _is_blank(text)))
     _refuse("documents without text", (d for d, text in corpus.items() if _is_blank(text)))
     _refuse("judgements of unknown queries", (q for q in qrels if q not in queries))
-    _refuse("relevant documents missing from the corpus", (d for _, d, _ in judged if d not in corpus))
+    _refuse(
+        "relevant documents missing from the corpus", (d for _, d, _ in judged if d not in corpus)
+    )
     _refuse("queries without a relevant document", (q for q in queries if not qrels.get(q)))
     _refuse("grades that are not above 0", (f"{q} -> {d}: {g}" for q, d, g in judged if not g > 0))
 

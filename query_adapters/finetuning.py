@@ -1,4 +1,4 @@
-"""The whole way from texts to a saved adapter, for any framework's embedding model (extra: train)."""
+"""The whole way from texts to a saved adapter, for any framework's model (extra: train)."""
 
 import logging
 from collections.abc import Mapping
@@ -105,7 +105,9 @@ class AdapterFinetuner:
 
     def __post_init__(self) -> None:
         if self.output.exists() and not self.output.is_dir():
-            raise NotADirectoryError(f"expected a folder for the adapter, got the file {self.output}")
+            raise NotADirectoryError(
+                f"expected a folder for the adapter, got the file {self.output}"
+            )
         if self.val_dataset is not None:
             check_leakage(self.dataset.queries, self.val_dataset.queries)
 
@@ -144,7 +146,9 @@ class AdapterFinetuner:
 
     def _covers_labels(self) -> bool:
         """Whether every document that answers a question is in the index."""
-        return self.index is not None and set(self.dataset.labelled_documents) <= set(self.index.ids)
+        return self.index is not None and set(self.dataset.labelled_documents) <= set(
+            self.index.ids
+        )
 
     def _over_index(self, embedded: EmbeddedDataset) -> EmbeddedDataset:
         """Return the dataset over all documents of the index, as users will search them."""

@@ -23,6 +23,7 @@ def read_llama_index_json(path: str | Path) -> RetrievalDataset:
         raise InvalidDatasetError(
             f"{path}: expected the keys queries, corpus, relevant_docs; missing: {missing}"
         )
+    _check_shape(content, path)
     return RetrievalDataset.from_relevant_docs(
         content["queries"], content["corpus"], content["relevant_docs"]
     )
@@ -76,7 +77,7 @@ def write_beir(dataset: RetrievalDataset, folder: str | Path, *, split: str = "t
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(["query-id", "corpus-id", "score"])
         for query, grades in dataset.qrels.items():
-            writer.writerows([query, document, f"{grade:g}"] for document, grade in grades.items())
+            writer.writerows([query, document, _plain(grade)] for document, grade in grades.items())
 
 
 def from_rows(rows: Iterable[Mapping[str, Any]] | Any) -> RetrievalDataset:
@@ -91,7 +92,7 @@ def from_rows(rows: Iterable[Mapping[str, Any]] | Any) -> RetrievalDataset:
     queries: dict[str, str] = {}
     corpus: dict[str, str] = {}
     qrels: dict[str, dict[str, float]] = {}
-    for row in rows.to_dict("records") if hasattr(rows, "iterrows") else rows:
+    for row in _records(rows):
         query = _add(queries, row, "query")
         document = _add(corpus, row, "document")
         qrels.setdefault(query, {})[document] = float(row.get("relevance", 1))
@@ -113,14 +114,40 @@ def to_rows(dataset: RetrievalDataset) -> list[dict[str, Any]]:
     ]
 
 
+def _records(rows: Any) -> Iterable[Mapping[str, Any]]:
+    is_pandas = hasattr(rows, "iterrows")  # iterating over such a table gives column names
+    records: Iterable[Mapping[str, Any]] = rows.to_dict("records") if is_pandas else rows
+    return records
+
+
 def _add(texts: dict[str, str], row: Mapping[str, Any], column: str) -> str:
-    if not row.get(column):
+    text = row.get(column)
+    if not isinstance(text, str) or not text:  # pandas fills gaps with NaN, which is true
         raise InvalidDatasetError(f"expected a text in column {column!r}, got row {dict(row)!r}")
-    text = str(row[column])
     key = str(row.get(f"{column}_id", text))
     if texts.setdefault(key, text) != text:
         raise InvalidDatasetError(f"{column}_id {key!r} stands for two texts; expected one")
     return key
+
+
+def _check_shape(content: Mapping[str, Any], path: str | Path) -> None:
+    documents = content["relevant_docs"]
+    for key in ("queries", "corpus", "relevant_docs"):
+        if not isinstance(content[key], dict):
+            raise InvalidDatasetError(
+                f"{path}: expected an object under {key}, got {type(content[key]).__name__}"
+            )
+    wrong = [query for query, listed in documents.items() if not isinstance(listed, list)]
+    if wrong:
+        raise InvalidDatasetError(
+            f"{path}: expected a list of ids for each question under relevant_docs, "
+            f"got {documents[wrong[0]]!r} for {wrong[0]!r}"
+        )
+
+
+def _plain(grade: float) -> float:
+    """Return whole grades as integers: BEIR's own reader takes no others."""
+    return int(grade) if float(grade).is_integer() else grade
 
 
 def _parse_json(path: Path) -> dict[str, Any]:
@@ -129,7 +156,7 @@ def _parse_json(path: Path) -> dict[str, Any]:
 
     try:
         content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
-    except json.JSONDecodeError as exc:
+    except (json.JSONDecodeError, UnicodeDecodeError) as exc:
         raise InvalidDatasetError(f"{path}: expected JSON, got {exc}") from exc
     if not isinstance(content, dict):
         raise InvalidDatasetError(f"{path}: expected a JSON object, got {type(content).__name__}")
@@ -150,7 +177,8 @@ def _beir_texts(path: Path) -> Iterator[tuple[str, str]]:
         for number, line in enumerate(file, start=1):
             try:
                 row = json.loads(line)
-                yield str(row["_id"]), f"{row.get('title') or ''} {row['text']}".strip()
+                key, text = str(row["_id"]), row["text"]
+                yield key, " ".join(part for part in (row.get("title"), text) if part)
             except (json.JSONDecodeError, KeyError, TypeError) as exc:
                 raise InvalidDatasetError(
                     f"{path}:{number}: expected a JSON object with _id and text, got {exc!r}"

@@ -1,7 +1,7 @@
 """The dataset as numbers: what training and evaluation see."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -36,7 +36,7 @@ class EmbeddedDataset:
     documents: Vectors
     relevant: tuple[Rows, ...]
     grades: tuple[Values, ...] = ()
-    query_groups: Rows | None = None
+    query_groups: Rows = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "queries", _matrix(self.queries, "queries"))
@@ -45,7 +45,7 @@ class EmbeddedDataset:
         object.__setattr__(self, "relevant", relevant)
         grades = self.grades or tuple(np.ones(len(rows)) for rows in relevant)
         object.__setattr__(self, "grades", tuple(np.asarray(g, np.float64) for g in grades))
-        groups = np.arange(len(self.queries)) if self.query_groups is None else self.query_groups
+        groups = self.query_groups if len(self.query_groups) else np.arange(len(self.queries))
         object.__setattr__(self, "query_groups", np.asarray(groups, np.int64))
         self._validate()
 
@@ -57,17 +57,20 @@ class EmbeddedDataset:
                 actual=self.documents.shape[1],
                 remedy="embed questions with the model that the index was built with",
             )
-        if not len(self.queries) == len(self.relevant) == len(self.grades):
+        counts = [len(self.relevant), len(self.grades), len(self.query_groups)]
+        if counts != [len(self.queries)] * 3:
             raise InvalidVectorsError(
-                f"expected relevant rows and grades for {len(self.queries)} queries, "
-                f"got {len(self.relevant)} and {len(self.grades)}"
+                f"expected relevant rows, grades and a group for each of {len(self.queries)} "
+                f"queries, got {counts[0]}, {counts[1]} and {counts[2]}"
             )
         for query, (rows, grades) in enumerate(zip(self.relevant, self.grades, strict=True)):
-            in_range = len(rows) > 0 and 0 <= rows.min() and rows.max() < len(self.documents)
-            if not in_range or len(rows) != len(grades) or len(np.unique(rows)) != len(rows):
+            in_range = len(rows) > 0 and rows.min() >= 0 and rows.max() < len(self.documents)
+            graded = len(rows) == len(grades) and bool((grades > 0).all())
+            if not in_range or not graded or len(np.unique(rows)) != len(rows):
                 raise InvalidVectorsError(
-                    f"query {query}: expected one grade for each of its distinct relevant rows "
-                    f"below {len(self.documents)}, got rows {rows} and grades {grades}"
+                    f"query {query}: expected distinct relevant rows below "
+                    f"{len(self.documents)}, each with a grade above 0; got rows {rows} and "
+                    f"grades {grades}"
                 )
 
     @property
@@ -131,6 +134,7 @@ def embed_dataset(
     others = cache.embed_queries(embedder, texts[1:], show_progress=show_progress)
     absent = {key: text for key, text in dataset.corpus.items() if key not in stored}
     fresh = cache.embed_documents(embedder, list(absent.values()), show_progress=show_progress)
+    _check_unchanged(first.shape[1], {"query": others, "document": fresh})
     vectors = {**stored, **dict(zip(absent, fresh, strict=True))}
     documents = np.array([vectors[key] for key in dataset.corpus], dtype=np.float32)
     row_of = {key: row for row, key in enumerate(dataset.corpus)}
@@ -159,6 +163,17 @@ def _check_dims(actual: int, dim: int | None, stored: Mapping[str, ArrayLike]) -
             )
 
 
+def _check_unchanged(expected: int, embedded: Mapping[str, Vectors]) -> None:
+    for role, vectors in embedded.items():
+        if len(vectors) and vectors.shape[1] != expected:
+            raise DimensionMismatchError(
+                f"{role} vectors",
+                expected=expected,
+                actual=vectors.shape[1],
+                remedy="the model must give one length; after a change, use another cache file",
+            )
+
+
 def _matrix(vectors: ArrayLike, what: str) -> Vectors:
     """Return a read-only float32 view of finite rows."""
     matrix = np.ascontiguousarray(vectors, dtype=np.float32).view()
@@ -166,6 +181,8 @@ def _matrix(vectors: ArrayLike, what: str) -> Vectors:
         raise InvalidVectorsError(f"{what}: expected shape (n, dim), got {matrix.shape}")
     if not np.isfinite(matrix).all():
         row = int(np.flatnonzero(~np.isfinite(matrix).all(axis=1))[0])
-        raise InvalidVectorsError(f"{what}: expected finite numbers, got NaN or infinity in row {row}")
+        raise InvalidVectorsError(
+            f"{what}: expected finite numbers, got NaN or infinity in row {row}"
+        )
     matrix.setflags(write=False)
     return matrix

@@ -4,13 +4,15 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+RESUMES = "finished embeddings are kept in the output folder, so a rerun resumes"
+
 REPLACEMENTS: Mapping[str, str] = {
     "batch_size": "training solves one problem over all pairs; the model's embed_batch_size rules "
     "how it is asked",
     "epochs": "training runs to its one optimum; `strengths` rules how far it moves",
     "device": "training and serving run in numpy",
-    "model_checkpoint_path": "finished embeddings are kept in the output folder, so a rerun resumes",
-    "checkpoint_save_steps": "finished embeddings are kept in the output folder, so a rerun resumes",
+    "model_checkpoint_path": RESUMES,
+    "checkpoint_save_steps": RESUMES,
     "steps_per_epoch": "training runs to its one optimum",
     "warmup_steps": "there is no learning rate to warm up",
     "optimizer_class": "the problem is convex and L-BFGS finds its optimum",

@@ -89,10 +89,11 @@ class LinearAdapter(QueryAdapter):
         """
         queries = np.asarray(queries, dtype=np.float32)
         self.check_dim(queries.shape[-1])
-        return self._adapt_one(queries) if queries.ndim == 1 else self._adapt_rows(queries)
+        with np.errstate(invalid="ignore", over="ignore"):  # such rows come back as they are
+            return self._adapt_one(queries) if queries.ndim == 1 else self._adapt_rows(queries)
 
     def _adapt_one(self, query: Vectors) -> Vectors:
-        mapped = self.weight.dot(query)
+        mapped: Vectors = self.weight.dot(query)
         if self.bias is not None:
             mapped += self.bias
         norms = float(query.dot(query)), float(mapped.dot(mapped))
@@ -102,15 +103,14 @@ class LinearAdapter(QueryAdapter):
         return mapped
 
     def _adapt_rows(self, queries: Vectors) -> Vectors:
-        with np.errstate(invalid="ignore", over="ignore"):
-            mapped = queries @ self.weight.T
-            if self.bias is not None:
-                mapped += self.bias
-            before = np.einsum("ij,ij->i", queries, queries)
-            after = np.einsum("ij,ij->i", mapped, mapped)
-            usable = (before > 0) & (after > 0) & np.isfinite(before) & np.isfinite(after)
-            scale = np.sqrt(before / np.where(usable, after, 1))
-        adapted = mapped * scale[:, None].astype(np.float32)
+        mapped = queries @ self.weight.T
+        if self.bias is not None:
+            mapped += self.bias
+        before = np.einsum("ij,ij->i", queries, queries)
+        after = np.einsum("ij,ij->i", mapped, mapped)
+        usable = (before > 0) & (after > 0) & np.isfinite(before) & np.isfinite(after)
+        scale = np.sqrt(before / np.where(usable, after, 1))
+        adapted: Vectors = mapped * scale[:, None].astype(np.float32)
         adapted[~usable] = (queries if self._is_square else mapped)[~usable]
         return adapted
 

@@ -10,6 +10,7 @@ from query_adapters.typing import Values
 
 CONFIDENCE = 0.95
 RESAMPLES = 9_999
+ROUNDING = 1e-12  # values that differ by less are equal: BCa of rounding errors is not a number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +43,7 @@ class MetricComparison:
     losses: int
 
 
-def compare(
-    base: Evaluation, adapted: Evaluation, *, seed: int = 0
-) -> dict[str, MetricComparison]:
+def compare(base: Evaluation, adapted: Evaluation, *, seed: int = 0) -> dict[str, MetricComparison]:
     """Return, for each metric that both have, means and paired difference with 95 % intervals.
 
     Args:
@@ -79,7 +78,7 @@ def bootstrap_interval(values: Values, *, seed: int = 0) -> Interval:
     Source: Efron, Better Bootstrap Confidence Intervals (1987), section 3, by way of scipy.
     """
     mean = float(values.mean())
-    if np.ptp(values) == 0:
+    if np.ptp(values) < ROUNDING:
         return Interval(mean=mean, low=mean, high=mean)
     result = stats.bootstrap(
         (values,),

@@ -63,9 +63,7 @@ def evaluate_vectors(
     return Evaluation(_values(judged, parsed))
 
 
-def evaluate_run(
-    run: Run, qrels: Qrels, *, metrics: Sequence[str] = DEFAULT_METRICS
-) -> Evaluation:
+def evaluate_run(run: Run, qrels: Qrels, *, metrics: Sequence[str] = DEFAULT_METRICS) -> Evaluation:
     """Return the scores of a run on every question that `qrels` judges.
 
     Raises:

@@ -31,7 +31,8 @@ class Judged:
     @property
     def n_relevant(self) -> Values:
         """How many documents are relevant to each question, `(n_queries,)`, at least 1."""
-        return (self.ideal > 0).sum(axis=1)
+        counts: Values = (self.ideal > 0).sum(axis=1, dtype=np.float64)
+        return counts
 
 
 def judge_run(run: Run, qrels: Qrels) -> Judged:
@@ -54,7 +55,9 @@ def judge_run(run: Run, qrels: Qrels) -> Judged:
         [qrels[query].get(document, 0.0) for document in ranking]
         for query, ranking in zip(qrels, rankings, strict=True)
     )
-    return Judged(gains, _padded(sorted(grades.values(), reverse=True) for grades in qrels.values()))
+    return Judged(
+        gains, _padded(sorted(grades.values(), reverse=True) for grades in qrels.values())
+    )
 
 
 def judge_rows(ranking: Rows, relevant: Sequence[Rows], grades: Sequence[Values]) -> Judged:
@@ -84,7 +87,7 @@ def precision(judged: Judged, k: int) -> Values:
 
     Source: Manning, Raghavan, Schütze, Introduction to Information Retrieval (2008), 8.4.
     """
-    return (judged.gains[:, :k] > 0).sum(axis=1) / k
+    return np.asarray((judged.gains[:, :k] > 0).sum(axis=1) / k)
 
 
 def mrr(judged: Judged, k: int) -> Values:
@@ -103,7 +106,7 @@ def average_precision(judged: Judged, k: int) -> Values:
     """
     hits = judged.gains[:, :k] > 0
     precisions = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)
-    return (precisions * hits).sum(axis=1) / judged.n_relevant
+    return _total(precisions * hits) / judged.n_relevant
 
 
 def ndcg(judged: Judged, k: int) -> Values:
@@ -170,7 +173,12 @@ class Metric:
 
 
 def _discounted(gains: Values) -> Values:
-    return gains @ (1 / np.log2(np.arange(2, gains.shape[1] + 2)))
+    return _total(gains / np.log2(np.arange(2, gains.shape[1] + 2)))
+
+
+def _total(values: Values) -> Values:
+    """Return the sum of each row, added place by place: zeros at its end change no bit of it."""
+    return values.cumsum(axis=1)[:, -1]
 
 
 def _padded(rows: Iterable[Sequence[float]]) -> Values:

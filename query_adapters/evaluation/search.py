@@ -40,7 +40,8 @@ def exact_search(
 def unit(vectors: Vectors) -> Vectors:
     """Return the vectors at length 1; zero vectors stay zero."""
     norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.where(norms > 0, norms, 1)
+    scaled: Vectors = vectors / np.where(norms > 0, norms, np.float32(1))
+    return scaled
 
 
 def _blocks(n: int, size: int) -> Iterator[slice]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from query_adapters.adapters import LinearAdapter
 from query_adapters.evaluation.search import unit
 from query_adapters.typing import Rows, Values, Vectors
 from query_adapters.vectors import EmbeddedDataset
@@ -29,6 +30,18 @@ class LinearMap:
     def of(cls, weight: Vectors, bias: Vectors | None = None) -> "LinearMap":
         """Return the map with the given weight and bias, zero if left out."""
         return cls(weight, np.zeros(len(weight), np.float32) if bias is None else bias)
+
+    @classmethod
+    def from_adapter(cls, adapter: LinearAdapter, queries: Vectors) -> "LinearMap":
+        """Return what the adapter does to questions as long as these, on unit questions."""
+        bias = None if adapter.bias is None else adapter.bias / _mean_length(queries)
+        return cls.of(adapter.weight, bias)
+
+    def as_adapter(self, queries: Vectors) -> LinearAdapter:
+        """Return the adapter that does the same to questions as long as these, on average."""
+        if not self.bias.any():
+            return LinearAdapter(self.weight)
+        return LinearAdapter(self.weight, self.bias * _mean_length(queries))
 
 
 class SoftmaxObjective:
@@ -124,6 +137,10 @@ class _Positives:
         low, high = np.searchsorted(self.queries, [start, stop])
         part = slice(low, high)
         return _Positives(self.queries[part] - start, self.columns[part], self.weights[part])
+
+
+def _mean_length(vectors: Vectors) -> np.float32:
+    return np.float32(np.linalg.norm(vectors, axis=1).mean())
 
 
 def _softmax_loss(scores: Vectors, positives: _Positives) -> tuple[float, Vectors]:

@@ -29,5 +29,5 @@ def spectral_prior(documents: Vectors, *, exponent: float) -> Vectors:
     covariance = (centred.T @ centred).astype(np.float64) / len(documents)
     variances, directions = np.linalg.eigh(covariance)
     gains = (np.maximum(variances, 0) + EPSILON) ** -exponent
-    prior = (directions * (gains / gains.mean())) @ directions.T
-    return prior.astype(np.float32)
+    prior: Vectors = ((directions * (gains / gains.mean())) @ directions.T).astype(np.float32)
+    return prior

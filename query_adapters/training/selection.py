@@ -10,13 +10,12 @@ over *documents* nobody sees what a query log is worth.
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, sqrt
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from query_adapters.adapters import LinearAdapter
 from query_adapters.evaluation.evaluate import evaluate_vectors
 from query_adapters.splits import folds
 from query_adapters.training.objective import LinearMap, SoftmaxObjective
@@ -76,12 +75,14 @@ class CandidateScore:
         seen: New questions about documents that have training questions; None if not measured.
         unseen: Questions about other documents; None if not measured.
         overall: Both views, weighted by the share of questions expected in each.
+        differences: What `overall` is the mean of, one a question, `(n_queries,)`.
     """
 
     candidate: Candidate
     seen: ViewScore | None
     unseen: ViewScore | None
     overall: ViewScore
+    differences: Values = field(repr=False, compare=False)
 
     @property
     def is_admissible(self) -> bool:
@@ -197,8 +198,7 @@ class Grid:
     ) -> Values:
         differences = np.zeros(len(base))
         for path, held_out in folds:
-            at = path.step(strength)
-            adapter = LinearAdapter(at.weight, at.bias if at.bias.any() else None)
+            adapter = path.step(strength).as_adapter(dataset.queries)
             scores = evaluate_vectors(dataset.select(held_out), adapter, metrics=[self.metric])
             differences[held_out] += scores.per_query[self.metric] - base[held_out]
         return differences
@@ -220,12 +220,12 @@ def make_views(
     if seen_share == 1:
         del groups[1]
     feasible = [(name, group, w) for name, group, w in groups if len(np.unique(group)) > 1]
-    total = sum(weight for _, _, weight in feasible) or 1
+    total = sum(weight for _, _, weight in feasible)
     return [
         View(
             name=name,
             fold_of=_repeated_folds(group, n_folds, n_repeats, seed),
-            weight=weight / total,
+            weight=weight / total if total else 1.0,
         )
         for name, group, weight in feasible
     ]
@@ -283,7 +283,9 @@ class _Path:
         return self.at
 
 
-def _row(candidate: Candidate, views: Sequence[View], differences: Sequence[Values]) -> CandidateScore:
+def _row(
+    candidate: Candidate, views: Sequence[View], differences: Sequence[Values]
+) -> CandidateScore:
     scores = {view.name: ViewScore.of(d) for view, d in zip(views, differences, strict=True)}
     overall = sum(
         (view.weight * d for view, d in zip(views, differences, strict=True)),
@@ -294,4 +296,5 @@ def _row(candidate: Candidate, views: Sequence[View], differences: Sequence[Valu
         seen=scores.get("seen"),
         unseen=scores.get("unseen"),
         overall=ViewScore.of(overall),
+        differences=overall,
     )

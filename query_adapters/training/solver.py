@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from query_adapters.training.objective import LinearMap, SoftmaxObjective
-from query_adapters.typing import Values
+from query_adapters.typing import Values, Vectors
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ def solve(
     Source: Liu, Nocedal, On the Limited Memory BFGS Method (1989); scipy's line search meets
         the strong Wolfe conditions.
     """
+
     def fun(flat: Values) -> tuple[float, Values]:
         value, slope = objective.value_and_gradient(_unflatten(flat, objective.dim))
         return value, _flatten(slope)
@@ -64,5 +65,5 @@ def _flatten(linear: LinearMap) -> Values:
 
 
 def _unflatten(flat: Values, dim: int) -> LinearMap:
-    flat = flat.astype(np.float32)
-    return LinearMap(flat[: dim * dim].reshape(dim, dim), flat[dim * dim :])
+    numbers: Vectors = flat.astype(np.float32)
+    return LinearMap(numbers[: dim * dim].reshape(dim, dim), numbers[dim * dim :])

@@ -2,21 +2,25 @@
 
 import logging
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
-from math import isinf
+from math import inf, isinf
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from query_adapters.adapters import LinearAdapter
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.evaluation.metrics import Metric
+from query_adapters.training.guard import ALPHA, max_t_p_value
 from query_adapters.training.objective import LinearMap
 from query_adapters.training.prior import spectral_prior
 from query_adapters.training.selection import CandidateScore, Grid, choose, make_views
 from query_adapters.typing import Vectors
 from query_adapters.vectors import EmbeddedDataset
 
+SCORES_FOR_THREADS = 10_000_000  # questions times labelled documents
 logger = logging.getLogger(__name__)
 
 
@@ -28,6 +32,8 @@ class TrainingResult:
         adapter: The map; the identity where no gain could be shown.
         chosen: Its row of the table; None for the identity.
         table: Every candidate's out-of-fold differences from the base.
+        p_value: Probability of so large a gain if no candidate were better than the base,
+            adjusted for their number; at most 0.05 where an adapter is kept.
         verdict: The outcome in one sentence.
         metric: What the differences are of.
         n_queries: Training questions.
@@ -38,6 +44,7 @@ class TrainingResult:
     adapter: LinearAdapter
     chosen: CandidateScore | None
     table: tuple[CandidateScore, ...]
+    p_value: float
     verdict: str
     metric: str
     n_queries: int
@@ -48,6 +55,7 @@ class TrainingResult:
         """Return everything but the weights, as JSON can hold it."""
         return {
             "verdict": self.verdict,
+            "p_value": self.p_value,
             "metric": self.metric,
             "chosen": None if self.chosen is None else _row_record(self.chosen),
             "table": [_row_record(row) for row in self.table],
@@ -91,8 +99,10 @@ class LinearAdapterTrainer:
 
     def __post_init__(self) -> None:
         Metric.parse(self.metric)
-        _require(bool(self.strengths) and min(self.strengths) > 0, "strengths above 0", self.strengths)
-        _require(bool(self.whitenings) and min(self.whitenings) >= 0, "whitenings from 0", self.whitenings)
+        positive = bool(self.strengths) and all(strength > 0 for strength in self.strengths)
+        _require(positive, "strengths above 0", self.strengths)
+        finite = bool(self.whitenings) and all(0 <= exponent < inf for exponent in self.whitenings)
+        _require(finite, "finite whitenings from 0", self.whitenings)
         _require(self.n_folds >= 2, "at least 2 folds", self.n_folds)
         _require(self.n_repeats >= 1, "at least 1 repeat", self.n_repeats)
         _require(0 <= self.seen_share <= 1, "a seen_share between 0 and 1", self.seen_share)
@@ -106,6 +116,9 @@ class LinearAdapterTrainer:
     ) -> TrainingResult:
         """Return the adapter that does best on held-out questions, or the identity.
 
+        An adapter is kept if it is not worse than the base in either view, and better overall
+        by more than chance explains (p <= 0.05, adjusted for the candidates tried).
+
         Args:
             dataset: Training questions over the documents that selection searches.
             served: Document vectors of the index to be served, `(n, dim)`, where it is not
@@ -117,28 +130,22 @@ class LinearAdapterTrainer:
         """
         began = time.perf_counter()
         _check_dims(dataset.dim, served, start)
-        grid = self._grid(dataset.documents, start)
-        views = make_views(
-            dataset,
-            n_folds=self.n_folds,
-            n_repeats=self.n_repeats,
-            seed=self.seed,
-            seen_share=self.seen_share,
-        )
-        table = grid.score(dataset, views, show_progress=self.show_progress) if views else ()
-        chosen = choose(table)
-        if chosen is None:
+        grid = self._grid(dataset, start)
+        with _calm_blas(dataset):
+            table = self._table(grid, dataset)
+            chosen, p_value = self._guarded(table, dataset)
             adapter = LinearAdapter.identity(dataset.dim)
-        else:
-            fitted = grid.fit(dataset, chosen.candidate)
-            moved = None if start else _prior_shift(chosen.candidate.whitening, dataset, served)
-            adapter = _as_adapter(fitted, dataset, moved)
-        verdict = _verdict(chosen, table, self.metric)
+            if chosen is not None:
+                fitted = grid.fit(dataset, chosen.candidate)
+                moved = _prior_shift(chosen.candidate.whitening, dataset, served, start)
+                adapter = _as_adapter(fitted, dataset, moved)
+        verdict = _verdict(chosen, table, p_value, self.metric)
         logger.info("%s", verdict)
         return TrainingResult(
             adapter=adapter,
             chosen=chosen,
             table=table,
+            p_value=p_value,
             verdict=verdict,
             metric=self.metric,
             n_queries=len(dataset.queries),
@@ -146,44 +153,84 @@ class LinearAdapterTrainer:
             elapsed_seconds=time.perf_counter() - began,
         )
 
-    def _grid(self, documents: Vectors, start: LinearAdapter | None) -> Grid:
+    def _table(self, grid: Grid, dataset: EmbeddedDataset) -> tuple[CandidateScore, ...]:
+        views = make_views(
+            dataset,
+            n_folds=self.n_folds,
+            n_repeats=self.n_repeats,
+            seed=self.seed,
+            seen_share=self.seen_share,
+        )
+        return grid.score(dataset, views, show_progress=self.show_progress) if views else ()
+
+    def _guarded(
+        self, table: tuple[CandidateScore, ...], dataset: EmbeddedDataset
+    ) -> tuple[CandidateScore | None, float]:
+        """Return the best candidate, or None if its gain may be chance, and how likely that is.
+
+        Questions about one document stand or fall together, so they count as one.
+        """
+        chosen = choose(table)
+        if chosen is None:
+            return None, 1.0
+        p_value = max_t_p_value(
+            [row.differences for row in table],
+            table.index(chosen),
+            groups=np.array([rows[0] for rows in dataset.relevant]),
+            seed=self.seed,
+        )
+        return (chosen if p_value <= ALPHA else None), p_value
+
+    def _grid(self, dataset: EmbeddedDataset, start: LinearAdapter | None) -> Grid:
         if start is None:
-            priors = {p: spectral_prior(documents, exponent=p) for p in self.whitenings}
+            priors = {p: spectral_prior(dataset.documents, exponent=p) for p in self.whitenings}
             maps = {p: LinearMap.of(prior) for p, prior in priors.items()}
         else:
-            maps = {0.0: LinearMap.of(start.weight, start.bias)}
+            maps = {0.0: LinearMap.from_adapter(start, dataset.queries)}
         strengths = sorted(self.strengths, reverse=True)
         return Grid(priors=maps, strengths=strengths, metric=self.metric, with_bias=self.bias)
 
 
 def _row_record(row: CandidateScore) -> dict[str, Any]:
     record = asdict(row)
+    del record["differences"]
     if isinf(row.candidate.strength):
         record["candidate"]["strength"] = None  # JSON has no infinity
     return record
 
 
-def _as_adapter(fitted: LinearMap, dataset: EmbeddedDataset, shift: Vectors | None) -> LinearAdapter:
-    """Return the fitted map as an adapter, moved by `shift` and with a bias for real lengths."""
+def _as_adapter(
+    fitted: LinearMap, dataset: EmbeddedDataset, shift: Vectors | None
+) -> LinearAdapter:
+    """Return the fitted map as an adapter, moved by `shift`."""
     weight = fitted.weight if shift is None else fitted.weight + shift
-    if not fitted.bias.any():
-        return LinearAdapter(weight)
-    length = np.linalg.norm(dataset.queries, axis=1).mean()  # training saw unit questions
-    return LinearAdapter(weight, fitted.bias * length)
+    return LinearMap(weight, fitted.bias).as_adapter(dataset.queries)
 
 
 def _prior_shift(
-    whitening: float, dataset: EmbeddedDataset, served: Vectors | None
+    whitening: float,
+    dataset: EmbeddedDataset,
+    served: Vectors | None,
+    start: LinearAdapter | None,
 ) -> Vectors | None:
     """Return what turns the training documents' prior into the served index's."""
-    if served is None:
+    if served is None or start is not None:
         return None
     here = spectral_prior(dataset.documents, exponent=whitening)
     return spectral_prior(served, exponent=whitening) - here
 
 
+def _calm_blas(dataset: EmbeddedDataset) -> AbstractContextManager[object]:
+    """Keep small problems on one thread: starting threads for each step costs more than it gives."""
+    is_small = len(dataset.queries) * len(dataset.labelled) < SCORES_FOR_THREADS
+    return threadpool_limits(limits=1, user_api="blas") if is_small else nullcontext()
+
+
 def _verdict(
-    chosen: CandidateScore | None, table: tuple[CandidateScore, ...], metric: str
+    chosen: CandidateScore | None,
+    table: tuple[CandidateScore, ...],
+    p_value: float,
+    metric: str,
 ) -> str:
     if not table:
         return "too few questions to hold any out: base kept"
@@ -191,11 +238,11 @@ def _verdict(
         best = max(table, key=lambda row: row.overall.mean).overall
         return (
             f"no reliable gain: base kept (best candidate {best.mean:+.4f} ± {best.error:.4f} "
-            f"{metric} out of fold)"
+            f"{metric} out of fold, p = {p_value:.2g})"
         )
     views = {"seen": chosen.seen, "unseen": chosen.unseen}
     parts = [f"{name} documents {v.mean:+.4f} ± {v.error:.4f}" for name, v in views.items() if v]
-    return f"adapter kept: {metric} out of fold, {'; '.join(parts)}"
+    return f"adapter kept: {metric} out of fold, {'; '.join(parts)} (p = {p_value:.2g})"
 
 
 def _check_dims(dim: int, served: Vectors | None, start: LinearAdapter | None) -> None:
@@ -208,6 +255,13 @@ def _check_dims(dim: int, served: Vectors | None, start: LinearAdapter | None) -
         )
     if start is not None:
         start.check_dim(dim)
+        if start.dim_out != dim:
+            raise DimensionMismatchError(
+                "vectors that `start` gives",
+                expected=dim,
+                actual=start.dim_out,
+                remedy="start from an adapter with a square matrix",
+            )
 
 
 def _require(holds: bool, expected: str, actual: object) -> None:

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.instrumentation import root_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events import BaseEvent
 from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
+from llama_index_instrumentation import root_dispatcher
 from pydantic import Field, PrivateAttr
 
 from query_adapters.adapters import LinearAdapter
 
 DIM = 8
-SECRET = "sk-do-not-tell"
+SECRET = "sk-do-not-tell"  # noqa: S105
 
 
 class FakeEmbedding(BaseEmbedding):

@@ -14,9 +14,14 @@ from llama_index_finetune_plugin._identity import identity_of
 from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder, resolve_base
 from query_adapters.cache import EmbeddingCache
 from query_adapters.errors import InvalidVectorsError
+from query_adapters.typing import Vectors
 
 Make = Callable[..., Any]
 TEXTS = [f"text {i}" for i in range(25)]
+
+
+def rows(*vectors: list[float]) -> Vectors:
+    return np.array(vectors, dtype=np.float32)
 
 
 class Busy(MockEmbedding):
@@ -54,14 +59,14 @@ def test_documents_go_in_the_models_batches(make_base: Make) -> None:
         ("batch", 10), ("batch", 10), ("batch", 5)
     ]  # fmt: skip
     assert vectors.dtype == np.float32
-    np.testing.assert_array_equal(vectors, np.float32([base.vector("text", t) for t in TEXTS]))
+    np.testing.assert_array_equal(vectors, rows(*(base.vector("text", t) for t in TEXTS)))
 
 
 def test_queries_go_one_by_one_in_the_query_role(base: Any) -> None:
     vectors = LlamaIndexEmbedder(base).embed_queries(TEXTS)
     assert base.calls == [("query", (text,)) for text in TEXTS]
     assert vectors.dtype == np.float32
-    np.testing.assert_array_equal(vectors, np.float32([base.vector("query", t) for t in TEXTS]))
+    np.testing.assert_array_equal(vectors, rows(*(base.vector("query", t) for t in TEXTS)))
 
 
 async def test_queries_run_side_by_side_inside_a_running_loop() -> None:
@@ -90,8 +95,8 @@ def test_the_models_own_cache_keeps_queries_and_documents_apart(
         queries = thread.submit(embedder.embed_queries, ["same text"]).result()
         documents = embedder.embed_documents(["same text"])
         again = thread.submit(embedder.embed_queries, ["same text"]).result()
-    np.testing.assert_array_equal(queries, np.float32([base.vector("query", "same text")]))
-    np.testing.assert_array_equal(documents, np.float32([base.vector("text", "same text")]))
+    np.testing.assert_array_equal(queries, rows(base.vector("query", "same text")))
+    np.testing.assert_array_equal(documents, rows(base.vector("text", "same text")))
     np.testing.assert_array_equal(again, queries)
     assert len(base.calls) == 2
 

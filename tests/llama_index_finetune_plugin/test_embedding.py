@@ -28,7 +28,7 @@ class Shifting(QueryAdapter):
 
     kind = "shifting"
     dim_in = dim_out = 8
-    is_identity = False  # type: ignore[assignment]
+    is_identity = False
 
     def __call__(self, queries: Vectors) -> Vectors:
         return queries + np.float32(1)
@@ -45,13 +45,13 @@ class Shifting(QueryAdapter):
 def folder(tmp_path: Path, base: Any, adapter: LinearAdapter) -> Path:
     """A saved adapter with its whole record."""
     record = AdapterRecord(base_model=base.model_name, probe_text="probe")
-    probe_vector = np.float32(base.vector("query", "probe"))
+    probe_vector = np.array(base.vector("query", "probe"), dtype=np.float32)
     saved = SavedAdapter(adapter=adapter, record=record, probe_vector=probe_vector)
     return save_adapter(saved, tmp_path / "adapter")
 
 
 def adapted(adapter: QueryAdapter, vector: list[float]) -> list[float]:
-    result: list[float] = adapter(np.float32(vector)).tolist()
+    result: list[float] = adapter(np.array(vector, dtype=np.float32)).tolist()
     return result
 
 
@@ -91,8 +91,10 @@ def test_weight_and_bias_make_an_adapter(base: Any, adapter: LinearAdapter) -> N
 
 def test_any_kind_of_adapter_serves(base: Any) -> None:
     model = AdapterEmbedding(base, Shifting())
-    expected = np.float32(base.vector("query", "q")) + np.float32(1)
-    assert model.get_query_embedding("q") == expected.tolist()
+    assert model.get_query_embedding("q") == adapted(Shifting(), base.vector("query", "q"))
+    assert model.get_query_embedding("q")[0] == pytest.approx(
+        1 + base.vector("query", "q")[0], abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("nothing", [None, LinearAdapter.identity(8)], ids=["none", "identity"])
@@ -140,7 +142,7 @@ def test_another_model_is_refused_unless_told_otherwise(
 ) -> None:
     other = make_base(model_name="fake/other")
     if checked:
-        with pytest.raises(AdapterMismatchError, match="fake/tiny-embedder.*fake/other"):
+        with pytest.raises(AdapterMismatchError, match=r"fake/tiny-embedder.*fake/other"):
             AdapterEmbedding(other, folder)
     else:
         assert AdapterEmbedding(other, folder, check_model=False).adapter is not None
@@ -361,4 +363,5 @@ def test_a_pickle_does_without_what_cannot_be_pickled(base: Any, adapter: Linear
     model = AdapterEmbedding(base, adapter, rate_limiter=Unpicklable())
     twin = pickle.loads(pickle.dumps(model))  # noqa: S301
     assert twin.rate_limiter is None
+    assert model.rate_limiter is not None, "pickling must not change what is pickled"
     assert twin.get_query_embedding("q") == model.get_query_embedding("q")

@@ -23,9 +23,9 @@ from llama_index.core.storage.kvstore import SimpleKVStore
 from llama_index_finetune_plugin._identity import identity_of
 from llama_index_finetune_plugin.embedding import AdapterEmbedding
 from query_adapters.adapters import LinearAdapter
+from query_adapters.storage import AdapterRecord, SavedAdapter
 
 Make = Callable[..., Any]
-Ask = Callable[[AdapterEmbedding], list[float]]
 TEXTS = [f"text {i}" for i in range(30)]
 
 ROUTES: dict[str, tuple[str, Callable[[Any], Any]]] = {
@@ -46,7 +46,7 @@ def route(request: pytest.FixtureRequest) -> str:
 
 
 def adapted(adapter: LinearAdapter, vector: list[float]) -> list[float]:
-    result: list[float] = adapter(np.float32(vector)).tolist()
+    result: list[float] = adapter(np.array(vector, dtype=np.float32)).tolist()
     return result
 
 
@@ -206,12 +206,10 @@ def test_a_cached_query_takes_no_permit(
 def test_verify_asks_the_limiter(
     make_base: Make, make_limiter: Make, adapter: LinearAdapter
 ) -> None:
-    from query_adapters.storage import AdapterRecord, SavedAdapter
-
     limiter = make_limiter()
     base = make_base(rate_limiter=limiter)
     record = AdapterRecord(probe_text="probe")
-    vector = np.float32(base.vector("query", "probe"))
+    vector = np.array(base.vector("query", "probe"), dtype=np.float32)
     saved = SavedAdapter(adapter=adapter, record=record, probe_vector=vector)
     AdapterEmbedding(base, saved, rate_limiter=limiter).verify()
     assert limiter.n_acquired == 1
@@ -228,13 +226,21 @@ def test_a_call_emits_one_start_and_one_end_without_secrets(
     start, end = events
     assert isinstance(start, EmbeddingStartEvent)
     assert isinstance(end, EmbeddingEndEvent)
-    assert start.model_dict == model.to_payload()
+    assert start.model_dict["class_name"] == "AdapterEmbedding"
+    assert start.model_dict["base_class"] == "FakeEmbedding"
     assert start.model_dict["base_model"] == "fake/tiny-embedder"
-    assert start.model_dict["adapter"] == adapter.fingerprint
     assert start.model_dict["dim"] == 8
     assert secret not in str(start)
     assert end.chunks == ["d"]
     assert end.embeddings == [expected_vector(route, base, adapter)]
+
+
+def test_events_of_queries_tell_the_adapter(
+    base: Any, adapter: LinearAdapter, events: list[BaseEvent]
+) -> None:
+    AdapterEmbedding(base, adapter).get_query_embedding("q")
+    (start,) = (event for event in events if isinstance(event, EmbeddingStartEvent))
+    assert start.model_dict["adapter"] == adapter.fingerprint
 
 
 def test_a_query_opens_as_many_spans_as_on_the_base(
@@ -278,15 +284,13 @@ async def test_queries_under_way_during_a_swap_get_the_old_map_or_the_new(
     vectors, _ = await asyncio.gather(
         asyncio.gather(*map(model.aget_query_embedding, queries)), swap()
     )
-    by_old = [
-        v == adapted(old, base.vector("query", q)) for v, q in zip(vectors, queries, strict=True)
-    ]
-    by_new = [
-        v == adapted(new, base.vector("query", q)) for v, q in zip(vectors, queries, strict=True)
-    ]
-    assert all(a != b for a, b in zip(by_old, by_new, strict=True))
-    assert any(by_old)
-    assert any(by_new)
+    served_by = []
+    for query, vector in zip(queries, vectors, strict=True):
+        expected = base.vector("query", query)
+        served_by.append([vector == adapted(old, expected), vector == adapted(new, expected)])
+    assert [True, False] in served_by
+    assert [False, True] in served_by
+    assert {sum(served) for served in served_by} == {1}
 
 
 def test_threads_get_the_old_map_or_the_new(base: Any, make_adapter: Make) -> None:
@@ -318,7 +322,7 @@ def test_an_index_of_the_base_is_searched_with_adapted_queries(
     cosines = documents @ query / norms
     best = np.argsort(-cosines)[:5]
     assert [node.node_id for node in found] == [TEXTS[i] for i in best]
-    np.testing.assert_allclose([node.score for node in found], cosines[best], rtol=1e-6)
+    np.testing.assert_allclose([node.get_score() for node in found], cosines[best], rtol=1e-6)
 
 
 def test_a_pipeline_embeds_again_for_another_base_but_not_for_another_adapter(
@@ -329,7 +333,8 @@ def test_a_pipeline_embeds_again_for_another_base_but_not_for_another_adapter(
     pipeline = IngestionPipeline(transformations=[model])
 
     def embedded() -> list[float] | None:
-        return list(pipeline.run(nodes=[TextNode(text="d", id_="d")]))[0].embedding
+        (node,) = pipeline.run(nodes=[TextNode(text="d", id_="d")])
+        return node.embedding
 
     assert embedded() == base.vector("text", "d")
     model.adapter = make_adapter(2)

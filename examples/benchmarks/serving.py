@@ -1,0 +1,133 @@
+"""What an adapter costs per query, beside LlamaIndex's own adapter where that is installed.
+
+Prints and saves, for several dimensions, the median time that the adapted model's
+`get_query_embedding` takes beyond the base's, over a base that costs next to nothing. All
+models take turns in one run, so that a busy machine slows all of them alike.
+
+    python examples/benchmarks/serving.py
+
+For the peer's row: pip install llama-index-embeddings-adapter (needs torch).
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import tempfile
+import time
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from rich.console import Console
+from rich.table import Table
+
+from llama_index_finetune_plugin import LinearAdapterEmbedding
+from query_adapters.adapters import LinearAdapter
+
+RESULTS = Path(__file__).parent / "results" / "serving.json"
+LIBRARIES = ("llama-index-core", "llama-index-embeddings-adapter", "numpy", "torch")
+
+
+class ConstantEmbedding(BaseEmbedding):
+    """Gives one fixed vector: all that is measured is what is put on top."""
+
+    vector: list[float]
+
+    def _get_query_embedding(self, query: str) -> list[float]:
+        return self.vector
+
+    async def _aget_query_embedding(self, query: str) -> list[float]:
+        return self.vector
+
+    def _get_text_embedding(self, text: str) -> list[float]:
+        return self.vector
+
+
+def models(dim: int, folder: Path) -> dict[str, BaseEmbedding]:
+    rng = np.random.default_rng(0)
+    weight = np.eye(dim) + 0.01 * rng.standard_normal((dim, dim))
+    base = ConstantEmbedding(vector=rng.standard_normal(dim).tolist())
+    found: dict[str, BaseEmbedding] = {
+        "base": base,
+        "ours": LinearAdapterEmbedding(base, LinearAdapter(weight)),
+    }
+    if find_spec("llama_index.embeddings.adapter"):
+        found["peer"] = peer(base, weight, folder)
+    return found
+
+
+def peer(base: BaseEmbedding, weight: np.ndarray, folder: Path) -> BaseEmbedding:
+    import torch
+    from llama_index.embeddings.adapter import LinearAdapterEmbeddingModel
+    from llama_index.embeddings.adapter.utils import LinearLayer
+
+    layer = LinearLayer(len(weight), len(weight))
+    with torch.no_grad():
+        layer.linear.weight.copy_(torch.from_numpy(weight))
+    layer.save(str(folder))
+    return LinearAdapterEmbeddingModel(base, str(folder))
+
+
+def median_microseconds(model: BaseEmbedding, n_calls: int) -> float:
+    durations = []
+    for _ in range(n_calls):
+        began = time.perf_counter_ns()
+        model.get_query_embedding("how long does this take?")
+        durations.append(time.perf_counter_ns() - began)
+    return statistics.median(durations) / 1_000
+
+
+def installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def measure(dim: int, *, n_rounds: int, n_calls: int) -> dict[str, float]:
+    """Return the median over rounds of each model's microseconds beyond the base's."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = models(dim, Path(folder))
+        rounds = [
+            {name: median_microseconds(model, n_calls) for name, model in found.items()}
+            for _ in range(n_rounds)
+        ]
+    return {
+        name: statistics.median(row[name] - row["base"] for row in rounds)
+        for name in found
+        if name != "base"
+    } | {"base": statistics.median(row["base"] for row in rounds)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--calls", type=int, default=300, help="calls a round and model")
+    options = parser.parse_args()
+
+    rows = {
+        dim: measure(dim, n_rounds=options.rounds, n_calls=options.calls)
+        for dim in (384, 768, 1536)
+    }
+    table = Table("dimensions", "base alone, µs", "ours on top, µs", "peer on top, µs")
+    for dim, row in rows.items():
+        cells = (f"{row[name]:.1f}" if name in row else "-" for name in ("base", "ours", "peer"))
+        table.add_row(str(dim), *cells)
+    Console().print(table)
+
+    result = {
+        "what": "median microseconds of get_query_embedding beyond the base's own",
+        "rows": {str(dim): row for dim, row in rows.items()},
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {platform.system()}",
+        "libraries": {name: installed(name) for name in LIBRARIES},
+    }
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

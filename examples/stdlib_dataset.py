@@ -1,0 +1,39 @@
+"""The demo's data: standard-library docstrings as documents, our own questions about them."""
+
+import json
+from pathlib import Path
+
+from stdlib_corpus import read_corpus
+
+from query_adapters.dataset import RetrievalDataset
+
+QUESTIONS = Path(__file__).parent / "data" / "stdlib_questions.jsonl"
+
+
+def read_dataset(*, n_queries: int | None = None) -> RetrievalDataset:
+    """Return the dataset; functions that this Python lacks are left out.
+
+    Args:
+        n_queries: Keep only the first so many questions, with as many documents again as
+            answer them; by default everything.
+    """
+    corpus = read_corpus()
+    rows = [json.loads(line) for line in QUESTIONS.read_text(encoding="utf-8").splitlines()]
+    judged = {
+        f"q{number}": (row["query"], [name for name in row["relevant"] if name in corpus])
+        for number, row in enumerate(rows)
+    }
+    kept = {key: value for key, value in judged.items() if value[1]}
+    if n_queries is not None:
+        kept = dict(list(kept.items())[:n_queries])
+        corpus = _smaller(corpus, {name for _, names in kept.values() for name in names})
+    return RetrievalDataset.from_relevant_docs(
+        {key: text for key, (text, _) in kept.items()},
+        corpus,
+        {key: names for key, (_, names) in kept.items()},
+    )
+
+
+def _smaller(corpus: dict[str, str], labelled: set[str]) -> dict[str, str]:
+    others = [name for name in corpus if name not in labelled][: len(labelled)]
+    return {name: text for name, text in corpus.items() if name in labelled.union(others)}

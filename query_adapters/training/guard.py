@@ -1,0 +1,44 @@
+"""Whether the best of several candidates is better than the base, or merely the luckiest."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from query_adapters.typing import Rows, Values
+
+ALPHA = 0.05
+RESAMPLES = 9_999
+
+
+def max_t_p_value(
+    differences: Sequence[Values], chosen: int, *, groups: Rows, seed: int = 0
+) -> float:
+    """Return the probability of so large a gain if no candidate were better than the base.
+
+    Under that hypothesis a difference is as likely to be positive as negative. The signs of
+    whole groups are flipped at random, for all candidates alike, and the chosen one's gain is
+    compared with the largest among all candidates each time: so the test allows for the choice
+    having been made on the same questions, and for questions of a group being alike.
+
+    Args:
+        differences: For each candidate, its differences from the base, `(n_queries,)`.
+        chosen: Which candidate to test.
+        groups: A number per question, equal for those that stand or fall together.
+        seed: Of the flips.
+
+    Returns:
+        One-sided p in (0, 1], adjusted for the number of candidates.
+
+    Source: Westfall, Young, Resampling-Based Multiple Testing (1993), section 2.6 (max-T).
+    """
+    members = np.unique(groups, return_inverse=True)[1]
+    sums = np.stack([np.bincount(members, weights=row) for row in differences])
+    scale = np.sqrt((sums**2).sum(axis=1))  # the same under every flip
+    moved = scale > 0
+    if not moved[chosen]:
+        return 1.0
+    standardised = sums[moved] / scale[moved, None]
+    observed = standardised[int(moved[:chosen].sum())].sum()
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(RESAMPLES, sums.shape[1]))
+    largest = (signs @ standardised.T).max(axis=1)
+    return float((1 + (largest >= observed - 1e-12).sum()) / (1 + RESAMPLES))

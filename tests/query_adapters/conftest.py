@@ -1,0 +1,186 @@
+"""A tiny deterministic embedding model, small problems with a known answer, fresh interpreters."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.typing import Vectors
+from query_adapters.vectors import EmbeddedDataset
+
+ROOT = Path(__file__).resolve().parents[2]
+Then = Literal["fail", "kill", "nan", "dim", "count"]
+
+
+class FakeEmbedder:
+    """Gives the vector told for a text, else one from a hash of identity, role and text.
+
+    Args:
+        dim: Length of its vectors.
+        identity: As of `TextEmbedder`.
+        batch_size: As of `TextEmbedder`.
+        vectors: Vectors of texts by text, whatever their role.
+        after: How many batches go well.
+        then: What happens to the next: it raises, kills the process with no chance to clean
+            up, holds a NaN, has another dimension, or is a vector short.
+    """
+
+    def __init__(
+        self,
+        *,
+        dim: int = 8,
+        identity: str = "fake/1",
+        batch_size: int = 4,
+        vectors: Mapping[str, Vectors] | None = None,
+        after: int | None = None,
+        then: Then = "fail",
+    ) -> None:
+        self.dim, self.identity, self.batch_size = dim, identity, batch_size
+        self.vectors = vectors or {}
+        self.after, self.then = after, then
+        self.calls: list[tuple[str, tuple[str, ...]]] = []
+
+    @property
+    def model_name(self) -> str:
+        return self.identity.partition("/")[0]
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        return self._embed("query", texts)
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        return self._embed("document", texts)
+
+    def embedded(self, role: str) -> list[str]:
+        """Texts that it was asked for in this role, in order, repetitions and all."""
+        return [text for called_as, texts in self.calls if called_as == role for text in texts]
+
+    def vector(self, role: str, text: str, *, dim: int | None = None) -> Vectors:
+        if text in self.vectors:
+            return np.asarray(self.vectors[text], dtype=np.float32)
+        digest = hashlib.sha256("|".join((self.identity, role, text)).encode()).digest()
+        rng = np.random.default_rng(int.from_bytes(digest[:8], "little"))
+        return rng.normal(size=dim or self.dim).astype(np.float32)
+
+    def _embed(self, role: str, texts: Sequence[str]) -> Vectors:
+        breaks = self.after is not None and len(self.calls) >= self.after
+        self.calls.append((role, tuple(texts)))
+        if breaks and self.then == "fail":
+            raise ConnectionError("the provider hung up")
+        if breaks and self.then == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        dim = self.dim + 1 if breaks and self.then == "dim" else None
+        rows = np.stack([self.vector(role, text, dim=dim) for text in texts])
+        if breaks and self.then == "nan":
+            rows[-1, 0] = np.nan
+        return rows[:-1] if breaks and self.then == "count" else rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Questions that one rotation would bring to their documents.
+
+    Attributes:
+        dataset: Texts and judgements; question i answers document i modulo their number.
+        vectors: Vectors by text.
+    """
+
+    dataset: RetrievalDataset
+    vectors: dict[str, Vectors]
+
+
+def rotated(
+    *,
+    n_documents: int = 40,
+    n_queries: int = 80,
+    dim: int = 8,
+    noise: float = 0.1,
+    seed: int = 0,
+    random_labels: bool = False,
+) -> tuple[Vectors, Vectors, list[int]]:
+    """Return questions, documents and the relevant row of each question.
+
+    Questions are their documents turned by one rotation, with noise; with `random_labels` the
+    relevant rows say nothing about the vectors.
+    """
+    rng = np.random.default_rng(seed)
+    documents = rng.normal(size=(n_documents, dim))
+    documents /= np.linalg.norm(documents, axis=1, keepdims=True)
+    rows = np.arange(n_queries) % n_documents
+    turn = np.linalg.qr(rng.normal(size=(dim, dim)))[0]
+    queries = documents[rows] @ turn + noise * rng.normal(size=(n_queries, dim)) / np.sqrt(dim)
+    relevant = rng.integers(n_documents, size=n_queries) if random_labels else rows
+    return queries.astype(np.float32), documents.astype(np.float32), relevant.tolist()
+
+
+@pytest.fixture(scope="session")
+def make_embedder() -> Callable[..., FakeEmbedder]:
+    """A `FakeEmbedder` of the given settings."""
+    return FakeEmbedder
+
+
+@pytest.fixture(scope="session")
+def make_embedded() -> Callable[..., EmbeddedDataset]:
+    """An `EmbeddedDataset` of a rotated problem; keywords as of `rotated`."""
+
+    def make(**settings: int | float | bool) -> EmbeddedDataset:
+        queries, documents, relevant = rotated(**settings)  # type: ignore[arg-type]
+        return EmbeddedDataset(queries, documents, tuple(np.array([row]) for row in relevant))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_problem() -> Callable[..., Problem]:
+    """The same problem as texts, with the vectors that the fake embedder is to give."""
+
+    def make(**settings: int | float | bool) -> Problem:
+        queries, documents, relevant = rotated(**settings)  # type: ignore[arg-type]
+        questions = {f"q{i}": f"question {i}" for i in range(len(queries))}
+        corpus = {f"d{i}": f"document {i}" for i in range(len(documents))}
+        dataset = RetrievalDataset(
+            questions, corpus, {f"q{i}": {f"d{row}": 1.0} for i, row in enumerate(relevant)}
+        )
+        vectors = dict(zip(questions.values(), queries, strict=True))
+        return Problem(
+            dataset=dataset, vectors=vectors | dict(zip(corpus.values(), documents, strict=True))
+        )
+
+    return make
+
+
+@pytest.fixture
+def start_python() -> Callable[..., subprocess.Popen[str]]:
+    """Start code in a fresh interpreter, where `FakeEmbedder` is known and `argv` is given."""
+    preamble = f"import runpy, sys\nFakeEmbedder = runpy.run_path({__file__!r})['FakeEmbedder']\n"
+
+    def start(code: str, *argv: object) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", preamble + code, *map(str, argv)]
+        env = os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+        return subprocess.Popen(  # noqa: S603
+            command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    return start
+
+
+@pytest.fixture
+def run_python(
+    start_python: Callable[..., subprocess.Popen[str]],
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run code as `start_python` does and wait for its end."""
+
+    def run(code: str, *argv: object) -> subprocess.CompletedProcess[str]:
+        process = start_python(code, *argv)
+        stdout, stderr = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    return run

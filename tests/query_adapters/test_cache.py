@@ -1,0 +1,215 @@
+"""No text is paid for twice, whatever dies in between."""
+
+import signal
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess, Popen
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from query_adapters.cache import EmbeddingCache
+from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
+
+TEXTS = [f"text {i}" for i in range(10)]
+EMBED = """
+from query_adapters.cache import EmbeddingCache
+path, first, last, after, then = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5]
+embedder = FakeEmbedder(batch_size=3, after=after, then=then)
+texts = [f"text {i}" for i in range(first, last)]
+vectors = EmbeddingCache(path).embed_documents(embedder, texts)
+assert all((v == embedder.vector("document", t)).all() for v, t in zip(vectors, texts, strict=True))
+print(len(embedder.embedded("document")))
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "new folder" / "cache.sqlite"
+
+
+def n_stored(path: Path) -> int:
+    connection = sqlite3.connect(path)
+    (count,) = connection.execute("SELECT count(*) FROM vectors").fetchone()
+    connection.close()
+    return int(count)
+
+
+def expected(embedder: Any, role: str, texts: list[str]) -> list[list[float]]:
+    return [embedder.vector(role, text).tolist() for text in texts]
+
+
+@given(
+    known=st.lists(st.sampled_from(TEXTS)),
+    asked=st.lists(st.sampled_from(TEXTS), min_size=1),
+    batch_size=st.integers(1, 12),
+)
+def test_each_text_is_embedded_once_and_comes_back_in_its_place(
+    known: list[str],
+    asked: list[str],
+    batch_size: int,
+    make_embedder: Callable[..., Any],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    embedder = make_embedder(batch_size=batch_size)
+    cache = EmbeddingCache(tmp_path_factory.mktemp("cache") / "cache.sqlite")
+    cache.embed_queries(embedder, known)
+    vectors = cache.embed_queries(embedder, asked)
+    assert vectors.dtype == np.float32
+    assert vectors.tolist() == expected(embedder, "query", asked)
+    assert sorted(embedder.embedded("query")) == sorted({*known, *asked})
+    assert max(len(texts) for _, texts in embedder.calls) <= batch_size
+
+
+def test_batches_are_as_large_as_the_model_likes_them(
+    make_embedder: Callable[..., Any], path: Path
+) -> None:
+    embedder = make_embedder(batch_size=4)
+    EmbeddingCache(path).embed_documents(embedder, TEXTS)
+    assert [len(texts) for _, texts in embedder.calls] == [4, 4, 2]
+    assert embedder.embedded("document") == TEXTS
+
+
+def test_another_object_on_the_same_file_asks_for_nothing(
+    make_embedder: Callable[..., Any], path: Path
+) -> None:
+    first, second = make_embedder(), make_embedder()
+    vectors = EmbeddingCache(path).embed_queries(first, TEXTS)
+    again = EmbeddingCache(str(path)).embed_queries(second, TEXTS[::-1])
+    assert again.tobytes() == vectors[::-1].tobytes()
+    assert second.calls == []
+
+
+def test_more_texts_than_one_statement_may_name_are_all_found(
+    make_embedder: Callable[..., Any], path: Path
+) -> None:
+    texts = [f"text {i}" for i in range(1_201)]
+    embedder = make_embedder(batch_size=1_000, dim=2)
+    first = EmbeddingCache(path).embed_queries(embedder, texts)
+    assert EmbeddingCache(path).embed_queries(embedder, texts).tobytes() == first.tobytes()
+    assert len(embedder.embedded("query")) == 1_201
+
+
+def test_a_question_never_gets_the_vector_of_a_document(
+    make_embedder: Callable[..., Any], path: Path
+) -> None:
+    embedder, cache = make_embedder(), EmbeddingCache(path)
+    cache.embed_documents(embedder, TEXTS)
+    assert cache.embed_queries(embedder, TEXTS).tolist() == expected(embedder, "query", TEXTS)
+    assert cache.embed_documents(embedder, TEXTS).tolist() == expected(embedder, "document", TEXTS)
+    assert len(embedder.calls) == 6
+
+
+def test_two_models_in_one_file_do_not_mix_even_at_different_dimensions(
+    make_embedder: Callable[..., Any], path: Path
+) -> None:
+    cache = EmbeddingCache(path)
+    models = [make_embedder(identity="a/1"), make_embedder(identity="a/2", dim=3)]
+    for _ in range(2):
+        for model in models:
+            vectors = cache.embed_queries(model, TEXTS)
+            assert vectors.tolist() == expected(model, "query", TEXTS)
+    assert [len(model.embedded("query")) for model in models] == [10, 10]
+
+
+def test_without_a_file_duplicates_of_one_call_are_still_embedded_once(
+    make_embedder: Callable[..., Any],
+) -> None:
+    embedder = make_embedder()
+    vectors = EmbeddingCache().embed_queries(embedder, ["a", "b", "a"])
+    assert embedder.embedded("query") == ["a", "b"]
+    assert vectors[0].tolist() == vectors[2].tolist() != vectors[1].tolist()
+
+
+def test_no_texts_are_no_vectors_and_no_call(make_embedder: Callable[..., Any], path: Path) -> None:
+    embedder = make_embedder()
+    assert EmbeddingCache(path).embed_queries(embedder, []).shape == (0, 0)
+    assert embedder.calls == []
+
+
+def test_texts_themselves_are_not_in_the_file(
+    make_embedder: Callable[..., Any], path: Path
+) -> None:
+    EmbeddingCache(path).embed_queries(make_embedder(), ["my mother's maiden name"])
+    assert b"maiden" not in b"".join(file.read_bytes() for file in path.parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("then", "message"),
+    [
+        ("nan", "expected finite numbers, got NaN or infinity for text 2 of the batch"),
+        ("count", r"expected shape \(3, dim\), got \(2, 8\)"),
+    ],
+)
+def test_a_bad_batch_is_refused_and_those_before_it_are_kept(
+    then: str, message: str, make_embedder: Callable[..., Any], path: Path
+) -> None:
+    broken = make_embedder(batch_size=3, after=2, then=then)
+    with pytest.raises(InvalidVectorsError, match=f"query vectors: {message}"):
+        EmbeddingCache(path).embed_queries(broken, TEXTS)
+    assert n_stored(path) == 6
+    whole = make_embedder(batch_size=3)
+    vectors = EmbeddingCache(path).embed_queries(whole, TEXTS)
+    assert vectors.tolist() == expected(whole, "query", TEXTS)
+    assert whole.embedded("query") == TEXTS[6:]
+
+
+def test_vectors_that_change_their_length_under_one_name_are_refused(
+    make_embedder: Callable[..., Any], path: Path
+) -> None:
+    with pytest.raises(DimensionMismatchError, match="use another cache file") as caught:
+        EmbeddingCache(path).embed_queries(make_embedder(after=1, then="dim"), TEXTS)
+    assert (caught.value.expected, caught.value.actual) == (8, 9)
+
+
+def test_an_error_of_the_provider_comes_through_and_costs_nothing_that_was_finished(
+    make_embedder: Callable[..., Any], path: Path
+) -> None:
+    with pytest.raises(ConnectionError, match="hung up"):
+        EmbeddingCache(path).embed_queries(make_embedder(after=2), TEXTS)
+    embedder = make_embedder()
+    EmbeddingCache(path).embed_queries(embedder, TEXTS)
+    assert embedder.embedded("query") == TEXTS[8:]
+
+
+@pytest.mark.parametrize("n_batches", [0, 2])
+def test_a_process_killed_in_a_batch_loses_that_batch_alone(
+    n_batches: int,
+    make_embedder: Callable[..., Any],
+    run_python: Callable[..., CompletedProcess[str]],
+    path: Path,
+) -> None:
+    killed = run_python(EMBED, path, 0, 10, n_batches, "kill")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    embedder = make_embedder(batch_size=3)
+    vectors = EmbeddingCache(path).embed_documents(embedder, TEXTS)
+    assert embedder.embedded("document") == TEXTS[3 * n_batches :]
+    assert vectors.tolist() == expected(embedder, "document", TEXTS)
+
+
+def test_processes_write_to_one_file_at_once_and_nothing_is_lost(
+    make_embedder: Callable[..., Any], start_python: Callable[..., Popen[str]], path: Path
+) -> None:
+    spans = [(0, 90), (60, 150), (120, 210)]
+    writers = [start_python(EMBED, path, first, last, 999, "fail") for first, last in spans]
+    for writer in writers:
+        stderr = writer.communicate(timeout=60)[1]
+        assert writer.returncode == 0, stderr
+    embedder = make_embedder()
+    texts = [f"text {i}" for i in range(210)]
+    vectors = EmbeddingCache(path).embed_documents(embedder, texts)
+    assert vectors.tolist() == expected(embedder, "document", texts)
+    assert embedder.calls == []
+
+
+def test_progress_is_shown_only_if_asked_for(
+    make_embedder: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    EmbeddingCache().embed_queries(make_embedder(), TEXTS)
+    assert capsys.readouterr() == ("", "")
+    EmbeddingCache().embed_queries(make_embedder(), TEXTS, show_progress=True)
+    assert "Embedding query texts: 100%" in capsys.readouterr().err

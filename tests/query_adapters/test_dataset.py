@@ -1,0 +1,110 @@
+"""Texts and judgements: valid by construction, or refused with the names of what is wrong."""
+
+from collections.abc import Mapping
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import pytest
+
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.errors import InvalidDatasetError
+
+QUERIES = {"q1": "how far?", "q2": "how long?"}
+CORPUS = {"d1": "Four miles.", "d2": "An hour.", "d3": "Nothing of the kind."}
+QRELS = {"q1": {"d1": 1.0}, "q2": {"d2": 3.0, "d1": 0.5}}
+
+
+def named(prefix: str, n: int) -> list[str]:
+    return [f"{prefix}{i}" for i in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"queries": {}, "qrels": {}}, "the dataset has no queries"),
+        ({"queries": {"q1": " \n", "q2": "?"}}, "1 queries without text: 'q1';"),
+        ({"corpus": CORPUS | {"d1": "", "d2": None}}, "2 documents without text: 'd1', 'd2';"),
+        ({"qrels": QRELS | {"q9": {"d1": 1}}}, "1 judgements of unknown queries: 'q9';"),
+        (
+            {"qrels": QRELS | {"q1": {"x": 1, "y": 1}, "q2": {"x": 1}}},
+            "2 relevant documents missing from the corpus: 'x', 'y';",
+        ),
+        ({"qrels": {"q1": {"d1": 1}}}, "1 queries without a relevant document: 'q2';"),
+        ({"qrels": QRELS | {"q2": {}}}, "1 queries without a relevant document: 'q2';"),
+        (
+            {"qrels": {"q1": {"d1": 0}, "q2": {"d2": -1, "d1": float("nan")}}},
+            "3 grades that are not above 0: 'q1 -> d1: 0', 'q2 -> d2: -1', 'q2 -> d1: nan';",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_its_names_and_count(
+    changes: dict[str, Any], message: str
+) -> None:
+    parts: dict[str, Any] = {"queries": QUERIES, "corpus": CORPUS, "qrels": QRELS} | changes
+    with pytest.raises(InvalidDatasetError) as caught:
+        RetrievalDataset(**parts)
+    assert str(caught.value).startswith(message)
+
+
+def test_of_many_offenders_three_are_named_and_all_are_counted() -> None:
+    corpus = CORPUS | dict.fromkeys(named("empty", 5), "")
+    with pytest.raises(InvalidDatasetError, match=r"^5 documents without text") as caught:
+        RetrievalDataset(QUERIES, corpus, QRELS)
+    assert "'empty0', 'empty1', 'empty2' and 2 more;" in str(caught.value)
+
+
+def test_a_dataset_does_not_change_with_the_mappings_it_was_made_of() -> None:
+    queries, corpus = dict(QUERIES), dict(CORPUS)
+    qrels = {query: dict(grades) for query, grades in QRELS.items()}
+    dataset = RetrievalDataset(queries, corpus, qrels)
+    queries.clear()
+    corpus.clear()
+    qrels["q1"]["d1"] = -1
+    assert dataset == RetrievalDataset(QUERIES, CORPUS, QRELS)
+
+
+def test_a_dataset_cannot_be_changed() -> None:
+    dataset = RetrievalDataset(QUERIES, CORPUS, QRELS)
+    mappings: list[Mapping[str, Any]] = [dataset.queries, dataset.corpus, dataset.qrels["q1"]]
+    for mapping in mappings:
+        with pytest.raises(TypeError):
+            mapping["new"] = 1  # type: ignore[index]
+    with pytest.raises(FrozenInstanceError):
+        dataset.queries = {}  # type: ignore[misc]
+
+
+def test_selecting_questions_keeps_their_grades_the_whole_corpus_and_the_order_asked_for() -> None:
+    selected = RetrievalDataset(QUERIES, CORPUS, QRELS).select(iter(["q2", "q1"]))
+    assert list(selected.queries) == ["q2", "q1"]
+    assert selected.corpus == CORPUS
+    assert selected.qrels == QRELS
+    assert RetrievalDataset(QUERIES, CORPUS, QRELS).select(["q2"]).qrels == {"q2": QRELS["q2"]}
+
+
+def test_selecting_nothing_or_an_unknown_question_is_refused() -> None:
+    dataset = RetrievalDataset(QUERIES, CORPUS, QRELS)
+    with pytest.raises(InvalidDatasetError, match="no queries"):
+        dataset.select([])
+    with pytest.raises(KeyError, match="q9"):
+        dataset.select(["q9"])
+
+
+def test_labelled_documents_come_once_and_in_corpus_order() -> None:
+    dataset = RetrievalDataset(QUERIES, CORPUS, {"q1": {"d3": 1}, "q2": {"d1": 1, "d3": 2}})
+    assert dataset.labelled_documents == ("d1", "d3")
+
+
+def test_listed_documents_get_grade_one() -> None:
+    relevant = {"q1": ["d1"], "q2": iter(["d2", "d1", "d2"])}
+    dataset = RetrievalDataset.from_relevant_docs(QUERIES, CORPUS, relevant)
+    assert dataset.qrels == {"q1": {"d1": 1.0}, "q2": {"d2": 1.0, "d1": 1.0}}
+
+
+def test_grades_of_any_size_above_zero_are_kept() -> None:
+    qrels = {"q1": {"d1": 1e-9, "d2": 2}, "q2": {"d3": 100}}
+    assert RetrievalDataset(QUERIES, CORPUS, qrels).qrels == qrels
+
+
+def test_a_dataset_shows_its_counts_and_not_its_texts() -> None:
+    shown = repr(RetrievalDataset(QUERIES, CORPUS, QRELS))
+    assert shown == "RetrievalDataset(2 queries, 3 documents, 3 judgements)"

@@ -1,0 +1,336 @@
+"""What users have on disk comes in whole, goes out as their other tools expect it, or is refused."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.errors import InvalidDatasetError
+from query_adapters.formats import (
+    from_rows,
+    read_beir,
+    read_llama_index_json,
+    to_rows,
+    write_beir,
+    write_llama_index_json,
+)
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda t: t.strip())
+IDS = st.text(st.characters(exclude_categories=["C"]), min_size=1)
+ROWS: list[dict[str, Any]] = [
+    {"query_id": "q1", "query": "how far?", "document_id": "d1", "document": "Four miles."},
+    {"query_id": "q2", "query": "how long?", "document_id": "d2", "document": "An hour."},
+    {"query_id": "q1", "query": "how far?", "document_id": "d2", "document": "An hour."},
+]
+
+
+@st.composite
+def datasets(draw: st.DrawFn) -> RetrievalDataset:
+    """Any texts under any ids, each question with one to three graded documents."""
+    corpus = draw(st.dictionaries(IDS, TEXTS, min_size=1, max_size=5))
+    queries = draw(st.dictionaries(IDS, TEXTS, min_size=1, max_size=5))
+    grades = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
+    judged = st.dictionaries(st.sampled_from(list(corpus)), grades, min_size=1, max_size=3)
+    return RetrievalDataset(queries, corpus, {query: draw(judged) for query in queries})
+
+
+@pytest.fixture
+def dataset() -> RetrievalDataset:
+    return RetrievalDataset(
+        {"q1": "wie weit, Jürgen?", "q2": "how long?"},
+        {"d1": "Four miles.", "d2": "An\nhour — or two.", "d3": "Nothing of the kind."},
+        {"q1": {"d1": 1}, "q2": {"d2": 1, "d1": 1}},
+    )
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], Path]:
+    """Write what is given to a JSON file and return its path."""
+
+    def to_file(content: str) -> Path:
+        path = tmp_path / "given.json"
+        path.write_text(content, encoding="utf-8")
+        return path
+
+    return to_file
+
+
+@pytest.fixture
+def beir(tmp_path: Path) -> Path:
+    """A BEIR folder as published ones are: titles, grades from 0, two splits."""
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "corpus.jsonl").write_text(
+        '{"_id": "d1", "title": "Distance", "text": "Four miles.", "metadata": {}}\n'
+        '{"_id": "d2", "title": "", "text": "An hour."}\n'
+        '{"_id": "d3", "text": "Nothing."}\n'
+    )
+    (tmp_path / "queries.jsonl").write_text(
+        '{"_id": "q1", "text": "how far?"}\n'
+        '{"_id": "q2", "text": "how long?"}\n'
+        '{"_id": "q3", "text": "how come?"}\n'
+    )
+    header = "query-id\tcorpus-id\tscore\n"
+    (tmp_path / "qrels" / "train.tsv").write_text(header + "q1\td1\t2\nq1\td2\t0\nq2\td2\t1\n")
+    (tmp_path / "qrels" / "test.tsv").write_text(header + "q3\td3\t1\n")
+    return tmp_path
+
+
+def test_llama_index_json_is_byte_for_byte_what_llama_index_writes(
+    dataset: RetrievalDataset, tmp_path: Path
+) -> None:
+    write_llama_index_json(dataset, tmp_path / "ours.json")
+    expected = {
+        "queries": {"q1": "wie weit, Jürgen?", "q2": "how long?"},
+        "corpus": {"d1": "Four miles.", "d2": "An\nhour — or two.", "d3": "Nothing of the kind."},
+        "relevant_docs": {"q1": ["d1"], "q2": ["d2", "d1"]},
+        "mode": "text",
+    }
+    with (tmp_path / "theirs.json").open("w") as file:
+        json.dump(expected, file, indent=4)
+    assert (tmp_path / "ours.json").read_bytes() == (tmp_path / "theirs.json").read_bytes()
+
+
+def test_llama_index_json_comes_back(dataset: RetrievalDataset, tmp_path: Path) -> None:
+    write_llama_index_json(dataset, tmp_path / "ours.json")
+    assert read_llama_index_json(tmp_path / "ours.json") == dataset
+
+
+def test_a_file_without_mode_is_read_and_order_is_kept(write: Callable[[str], Path]) -> None:
+    path = write(
+        '{"corpus": {"b": "B", "a": "A"}, "queries": {"y": "Y", "x": "X"},'
+        ' "relevant_docs": {"x": ["a"], "y": ["b", "a"]}}'
+    )
+    read = read_llama_index_json(path)
+    assert (list(read.queries), list(read.corpus)) == (["y", "x"], ["b", "a"])
+    assert list(read.qrels["y"]) == ["b", "a"]
+
+
+@pytest.mark.parametrize("section", ["queries", "corpus", "relevant_docs"])
+def test_an_id_that_stands_twice_in_the_json_is_refused(
+    section: str, dataset: RetrievalDataset, tmp_path: Path
+) -> None:
+    path = tmp_path / "twice.json"
+    write_llama_index_json(dataset, path)
+    content = json.loads(path.read_text())
+    key, value = next(iter(content[section].items()))
+    twice = json.dumps(content[section])[:-1] + f", {json.dumps(key)}: {json.dumps(value)}}}"
+    path.write_text(json.dumps(content | {section: "?"}).replace('"?"', twice))
+    with pytest.raises(InvalidDatasetError, match=f"id '{key}' stands twice"):
+        read_llama_index_json(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "expected JSON"),
+        ('{"queries": {', "expected JSON"),
+        ("[1, 2]", "expected a JSON object, got list"),
+        ('{"corpus": {}}', r"missing: \['queries', 'relevant_docs'\]"),
+        ('{"queries": ["a"], "corpus": {}, "relevant_docs": {}}', "queries"),
+        ('{"queries": {"q": "?"}, "corpus": {"d": "D"}, "relevant_docs": {"q": 1}}', "relevant_docs"),
+        ('{"queries": {"q": "?"}, "corpus": {"d": "D"}, "relevant_docs": {"q": "d"}}', "relevant_docs"),
+        ('{"queries": {"q": "?"}, "corpus": {}, "relevant_docs": {"q": ["d"]}}', "'d'"),
+    ],
+)
+def test_what_is_no_llama_index_file_is_refused(
+    content: str, message: str, write: Callable[[str], Path]
+) -> None:
+    with pytest.raises(InvalidDatasetError, match=message):
+        read_llama_index_json(write(content))
+
+
+def test_a_file_that_is_not_utf_8_is_refused_as_one_that_is_not_json(tmp_path: Path) -> None:
+    (tmp_path / "binary.json").write_bytes(b"\x93NUMPY\xff")
+    with pytest.raises(InvalidDatasetError, match="expected JSON"):
+        read_llama_index_json(tmp_path / "binary.json")
+
+
+def test_losing_grades_in_llama_index_json_is_warned_of(tmp_path: Path) -> None:
+    graded = RetrievalDataset({"q": "?"}, {"d": "D"}, {"q": {"d": 2}})
+    with pytest.warns(UserWarning, match="hold no grades") as caught:
+        write_llama_index_json(graded, tmp_path / "graded.json")
+    assert caught[0].filename == __file__
+    assert read_llama_index_json(tmp_path / "graded.json").qrels == {"q": {"d": 1}}
+
+
+def test_a_beir_split_is_its_questions_above_grade_0_over_the_whole_corpus(beir: Path) -> None:
+    train, test = read_beir(beir), read_beir(beir, split="test")
+    assert train.queries == {"q1": "how far?", "q2": "how long?"}
+    assert train.qrels == {"q1": {"d1": 2}, "q2": {"d2": 1}}
+    assert test.queries == {"q3": "how come?"}
+    assert train.corpus == test.corpus
+    assert train.corpus == {"d1": "Distance Four miles.", "d2": "An hour.", "d3": "Nothing."}
+
+
+def test_a_question_with_grade_0_alone_is_no_question_of_the_split(beir: Path) -> None:
+    (beir / "qrels" / "dev.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t0\nq2\td2\t1\n")
+    assert list(read_beir(beir, split="dev").queries) == ["q2"]
+
+
+def test_qrels_without_a_header_lose_no_line(beir: Path) -> None:
+    (beir / "qrels" / "dev.tsv").write_text("q1\td1\t1\nq2\td2\t1\n")
+    assert list(read_beir(beir, split="dev").queries) == ["q1", "q2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "message"),
+    [
+        ("corpus.jsonl", '{"_id": "d4", "text": ', "corpus.jsonl:4: expected a JSON object"),
+        ("corpus.jsonl", '{"_id": "d4"}', "corpus.jsonl:4: expected a JSON object"),
+        ("corpus.jsonl", '{"text": "no id"}', "corpus.jsonl:4: expected a JSON object"),
+        ("corpus.jsonl", '["d4", "text"]', "corpus.jsonl:4: expected a JSON object"),
+        ("corpus.jsonl", '{"_id": "d2", "text": "again"}', "corpus.jsonl: id 'd2' stands twice"),
+        ("corpus.jsonl", '{"_id": "d4", "text": null}', "1 documents without text: 'd4'"),
+        ("queries.jsonl", '{"_id": "q1", "text": "?"}', "queries.jsonl: id 'q1' stands twice"),
+        ("queries.jsonl", "q4: ?", "queries.jsonl:4: expected a JSON object"),
+        ("qrels/train.tsv", "q1 d1 1", "train.tsv:5: expected query-id, corpus-id, score"),
+        ("qrels/train.tsv", "q1\td1\thigh", "train.tsv:5: expected query-id, corpus-id, score"),
+        ("qrels/train.tsv", "q1\t0\td1\t1", "train.tsv:5: expected query-id, corpus-id, score"),
+        ("qrels/train.tsv", "q1\td9\t1", "missing from the corpus: 'd9'"),
+        ("qrels/train.tsv", "q9\td1\t1", "'q9'"),
+    ],
+)
+def test_a_broken_beir_line_is_refused_by_its_number(
+    name: str, line: str, message: str, beir: Path
+) -> None:
+    with (beir / name).open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(InvalidDatasetError, match=message):
+        read_beir(beir)
+
+
+@pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl", "qrels/train.tsv"])
+def test_a_missing_beir_file_is_named(name: str, beir: Path) -> None:
+    (beir / name).unlink()
+    with pytest.raises(FileNotFoundError, match=Path(name).name):
+        read_beir(beir)
+
+
+def test_splits_written_one_after_the_other_are_all_read_back(beir: Path, tmp_path: Path) -> None:
+    splits = {name: read_beir(beir, split=name) for name in ("train", "test")}
+    for name, split in splits.items():
+        write_beir(split, tmp_path / "copy", split=name)
+    for name, split in splits.items():
+        assert read_beir(tmp_path / "copy", split=name) == split
+
+
+def test_whole_grades_are_written_without_a_point_as_beir_reads_them(
+    beir: Path, tmp_path: Path
+) -> None:
+    write_beir(read_beir(beir), tmp_path / "copy")
+    lines = (tmp_path / "copy" / "qrels" / "train.tsv").read_text().splitlines()
+    assert lines == ["query-id\tcorpus-id\tscore", "q1\td1\t2", "q2\td2\t1"]
+
+
+@given(dataset=datasets())
+def test_any_dataset_comes_back_from_beir(
+    dataset: RetrievalDataset, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("beir")
+    write_beir(dataset, folder)
+    assert read_beir(folder) == dataset
+
+
+@given(dataset=datasets())
+def test_any_dataset_comes_back_from_llama_index_json_without_its_grades(
+    dataset: RetrievalDataset, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    ungraded = RetrievalDataset.from_relevant_docs(dataset.queries, dataset.corpus, dataset.qrels)
+    path = tmp_path_factory.mktemp("json") / "dataset.json"
+    write_llama_index_json(ungraded, path)
+    assert read_llama_index_json(path) == ungraded
+
+
+@given(dataset=datasets())
+def test_any_dataset_comes_back_from_rows_but_for_documents_without_a_question(
+    dataset: RetrievalDataset,
+) -> None:
+    corpus = {document: dataset.corpus[document] for document in dataset.labelled_documents}
+    assert from_rows(to_rows(dataset)) == RetrievalDataset(dataset.queries, corpus, dataset.qrels)
+
+
+def test_rows_with_ids_make_one_question_of_each_id() -> None:
+    dataset = from_rows(iter(ROWS))
+    assert dataset.queries == {"q1": "how far?", "q2": "how long?"}
+    assert dataset.corpus == {"d1": "Four miles.", "d2": "An hour."}
+    assert dataset.qrels == {"q1": {"d1": 1, "d2": 1}, "q2": {"d2": 1}}
+
+
+def test_rows_without_ids_make_one_question_of_equal_texts() -> None:
+    dataset = from_rows({"query": row["query"], "document": row["document"]} for row in ROWS)
+    assert dataset.qrels == {
+        "how far?": {"Four miles.": 1, "An hour.": 1},
+        "how long?": {"An hour.": 1},
+    }
+
+
+def test_numbers_as_ids_become_texts_and_relevance_becomes_the_grade() -> None:
+    row = {"query_id": 7, "query": "?", "document_id": 8, "document": "D", "relevance": "3"}
+    assert from_rows([row]).qrels == {"7": {"8": 3.0}}
+
+
+class Frame:
+    """What tells a pandas table from other iterables; iterating one gives column names."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self.rows = rows
+
+    def iterrows(self) -> Iterator[Any]:
+        raise AssertionError("slow, and not needed")
+
+    def to_dict(self, orient: str) -> list[dict[str, Any]]:
+        assert orient == "records"
+        return self.rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rows[0])
+
+
+def test_rows_come_from_what_looks_like_a_pandas_table() -> None:
+    assert from_rows(Frame(ROWS)) == from_rows(ROWS)
+
+
+def test_rows_come_from_a_pandas_table() -> None:
+    pandas = pytest.importorskip("pandas")
+    graded = [row | {"relevance": grade} for grade, row in enumerate(ROWS, start=1)]
+    assert from_rows(pandas.DataFrame(graded)) == from_rows(graded)
+
+
+def test_a_missing_text_in_a_pandas_table_is_refused() -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame([*ROWS, {"query": "how come?"}])
+    with pytest.raises(InvalidDatasetError, match="expected a text in column 'document'"):
+        from_rows(table)
+
+
+def test_rows_come_from_a_hugging_face_table() -> None:
+    hugging_face = pytest.importorskip("datasets")
+    assert from_rows(hugging_face.Dataset.from_list(ROWS)) == from_rows(ROWS)
+
+
+@pytest.mark.parametrize("column", ["query", "document"])
+@pytest.mark.parametrize("text", ["", None, float("nan"), 7])
+def test_a_row_without_a_text_is_refused_with_its_column(column: str, text: object) -> None:
+    with pytest.raises(InvalidDatasetError, match=f"expected a text in column '{column}'"):
+        from_rows([*ROWS, ROWS[0] | {column: text}])
+
+
+@pytest.mark.parametrize("column", ["query", "document"])
+def test_one_id_for_two_texts_is_refused(column: str) -> None:
+    with pytest.raises(InvalidDatasetError, match=f"{column}_id '.1' stands for two texts"):
+        from_rows([*ROWS, ROWS[0] | {column: "another text"}])
+
+
+def test_rows_of_grade_0_are_refused_with_their_ids() -> None:
+    with pytest.raises(InvalidDatasetError, match=r"1 grades that are not above 0: 'q1 -> d1: 0\.0'"):
+        from_rows([ROWS[0] | {"relevance": 0}])
+
+
+def test_no_rows_are_refused() -> None:
+    with pytest.raises(InvalidDatasetError, match="no queries"):
+        from_rows([])

@@ -1,0 +1,96 @@
+"""Exact search against a full sort of all scores."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from query_adapters.evaluation import Similarity, exact_search, search
+from query_adapters.typing import Rows, Vectors
+
+SIMILARITIES: tuple[Similarity, ...] = ("cosine", "dot", "euclidean")
+DIM = 4
+
+
+def sorted_search(queries: Vectors, documents: Vectors, k: int, similarity: Similarity) -> Rows:
+    """Every score in double precision, then a stable sort."""
+    q, d = queries.astype(np.float64), documents.astype(np.float64)
+    if similarity == "euclidean":
+        scores = -np.linalg.norm(q[:, None] - d[None], axis=2)
+    else:
+        scores = (q[:, None] * d[None]).sum(axis=2)
+    if similarity == "cosine":
+        lengths = np.outer(np.linalg.norm(q, axis=1), np.linalg.norm(d, axis=1))
+        scores = np.divide(scores, lengths, out=np.zeros_like(scores), where=lengths > 0)
+    return np.argsort(-scores, axis=1, kind="stable")[:, :k]
+
+
+def tied_vectors(n: int, *, seed: int) -> Vectors:
+    """Vectors of 0, 1 or 4 entries ±1: their lengths, and so all scores, are exact."""
+    rng = np.random.default_rng(seed)
+    kept = np.array([[0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [1, 1, 1, 1]])[
+        rng.integers(4, size=n)
+    ]
+    signed: NDArray[np.float32] = (kept * rng.choice([-1, 1], size=(n, DIM))).astype(np.float32)
+    return signed
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    n_queries=st.integers(1, 7),
+    n_documents=st.integers(1, 40),
+    k=st.integers(1, 50),
+    similarity=st.sampled_from(SIMILARITIES),
+    at_once=st.sampled_from([1, 50, 10**6]),
+    seed=st.integers(0, 10**6),
+)
+def test_tied_scores_are_ordered_by_row_whatever_the_block(
+    n_queries: int, n_documents: int, k: int, similarity: Similarity, at_once: int, seed: int
+) -> None:
+    queries = tied_vectors(n_queries, seed=seed)
+    documents = tied_vectors(n_documents, seed=seed + 1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(search, "SCORES_AT_ONCE", at_once)
+        found = exact_search(queries, documents, k=k, similarity=similarity)
+    np.testing.assert_array_equal(found, sorted_search(queries, documents, k, similarity))
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_vectors_of_any_length_are_ranked_as_a_full_sort_ranks_them(similarity: Similarity) -> None:
+    rng = np.random.default_rng(0)
+    queries = (3 * rng.normal(size=(30, DIM))).astype(np.float32)
+    documents = (rng.normal(size=(60, DIM)) * rng.uniform(0.1, 9, size=(60, 1))).astype(np.float32)
+    for k in (1, 10, 60):
+        found = exact_search(queries, documents, k=k, similarity=similarity)
+        np.testing.assert_array_equal(found, sorted_search(queries, documents, k, similarity))
+
+
+def test_cosine_is_the_default_and_each_similarity_has_its_own_winner() -> None:
+    query = np.array([[1.0, 0.0]], np.float32)
+    documents = np.array([[0.2, 0.0], [9.0, 9.0], [1.0, 0.5]], np.float32)
+    assert exact_search(query, documents, k=1).tolist() == [[0]]
+    assert exact_search(query, documents, k=1, similarity="dot").tolist() == [[1]]
+    assert exact_search(query, documents, k=1, similarity="euclidean").tolist() == [[2]]
+
+
+def test_more_results_than_documents_gives_every_document_once() -> None:
+    vectors = np.eye(3, dtype=np.float32)
+    assert exact_search(vectors[:1], vectors, k=10).tolist() == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_a_zero_query_ties_all_documents_and_a_zero_document_scores_0(k: int) -> None:
+    queries = np.array([[0.0, 0.0], [1.0, 0.0]], np.float32)
+    documents = np.array([[-1.0, 0.0], [0.0, 0.0], [2.0, 0.0]], np.float32)
+    expected = [[0, 1, 2][:k], [2, 1, 0][:k]]
+    assert exact_search(queries, documents, k=k).tolist() == expected
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_the_vectors_of_the_caller_are_left_as_they_were(similarity: Similarity) -> None:
+    rng = np.random.default_rng(1)
+    queries, documents = (rng.normal(size=(5, DIM)).astype(np.float32) for _ in range(2))
+    before = queries.tobytes() + documents.tobytes()
+    exact_search(queries, documents, k=3, similarity=similarity)
+    assert queries.tobytes() + documents.tobytes() == before

@@ -1,0 +1,272 @@
+"""The trainer on problems whose answer is known: a planted map, no map at all, hardly any data."""
+
+import json
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from query_adapters.adapters import LinearAdapter
+from query_adapters.errors import DimensionMismatchError, UnknownMetricError
+from query_adapters.evaluation import evaluate_vectors, exact_search
+from query_adapters.training import LinearAdapterTrainer, TrainingResult
+from query_adapters.training.prior import spectral_prior
+from query_adapters.typing import Vectors
+from query_adapters.vectors import EmbeddedDataset
+
+DIM = 10
+ROTATION = np.linalg.qr(np.random.default_rng(42).normal(size=(DIM, DIM)))[0]
+OFFSET = np.full(DIM, 0.8)  # what only a bias can learn
+FEW = (0.3, 0.03)  # strengths, where a short path says as much as a long one
+
+
+def planted(
+    seed: int, *, n: int = 100, noise: float = 0.5, length: float = 1.0, offset: Any = 0.0
+) -> EmbeddedDataset:
+    """Unit questions at the given length; each document is its question rotated, plus noise."""
+    rng = np.random.default_rng(seed)
+    queries = rng.normal(size=(n, DIM))
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    documents = queries @ ROTATION.T + offset + noise * rng.normal(size=(n, DIM)) / np.sqrt(DIM)
+    return EmbeddedDataset(
+        (length * queries).astype(np.float32),
+        documents.astype(np.float32),
+        tuple(np.arange(n)[:, None]),
+    )
+
+
+def shuffled(seed: int) -> EmbeddedDataset:
+    """Questions near their documents, with labels dealt at random."""
+    rng = np.random.default_rng(seed)
+    documents = rng.normal(size=(100, DIM))
+    queries = documents + 0.5 * rng.normal(size=documents.shape)
+    labels = tuple(rng.permutation(100)[:, None])
+    return EmbeddedDataset(queries.astype(np.float32), documents.astype(np.float32), labels)
+
+
+def ndcg(dataset: EmbeddedDataset, adapter: LinearAdapter | None = None) -> float:
+    return evaluate_vectors(dataset, adapter, metrics=["ndcg@10"]).means["ndcg@10"]
+
+
+@pytest.fixture(scope="module")
+def result() -> TrainingResult:
+    return LinearAdapterTrainer(strengths=FEW).fit(planted(0))
+
+
+def test_a_planted_map_is_found_and_holds_on_fresh_questions_and_documents(
+    result: TrainingResult,
+) -> None:
+    fresh = planted(1)
+    assert ndcg(fresh, result.adapter) > ndcg(fresh) + 0.2
+    assert result.chosen in result.table
+    assert result.verdict.startswith("adapter kept: ndcg@10 out of fold, seen documents +0.")
+    assert "unseen documents +0." in result.verdict
+    assert (result.metric, result.n_queries, result.n_documents) == ("ndcg@10", 100, 100)
+
+
+def test_the_promised_gain_is_about_the_one_found_on_fresh_questions(
+    result: TrainingResult,
+) -> None:
+    assert result.chosen is not None
+    fresh = planted(2)
+    found = ndcg(fresh, result.adapter) - ndcg(fresh)
+    assert found == pytest.approx(result.chosen.overall.mean, abs=0.1)
+
+
+def test_labels_dealt_at_random_keep_the_base_and_say_why() -> None:
+    results = [LinearAdapterTrainer().fit(shuffled(seed)) for seed in range(10)]
+    kept = [result for result in results if result.adapter.is_identity]
+    assert len(kept) >= 9
+    assert all(result.verdict.startswith("no reliable gain: base kept") for result in kept)
+
+
+def test_where_no_gain_is_shown_the_identity_comes_with_the_reason() -> None:
+    vectors = np.random.default_rng(0).normal(size=(40, DIM)).astype(np.float32)
+    perfect = EmbeddedDataset(vectors, vectors, tuple(np.arange(40)[:, None]))
+    result = LinearAdapterTrainer().fit(perfect)
+    assert result.adapter.is_identity
+    assert result.chosen is None
+    assert result.table
+    assert result.verdict.startswith("no reliable gain: base kept (best candidate +0.0000 ± 0.0000")
+
+
+def test_the_same_seed_gives_the_same_bits(result: TrainingResult) -> None:
+    again = LinearAdapterTrainer(strengths=FEW).fit(planted(0))
+    assert again.adapter.fingerprint == result.adapter.fingerprint
+    assert again.table == result.table
+
+
+def test_another_seed_deals_other_folds(result: TrainingResult) -> None:
+    assert LinearAdapterTrainer(strengths=FEW, seed=1).fit(planted(0)).table != result.table
+
+
+def test_a_seen_share_of_1_measures_one_view() -> None:
+    result = LinearAdapterTrainer(seen_share=1, strengths=(0.1,)).fit(planted(0))
+    assert all(row.unseen is None for row in result.table)
+    assert "unseen" not in result.verdict
+
+
+# Another index, another start
+
+
+def test_a_served_index_swaps_its_own_prior_for_that_of_the_training_documents() -> None:
+    trainer, training = LinearAdapterTrainer(whitenings=(0.3,), strengths=(0.1,)), planted(0)
+    served = planted(5).documents * np.linspace(0.2, 2, DIM, dtype=np.float32)
+    here, there = trainer.fit(training), trainer.fit(training, served=served)
+    moved = spectral_prior(served, exponent=0.3) - spectral_prior(training.documents, exponent=0.3)
+    assert np.abs(moved).max() > 0.1
+    np.testing.assert_allclose(there.adapter.weight, here.adapter.weight + moved, atol=1e-5)
+    assert there.table == here.table
+
+
+@pytest.mark.parametrize("length", [1.0, 7.0])
+def test_a_start_is_what_a_huge_strength_pulls_back_to(length: float) -> None:
+    training = planted(0, length=length, offset=OFFSET)
+    start = LinearAdapter(ROTATION, length * OFFSET)
+    result = LinearAdapterTrainer(strengths=(1e6,), bias=True).fit(training, start=start)
+    assert result.adapter.bias is not None
+    np.testing.assert_allclose(result.adapter.weight, ROTATION, atol=1e-4)
+    np.testing.assert_allclose(result.adapter.bias, length * OFFSET, rtol=1e-3)
+
+
+def test_a_start_is_refined_where_labels_ask_for_it() -> None:
+    training, fresh = planted(0), planted(1)
+    half = LinearAdapter((np.eye(DIM) + ROTATION) / 2)
+    result = LinearAdapterTrainer(strengths=FEW).fit(training, start=half)
+    assert {row.candidate.whitening for row in result.table} == {0.0}
+    assert ndcg(fresh, result.adapter) > ndcg(fresh, half) + 0.05
+
+
+@pytest.mark.parametrize(
+    "shape", [(DIM + 1, DIM + 1), (DIM, DIM + 1), (DIM + 1, DIM)], ids=["both", "in", "out"]
+)
+def test_a_start_of_another_dimension_is_refused(shape: tuple[int, int]) -> None:
+    start = LinearAdapter(np.ones(shape, np.float32))
+    with pytest.raises(
+        DimensionMismatchError, match=rf"\b{DIM}\b.*\b{DIM + 1}\b|{DIM + 1}.*{DIM}\b"
+    ):
+        LinearAdapterTrainer().fit(planted(0), start=start)
+
+
+def test_a_served_index_of_another_dimension_is_refused() -> None:
+    with pytest.raises(DimensionMismatchError, match=f"expected {DIM} dimensions, got 3"):
+        LinearAdapterTrainer().fit(planted(0), served=np.ones((5, 3), np.float32))
+
+
+# Bias
+
+
+@cache
+def fit_with_bias(length: float, *, bias: bool = True) -> TrainingResult:
+    trainer = LinearAdapterTrainer(bias=bias, whitenings=(0.0,), strengths=FEW)
+    return trainer.fit(planted(0, length=length, offset=OFFSET))
+
+
+def test_a_bias_learns_what_a_matrix_cannot() -> None:
+    fresh = planted(1, offset=OFFSET)
+    without, learned = (fit_with_bias(1.0, bias=bias).adapter for bias in (False, True))
+    assert without.bias is None
+    assert learned.bias is not None
+    assert ndcg(fresh, learned) > ndcg(fresh, without)
+
+
+def test_questions_seven_times_as_long_change_neither_selection_nor_ranking() -> None:
+    short, long = fit_with_bias(1.0), fit_with_bias(7.0)
+    assert short.chosen is not None
+    assert long.chosen is not None
+    assert long.chosen.candidate == short.chosen.candidate
+    means = [[row.overall.mean for row in result.table] for result in (short, long)]
+    np.testing.assert_allclose(means[1], means[0], atol=1e-3)
+    assert short.adapter.bias is not None
+    assert long.adapter.bias is not None
+    np.testing.assert_allclose(long.adapter.bias, 7 * short.adapter.bias, rtol=1e-2, atol=1e-3)
+    fresh = planted(1, offset=OFFSET)
+
+    def ranked(adapter: LinearAdapter, queries: Vectors) -> Any:
+        return exact_search(adapter(queries), fresh.documents, k=3)
+
+    expected = ranked(short.adapter, fresh.queries)
+    assert (ranked(long.adapter, 7 * fresh.queries) == expected).mean() > 0.98
+
+
+# Hardly any data
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("shares_document", [True, False])
+def test_a_handful_of_questions_keeps_the_base_and_says_why(n: int, shares_document: bool) -> None:
+    vectors = planted(3, n=50)
+    rows = tuple(np.array([0 if shares_document else query]) for query in range(n))
+    result = LinearAdapterTrainer().fit(
+        EmbeddedDataset(vectors.queries[:n], vectors.documents, rows)
+    )
+    assert result.adapter.is_identity
+    assert "base kept" in result.verdict
+
+
+def test_a_single_question_has_nothing_to_be_measured_on() -> None:
+    result = LinearAdapterTrainer().fit(planted(3, n=50).select(np.array([4])))
+    assert result.verdict == "too few questions to hold any out: base kept"
+    assert result.table == ()
+
+
+def test_a_single_document_is_no_reason_to_fail() -> None:
+    vectors = planted(0, n=12)
+    only = EmbeddedDataset(
+        vectors.queries, vectors.documents[:1], tuple(np.zeros((12, 1), np.int64))
+    )
+    assert LinearAdapterTrainer(bias=True).fit(only).adapter.is_identity
+
+
+# The record and the settings
+
+
+def no_constants(name: str) -> Any:
+    raise AssertionError(f"{name} is not JSON")
+
+
+@pytest.mark.parametrize("make", [lambda: planted(0), lambda: shuffled(3), lambda: planted(0, n=1)])
+def test_the_record_is_plain_json(make: Callable[[], EmbeddedDataset]) -> None:
+    result = LinearAdapterTrainer(n_repeats=2, strengths=FEW).fit(make())
+    record = json.loads(json.dumps(result.to_record()), parse_constant=no_constants)
+    assert record == result.to_record()
+    assert record["verdict"] == result.verdict
+    assert [row["candidate"]["whitening"] for row in record["table"]] == [
+        row.candidate.whitening for row in result.table
+    ]
+    assert (record["chosen"] is None) == (result.chosen is None)
+    if record["table"]:
+        assert record["table"][0]["candidate"]["strength"] is None
+        assert record["table"][1]["candidate"]["strength"] == 0.3
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"strengths": ()},
+        {"strengths": (1.0, 0.0)},
+        {"strengths": (-1.0,)},
+        {"strengths": (1.0, float("nan"))},
+        {"whitenings": ()},
+        {"whitenings": (0.15, -0.1)},
+        {"whitenings": (0.15, float("nan"))},
+        {"whitenings": (float("inf"),)},
+        {"n_folds": 1},
+        {"n_repeats": 0},
+        {"seen_share": -0.1},
+        {"seen_share": 1.1},
+        {"seen_share": float("nan")},
+    ],
+)
+def test_a_setting_out_of_range_is_refused(settings: dict[str, Any]) -> None:
+    (name,) = settings
+    words = {"n_folds": "folds", "n_repeats": "repeat"}
+    with pytest.raises(ValueError, match=f"expected.* {words.get(name, name)}.*, got"):
+        LinearAdapterTrainer(**settings)
+
+
+def test_an_unknown_metric_is_refused_before_training() -> None:
+    with pytest.raises(UnknownMetricError):
+        LinearAdapterTrainer(metric="accuracy@10")
