@@ -16,6 +16,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.schema import TextNode
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 from packaged_model import packaged_model
+from results_file import as_json, write_results
 from rich.console import Console
 from stdlib_dataset import read_dataset
 
@@ -48,7 +49,7 @@ def evaluate(
 def show_changes(dataset: RetrievalDataset, base: Evaluation, adapted: Evaluation) -> None:
     gains = adapted.per_query["mrr@10"] - base.per_query["mrr@10"]
     order = sorted(range(len(gains)), key=lambda row: -gains[row])
-    for row in [*order[:2], order[-1]]:  # the two best, and the worst
+    for row in [*order[:2], order[-1]]:  # two that gained most, and the one that lost most
         query = base.query_ids[row]
         console.print(f"\n[bold]{dataset.queries[query]}[/bold]")
         for name, evaluation in (("base", base), ("adapted", adapted)):
@@ -61,6 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default=None, help="any Hugging Face model instead")
     parser.add_argument("--output", type=Path, default=Path("demo_output"))
+    parser.add_argument("--results", type=Path, help="JSON file to keep the figures in")
     parser.add_argument("--smoke", action="store_true", help="few questions, for a quick check")
     options = parser.parse_args()
 
@@ -82,8 +84,13 @@ def main() -> None:
     before = evaluate(index, base, held_out)
     after = evaluate(index, engine.get_finetuned_model(), held_out)
     title = f"{len(held_out.queries)} held-out questions, {len(dataset.corpus)} documents"
-    console.print(comparison_table(compare(before, after), title=title))
+    comparison = compare(before, after)
+    console.print(comparison_table(comparison, title=title))
     show_changes(held_out, before, after)
+
+    if options.results:
+        figures = {"what": title, "verdict": result.verdict, "metrics": as_json(comparison)}
+        write_results(options.results, figures)
 
     console.print("\nThe same adapter on the persisted index, in a fresh process:")
     command = [sys.executable, HERE / "02_serve.py", options.output, "--model", base.model_name]

@@ -18,6 +18,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.schema import TextNode
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 from packaged_model import packaged_model
+from results_file import as_json, write_results
 from rich.console import Console
 from stdlib_dataset import read_dataset
 
@@ -60,6 +61,7 @@ def main() -> None:
     parser.add_argument("--train", type=Path)
     parser.add_argument("--val", type=Path)
     parser.add_argument("--output", type=Path, help="folder of the adapters; by default none")
+    parser.add_argument("--results", type=Path, help="JSON file to keep the figures in")
     parser.add_argument("--smoke", action="store_true", help="as without files")
     options = parser.parse_args()
 
@@ -76,6 +78,7 @@ def main() -> None:
         index = VectorStoreIndex(nodes, embed_model=base_embed_model, show_progress=True)
         base = retrieve(index, base_embed_model, val_dataset)
 
+        figures: dict[str, object] = {}
         for name, extra in (("training file alone", {}), ("+ served index", {"index": index})):
             folder = output / name.replace(" ", "-")
             engine = EmbeddingAdapterFinetuneEngine(
@@ -85,7 +88,11 @@ def main() -> None:
             embed_model = LinearAdapterEmbedding(base_embed_model, folder)
             adapted = retrieve(index, embed_model, val_dataset)
             console.print(f"\n{name}: {engine.result.training.verdict}")
-            console.print(comparison_table(compare(base, adapted)))
+            comparison = compare(base, adapted)
+            console.print(comparison_table(comparison))
+            figures[name] = as_json(comparison)
+        if options.results:
+            write_results(options.results, figures)
 
 
 if __name__ == "__main__":

@@ -110,6 +110,8 @@ class AdapterFinetuner:
             )
         if self.val_dataset is not None:
             check_leakage(self.dataset.queries, self.val_dataset.queries)
+        if self.start is not None and self._known_dim is not None:
+            self.start.check_dim(self._known_dim)
 
     def run(self) -> FinetuneResult:
         """Return the result, saved in the output folder.
@@ -140,9 +142,13 @@ class AdapterFinetuner:
             self.embedder,
             cache=EmbeddingCache(self.cache_path or self.output / CACHE_FILE),
             stored=stored,
-            dim=self.dim or (None if self.index is None else self.index.dim),
+            dim=self._known_dim or (None if self.start is None else self.start.dim_in),
             show_progress=self.show_progress,
         )
+
+    @property
+    def _known_dim(self) -> int | None:
+        return self.dim or (None if self.index is None else self.index.dim)
 
     def _covers_labels(self) -> bool:
         """Whether every document that answers a question is in the index."""

@@ -131,12 +131,7 @@ def read_peer_adapter(folder: str | Path) -> LinearAdapter:
     import torch
 
     folder = Path(folder)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    if set(config) != {"in_features", "out_features", "bias"}:
-        raise AdapterFileError(
-            f"{folder}: expected the peer's linear adapter (in_features, out_features, bias), "
-            f"got {sorted(config)}; train a linear adapter on the same dataset instead"
-        )
+    config = _read_peer_config(folder / "config.json")
     try:
         path = folder / "pytorch_model.bin"
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -146,12 +141,29 @@ def read_peer_adapter(folder: str | Path) -> LinearAdapter:
         raise AdapterFileError(
             f"{folder}: pytorch_model.bin does not hold plain weights ({exc}); nothing was run"
         ) from exc
-    if (adapter.dim_out, adapter.dim_in) != (config["out_features"], config["in_features"]):
+    found = {
+        "in_features": adapter.dim_in,
+        "out_features": adapter.dim_out,
+        "bias": adapter.bias is not None,
+    }
+    if config != found:
         raise AdapterFileError(
-            f"{folder}: config.json says {config['out_features']} x {config['in_features']}, "
-            f"the weights are {adapter.dim_out} x {adapter.dim_in}"
+            f"{folder}: config.json says {config}, the weights say {found}; save it anew"
         )
     return adapter
+
+
+def _read_peer_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as exc:
+        raise AdapterFileError(f"{path}: expected JSON, got {exc}; save the adapter anew") from exc
+    if not isinstance(config, dict) or set(config) != {"in_features", "out_features", "bias"}:
+        raise AdapterFileError(
+            f"{path}: expected the peer's linear adapter (in_features, out_features, bias), "
+            f"got {config}; train a linear adapter on the same dataset instead"
+        )
+    return config
 
 
 def _read_safetensors(folder: Path) -> SavedAdapter:
@@ -225,7 +237,7 @@ def _weights_bytes(saved: SavedAdapter, description: Mapping[str, Any]) -> bytes
 def _digest(record: str, tensors: Mapping[str, NDArray[np.float32]]) -> str:
     digest = hashlib.sha256(record.encode())
     for name, tensor in sorted(tensors.items()):
-        digest.update(name.encode() + tensor.tobytes())
+        digest.update(f"{name}{tensor.dtype.str}{tensor.shape}".encode() + tensor.tobytes())
     return digest.hexdigest()
 
 

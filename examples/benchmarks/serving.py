@@ -10,14 +10,13 @@ For the peer's row: pip install llama-index-embeddings-adapter (needs torch).
 """
 
 import argparse
-import json
-import platform
 import statistics
+import sys
 import tempfile
 import time
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -27,8 +26,10 @@ from rich.table import Table
 from llama_index_finetune_plugin import LinearAdapterEmbedding
 from query_adapters.adapters import LinearAdapter
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the examples are scripts, not a package
+from results_file import write_results
+
 RESULTS = Path(__file__).parent / "results" / "serving.json"
-LIBRARIES = ("llama-index-core", "llama-index-embeddings-adapter", "numpy", "torch")
 
 
 class ConstantEmbedding(BaseEmbedding):
@@ -59,7 +60,7 @@ def models(dim: int, folder: Path) -> dict[str, BaseEmbedding]:
     return found
 
 
-def peer(base: BaseEmbedding, weight: np.ndarray, folder: Path) -> BaseEmbedding:
+def peer(base: BaseEmbedding, weight: np.ndarray[Any, Any], folder: Path) -> BaseEmbedding:
     import torch
     from llama_index.embeddings.adapter import LinearAdapterEmbeddingModel
     from llama_index.embeddings.adapter.utils import LinearLayer
@@ -78,13 +79,6 @@ def median_microseconds(model: BaseEmbedding, n_calls: int) -> float:
         model.get_query_embedding("how long does this take?")
         durations.append(time.perf_counter_ns() - began)
     return statistics.median(durations) / 1_000
-
-
-def installed(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def measure(dim: int, *, n_rounds: int, n_calls: int) -> dict[str, float]:
@@ -118,15 +112,8 @@ def main() -> None:
         table.add_row(str(dim), *cells)
     Console().print(table)
 
-    result = {
-        "what": "median microseconds of get_query_embedding beyond the base's own",
-        "rows": {str(dim): row for dim, row in rows.items()},
-        "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {platform.system()}",
-        "libraries": {name: installed(name) for name in LIBRARIES},
-    }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    what = "median microseconds of get_query_embedding beyond the base's own"
+    write_results(RESULTS, {"what": what, "rows": {str(dim): row for dim, row in rows.items()}})
 
 
 if __name__ == "__main__":

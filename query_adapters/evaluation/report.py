@@ -19,7 +19,7 @@ def comparison_table(comparison: Mapping[str, MetricComparison], *, title: str =
     system is better, equal and worse. Fits into 80 columns.
     """
     table = Table(title=title or None, box=SIMPLE, pad_edge=False, title_justify="left")
-    table.add_column("× 100")
+    table.add_column("× 100", no_wrap=True)
     for heading in ("base", "adapted", "difference", "+ / = / −"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, row in comparison.items():
@@ -35,4 +35,4 @@ def comparison_table(comparison: Mapping[str, MetricComparison], *, title: str =
 
 def _cell(interval: Interval, sign: str = "") -> str:
     mean, low, high = (100 * x for x in (interval.mean, interval.low, interval.high))
-    return f"{mean:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
+    return f"{mean:{sign}.1f} [{low:{sign}.1f},{high:{sign}.1f}]"

@@ -2,6 +2,7 @@
 
 import signal
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess, Popen
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from query_adapters.cache import EmbeddingCache
@@ -48,6 +49,7 @@ def expected(embedder: Any, role: str, texts: list[str]) -> list[list[float]]:
     asked=st.lists(st.sampled_from(TEXTS), min_size=1),
     batch_size=st.integers(1, 12),
 )
+@settings(max_examples=30, deadline=None)
 def test_each_text_is_embedded_once_and_comes_back_in_its_place(
     known: list[str],
     asked: list[str],
@@ -204,6 +206,21 @@ def test_processes_write_to_one_file_at_once_and_nothing_is_lost(
     vectors = EmbeddingCache(path).embed_documents(embedder, texts)
     assert vectors.tolist() == expected(embedder, "document", texts)
     assert embedder.calls == []
+
+
+def test_a_new_file_that_another_process_is_writing_to_is_waited_for(
+    make_embedder: Callable[..., Any], path: Path
+) -> None:
+    path.parent.mkdir()
+    writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("CREATE TABLE other (x)")
+    done = threading.Timer(0.2, writer.execute, ["COMMIT"])
+    done.start()
+    EmbeddingCache(path).embed_queries(make_embedder(), TEXTS)
+    done.join()
+    writer.close()
+    assert n_stored(path) == 10
 
 
 def test_progress_is_shown_only_if_asked_for(

@@ -101,7 +101,7 @@ def test_listed_documents_get_grade_one() -> None:
 
 
 def test_grades_of_any_size_above_zero_are_kept() -> None:
-    qrels = {"q1": {"d1": 1e-9, "d2": 2}, "q2": {"d3": 100}}
+    qrels: dict[str, dict[str, float]] = {"q1": {"d1": 1e-9, "d2": 2}, "q2": {"d3": 100}}
     assert RetrievalDataset(QUERIES, CORPUS, qrels).qrels == qrels
 
 

@@ -1,4 +1,4 @@
-"""What users have on disk comes in whole, goes out as their other tools expect it, or is refused."""
+"""What users have on disk comes in whole and goes out as other tools expect it, or is refused."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from query_adapters.dataset import RetrievalDataset
@@ -132,8 +132,14 @@ def test_an_id_that_stands_twice_in_the_json_is_refused(
         ("[1, 2]", "expected a JSON object, got list"),
         ('{"corpus": {}}', r"missing: \['queries', 'relevant_docs'\]"),
         ('{"queries": ["a"], "corpus": {}, "relevant_docs": {}}', "queries"),
-        ('{"queries": {"q": "?"}, "corpus": {"d": "D"}, "relevant_docs": {"q": 1}}', "relevant_docs"),
-        ('{"queries": {"q": "?"}, "corpus": {"d": "D"}, "relevant_docs": {"q": "d"}}', "relevant_docs"),
+        (
+            '{"queries": {"q": "?"}, "corpus": {"d": "D"}, "relevant_docs": {"q": 1}}',
+            "relevant_docs",
+        ),
+        (
+            '{"queries": {"q": "?"}, "corpus": {"d": "D"}, "relevant_docs": {"q": "d"}}',
+            "relevant_docs",
+        ),
         ('{"queries": {"q": "?"}, "corpus": {}, "relevant_docs": {"q": ["d"]}}', "'d'"),
     ],
 )
@@ -228,6 +234,7 @@ def test_whole_grades_are_written_without_a_point_as_beir_reads_them(
 
 
 @given(dataset=datasets())
+@settings(deadline=None)
 def test_any_dataset_comes_back_from_beir(
     dataset: RetrievalDataset, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -237,6 +244,7 @@ def test_any_dataset_comes_back_from_beir(
 
 
 @given(dataset=datasets())
+@settings(deadline=None)
 def test_any_dataset_comes_back_from_llama_index_json_without_its_grades(
     dataset: RetrievalDataset, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -247,6 +255,7 @@ def test_any_dataset_comes_back_from_llama_index_json_without_its_grades(
 
 
 @given(dataset=datasets())
+@settings(deadline=None)
 def test_any_dataset_comes_back_from_rows_but_for_documents_without_a_question(
     dataset: RetrievalDataset,
 ) -> None:
@@ -327,7 +336,9 @@ def test_one_id_for_two_texts_is_refused(column: str) -> None:
 
 
 def test_rows_of_grade_0_are_refused_with_their_ids() -> None:
-    with pytest.raises(InvalidDatasetError, match=r"1 grades that are not above 0: 'q1 -> d1: 0\.0'"):
+    with pytest.raises(
+        InvalidDatasetError, match=r"1 grades that are not above 0: 'q1 -> d1: 0\.0'"
+    ):
         from_rows([ROWS[0] | {"relevance": 0}])
 
 

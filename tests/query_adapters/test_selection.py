@@ -34,7 +34,7 @@ def dataset_of(relevant: list[list[int]], groups: list[int] | None = None) -> Em
         rng.normal(size=(len(relevant), DIM)).astype(np.float32),
         rng.normal(size=(n_documents, DIM)).astype(np.float32),
         tuple(np.array(rows) for rows in relevant),
-        query_groups=None if groups is None else np.array(groups),
+        query_groups=np.array(groups or range(len(relevant))),
     )
 
 

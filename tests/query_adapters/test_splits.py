@@ -1,7 +1,7 @@
 """What is set apart shares nothing with what is trained on."""
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ FORMS = ("ask about {}", "Ask about {}?", "  ASK — about: {}!", "ask_about {} 
 
 @st.composite
 def datasets(draw: st.DrawFn) -> RetrievalDataset:
-    """Questions in four spellings of up to twelve wordings, each about one or two of ten documents."""
+    """Questions in four spellings of up to twelve wordings, each each about some documents."""
     asked = draw(st.lists(st.tuples(st.integers(0, 11), st.sampled_from(FORMS)), min_size=2))
     judged = st.sets(st.integers(0, 9), min_size=1, max_size=2)
     return RetrievalDataset(
@@ -48,23 +48,19 @@ def simple(n: int) -> RetrievalDataset:
 
 
 def brute_force_groups(keys: Sequence[set[int]]) -> list[set[int]]:
-    """Groups of items, merged again and again until no two have a key in common."""
-    groups = [({i}, set(own)) for i, own in enumerate(keys)]
-    merged = True
-    while merged:
-        merged = False
-        for i, j in ((i, j) for i in range(len(groups)) for j in range(i)):
-            if groups[i][1] & groups[j][1]:
-                groups[j] = groups[i][0] | groups[j][0], groups[i][1] | groups[j][1]
-                del groups[i]
-                merged = True
-                break
-    return [items for items, _ in groups]
+    """For each item, all that can be reached in as many steps as there are items."""
+    joined = np.zeros((len(keys), len(keys)), dtype=bool)
+    for i, j in product(range(len(keys)), repeat=2):
+        joined[i, j] = bool(keys[i] & keys[j])
+    reached = np.eye(len(keys), dtype=bool)
+    for _ in keys:
+        reached = reached | reached @ joined
+    return [{*np.flatnonzero(row).tolist()} for row in reached]
 
 
-def sides(split: Split, dataset: RetrievalDataset, held_out: float, seed: int) -> tuple[
-    RetrievalDataset, RetrievalDataset
-] | None:
+def sides(
+    split: Split, dataset: RetrievalDataset, held_out: float, seed: int
+) -> tuple[RetrievalDataset, RetrievalDataset] | None:
     """Both sides, or None where the questions hang together too much to be parted."""
     try:
         return split(dataset, held_out=held_out, seed=seed)
@@ -73,7 +69,8 @@ def sides(split: Split, dataset: RetrievalDataset, held_out: float, seed: int) -
 
 
 @pytest.mark.parametrize(
-    "other", ["how far is it", "  HOW FAR\tis it??", "How-far-is-it", "“how far… is it”", "how_far is it"]
+    "other",
+    ["how far is it", "  HOW FAR\tis it??", "How-far-is-it", "“how far… is it”", "how_far is it"],
 )
 def test_case_punctuation_and_spacing_do_not_tell_questions_apart(other: str) -> None:
     assert normalise(other) == normalise("How far is it?")
@@ -172,7 +169,13 @@ def test_a_chain_of_shared_documents_is_one_group() -> None:
     dataset = RetrievalDataset(
         {"q1": "a", "q2": "b", "q3": "c", "q4": "A!", "q5": "e"},
         {"d1": "1", "d2": "2", "d3": "3", "d4": "4"},
-        {"q1": {"d1": 1}, "q2": {"d1": 1, "d2": 1}, "q3": {"d2": 1}, "q4": {"d3": 1}, "q5": {"d4": 1}},
+        {
+            "q1": {"d1": 1},
+            "q2": {"d1": 1, "d2": 1},
+            "q3": {"d2": 1},
+            "q4": {"d3": 1},
+            "q5": {"d4": 1},
+        },
     )
     together = document_groups(dataset)
     assert len({*together[:4]}) == 1

@@ -1,0 +1,351 @@
+"""From texts to a saved adapter: what is paid for, what is refused first, what is written down."""
+
+import logging
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import numpy as np
+import pytest
+
+from query_adapters.adapters import LinearAdapter
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.errors import (
+    DimensionMismatchError,
+    InvalidVectorsError,
+    LeakageError,
+)
+from query_adapters.evaluation import evaluate_vectors
+from query_adapters.finetuning import AdapterFinetuner, StoredVectors
+from query_adapters.splits import split_by_query
+from query_adapters.storage import read_adapter
+from query_adapters.training import LinearAdapterTrainer
+from query_adapters.training.prior import spectral_prior
+from query_adapters.vectors import embed_dataset
+
+TRAINER = LinearAdapterTrainer(strengths=(0.3, 0.03), whitenings=(0.0,), n_folds=2)
+RUN = """
+from pathlib import Path
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.finetuning import AdapterFinetuner
+from query_adapters.training import LinearAdapterTrainer
+texts = {f"q{i}": f"question {i}" for i in range(10)}
+dataset = RetrievalDataset(texts, {"d": "document"}, {q: {"d": 1} for q in texts})
+AdapterFinetuner(
+    dataset=dataset, embedder=FakeEmbedder(after=2, then="kill"), output=Path(sys.argv[1]),
+    trainer=LinearAdapterTrainer(),
+).run()
+"""
+
+
+@pytest.fixture(scope="session")
+def problem(make_problem: Callable[..., Any]) -> Any:
+    return make_problem()
+
+
+@pytest.fixture
+def embedder(make_embedder: Callable[..., Any], problem: Any) -> Any:
+    return make_embedder(batch_size=32, vectors=problem.vectors)
+
+
+@pytest.fixture
+def make_finetuner(problem: Any, embedder: Any, tmp_path: Path) -> Callable[..., AdapterFinetuner]:
+    """A finetuner of the learnable problem, in a folder that is not there yet."""
+
+    def make(**changes: Any) -> AdapterFinetuner:
+        given = {"dataset": problem.dataset, "embedder": embedder, "trainer": TRAINER}
+        return AdapterFinetuner(**(given | {"output": tmp_path / "out"} | changes))
+
+    return make
+
+
+def index_of(problem: Any, *, documents: list[str], others: int = 0) -> StoredVectors:
+    """An index of some of the dataset's documents and of so many others."""
+    rng = np.random.default_rng(7)
+    rows = [problem.vectors[problem.dataset.corpus[key]] for key in documents]
+    rows += list(rng.normal(size=(others, 8)) * [9, 3, 1, 1, 1, 1, 1, 1])
+    ids = (*documents, *(f"other {i}" for i in range(others)))
+    return StoredVectors(ids, np.array(rows, dtype=np.float32))
+
+
+def weights_of(result: Any) -> LinearAdapter:
+    adapter = result.saved.adapter
+    assert isinstance(adapter, LinearAdapter)
+    return adapter
+
+
+def test_questions_turned_away_from_their_documents_are_turned_back(
+    make_finetuner: Callable[..., AdapterFinetuner], problem: Any, embedder: Any
+) -> None:
+    training, held_out = split_by_query(problem.dataset, held_out=0.25)
+    result = make_finetuner(dataset=training, val_dataset=held_out).run()
+    assert result.validation is not None
+    measured = result.validation["ndcg@10"]
+    assert measured.difference.low > 0.2
+    vectors = embed_dataset(held_out, embedder)
+    assert measured.base.mean == pytest.approx(evaluate_vectors(vectors).means["ndcg@10"])
+    again = evaluate_vectors(vectors, weights_of(result)).means["ndcg@10"]
+    assert measured.adapted.mean == pytest.approx(again)
+
+
+def test_every_text_is_embedded_once_and_none_in_a_second_run(
+    make_finetuner: Callable[..., AdapterFinetuner], problem: Any, embedder: Any
+) -> None:
+    training, held_out = split_by_query(problem.dataset)
+    first = make_finetuner(dataset=training, val_dataset=held_out).run()
+    assert sorted(embedder.embedded("query")) == sorted(problem.dataset.queries.values())
+    assert sorted(embedder.embedded("document")) == sorted(problem.dataset.corpus.values())
+    embedder.calls.clear()
+    second = make_finetuner(dataset=training, val_dataset=held_out).run()
+    assert embedder.calls == []
+    assert second.saved.adapter.fingerprint == first.saved.adapter.fingerprint
+
+
+@pytest.mark.parametrize("n_stored", [1, 25, 40])
+def test_only_documents_that_the_index_lacks_are_embedded(
+    n_stored: int, make_finetuner: Callable[..., AdapterFinetuner], problem: Any, embedder: Any
+) -> None:
+    keys = list(problem.dataset.corpus)
+    make_finetuner(index=index_of(problem, documents=keys[:n_stored], others=5)).run()
+    expected = [problem.dataset.corpus[key] for key in keys[n_stored:]]
+    assert embedder.embedded("document") == expected
+    assert len(embedder.embedded("query")) == len(problem.dataset.queries)
+
+
+def test_the_cache_may_lie_elsewhere(
+    make_finetuner: Callable[..., AdapterFinetuner], tmp_path: Path
+) -> None:
+    make_finetuner(cache_path=tmp_path / "shared.sqlite").run()
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert written == ["README.md", "adapter.json", "adapter.safetensors"]
+    assert (tmp_path / "shared.sqlite").stat().st_size > 0
+
+
+def test_a_killed_run_is_taken_up_where_it_was(
+    run_python: Callable[..., CompletedProcess[str]],
+    make_embedder: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    killed = run_python(RUN, tmp_path / "out")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    texts = {f"q{i}": f"question {i}" for i in range(10)}
+    dataset = RetrievalDataset(texts, {"d": "document"}, {query: {"d": 1} for query in texts})
+    embedder = make_embedder()
+    AdapterFinetuner(
+        dataset=dataset, embedder=embedder, output=tmp_path / "out", trainer=TRAINER
+    ).run()
+    assert embedder.embedded("query") == [f"question {i}" for i in range(5, 10)]  # 1 + 4 were kept
+    assert embedder.embedded("document") == ["document"]
+
+
+def test_a_provider_that_hangs_up_leaves_the_old_adapter_and_the_paid_vectors(
+    make_finetuner: Callable[..., AdapterFinetuner],
+    make_embedder: Callable[..., Any],
+    problem: Any,
+    tmp_path: Path,
+) -> None:
+    old = make_finetuner(cache_path=tmp_path / "other.sqlite").run()
+    broken = make_embedder(batch_size=32, vectors=problem.vectors, after=3)
+    with pytest.raises(ConnectionError):
+        make_finetuner(embedder=broken).run()
+    left = read_adapter(tmp_path / "out")
+    assert left.adapter.fingerprint == old.saved.adapter.fingerprint
+    assert left.record.training["elapsed_seconds"] == round(old.training.elapsed_seconds, 3)
+    whole = make_embedder(batch_size=32, vectors=problem.vectors)
+    make_finetuner(embedder=whole).run()
+    assert len(whole.embedded("query")) == 80 - (1 + 32 + 32)
+
+
+def test_leaked_questions_are_refused_before_anything_is_paid_for(
+    make_finetuner: Callable[..., AdapterFinetuner], embedder: Any, tmp_path: Path
+) -> None:
+    leaked = RetrievalDataset({"v": "Question 3!"}, {"d": "document 3"}, {"v": {"d": 1}})
+    with pytest.raises(LeakageError, match="1 of 1 validation questions"):
+        make_finetuner(val_dataset=leaked)
+    assert embedder.calls == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused_before_anything_is_paid_for(
+    make_finetuner: Callable[..., AdapterFinetuner], embedder: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "out").write_text("precious")
+    with pytest.raises(NotADirectoryError, match="expected a folder for the adapter"):
+        make_finetuner()
+    assert embedder.calls == []
+    assert (tmp_path / "out").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dim": 9},
+        {"index": StoredVectors(("other",), np.ones((1, 9), dtype=np.float32))},
+        {"start": LinearAdapter.identity(9)},
+    ],
+)
+def test_a_wrong_dimension_costs_one_question(
+    changes: dict[str, Any], make_finetuner: Callable[..., AdapterFinetuner], embedder: Any
+) -> None:
+    with pytest.raises(DimensionMismatchError):
+        make_finetuner(**changes).run()
+    assert sum(len(texts) for _, texts in embedder.calls) == 1
+
+
+def test_an_adapter_of_another_dimension_than_the_index_costs_nothing(
+    make_finetuner: Callable[..., AdapterFinetuner], problem: Any, embedder: Any
+) -> None:
+    index = index_of(problem, documents=["d0"])
+    with pytest.raises(DimensionMismatchError, match="expected 9 dimensions, got 8"):
+        make_finetuner(index=index, start=LinearAdapter.identity(9))
+    assert embedder.calls == []
+
+
+@pytest.mark.parametrize("n_ids", [0, 2])
+def test_an_index_with_other_ids_than_vectors_is_refused(n_ids: int) -> None:
+    with pytest.raises(InvalidVectorsError, match=f"got {n_ids} ids and vectors of shape"):
+        StoredVectors(tuple("ab"[:n_ids]), np.ones((1, 3), dtype=np.float32))
+
+
+def test_the_saved_folder_holds_what_the_result_holds(
+    make_finetuner: Callable[..., AdapterFinetuner], problem: Any, tmp_path: Path
+) -> None:
+    training, held_out = split_by_query(problem.dataset)
+    result = make_finetuner(dataset=training, val_dataset=held_out).run()
+    read = read_adapter(tmp_path / "out")
+    assert read.adapter.fingerprint == result.training.adapter.fingerprint
+    assert not read.adapter.is_identity
+    assert read.record.base_model == "fake"
+    assert read.record.probe_text == next(iter(training.queries.values()))
+    assert read.probe_vector is not None
+    assert read.probe_vector.tolist() == problem.vectors[read.record.probe_text].tolist()
+    record = read.record.training
+    assert record["verdict"] == result.training.verdict
+    assert "adapter kept: ndcg@10 out of fold" in record["verdict"]
+    assert len(record["table"]) == len(result.training.table) > 1
+    assert record["chosen"] in record["table"]
+    assert result.validation is not None
+    expected = {name: c.difference.mean for name, c in result.validation.items()}
+    assert {name: d["mean"] for name, d in record["validation"].items()} == expected
+    assert record["libraries"]["numpy"] == np.__version__
+
+
+def test_without_validation_questions_none_is_recorded(
+    make_finetuner: Callable[..., AdapterFinetuner], tmp_path: Path
+) -> None:
+    assert make_finetuner().run().validation is None
+    assert read_adapter(tmp_path / "out").record.training["validation"] == {}
+
+
+def test_validation_measures_the_metric_of_the_trainer_as_well(
+    make_finetuner: Callable[..., AdapterFinetuner], problem: Any
+) -> None:
+    training, held_out = split_by_query(problem.dataset)
+    trainer = LinearAdapterTrainer(
+        strengths=(0.3,), whitenings=(0.0,), n_folds=2, metric="recall@7"
+    )
+    result = make_finetuner(dataset=training, val_dataset=held_out, trainer=trainer).run()
+    assert result.validation is not None
+    assert "recall@7" in result.validation
+
+
+def test_an_index_with_all_labelled_documents_is_searched_whole(
+    make_finetuner: Callable[..., AdapterFinetuner], problem: Any
+) -> None:
+    index = index_of(problem, documents=list(problem.dataset.corpus), others=60)
+    alone, over_index = make_finetuner().run(), make_finetuner(index=index).run()
+    assert alone.training.n_documents == 40
+    assert over_index.training.n_documents == 100
+    assert over_index.training.table != alone.training.table
+
+
+def test_the_order_and_extra_documents_of_an_index_do_not_mix_up_the_labels(
+    make_finetuner: Callable[..., AdapterFinetuner], problem: Any
+) -> None:
+    index = index_of(problem, documents=list(problem.dataset.corpus)[::-1], others=3)
+    training, held_out = split_by_query(problem.dataset, held_out=0.25)
+    result = make_finetuner(dataset=training, val_dataset=held_out, index=index).run()
+    assert result.validation is not None
+    assert result.validation["ndcg@10"].difference.low > 0.2
+
+
+def test_over_an_index_of_other_documents_what_was_learned_sits_on_its_own_prior(
+    make_finetuner: Callable[..., AdapterFinetuner], problem: Any, embedder: Any
+) -> None:
+    index = index_of(problem, documents=[], others=60)
+    trainer = LinearAdapterTrainer(strengths=(0.3,), whitenings=(0.3,), n_folds=2, seen_share=0)
+    alone = make_finetuner(trainer=trainer).run().training.adapter
+    served = make_finetuner(trainer=trainer, index=index).run().training
+    assert served.n_documents == 40
+    here = spectral_prior(embed_dataset(problem.dataset, embedder).documents, exponent=0.3)
+    there = spectral_prior(index.vectors, exponent=0.3)
+    assert not np.allclose(here, there, atol=0.1)
+    np.testing.assert_allclose(served.adapter.weight - alone.weight, there - here, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("n_stored", "others", "given", "views"),
+    [
+        (40, 0, None, {"seen"}),  # every document has training questions
+        (40, 60, None, {"seen", "unseen"}),
+        (40, 60, 1.0, {"seen"}),
+    ],
+)
+def test_the_share_of_seen_documents_is_that_of_the_index_unless_given(
+    n_stored: int,
+    others: int,
+    given: float | None,
+    views: set[str],
+    make_finetuner: Callable[..., AdapterFinetuner],
+    problem: Any,
+) -> None:
+    documents = list(problem.dataset.corpus)[:n_stored]
+    index = index_of(problem, documents=documents, others=others)
+    row = make_finetuner(index=index, seen_share=given).run().training.table[-1]
+    assert {name for name in ("seen", "unseen") if getattr(row, name)} == views
+    if len(views) == 2:
+        assert row.seen is not None
+        assert row.unseen is not None
+        expected = 0.4 * row.seen.mean + 0.6 * row.unseen.mean
+        assert row.overall.mean == pytest.approx(expected)
+
+
+def test_labels_that_say_nothing_keep_the_base_and_give_the_reason(
+    make_finetuner: Callable[..., AdapterFinetuner],
+    make_problem: Callable[..., Any],
+    make_embedder: Callable[..., Any],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    noise = make_problem(random_labels=True)
+    embedder = make_embedder(vectors=noise.vectors)
+    with caplog.at_level(logging.INFO, logger="query_adapters"):
+        result = make_finetuner(dataset=noise.dataset, embedder=embedder).run()
+    assert result.training.chosen is None
+    assert result.training.verdict.startswith("no reliable gain: base kept (best candidate")
+    assert result.training.verdict in caplog.messages
+    read = read_adapter(tmp_path / "out")
+    assert read.adapter.is_identity
+    assert read.record.training["verdict"] == result.training.verdict
+    assert read.record.training["chosen"] is None
+    assert len(read.record.training["table"]) > 1
+
+
+def test_a_single_question_keeps_the_base(
+    make_finetuner: Callable[..., AdapterFinetuner], problem: Any
+) -> None:
+    result = make_finetuner(dataset=problem.dataset.select(["q3"])).run()
+    assert result.training.verdict == "too few questions to hold any out: base kept"
+    assert result.saved.adapter.is_identity
+
+
+def test_an_adapter_to_refine_is_where_training_starts(
+    make_finetuner: Callable[..., AdapterFinetuner], problem: Any
+) -> None:
+    first = make_finetuner().run()
+    start = weights_of(first)
+    stiff = LinearAdapterTrainer(strengths=(1e6,), n_folds=2)
+    refined = weights_of(make_finetuner(trainer=stiff, start=start).run())
+    np.testing.assert_allclose(refined.weight, start.weight, atol=1e-3)
