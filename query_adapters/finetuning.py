@@ -75,13 +75,12 @@ class AdapterFinetuner:
         dataset: Training questions.
         embedder: The base model.
         output: The adapter's folder; finished embeddings are kept in it as well.
-        trainer: Settings of training; without `seen_share` of its own, that of the index.
+        trainer: Settings of training. Where they leave `seen_share` out and an index is given,
+            it is the share of the index's documents that have training questions.
         val_dataset: Questions that only measure; nothing is chosen on them.
         index: Vectors of the index to be served: they stand for the documents that are in it,
             and their spectrum shapes the prior.
         start: An adapter to refine.
-        seen_share: See `LinearAdapterTrainer`; by default the share of the index's documents
-            that have training questions, or a half where no index is given.
         dim: Expected length of the vectors.
         cache_path: Where embeddings are kept instead of the output folder.
         show_progress: Whether to show progress bars.
@@ -98,7 +97,6 @@ class AdapterFinetuner:
     val_dataset: RetrievalDataset | None = None
     index: StoredVectors | None = None
     start: LinearAdapter | None = None
-    seen_share: float | None = None
     dim: int | None = None
     cache_path: Path | None = None
     show_progress: bool = False
@@ -125,8 +123,7 @@ class AdapterFinetuner:
         if self.index is not None and whole_index:
             embedded = self._over_index(embedded)
         served = None if self.index is None or whole_index else self.index.vectors
-        trainer = replace(self.trainer, seen_share=self._expected_seen_share())
-        training = trainer.fit(embedded, served=served, start=self.start)
+        training = self._trainer().fit(embedded, served=served, start=self.start)
         validation = self._validate(training.adapter)
         saved = self._saved(training, embedded, validation)
         save_adapter(saved, self.output)
@@ -166,13 +163,11 @@ class AdapterFinetuner:
             embedded, documents=np.concatenate([embedded.documents, index.vectors[others]])
         )
 
-    def _expected_seen_share(self) -> float:
-        if self.seen_share is not None:
-            return self.seen_share
-        if self.index is None:
-            return self.trainer.seen_share
+    def _trainer(self) -> LinearAdapterTrainer:
+        if self.index is None or self.trainer.seen_share is not None:
+            return self.trainer
         labelled = set(self.dataset.labelled_documents) & set(self.index.ids)
-        return len(labelled) / len(self.index.ids)
+        return replace(self.trainer, seen_share=len(labelled) / len(self.index.ids))
 
     def _validate(self, adapter: LinearAdapter) -> dict[str, MetricComparison] | None:
         if self.val_dataset is None:

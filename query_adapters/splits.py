@@ -9,7 +9,7 @@ from query_adapters.dataset import RetrievalDataset
 from query_adapters.errors import InvalidDatasetError, LeakageError
 from query_adapters.typing import Rows
 
-NOT_A_WORD = re.compile(r"[\W_]+")
+NOT_A_WORD = re.compile(r"(?:(?![+#])[\W_])+")  # C++ and C# are words, and not the same one
 
 
 def normalise(text: str) -> str:

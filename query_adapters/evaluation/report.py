@@ -6,7 +6,6 @@ from query_adapters._extras import require_extra
 
 require_extra("report")
 
-from rich.box import SIMPLE
 from rich.table import Table
 
 from query_adapters.evaluation.comparison import Interval, MetricComparison
@@ -18,10 +17,11 @@ def comparison_table(comparison: Mapping[str, MetricComparison], *, title: str =
     Each mean has its 95 % interval; the last column counts the questions on which the adapted
     system is better, equal and worse. Fits into 80 columns.
     """
-    table = Table(title=title or None, box=SIMPLE, pad_edge=False, title_justify="left")
+    table = Table(title=title or None, box=None, padding=(0, 2, 0, 0), title_justify="left")
     table.add_column("× 100", no_wrap=True)
-    for heading in ("base", "adapted", "difference", "+ / = / −"):
+    for heading in ("base", "adapted", "difference"):
         table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("+/=/−", justify="right", overflow="fold")
     for name, row in comparison.items():
         table.add_row(
             name,

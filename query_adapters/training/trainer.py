@@ -20,6 +20,7 @@ from query_adapters.training.selection import CandidateScore, Grid, choose, make
 from query_adapters.typing import Vectors
 from query_adapters.vectors import EmbeddedDataset
 
+DEFAULT_SEEN_SHARE = 0.5
 SCORES_FOR_THREADS = 10_000_000  # questions times labelled documents
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class LinearAdapterTrainer:
         n_folds: Folds of each view, at least 2.
         n_repeats: How often the questions are dealt to folds anew, at least 1.
         seen_share: Expected share of future questions about documents that have training
-            questions, 0..1; at 1 the other view is not measured.
+            questions, 0..1, a half if left out; at 1 the other view is not measured.
         bias: Whether to learn a bias as well.
         seed: Of the folds.
         show_progress: Whether to show a progress bar.
@@ -92,7 +93,7 @@ class LinearAdapterTrainer:
     metric: str = "ndcg@10"
     n_folds: int = 4
     n_repeats: int = 1
-    seen_share: float = 0.5
+    seen_share: float | None = None
     bias: bool = False
     seed: int = 0
     show_progress: bool = False
@@ -105,7 +106,8 @@ class LinearAdapterTrainer:
         _require(finite, "finite whitenings from 0", self.whitenings)
         _require(self.n_folds >= 2, "at least 2 folds", self.n_folds)
         _require(self.n_repeats >= 1, "at least 1 repeat", self.n_repeats)
-        _require(0 <= self.seen_share <= 1, "a seen_share between 0 and 1", self.seen_share)
+        share = DEFAULT_SEEN_SHARE if self.seen_share is None else self.seen_share
+        _require(0 <= share <= 1, "a seen_share between 0 and 1", share)
 
     def fit(
         self,
@@ -159,7 +161,7 @@ class LinearAdapterTrainer:
             n_folds=self.n_folds,
             n_repeats=self.n_repeats,
             seed=self.seed,
-            seen_share=self.seen_share,
+            seen_share=DEFAULT_SEEN_SHARE if self.seen_share is None else self.seen_share,
         )
         return grid.score(dataset, views, show_progress=self.show_progress) if views else ()
 
@@ -221,7 +223,7 @@ def _prior_shift(
 
 
 def _calm_blas(dataset: EmbeddedDataset) -> AbstractContextManager[object]:
-    """Keep small problems on one thread: starting threads for each step costs more than it gives."""
+    """Keep small problems on one thread: more of them wait for each other more than they work."""
     is_small = len(dataset.queries) * len(dataset.labelled) < SCORES_FOR_THREADS
     return threadpool_limits(limits=1, user_api="blas") if is_small else nullcontext()
 

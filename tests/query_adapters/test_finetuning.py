@@ -3,6 +3,7 @@
 import logging
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -303,7 +304,11 @@ def test_the_share_of_seen_documents_is_that_of_the_index_unless_given(
 ) -> None:
     documents = list(problem.dataset.corpus)[:n_stored]
     index = index_of(problem, documents=documents, others=others)
-    row = make_finetuner(index=index, seen_share=given).run().training.table[-1]
+    row = (
+        make_finetuner(index=index, trainer=replace(TRAINER, seen_share=given))
+        .run()
+        .training.table[-1]
+    )
     assert {name for name in ("seen", "unseen") if getattr(row, name)} == views
     if len(views) == 2:
         assert row.seen is not None
