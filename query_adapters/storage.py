@@ -6,8 +6,7 @@
 
 The weights file carries its own record, so that replacing that one file is the commit point:
 a reader, or a machine that lost power, has the old adapter or the new one, never half of each.
-Nothing here reads or writes a pickle, except `read_peer_adapter`, which lets torch read the
-old LlamaIndex adapters with `weights_only=True`.
+Nothing here reads or writes a pickle.
 """
 
 import hashlib
@@ -25,9 +24,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from query_adapters._extras import require_extra
-from query_adapters.adapters import ADAPTER_KINDS, LinearAdapter, QueryAdapter
+from query_adapters.adapters import ADAPTER_KINDS, QueryAdapter
 from query_adapters.errors import AdapterFileError
+from query_adapters.peer import is_peer_folder, read_peer_adapter
 from query_adapters.typing import Vectors
 
 FORMAT_VERSION = 1
@@ -113,57 +112,11 @@ def read_adapter(folder: str | Path) -> SavedAdapter:
         raise FileNotFoundError(f"no adapter folder at {folder}; expected one with {WEIGHTS}")
     if (folder / WEIGHTS).is_file():
         return _read_safetensors(folder)
-    if (folder / "config.json").is_file() and (folder / "pytorch_model.bin").is_file():
+    if is_peer_folder(folder):
         return SavedAdapter(adapter=read_peer_adapter(folder))
     pickles = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLES)
     reason = f"; {', '.join(pickles)} may hold a pickle and is not read" if pickles else ""
     raise AdapterFileError(f"{folder}: expected {WEIGHTS}, found none{reason}; train again")
-
-
-def read_peer_adapter(folder: str | Path) -> LinearAdapter:
-    """Return the linear adapter that `llama-index-embeddings-adapter` saved in the folder.
-
-    Raises:
-        MissingExtraError: If torch is not installed.
-        AdapterFileError: If it is not a linear adapter or holds more than plain tensors.
-    """
-    require_extra("torch")
-    import torch
-
-    folder = Path(folder)
-    config = _read_peer_config(folder / "config.json")
-    try:
-        path = folder / "pytorch_model.bin"
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        tensors = {name: tensor.float().numpy() for name, tensor in state.items()}
-        adapter = LinearAdapter(tensors["linear.weight"], tensors.get("linear.bias"))
-    except Exception as exc:
-        raise AdapterFileError(
-            f"{folder}: pytorch_model.bin does not hold plain weights ({exc}); nothing was run"
-        ) from exc
-    found = {
-        "in_features": adapter.dim_in,
-        "out_features": adapter.dim_out,
-        "bias": adapter.bias is not None,
-    }
-    if config != found:
-        raise AdapterFileError(
-            f"{folder}: config.json says {config}, the weights say {found}; save it anew"
-        )
-    return adapter
-
-
-def _read_peer_config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as exc:
-        raise AdapterFileError(f"{path}: expected JSON, got {exc}; save the adapter anew") from exc
-    if not isinstance(config, dict) or set(config) != {"in_features", "out_features", "bias"}:
-        raise AdapterFileError(
-            f"{path}: expected the peer's linear adapter (in_features, out_features, bias), "
-            f"got {config}; train a linear adapter on the same dataset instead"
-        )
-    return config
 
 
 def _read_safetensors(folder: Path) -> SavedAdapter:

@@ -71,7 +71,8 @@ def judge_rows(ranking: Rows, relevant: Sequence[Rows], grades: Sequence[Values]
 
 def hit_rate(judged: Judged, k: int) -> Values:
     """Return 1 where a relevant document is among the first k, else 0."""
-    return (judged.gains[:, :k] > 0).any(axis=1).astype(np.float64)
+    found: Values = _hits(judged, k).max(axis=1)
+    return found
 
 
 def recall(judged: Judged, k: int) -> Values:
@@ -79,7 +80,8 @@ def recall(judged: Judged, k: int) -> Values:
 
     Source: Manning, Raghavan, Schütze, Introduction to Information Retrieval (2008), 8.3.
     """
-    return (judged.gains[:, :k] > 0).sum(axis=1) / judged.n_relevant
+    found: Values = _hits(judged, k).sum(axis=1)
+    return found / judged.n_relevant
 
 
 def precision(judged: Judged, k: int) -> Values:
@@ -87,7 +89,8 @@ def precision(judged: Judged, k: int) -> Values:
 
     Source: Manning, Raghavan, Schütze, Introduction to Information Retrieval (2008), 8.4.
     """
-    return np.asarray((judged.gains[:, :k] > 0).sum(axis=1) / k)
+    found: Values = _hits(judged, k).sum(axis=1)
+    return found / k
 
 
 def mrr(judged: Judged, k: int) -> Values:
@@ -95,7 +98,7 @@ def mrr(judged: Judged, k: int) -> Values:
 
     Source: Voorhees, The TREC-8 Question Answering Track Report (1999), section 3.
     """
-    hits = judged.gains[:, :k] > 0
+    hits = _hits(judged, k)
     return np.where(hits.any(axis=1), 1.0 / (1 + hits.argmax(axis=1)), 0.0)
 
 
@@ -104,7 +107,7 @@ def average_precision(judged: Judged, k: int) -> Values:
 
     Source: Buckley, Voorhees, Evaluating Evaluation Measure Stability (2000), section 2.
     """
-    hits = judged.gains[:, :k] > 0
+    hits = _hits(judged, k)
     precisions = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)
     return _total(precisions * hits) / judged.n_relevant
 
@@ -170,6 +173,11 @@ class Metric:
     def __call__(self, judged: Judged) -> Values:
         """Return one value in [0, 1] per question, `(n_queries,)`."""
         return METRICS[self.name](judged, self.k)
+
+
+def _hits(judged: Judged, k: int) -> Values:
+    """Return 1 where a relevant document stands among the first k places, else 0."""
+    return (judged.gains[:, :k] > 0).astype(np.float64)
 
 
 def _discounted(gains: Values) -> Values:

@@ -39,9 +39,9 @@ def exact_search(
 
 def unit(vectors: Vectors) -> Vectors:
     """Return the vectors at length 1; zero vectors stay zero."""
-    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    scaled: Vectors = vectors / np.where(norms > 0, norms, np.float32(1))
-    return scaled
+    norms: Vectors = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    norms[norms == 0] = 1
+    return vectors / norms
 
 
 def _blocks(n: int, size: int) -> Iterator[slice]:

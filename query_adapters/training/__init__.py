@@ -4,7 +4,7 @@ from query_adapters._extras import require_extra
 
 require_extra("train")
 
-from query_adapters.training.selection import CandidateScore
+from query_adapters.training.candidates import CandidateScore
 from query_adapters.training.trainer import LinearAdapterTrainer, TrainingResult
 
 __all__ = ["CandidateScore", "LinearAdapterTrainer", "TrainingResult"]

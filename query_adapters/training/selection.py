@@ -1,115 +1,22 @@
-"""Which settings to use: every candidate is tried on questions that it was not trained on.
+"""Every candidate is tried on questions that it was not trained on."""
 
-Two views, as one alone flatters: over *questions* a map may have memorised its documents;
-over *documents* nobody sees what a query log is worth.
-
-    seen     new questions about documents that have training questions
-    unseen   questions about documents that have none: their questions leave the training set,
-             and with them the documents leave the negatives
-"""
-
-import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from math import inf, sqrt
+from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from query_adapters.evaluation.evaluate import evaluate_vectors
-from query_adapters.splits import folds
+from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore, best
 from query_adapters.training.objective import LinearMap, SoftmaxObjective
 from query_adapters.training.solver import COARSE, FINE, Precision, solve
+from query_adapters.training.views import View
 from query_adapters.typing import Rows, Values
 from query_adapters.vectors import EmbeddedDataset
 
-logger = logging.getLogger(__name__)
-
 PATIENCE = 2  # steps down the path of strengths without a better score before it is left; one
 # step is enough where it falls more than a standard error behind
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One setting of the trainer.
-
-    Attributes:
-        whitening: Exponent of the spectral prior, at least 0.
-        strength: λ, the pull back to the prior; infinite for the prior itself.
-    """
-
-    whitening: float
-    strength: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class ViewScore:
-    """Differences from the base model on the questions of one view.
-
-    Attributes:
-        mean: Mean difference of the metric.
-        error: Its standard error over questions.
-    """
-
-    mean: float
-    error: float
-
-    @classmethod
-    def of(cls, differences: Values) -> "ViewScore":
-        """Return mean and standard error of one difference a question."""
-        spread = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
-        return cls(mean=float(differences.mean()), error=spread / sqrt(len(differences)))
-
-    @property
-    def is_worse_than_base(self) -> bool:
-        """Whether the mean lies more than one standard error below 0."""
-        return self.mean < -self.error
-
-
-@dataclass(frozen=True, kw_only=True)
-class CandidateScore:
-    """One row of the out-of-fold table.
-
-    Attributes:
-        candidate: The settings.
-        seen: New questions about documents that have training questions; None if not measured.
-        unseen: Questions about other documents; None if not measured.
-        overall: Both views, weighted by the share of questions expected in each.
-        differences: What `overall` is the mean of, one a question, `(n_queries,)`.
-    """
-
-    candidate: Candidate
-    seen: ViewScore | None
-    unseen: ViewScore | None
-    overall: ViewScore
-    differences: Values = field(repr=False, compare=False)
-
-    @property
-    def is_admissible(self) -> bool:
-        """Whether it is not worse than the base in either view."""
-        views = [view for view in (self.seen, self.unseen) if view is not None]
-        return not any(view.is_worse_than_base for view in views)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class View:
-    """Folds over the training questions, and the weight of their verdict.
-
-    Attributes:
-        name: "seen" or "unseen".
-        fold_of: Fold number of each question in each repetition, `(n_repeats, n_queries)`.
-        weight: Expected share of future questions of this kind, 0..1.
-    """
-
-    name: str
-    fold_of: Rows
-    weight: float
-
-    def splits(self) -> Iterator[tuple[Rows, Rows]]:
-        """Yield (training, held-out) question rows, fold by fold."""
-        for fold_of in self.fold_of:
-            for fold in range(int(fold_of.max()) + 1):
-                yield np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -152,7 +59,7 @@ class Grid:
             for row in self._score_path(dataset, views, base, first, (inf, *self.strengths)):
                 table.append(row)
                 bar.update()
-            strength = _best(table).candidate.strength
+            strength = best(table).candidate.strength
             for whitening in others:
                 table.extend(self._score_path(dataset, views, base, whitening, [strength]))
                 bar.update()
@@ -173,7 +80,7 @@ class Grid:
             ]
             for view in views
         ]
-        best, since_best = -inf, 0
+        highest, since_best = -inf, 0
         for strength in strengths:
             differences = [
                 self._out_of_fold(dataset, base, folds, strength) / len(view.fold_of)
@@ -181,9 +88,9 @@ class Grid:
             ]
             row = _row(Candidate(whitening, strength), views, differences)
             yield row
-            since_best = 0 if row.overall.mean > best else since_best + 1
-            best = max(best, row.overall.mean)
-            if since_best >= PATIENCE or row.overall.mean < best - row.overall.error:
+            since_best = 0 if row.overall.mean > highest else since_best + 1
+            highest = max(highest, row.overall.mean)
+            if since_best >= PATIENCE or row.overall.mean < highest - row.overall.error:
                 return
 
     def _path(self, dataset: EmbeddedDataset, whitening: float, precision: Precision) -> "_Path":
@@ -202,64 +109,6 @@ class Grid:
             scores = evaluate_vectors(dataset.select(held_out), adapter, metrics=[self.metric])
             differences[held_out] += scores.per_query[self.metric] - base[held_out]
         return differences
-
-
-def make_views(
-    dataset: EmbeddedDataset, *, n_folds: int, n_repeats: int, seed: int, seen_share: float
-) -> list[View]:
-    """Return the views that the data allow, their weights adding up to 1.
-
-    A view needs at least two groups of questions; where one is missing the other has all the
-    weight, and where both are missing there is nothing to measure on. At `seen_share` 1 no
-    question about an unseen document is expected, and none is measured.
-    """
-    groups = [
-        ("seen", dataset.query_groups, seen_share),
-        ("unseen", dataset.document_groups, 1 - seen_share),
-    ]
-    if seen_share == 1:
-        del groups[1]
-    feasible = [(name, group, w) for name, group, w in groups if len(np.unique(group)) > 1]
-    total = sum(weight for _, _, weight in feasible)
-    return [
-        View(
-            name=name,
-            fold_of=_repeated_folds(group, n_folds, n_repeats, seed),
-            weight=weight / total if total else 1.0,
-        )
-        for name, group, weight in feasible
-    ]
-
-
-def _repeated_folds(groups: Rows, n_folds: int, n_repeats: int, seed: int) -> Rows:
-    n_folds = min(n_folds, len(np.unique(groups)))
-    seeds = np.random.SeedSequence(seed).generate_state(n_repeats)
-    return np.stack([folds(groups, n_folds=n_folds, seed=int(s)) for s in seeds])
-
-
-def choose(table: Sequence[CandidateScore]) -> CandidateScore | None:
-    """Return the best candidate, or None if the base is to be kept.
-
-    A candidate that is worse than the base in either view is out. Among the others the first
-    prior stands unless another is better by more than a standard error, and what is left must
-    beat the base by more than a standard error.
-
-    Args:
-        table: At least one row, the first prior's rows first.
-    """
-    admissible = [row for row in table if row.is_admissible]
-    first = [row for row in admissible if row.candidate.whitening == table[0].candidate.whitening]
-    others = [row for row in admissible if row not in first]
-    chosen = _best(first) if first else None
-    for row in others:
-        bar = 0.0 if chosen is None else chosen.overall.mean
-        if row.overall.mean - row.overall.error > bar:
-            chosen = row
-    return chosen if chosen and chosen.overall.mean > chosen.overall.error else None
-
-
-def _best(table: Sequence[CandidateScore]) -> CandidateScore:
-    return max(table, key=lambda row: row.overall.mean)
 
 
 class _Path:

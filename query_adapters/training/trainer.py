@@ -13,10 +13,12 @@ from threadpoolctl import threadpool_limits
 from query_adapters.adapters import LinearAdapter
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.evaluation.metrics import Metric
+from query_adapters.training.candidates import CandidateScore, choose
 from query_adapters.training.guard import ALPHA, max_t_p_value
 from query_adapters.training.objective import LinearMap
 from query_adapters.training.prior import spectral_prior
-from query_adapters.training.selection import CandidateScore, Grid, choose, make_views
+from query_adapters.training.selection import Grid
+from query_adapters.training.views import make_views
 from query_adapters.typing import Vectors
 from query_adapters.vectors import EmbeddedDataset
 

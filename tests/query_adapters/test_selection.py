@@ -9,17 +9,11 @@ from hypothesis import strategies as st
 
 from query_adapters.adapters import LinearAdapter
 from query_adapters.evaluation import evaluate_vectors
+from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore, choose
 from query_adapters.training.objective import LinearMap, SoftmaxObjective
-from query_adapters.training.selection import (
-    Candidate,
-    CandidateScore,
-    Grid,
-    View,
-    ViewScore,
-    choose,
-    make_views,
-)
+from query_adapters.training.selection import Grid
 from query_adapters.training.solver import solve
+from query_adapters.training.views import View, make_views
 from query_adapters.vectors import EmbeddedDataset
 
 DIM = 8

@@ -19,12 +19,12 @@ from safetensors.numpy import load_file, save_file
 
 from query_adapters.adapters import LinearAdapter
 from query_adapters.errors import AdapterFileError
+from query_adapters.peer import read_peer_adapter
 from query_adapters.storage import (
     AdapterRecord,
     SavedAdapter,
     load_adapter,
     read_adapter,
-    read_peer_adapter,
     save_adapter,
 )
 

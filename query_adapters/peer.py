@@ -1,0 +1,61 @@
+"""Adapters that `llama-index-embeddings-adapter` saved: pickles, of which only tensors are read."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from query_adapters._extras import require_extra
+from query_adapters.adapters import LinearAdapter
+from query_adapters.errors import AdapterFileError
+
+CONFIG, WEIGHTS = "config.json", "pytorch_model.bin"
+
+
+def is_peer_folder(folder: Path) -> bool:
+    """Return whether the folder looks like one that the old package saved."""
+    return (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file()
+
+
+def read_peer_adapter(folder: str | Path) -> LinearAdapter:
+    """Return the linear adapter that `llama-index-embeddings-adapter` saved in the folder.
+
+    Raises:
+        MissingExtraError: If torch is not installed.
+        AdapterFileError: If it is not a linear adapter or holds more than plain tensors.
+    """
+    require_extra("torch")
+    import torch
+
+    folder = Path(folder)
+    config = _read_peer_config(folder / CONFIG)
+    try:
+        state = torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True)
+        tensors = {name: tensor.float().numpy() for name, tensor in state.items()}
+        adapter = LinearAdapter(tensors["linear.weight"], tensors.get("linear.bias"))
+    except Exception as exc:
+        raise AdapterFileError(
+            f"{folder}: {WEIGHTS} does not hold plain weights ({exc}); nothing was run"
+        ) from exc
+    found = {
+        "in_features": adapter.dim_in,
+        "out_features": adapter.dim_out,
+        "bias": adapter.bias is not None,
+    }
+    if config != found:
+        raise AdapterFileError(
+            f"{folder}: {CONFIG} says {config}, the weights say {found}; save it anew"
+        )
+    return adapter
+
+
+def _read_peer_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as exc:
+        raise AdapterFileError(f"{path}: expected JSON, got {exc}; save the adapter anew") from exc
+    if not isinstance(config, dict) or set(config) != {"in_features", "out_features", "bias"}:
+        raise AdapterFileError(
+            f"{path}: expected the peer's linear adapter (in_features, out_features, bias), "
+            f"got {config}; train a linear adapter on the same dataset instead"
+        )
+    return config

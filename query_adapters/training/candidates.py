@@ -1,0 +1,95 @@
+"""Settings of the trainer, what they scored on held-out questions, and which to take."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+
+from query_adapters.typing import Values
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One setting of the trainer.
+
+    Attributes:
+        whitening: Exponent of the spectral prior, at least 0.
+        strength: λ, the pull back to the prior; infinite for the prior itself.
+    """
+
+    whitening: float
+    strength: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewScore:
+    """Differences from the base model on the questions of one view.
+
+    Attributes:
+        mean: Mean difference of the metric.
+        error: Its standard error over questions.
+    """
+
+    mean: float
+    error: float
+
+    @classmethod
+    def of(cls, differences: Values) -> "ViewScore":
+        """Return mean and standard error of one difference a question."""
+        spread = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
+        return cls(mean=float(differences.mean()), error=spread / sqrt(len(differences)))
+
+    @property
+    def is_worse_than_base(self) -> bool:
+        """Whether the mean lies more than one standard error below 0."""
+        return self.mean < -self.error
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateScore:
+    """One row of the out-of-fold table.
+
+    Attributes:
+        candidate: The settings.
+        seen: New questions about documents that have training questions; None if not measured.
+        unseen: Questions about other documents; None if not measured.
+        overall: Both views, weighted by the share of questions expected in each.
+        differences: What `overall` is the mean of, one a question, `(n_queries,)`.
+    """
+
+    candidate: Candidate
+    seen: ViewScore | None
+    unseen: ViewScore | None
+    overall: ViewScore
+    differences: Values = field(repr=False, compare=False)
+
+    @property
+    def is_admissible(self) -> bool:
+        """Whether it is not worse than the base in either view."""
+        views = [view for view in (self.seen, self.unseen) if view is not None]
+        return not any(view.is_worse_than_base for view in views)
+
+
+def choose(table: Sequence[CandidateScore]) -> CandidateScore | None:
+    """Return the best candidate, or None if the base is to be kept.
+
+    A candidate that is worse than the base in either view is out. Among the others the first
+    prior stands unless another is better by more than a standard error, and what is left must
+    beat the base by more than a standard error.
+
+    Args:
+        table: At least one row, the first prior's rows first.
+    """
+    admissible = [row for row in table if row.is_admissible]
+    first = [row for row in admissible if row.candidate.whitening == table[0].candidate.whitening]
+    others = [row for row in admissible if row not in first]
+    chosen = best(first) if first else None
+    for row in others:
+        bar = 0.0 if chosen is None else chosen.overall.mean
+        if row.overall.mean - row.overall.error > bar:
+            chosen = row
+    return chosen if chosen and chosen.overall.mean > chosen.overall.error else None
+
+
+def best(table: Sequence[CandidateScore]) -> CandidateScore:
+    """Return the row with the highest overall mean."""
+    return max(table, key=lambda row: row.overall.mean)
