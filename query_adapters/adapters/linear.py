@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import sqrt
+from math import inf, sqrt
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -89,27 +89,30 @@ class LinearAdapter(QueryAdapter):
         """
         queries = np.asarray(queries, dtype=np.float32)
         self.check_dim(queries.shape[-1])
-        with np.errstate(invalid="ignore", over="ignore"):  # such rows come back as they are
-            return self._adapt_one(queries) if queries.ndim == 1 else self._adapt_rows(queries)
+        return self._adapt_one(queries) if queries.ndim == 1 else self._adapt_rows(queries)
 
     def _adapt_one(self, query: Vectors) -> Vectors:
+        before = float(np.vdot(query, query))
+        if not 0 < before < inf:
+            return self._adapt_rows(query[None]).reshape(-1)
         mapped: Vectors = self.weight.dot(query)
         if self.bias is not None:
             mapped += self.bias
-        norms = float(query.dot(query)), float(mapped.dot(mapped))
-        if not (0 < norms[0] < np.inf and 0 < norms[1] < np.inf):
+        after = float(np.vdot(mapped, mapped))
+        if not 0 < after < inf:
             return query if self._is_square else mapped
-        mapped *= np.float32(sqrt(norms[0] / norms[1]))
+        mapped *= np.float32(sqrt(before / after))
         return mapped
 
     def _adapt_rows(self, queries: Vectors) -> Vectors:
-        mapped = queries @ self.weight.T
-        if self.bias is not None:
-            mapped += self.bias
-        before = np.einsum("ij,ij->i", queries, queries)
-        after = np.einsum("ij,ij->i", mapped, mapped)
-        usable = (before > 0) & (after > 0) & np.isfinite(before) & np.isfinite(after)
-        scale = np.sqrt(before / np.where(usable, after, 1))
+        with np.errstate(invalid="ignore", over="ignore"):  # such rows come back as they are
+            mapped = queries @ self.weight.T
+            if self.bias is not None:
+                mapped += self.bias
+            before = np.einsum("ij,ij->i", queries, queries)
+            after = np.einsum("ij,ij->i", mapped, mapped)
+            usable = (before > 0) & (after > 0) & np.isfinite(before) & np.isfinite(after)
+            scale = np.sqrt(before / np.where(usable, after, 1))
         adapted: Vectors = mapped * scale[:, None].astype(np.float32)
         adapted[~usable] = (queries if self._is_square else mapped)[~usable]
         return adapted
