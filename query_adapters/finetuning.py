@@ -17,7 +17,7 @@ from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
 from query_adapters.evaluation.comparison import MetricComparison, compare
 from query_adapters.splits import check_leakage
 from query_adapters.storage import AdapterRecord, SavedAdapter, save_adapter
-from query_adapters.training import LinearAdapterTrainer, TrainingResult
+from query_adapters.training import AdapterTrainer, TrainingResult
 from query_adapters.typing import Vectors
 from query_adapters.vectors import EmbeddedDataset, embed_dataset
 
@@ -93,7 +93,7 @@ class AdapterFinetuner:
     dataset: RetrievalDataset
     embedder: TextEmbedder
     output: Path
-    trainer: LinearAdapterTrainer
+    trainer: AdapterTrainer
     val_dataset: RetrievalDataset | None = None
     index: StoredVectors | None = None
     start: LinearAdapter | None = None
@@ -163,7 +163,7 @@ class AdapterFinetuner:
             embedded, documents=np.concatenate([embedded.documents, index.vectors[others]])
         )
 
-    def _trainer(self) -> LinearAdapterTrainer:
+    def _trainer(self) -> AdapterTrainer:
         if self.index is None or self.trainer.seen_share is not None:
             return self.trainer
         labelled = set(self.dataset.labelled_documents) & set(self.index.ids)

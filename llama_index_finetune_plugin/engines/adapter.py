@@ -96,7 +96,7 @@ class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
     ) -> None:
         require_extra("train")
         from query_adapters.finetuning import AdapterFinetuner  # needs scipy; serving must not
-        from query_adapters.training import LinearAdapterTrainer
+        from query_adapters.training import AdapterTrainer
 
         positional = {
             "batch_size": batch_size,
@@ -108,7 +108,7 @@ class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
         given = {name: value for name, value in positional.items() if value is not None}
         warn_of_obsolete(given | obsolete, stacklevel=2)
         embedder = LlamaIndexEmbedder(embed_model)
-        trainer = LinearAdapterTrainer(
+        trainer = AdapterTrainer(
             whitenings=tuple(whitenings),
             strengths=tuple(strengths),
             metric=metric,

@@ -3,13 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import inf, sqrt
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from query_adapters.adapters.base import QueryAdapter
+from query_adapters.adapters.length import (
+    has_length,
+    keep_length,
+    keep_lengths,
+    squared_length,
+)
 from query_adapters.errors import InvalidVectorsError
 from query_adapters.typing import Vectors
 
@@ -40,9 +45,9 @@ class LinearAdapter(QueryAdapter):
     bias: Vectors | None = None
 
     def __init__(self, weight: ArrayLike, bias: ArrayLike | None = None) -> None:
-        object.__setattr__(self, "weight", _frozen(weight, ndim=2, name="weight"))
+        object.__setattr__(self, "weight", frozen(weight, ndim=2, name="weight"))
         object.__setattr__(
-            self, "bias", None if bias is None else _frozen(bias, ndim=1, name="bias")
+            self, "bias", None if bias is None else frozen(bias, ndim=1, name="bias")
         )
         if self.bias is not None and self.bias.shape != (self.dim_out,):
             raise InvalidVectorsError(
@@ -92,30 +97,22 @@ class LinearAdapter(QueryAdapter):
         return self._adapt_one(queries) if queries.ndim == 1 else self._adapt_rows(queries)
 
     def _adapt_one(self, query: Vectors) -> Vectors:
-        before = float(np.vdot(query, query))
-        if not 0 < before < inf:
+        squared = squared_length(query)
+        if not has_length(squared):
             return self._adapt_rows(query[None]).reshape(-1)
-        mapped: Vectors = self.weight.dot(query)
-        if self.bias is not None:
-            mapped += self.bias
-        after = float(np.vdot(mapped, mapped))
-        if not 0 < after < inf:
-            return query if self._is_square else mapped
-        mapped *= np.float32(sqrt(before / after))
-        return mapped
+        return keep_length(query, self.mapped(query), squared=squared)
 
     def _adapt_rows(self, queries: Vectors) -> Vectors:
         with np.errstate(invalid="ignore", over="ignore"):  # such rows come back as they are
-            mapped = queries @ self.weight.T
-            if self.bias is not None:
-                mapped += self.bias
-            before = np.einsum("ij,ij->i", queries, queries)
-            after = np.einsum("ij,ij->i", mapped, mapped)
-            usable = (before > 0) & (after > 0) & np.isfinite(before) & np.isfinite(after)
-            scale = np.sqrt(before / np.where(usable, after, 1))
-        adapted: Vectors = mapped * scale[:, None].astype(np.float32)
-        adapted[~usable] = (queries if self._is_square else mapped)[~usable]
-        return adapted
+            mapped = self.mapped(queries)
+        return keep_lengths(queries, mapped)
+
+    def mapped(self, queries: Vectors) -> Vectors:
+        """Return `W q + b`, of whatever length, in the shape that `__call__` gives."""
+        mapped: Vectors = queries.dot(self.weight.T)
+        if self.bias is not None:
+            mapped += self.bias
+        return mapped
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """Return `weight` and, where there is one, `bias`."""
@@ -127,8 +124,12 @@ class LinearAdapter(QueryAdapter):
         return cls(tensors["weight"], tensors.get("bias"))
 
 
-def _frozen(array: ArrayLike, *, ndim: int, name: str) -> Vectors:
-    """Return a read-only float32 copy, checked."""
+def frozen(array: ArrayLike, *, ndim: int, name: str) -> Vectors:
+    """Return a read-only float32 copy.
+
+    Raises:
+        InvalidVectorsError: If it has another number of dimensions, is empty or not finite.
+    """
     frozen = np.array(array, dtype=np.float32, order="C")
     if frozen.ndim != ndim or 0 in frozen.shape:
         raise InvalidVectorsError(f"{name}: expected {ndim} dimensions, got shape {frozen.shape}")

@@ -5,6 +5,6 @@ from query_adapters._extras import require_extra
 require_extra("train")
 
 from query_adapters.training.candidates import CandidateScore
-from query_adapters.training.trainer import LinearAdapterTrainer, TrainingResult
+from query_adapters.training.trainer import AdapterTrainer, TrainingResult
 
-__all__ = ["CandidateScore", "LinearAdapterTrainer", "TrainingResult"]
+__all__ = ["AdapterTrainer", "CandidateScore", "TrainingResult"]

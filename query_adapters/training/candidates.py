@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import sqrt
 
+from query_adapters.training.memory import MemorySettings
 from query_adapters.typing import Values
 
 
@@ -14,10 +15,12 @@ class Candidate:
     Attributes:
         whitening: Exponent of the spectral prior, at least 0.
         strength: λ, the pull back to the prior; infinite for the prior itself.
+        memory: Settings of the memory part; None for a linear map.
     """
 
     whitening: float
     strength: float
+    memory: MemorySettings | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,15 +75,22 @@ class CandidateScore:
 def choose(table: Sequence[CandidateScore]) -> CandidateScore | None:
     """Return the best candidate, or None if the base is to be kept.
 
-    A candidate that is worse than the base in either view is out. Among the others the first
-    prior stands unless another is better by more than a standard error, and what is left must
-    beat the base by more than a standard error.
+    A candidate that is worse than the base in either view is out. Of the others, the best one
+    on the first settings stands unless one on other settings is better by more than a standard
+    error, and what is left must beat the base by more than a standard error.
 
     Args:
-        table: At least one row, the first prior's rows first.
+        table: At least one row; the first settings are those of the first row and, where there
+            are rows with a memory, of the first of those.
     """
     admissible = [row for row in table if row.is_admissible]
-    first = [row for row in admissible if row.candidate.whitening == table[0].candidate.whitening]
+    memories = [row.candidate.memory for row in table if row.candidate.memory is not None]
+    first = [
+        row
+        for row in admissible
+        if row.candidate.whitening == table[0].candidate.whitening
+        and row.candidate.memory in (None, *memories[:1])
+    ]
     others = [row for row in admissible if row not in first]
     chosen = best(first) if first else None
     for row in others:

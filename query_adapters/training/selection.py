@@ -1,22 +1,43 @@
 """Every candidate is tried on questions that it was not trained on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
+from typing import Never
 
 import numpy as np
 from tqdm.auto import tqdm
 
+from query_adapters.adapters import QueryAdapter
 from query_adapters.evaluation.evaluate import evaluate_vectors
 from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore, best
+from query_adapters.training.memory import Memory, MemorySettings
 from query_adapters.training.objective import LinearMap, SoftmaxObjective
 from query_adapters.training.solver import COARSE, FINE, Precision, solve
 from query_adapters.training.views import View
-from query_adapters.typing import Rows, Values
+from query_adapters.typing import Rows, Values, Vectors
 from query_adapters.vectors import EmbeddedDataset
 
 PATIENCE = 2  # steps down the path of strengths without a better score before it is left; one
 # step is enough where it falls more than a standard error behind
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted map with the memory that gives its further inputs, if it has any."""
+
+    map: LinearMap
+    memory: Memory | None
+
+    def shifted(self, shift: Vectors | None) -> "Fit":
+        """Return the fit with `shift` `(dim, dim)` added to what it does to the question."""
+        if shift is None:
+            return self
+        return Fit(self.map.shifted(shift), self.memory)
+
+    def as_adapter(self, queries: Vectors) -> QueryAdapter:
+        """Return the adapter for questions as long as these."""
+        return self.map.as_adapter(queries, self.memory)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,16 +49,18 @@ class Grid:
         strengths: Values of λ, falling; each fit starts from the one before.
         metric: What is compared, such as "ndcg@10".
         with_bias: Whether a bias is learned.
+        memories: Settings of the memory part, the preferred ones first; none for linear maps.
     """
 
     priors: dict[float, LinearMap]
     strengths: Sequence[float]
     metric: str
     with_bias: bool
+    memories: Sequence[MemorySettings] = ()
 
-    def fit(self, dataset: EmbeddedDataset, candidate: Candidate) -> LinearMap:
+    def fit(self, dataset: EmbeddedDataset, candidate: Candidate) -> Fit:
         """Return the map of one candidate, fitted down the path of strengths."""
-        path = self._path(dataset, candidate.whitening, FINE)
+        path = self._path(dataset, candidate.whitening, candidate.memory, FINE)
         for strength in self.strengths:
             if strength >= candidate.strength:
                 path.step(strength)
@@ -48,87 +71,114 @@ class Grid:
     ) -> tuple[CandidateScore, ...]:
         """Return the out-of-fold table: candidates on questions they were not trained on.
 
-        The first prior is tried down the whole path of strengths, the others at the strength
-        that was best there. Differences are averaged over the repetitions of the folds.
+        The first prior is tried down the whole path of strengths, without and with the first
+        memory; other priors and memories at the settings that were best there. Differences are
+        averaged over the repetitions of the folds.
         """
-        base = evaluate_vectors(dataset, metrics=[self.metric]).per_query[self.metric]
-        first, *others = self.priors
-        total = 1 + len(self.strengths) + len(others)
+        trials = _Trials(self, dataset, views)
+        first, *other_priors = self.priors
+        total = 1 + len(self.strengths) * (2 if self.memories else 1) + len(other_priors)
         with tqdm(total=total, desc="Cross-validating", disable=not show_progress) as bar:
-            table = []
-            for row in self._score_path(dataset, views, base, first, (inf, *self.strengths)):
-                table.append(row)
-                bar.update()
-            strength = best(table).candidate.strength
-            for whitening in others:
-                table.extend(self._score_path(dataset, views, base, whitening, [strength]))
-                bar.update()
+            table = trials.path(first, None, (inf, *self.strengths), bar)
+            if self.memories:
+                table += trials.path(first, self.memories[0], self.strengths, bar)
+            at = best(table).candidate
+            for whitening in other_priors:
+                table += trials.path(whitening, at.memory, [at.strength], bar)
+            for memory in self.memories[1:] if at.memory else ():
+                table += trials.path(first, memory, [at.strength], bar)
         return tuple(table)
 
-    def _score_path(
+    def _path(
         self,
         dataset: EmbeddedDataset,
-        views: Sequence[View],
-        base: Values,
         whitening: float,
+        memory: MemorySettings | None,
+        precision: Precision,
+    ) -> "_Path":
+        return _Path(dataset, self.priors[whitening], memory, self.with_bias, precision)
+
+
+class _Trials:
+    """Scores of candidates on one dataset, out of fold."""
+
+    def __init__(self, grid: Grid, dataset: EmbeddedDataset, views: Sequence[View]) -> None:
+        self._grid = grid
+        self._dataset = dataset
+        self._views = views
+        self._base = evaluate_vectors(dataset, metrics=[grid.metric]).per_query[grid.metric]
+
+    def path(
+        self,
+        whitening: float,
+        memory: MemorySettings | None,
         strengths: Sequence[float],
-    ) -> Iterator[CandidateScore]:
-        paths = [
-            [
-                (self._path(dataset.select(training), whitening, COARSE), held_out)
-                for training, held_out in view.splits()
-            ]
-            for view in views
-        ]
-        highest, since_best = -inf, 0
+        bar: "tqdm[Never]",
+    ) -> list[CandidateScore]:
+        """Return a row a strength, until the path leads nowhere."""
+        table: list[CandidateScore] = []
+        fits = [self._fits(view, whitening, memory) for view in self._views]
         for strength in strengths:
             differences = [
-                self._out_of_fold(dataset, base, folds, strength) / len(view.fold_of)
-                for view, folds in zip(views, paths, strict=True)
+                self._out_of_fold(folds, strength) / len(view.fold_of)
+                for view, folds in zip(self._views, fits, strict=True)
             ]
-            row = _row(Candidate(whitening, strength), views, differences)
-            yield row
-            since_best = 0 if row.overall.mean > highest else since_best + 1
-            highest = max(highest, row.overall.mean)
-            if since_best >= PATIENCE or row.overall.mean < highest - row.overall.error:
-                return
+            table.append(_row(Candidate(whitening, strength, memory), self._views, differences))
+            bar.update()
+            if _leads_nowhere(table):
+                break
+        return table
 
-    def _path(self, dataset: EmbeddedDataset, whitening: float, precision: Precision) -> "_Path":
-        return _Path(dataset, self.priors[whitening], self.with_bias, precision)
+    def _fits(
+        self, view: View, whitening: float, memory: MemorySettings | None
+    ) -> list[tuple["_Path", Rows]]:
+        return [
+            (self._grid._path(self._dataset.select(training), whitening, memory, COARSE), held_out)
+            for training, held_out in view.splits()
+        ]
 
-    def _out_of_fold(
-        self,
-        dataset: EmbeddedDataset,
-        base: Values,
-        folds: Sequence[tuple["_Path", Rows]],
-        strength: float,
-    ) -> Values:
-        differences = np.zeros(len(base))
+    def _out_of_fold(self, folds: Sequence[tuple["_Path", Rows]], strength: float) -> Values:
+        differences = np.zeros(len(self._base))
         for path, held_out in folds:
-            adapter = path.step(strength).as_adapter(dataset.queries)
-            scores = evaluate_vectors(dataset.select(held_out), adapter, metrics=[self.metric])
-            differences[held_out] += scores.per_query[self.metric] - base[held_out]
+            adapter = path.step(strength).as_adapter(self._dataset.queries)
+            questions = self._dataset.select(held_out)
+            scores = evaluate_vectors(questions, adapter, metrics=[self._grid.metric])
+            differences[held_out] += scores.per_query[self._grid.metric] - self._base[held_out]
         return differences
+
+
+def _leads_nowhere(table: Sequence[CandidateScore]) -> bool:
+    """Whether the last steps brought nothing, or the last one lost more than a standard error."""
+    means = [row.overall.mean for row in table]
+    since_best = len(means) - 1 - int(np.argmax(means))
+    return since_best >= PATIENCE or means[-1] < max(means) - table[-1].overall.error
 
 
 class _Path:
     """Fits of one training set down the strengths, each starting from the last."""
 
     def __init__(
-        self, dataset: EmbeddedDataset, prior: LinearMap, with_bias: bool, precision: Precision
+        self,
+        dataset: EmbeddedDataset,
+        prior: LinearMap,
+        memory: MemorySettings | None,
+        with_bias: bool,
+        precision: Precision,
     ) -> None:
-        self._dataset = dataset
-        self._prior = prior
-        self._with_bias = with_bias
+        recalled = None if memory is None else Memory.of(dataset, memory)
+        n_inputs = prior.weight.shape[1] + (0 if recalled is None else len(recalled.landmarks))
+        wide = prior.widened(n_inputs)
+        self._objective = SoftmaxObjective(
+            dataset, prior=wide, strength=inf, with_bias=with_bias, memory=recalled
+        )
         self._precision = precision
-        self.at = prior
+        self.at = Fit(wide, recalled)
 
-    def step(self, strength: float) -> LinearMap:
+    def step(self, strength: float) -> Fit:
         if strength < inf:
-            objective = SoftmaxObjective(
-                self._dataset, prior=self._prior, strength=strength, with_bias=self._with_bias
-            )
-            self.at = solve(objective, self.at, precision=self._precision)
+            objective = self._objective.at_strength(strength)
+            fitted = solve(objective, self.at.map, precision=self._precision)
+            self.at = Fit(fitted, self.at.memory)
         return self.at
 
 

@@ -41,7 +41,7 @@ def solve(
     """
 
     def fun(flat: Values) -> tuple[float, Values]:
-        value, slope = objective.value_and_gradient(_unflatten(flat, objective.dim))
+        value, slope = objective.value_and_gradient(_unflatten(flat, objective.shape))
         return value, _flatten(slope)
 
     result = minimize(
@@ -57,13 +57,14 @@ def solve(
     )
     if result.nit >= precision.max_iterations:
         logger.warning("stopped after %d steps before the minimum was found", result.nit)
-    return _unflatten(result.x, objective.dim)
+    return _unflatten(result.x, objective.shape)
 
 
 def _flatten(linear: LinearMap) -> Values:
     return np.concatenate([linear.weight.ravel(), linear.bias]).astype(np.float64)
 
 
-def _unflatten(flat: Values, dim: int) -> LinearMap:
+def _unflatten(flat: Values, shape: tuple[int, int]) -> LinearMap:
     numbers: Vectors = flat.astype(np.float32)
-    return LinearMap(numbers[: dim * dim].reshape(dim, dim), numbers[dim * dim :])
+    dim = shape[0]
+    return LinearMap(numbers[:-dim].reshape(shape), numbers[-dim:])

@@ -10,17 +10,26 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.training.candidates import CandidateScore, choose
 from query_adapters.training.guard import ALPHA, max_t_p_value
+from query_adapters.training.memory import MemorySettings
 from query_adapters.training.objective import LinearMap
 from query_adapters.training.prior import spectral_prior
 from query_adapters.training.selection import Grid
 from query_adapters.training.views import make_views
 from query_adapters.typing import Vectors
 from query_adapters.vectors import EmbeddedDataset
+
+MEMORIES = (
+    MemorySettings(ease=100.0, sharpness=5.0),
+    MemorySettings(ease=300.0, sharpness=5.0),
+    MemorySettings(ease=30.0, sharpness=5.0),
+    MemorySettings(ease=100.0, sharpness=10.0),
+)
+"""Memories worth trying, the one that did well on most sets first."""
 
 DEFAULT_SEEN_SHARE = 0.5
 SCORES_FOR_THREADS = 10_000_000  # questions times labelled documents
@@ -44,7 +53,7 @@ class TrainingResult:
         elapsed_seconds: Wall time of selection and fit.
     """
 
-    adapter: LinearAdapter
+    adapter: QueryAdapter
     chosen: CandidateScore | None
     table: tuple[CandidateScore, ...]
     p_value: float
@@ -69,13 +78,16 @@ class TrainingResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearAdapterTrainer:
-    """Learns a linear adapter; the trainer is its settings.
+class AdapterTrainer:
+    """Learns an adapter; the trainer is its settings.
 
     Args:
         whitenings: Exponents of the spectral prior to choose from, each at least 0; the first
             stands unless another is clearly better.
         strengths: Values of λ to choose from, each above 0.
+        memories: Settings of the memory part to choose from, `MEMORIES` for good ones; by
+            default none, so that the adapter is linear. The first stand unless others are
+            clearly better.
         metric: What candidates are compared by, such as "ndcg@10".
         n_folds: Folds of each view, at least 2.
         n_repeats: How often the questions are dealt to folds anew, at least 1.
@@ -92,6 +104,7 @@ class LinearAdapterTrainer:
 
     whitenings: tuple[float, ...] = (0.15, 0.0, 0.3)
     strengths: tuple[float, ...] = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
+    memories: tuple[MemorySettings, ...] = ()
     metric: str = "ndcg@10"
     n_folds: int = 4
     n_repeats: int = 1
@@ -138,11 +151,11 @@ class LinearAdapterTrainer:
         with _calm_blas(dataset):
             table = self._table(grid, dataset)
             chosen, p_value = self._guarded(table, dataset)
-            adapter = LinearAdapter.identity(dataset.dim)
+            adapter: QueryAdapter = LinearAdapter.identity(dataset.dim)
             if chosen is not None:
-                fitted = grid.fit(dataset, chosen.candidate)
-                moved = _prior_shift(chosen.candidate.whitening, dataset, served, start)
-                adapter = _as_adapter(fitted, dataset, moved)
+                shift = _prior_shift(chosen.candidate.whitening, dataset, served, start)
+                fitted = grid.fit(dataset, chosen.candidate).shifted(shift)
+                adapter = fitted.as_adapter(dataset.queries)
         verdict = _verdict(chosen, table, p_value, self.metric)
         logger.info("%s", verdict)
         return TrainingResult(
@@ -192,7 +205,13 @@ class LinearAdapterTrainer:
         else:
             maps = {0.0: LinearMap.from_adapter(start, dataset.queries)}
         strengths = sorted(self.strengths, reverse=True)
-        return Grid(priors=maps, strengths=strengths, metric=self.metric, with_bias=self.bias)
+        return Grid(
+            priors=maps,
+            strengths=strengths,
+            metric=self.metric,
+            with_bias=self.bias,
+            memories=self.memories,
+        )
 
 
 def _row_record(row: CandidateScore) -> dict[str, Any]:
@@ -201,14 +220,6 @@ def _row_record(row: CandidateScore) -> dict[str, Any]:
     if isinf(row.candidate.strength):
         record["candidate"]["strength"] = None  # JSON has no infinity
     return record
-
-
-def _as_adapter(
-    fitted: LinearMap, dataset: EmbeddedDataset, shift: Vectors | None
-) -> LinearAdapter:
-    """Return the fitted map as an adapter, moved by `shift`."""
-    weight = fitted.weight if shift is None else fitted.weight + shift
-    return LinearMap(weight, fitted.bias).as_adapter(dataset.queries)
 
 
 def _prior_shift(

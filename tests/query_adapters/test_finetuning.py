@@ -22,21 +22,21 @@ from query_adapters.evaluation import evaluate_vectors
 from query_adapters.finetuning import AdapterFinetuner, StoredVectors
 from query_adapters.splits import split_by_query
 from query_adapters.storage import read_adapter
-from query_adapters.training import LinearAdapterTrainer
+from query_adapters.training import AdapterTrainer
 from query_adapters.training.prior import spectral_prior
 from query_adapters.vectors import embed_dataset
 
-TRAINER = LinearAdapterTrainer(strengths=(0.3, 0.03), whitenings=(0.0,), n_folds=2)
+TRAINER = AdapterTrainer(strengths=(0.3, 0.03), whitenings=(0.0,), n_folds=2)
 RUN = """
 from pathlib import Path
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.finetuning import AdapterFinetuner
-from query_adapters.training import LinearAdapterTrainer
+from query_adapters.training import AdapterTrainer
 texts = {f"q{i}": f"question {i}" for i in range(10)}
 dataset = RetrievalDataset(texts, {"d": "document"}, {q: {"d": 1} for q in texts})
 AdapterFinetuner(
     dataset=dataset, embedder=FakeEmbedder(after=2, then="kill"), output=Path(sys.argv[1]),
-    trainer=LinearAdapterTrainer(),
+    trainer=AdapterTrainer(),
 ).run()
 """
 
@@ -244,9 +244,7 @@ def test_validation_measures_the_metric_of_the_trainer_as_well(
     make_finetuner: Callable[..., AdapterFinetuner], problem: Any
 ) -> None:
     training, held_out = split_by_query(problem.dataset)
-    trainer = LinearAdapterTrainer(
-        strengths=(0.3,), whitenings=(0.0,), n_folds=2, metric="recall@7"
-    )
+    trainer = AdapterTrainer(strengths=(0.3,), whitenings=(0.0,), n_folds=2, metric="recall@7")
     result = make_finetuner(dataset=training, val_dataset=held_out, trainer=trainer).run()
     assert result.validation is not None
     assert "recall@7" in result.validation
@@ -276,7 +274,7 @@ def test_over_an_index_of_other_documents_what_was_learned_sits_on_its_own_prior
     make_finetuner: Callable[..., AdapterFinetuner], problem: Any, embedder: Any
 ) -> None:
     index = index_of(problem, documents=[], others=60)
-    trainer = LinearAdapterTrainer(strengths=(0.3,), whitenings=(0.3,), n_folds=2, seen_share=0)
+    trainer = AdapterTrainer(strengths=(0.3,), whitenings=(0.3,), n_folds=2, seen_share=0)
     alone = make_finetuner(trainer=trainer).run().training.adapter
     served = make_finetuner(trainer=trainer, index=index).run().training
     assert served.n_documents == 40
@@ -351,6 +349,6 @@ def test_an_adapter_to_refine_is_where_training_starts(
 ) -> None:
     first = make_finetuner().run()
     start = weights_of(first)
-    stiff = LinearAdapterTrainer(strengths=(1e6,), n_folds=2)
+    stiff = AdapterTrainer(strengths=(1e6,), n_folds=2)
     refined = weights_of(make_finetuner(trainer=stiff, start=start).run())
     np.testing.assert_allclose(refined.weight, start.weight, atol=1e-3)

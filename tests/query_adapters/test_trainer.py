@@ -11,7 +11,7 @@ import pytest
 from query_adapters.adapters import LinearAdapter
 from query_adapters.errors import DimensionMismatchError, UnknownMetricError
 from query_adapters.evaluation import evaluate_vectors, exact_search
-from query_adapters.training import LinearAdapterTrainer, TrainingResult
+from query_adapters.training import AdapterTrainer, TrainingResult
 from query_adapters.training.prior import spectral_prior
 from query_adapters.typing import Vectors
 from query_adapters.vectors import EmbeddedDataset
@@ -52,7 +52,7 @@ def ndcg(dataset: EmbeddedDataset, adapter: LinearAdapter | None = None) -> floa
 
 @pytest.fixture(scope="module")
 def result() -> TrainingResult:
-    return LinearAdapterTrainer(strengths=FEW).fit(planted(0))
+    return AdapterTrainer(strengths=FEW).fit(planted(0))
 
 
 def test_a_planted_map_is_found_and_holds_on_fresh_questions_and_documents(
@@ -76,7 +76,7 @@ def test_the_promised_gain_is_about_the_one_found_on_fresh_questions(
 
 
 def test_labels_dealt_at_random_keep_the_base_and_say_why() -> None:
-    results = [LinearAdapterTrainer().fit(shuffled(seed)) for seed in range(10)]
+    results = [AdapterTrainer().fit(shuffled(seed)) for seed in range(10)]
     kept = [result for result in results if result.adapter.is_identity]
     assert len(kept) >= 9
     assert all(result.verdict.startswith("no reliable gain: base kept") for result in kept)
@@ -85,7 +85,7 @@ def test_labels_dealt_at_random_keep_the_base_and_say_why() -> None:
 def test_where_no_gain_is_shown_the_identity_comes_with_the_reason() -> None:
     vectors = np.random.default_rng(0).normal(size=(40, DIM)).astype(np.float32)
     perfect = EmbeddedDataset(vectors, vectors, tuple(np.arange(40)[:, None]))
-    result = LinearAdapterTrainer().fit(perfect)
+    result = AdapterTrainer().fit(perfect)
     assert result.adapter.is_identity
     assert result.chosen is None
     assert result.table
@@ -93,17 +93,17 @@ def test_where_no_gain_is_shown_the_identity_comes_with_the_reason() -> None:
 
 
 def test_the_same_seed_gives_the_same_bits(result: TrainingResult) -> None:
-    again = LinearAdapterTrainer(strengths=FEW).fit(planted(0))
+    again = AdapterTrainer(strengths=FEW).fit(planted(0))
     assert again.adapter.fingerprint == result.adapter.fingerprint
     assert again.table == result.table
 
 
 def test_another_seed_deals_other_folds(result: TrainingResult) -> None:
-    assert LinearAdapterTrainer(strengths=FEW, seed=1).fit(planted(0)).table != result.table
+    assert AdapterTrainer(strengths=FEW, seed=1).fit(planted(0)).table != result.table
 
 
 def test_a_seen_share_of_1_measures_one_view() -> None:
-    result = LinearAdapterTrainer(seen_share=1, strengths=(0.1,)).fit(planted(0))
+    result = AdapterTrainer(seen_share=1, strengths=(0.1,)).fit(planted(0))
     assert all(row.unseen is None for row in result.table)
     assert "unseen" not in result.verdict
 
@@ -112,7 +112,7 @@ def test_a_seen_share_of_1_measures_one_view() -> None:
 
 
 def test_a_served_index_swaps_its_own_prior_for_that_of_the_training_documents() -> None:
-    trainer, training = LinearAdapterTrainer(whitenings=(0.3,), strengths=(0.1,)), planted(0)
+    trainer, training = AdapterTrainer(whitenings=(0.3,), strengths=(0.1,)), planted(0)
     served = planted(5).documents * np.linspace(0.2, 2, DIM, dtype=np.float32)
     here, there = trainer.fit(training), trainer.fit(training, served=served)
     moved = spectral_prior(served, exponent=0.3) - spectral_prior(training.documents, exponent=0.3)
@@ -125,7 +125,7 @@ def test_a_served_index_swaps_its_own_prior_for_that_of_the_training_documents()
 def test_a_start_is_what_a_huge_strength_pulls_back_to(length: float) -> None:
     training = planted(0, length=length, offset=OFFSET)
     start = LinearAdapter(ROTATION, length * OFFSET)
-    result = LinearAdapterTrainer(strengths=(1e6,), bias=True).fit(training, start=start)
+    result = AdapterTrainer(strengths=(1e6,), bias=True).fit(training, start=start)
     assert result.adapter.bias is not None
     np.testing.assert_allclose(result.adapter.weight, ROTATION, atol=1e-4)
     np.testing.assert_allclose(result.adapter.bias, length * OFFSET, rtol=1e-3)
@@ -134,7 +134,7 @@ def test_a_start_is_what_a_huge_strength_pulls_back_to(length: float) -> None:
 def test_a_start_is_refined_where_labels_ask_for_it() -> None:
     training, fresh = planted(0), planted(1)
     half = LinearAdapter((np.eye(DIM) + ROTATION) / 2)
-    result = LinearAdapterTrainer(strengths=FEW).fit(training, start=half)
+    result = AdapterTrainer(strengths=FEW).fit(training, start=half)
     assert {row.candidate.whitening for row in result.table} == {0.0}
     assert ndcg(fresh, result.adapter) > ndcg(fresh, half) + 0.05
 
@@ -147,12 +147,12 @@ def test_a_start_of_another_dimension_is_refused(shape: tuple[int, int]) -> None
     with pytest.raises(
         DimensionMismatchError, match=rf"\b{DIM}\b.*\b{DIM + 1}\b|{DIM + 1}.*{DIM}\b"
     ):
-        LinearAdapterTrainer().fit(planted(0), start=start)
+        AdapterTrainer().fit(planted(0), start=start)
 
 
 def test_a_served_index_of_another_dimension_is_refused() -> None:
     with pytest.raises(DimensionMismatchError, match=f"expected {DIM} dimensions, got 3"):
-        LinearAdapterTrainer().fit(planted(0), served=np.ones((5, 3), np.float32))
+        AdapterTrainer().fit(planted(0), served=np.ones((5, 3), np.float32))
 
 
 # Bias
@@ -160,7 +160,7 @@ def test_a_served_index_of_another_dimension_is_refused() -> None:
 
 @cache
 def fit_with_bias(length: float, *, bias: bool = True) -> TrainingResult:
-    trainer = LinearAdapterTrainer(bias=bias, whitenings=(0.0,), strengths=FEW)
+    trainer = AdapterTrainer(bias=bias, whitenings=(0.0,), strengths=FEW)
     return trainer.fit(planted(0, length=length, offset=OFFSET))
 
 
@@ -199,15 +199,13 @@ def test_questions_seven_times_as_long_change_neither_selection_nor_ranking() ->
 def test_a_handful_of_questions_keeps_the_base_and_says_why(n: int, shares_document: bool) -> None:
     vectors = planted(3, n=50)
     rows = tuple(np.array([0 if shares_document else query]) for query in range(n))
-    result = LinearAdapterTrainer().fit(
-        EmbeddedDataset(vectors.queries[:n], vectors.documents, rows)
-    )
+    result = AdapterTrainer().fit(EmbeddedDataset(vectors.queries[:n], vectors.documents, rows))
     assert result.adapter.is_identity
     assert "base kept" in result.verdict
 
 
 def test_a_single_question_has_nothing_to_be_measured_on() -> None:
-    result = LinearAdapterTrainer().fit(planted(3, n=50).select(np.array([4])))
+    result = AdapterTrainer().fit(planted(3, n=50).select(np.array([4])))
     assert result.verdict == "too few questions to hold any out: base kept"
     assert result.table == ()
 
@@ -217,7 +215,7 @@ def test_a_single_document_is_no_reason_to_fail() -> None:
     only = EmbeddedDataset(
         vectors.queries, vectors.documents[:1], tuple(np.zeros((12, 1), np.int64))
     )
-    assert LinearAdapterTrainer(bias=True).fit(only).adapter.is_identity
+    assert AdapterTrainer(bias=True).fit(only).adapter.is_identity
 
 
 # The record and the settings
@@ -229,7 +227,7 @@ def no_constants(name: str) -> Any:
 
 @pytest.mark.parametrize("make", [lambda: planted(0), lambda: shuffled(3), lambda: planted(0, n=1)])
 def test_the_record_is_plain_json(make: Callable[[], EmbeddedDataset]) -> None:
-    result = LinearAdapterTrainer(n_repeats=2, strengths=FEW).fit(make())
+    result = AdapterTrainer(n_repeats=2, strengths=FEW).fit(make())
     record = json.loads(json.dumps(result.to_record()), parse_constant=no_constants)
     assert record == result.to_record()
     assert record["verdict"] == result.verdict
@@ -264,9 +262,9 @@ def test_a_setting_out_of_range_is_refused(settings: dict[str, Any]) -> None:
     (name,) = settings
     words = {"n_folds": "folds", "n_repeats": "repeat"}
     with pytest.raises(ValueError, match=f"expected.* {words.get(name, name)}.*, got"):
-        LinearAdapterTrainer(**settings)
+        AdapterTrainer(**settings)
 
 
 def test_an_unknown_metric_is_refused_before_training() -> None:
     with pytest.raises(UnknownMetricError):
-        LinearAdapterTrainer(metric="accuracy@10")
+        AdapterTrainer(metric="accuracy@10")

@@ -1,0 +1,83 @@
+"""The memory's features: training questions as landmarks, so that a linear fit can use them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cholesky, solve_triangular
+
+from query_adapters.adapters import KernelAdapter, LinearAdapter
+from query_adapters.adapters.kernel import similarity_kernel
+from query_adapters.evaluation.search import unit
+from query_adapters.typing import Rows, Values, Vectors
+from query_adapters.vectors import EmbeddedDataset
+
+MOST_LANDMARKS = 4_000
+JITTER = 1e-6  # on the kernel matrix's diagonal of ones: questions may be asked twice
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemorySettings:
+    """How much a map may rest on questions like those of training.
+
+    Attributes:
+        ease: r > 0, how much cheaper a change of the memory is than one of the linear part.
+        sharpness: β > 0 of the kernel; the higher, the more alike a question must be.
+    """
+
+    ease: float
+    sharpness: float
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """Features of a question, `φ(q) = √r L⁻¹ k(Z, q)` with `L Lᵀ = k(Z, Z)`.
+
+    The plain penalty on their weights is the norm of the memory in the kernel's space, over r.
+
+    Attributes:
+        settings: r and β.
+        landmarks: Z, questions at length 1, `(n_landmarks, dim)`.
+        root: L, lower triangular, `(n_landmarks, n_landmarks)`.
+
+    Source: Schölkopf, Smola, Learning with Kernels (2002), 4.2 (representer theorem).
+    """
+
+    settings: MemorySettings
+    landmarks: Vectors
+    root: Values
+
+    @classmethod
+    def of(cls, dataset: EmbeddedDataset, settings: MemorySettings) -> "Memory":
+        """Return the memory of the dataset's questions, of 4,000 at the most."""
+        landmarks = unit(dataset.queries[landmark_rows(dataset)])
+        kernel = similarity_kernel(landmarks @ landmarks.T, settings.sharpness)
+        jittered = kernel.astype(np.float64) + JITTER * np.eye(len(landmarks))
+        return cls(settings, landmarks, cholesky(jittered, lower=True))
+
+    def features(self, units: Vectors) -> Vectors:
+        """Return φ of questions of length 1, `(n_queries, n_landmarks)`."""
+        kernel = similarity_kernel(units @ self.landmarks.T, self.settings.sharpness)
+        solved = solve_triangular(self.root, kernel.T.astype(np.float64), lower=True)
+        features: Vectors = (np.sqrt(self.settings.ease) * solved.T).astype(np.float32)
+        return features
+
+    def adapter(self, linear: LinearAdapter, weights: Vectors) -> KernelAdapter:
+        """Return the adapter whose memory has these weights on φ, `(dim, n_landmarks)`."""
+        values = solve_triangular(self.root.T, weights.T.astype(np.float64), lower=False)
+        scaled = np.sqrt(self.settings.ease) * values
+        return KernelAdapter(linear, self.landmarks, scaled, self.settings.sharpness)
+
+
+def landmark_rows(dataset: EmbeddedDataset) -> Rows:
+    """Return the questions to remember: all, or 4,000 dealt evenly over the documents.
+
+    Each document gives its first question, then its second, and so on.
+    """
+    n_queries = len(dataset.queries)
+    if n_queries <= MOST_LANDMARKS:
+        return np.arange(n_queries)
+    seen: dict[int, int] = {}
+    turns = np.empty(n_queries, dtype=np.int64)
+    for query, rows in enumerate(dataset.relevant):
+        turns[query] = seen[rows[0]] = seen.get(rows[0], -1) + 1
+    return np.sort(np.argsort(turns, kind="stable")[:MOST_LANDMARKS])
