@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.cache import EmbeddingCache
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.embedders import TextEmbedder
@@ -169,7 +169,7 @@ class AdapterFinetuner:
         labelled = set(self.dataset.labelled_documents) & set(self.index.ids)
         return replace(self.trainer, seen_share=len(labelled) / len(self.index.ids))
 
-    def _validate(self, adapter: LinearAdapter) -> dict[str, MetricComparison] | None:
+    def _validate(self, adapter: QueryAdapter) -> dict[str, MetricComparison] | None:
         if self.val_dataset is None:
             return None
         embedded = self._embed(self.val_dataset)

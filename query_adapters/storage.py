@@ -229,9 +229,9 @@ vectors stay as they are. Created {record.created}, fingerprint `{adapter.finger
 Verdict of its training: {verdict}
 
 ```python
-from llama_index_finetune_plugin import LinearAdapterEmbedding
+from llama_index_finetune_plugin import AdapterEmbedding
 
-embed_model = LinearAdapterEmbedding(base_embed_model, "path/to/this/folder")
+embed_model = AdapterEmbedding(base_embed_model, "path/to/this/folder")
 retriever = index.as_retriever(embed_model=embed_model)
 ```
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from llama_index.core import VectorStoreIndex
@@ -11,7 +11,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index_finetune_plugin._identity import check_name
 from llama_index_finetune_plugin.dataset import QADataset, to_retrieval_dataset
 from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder
-from llama_index_finetune_plugin.embedding import LinearAdapterEmbedding
+from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
 from llama_index_finetune_plugin.engines._obsolete import warn_of_obsolete
 from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
 from llama_index_finetune_plugin.stores import stored_vectors
@@ -44,10 +44,15 @@ class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
             that a run that was cut short resumes.
         verbose: Whether to show progress bars.
         bias: Whether to learn a bias as well.
+        memory: Whether to learn a memory of the training questions too: it gains most where
+            questions recur, and is served by an AdapterEmbedding. Without it, the adapter is
+            linear.
         val_dataset: Questions that only measure the result; nothing is chosen on them.
         index: The VectorStoreIndex that will be served: vectors of the dataset's documents are
             read from it instead of embedded, and its documents shape the prior.
         metric: What candidates are compared by.
+        guard: "strict" keeps an adapter only where its gain is more than chance explains,
+            "expected" where it is likely, "off" always.
         seen_share: Expected share of future questions about documents that have training
             questions; by default the share of the index's documents that have some, or a half
             without `index`.
@@ -85,7 +90,9 @@ class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
         *,
         val_dataset: QADataset | RetrievalDataset | None = None,
         index: VectorStoreIndex | None = None,
+        memory: bool = False,
         metric: str = "ndcg@10",
+        guard: Literal["strict", "expected", "off"] = "strict",
         seen_share: float | None = None,
         strengths: Sequence[float] = STRENGTHS,
         whitenings: Sequence[float] = WHITENINGS,
@@ -96,7 +103,7 @@ class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
     ) -> None:
         require_extra("train")
         from query_adapters.finetuning import AdapterFinetuner  # needs scipy; serving must not
-        from query_adapters.training import AdapterTrainer
+        from query_adapters.training import MEMORIES, AdapterTrainer
 
         positional = {
             "batch_size": batch_size,
@@ -111,7 +118,9 @@ class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
         trainer = AdapterTrainer(
             whitenings=tuple(whitenings),
             strengths=tuple(strengths),
+            memories=MEMORIES if memory else (),
             metric=metric,
+            guard=guard,
             n_folds=n_folds,
             seen_share=seen_share,
             bias=bias,
@@ -169,19 +178,21 @@ class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
         """
         self._result = self._finetuner.run()
 
-    def get_finetuned_model(self, **model_kwargs: Any) -> LinearAdapterEmbedding:
+    def get_finetuned_model(self, **model_kwargs: Any) -> AdapterEmbedding:
         """Return the base with the trained adapter on its queries.
 
         Args:
-            **model_kwargs: As in `LinearAdapterEmbedding`.
+            **model_kwargs: As in `AdapterEmbedding`.
+
+        Returns:
+            A LinearAdapterEmbedding, or an AdapterEmbedding where a memory was learned.
 
         Raises:
             NotFinetunedError: If `finetune()` has not run.
         """
-        _ = self.result
-        return LinearAdapterEmbedding(
-            self._embed_model, adapter_path=self._finetuner.output, **model_kwargs
-        )
+        is_linear = isinstance(self.result.saved.adapter, LinearAdapter)
+        model_class = LinearAdapterEmbedding if is_linear else AdapterEmbedding
+        return model_class(self._embed_model, adapter_path=self._finetuner.output, **model_kwargs)
 
     @property
     def result(self) -> "FinetuneResult":

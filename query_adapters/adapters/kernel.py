@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import inf, sqrt
+from math import sqrt
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -20,9 +20,11 @@ from query_adapters.adapters.linear import LinearAdapter, frozen
 from query_adapters.errors import InvalidVectorsError
 from query_adapters.typing import Vectors
 
+MOST_SHARPNESS = 80.0  # e^β must stay within float32
 
-def similarity_kernel(cosines: Vectors, sharpness: float) -> Vectors:
-    """Return `(e^(β c) - 1) / (e^β - 1)` of each cosine c: 1 at c = 1, 0 at c = 0.
+
+def similarity_kernel(cosines: NDArray[Any], sharpness: float) -> NDArray[Any]:
+    """Return `(e^(β c) - 1) / (e^β - 1)` of each cosine c, in its precision: 1 at 1, 0 at 0.
 
     A power series in c with no negative coefficient, so a kernel of unit vectors. Without the
     constant term of the exponential it vanishes for questions that have nothing in common
@@ -30,7 +32,7 @@ def similarity_kernel(cosines: Vectors, sharpness: float) -> Vectors:
 
     Source: Schölkopf, Smola, Learning with Kernels (2002), 4.6 (dot product kernels).
     """
-    kernel: Vectors = np.expm1(np.float32(sharpness) * cosines)
+    kernel: NDArray[Any] = np.expm1(np.float32(sharpness) * cosines)
     return kernel / np.float32(np.expm1(sharpness))
 
 
@@ -45,7 +47,7 @@ class KernelAdapter(QueryAdapter):
         linear: W and b.
         landmarks: Z, training questions at length 1, `(n_landmarks, dim_in)`.
         values: V, `(n_landmarks, dim_out)`.
-        sharpness: β > 0; the higher, the more alike a question must be.
+        sharpness: β in (0, 80]; the higher, the more alike a question must be.
 
     Raises:
         InvalidVectorsError: If the shapes do not fit or a number is not finite.
@@ -67,10 +69,12 @@ class KernelAdapter(QueryAdapter):
         object.__setattr__(self, "sharpness", float(np.float32(sharpness)))
         n_landmarks = len(self.landmarks)
         expected = (n_landmarks, self.dim_in), (n_landmarks, self.dim_out)
-        if (self.landmarks.shape, self.values.shape) != expected or not 0 < self.sharpness < inf:
+        fits = (self.landmarks.shape, self.values.shape) == expected
+        if not fits or not 0 < self.sharpness <= MOST_SHARPNESS:
             raise InvalidVectorsError(
-                f"expected landmarks and values of shapes {expected} and a sharpness above 0, got "
-                f"{self.landmarks.shape}, {self.values.shape} and {sharpness}"
+                f"expected landmarks and values of shapes {expected} and a sharpness above 0, at "
+                f"most {MOST_SHARPNESS:g}, got {self.landmarks.shape}, {self.values.shape} and "
+                f"{sharpness}"
             )
 
     @property

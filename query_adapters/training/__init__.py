@@ -5,6 +5,8 @@ from query_adapters._extras import require_extra
 require_extra("train")
 
 from query_adapters.training.candidates import CandidateScore
-from query_adapters.training.trainer import AdapterTrainer, TrainingResult
+from query_adapters.training.memory import MemorySettings
+from query_adapters.training.result import TrainingResult
+from query_adapters.training.trainer import MEMORIES, AdapterTrainer
 
-__all__ = ["AdapterTrainer", "CandidateScore", "TrainingResult"]
+__all__ = ["MEMORIES", "AdapterTrainer", "CandidateScore", "MemorySettings", "TrainingResult"]

@@ -1,12 +1,13 @@
 """The memory's features: training questions as landmarks, so that a linear fit can use them."""
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
 from query_adapters.adapters import KernelAdapter, LinearAdapter
-from query_adapters.adapters.kernel import similarity_kernel
+from query_adapters.adapters.kernel import MOST_SHARPNESS, similarity_kernel
 from query_adapters.evaluation.search import unit
 from query_adapters.typing import Rows, Values, Vectors
 from query_adapters.vectors import EmbeddedDataset
@@ -21,11 +22,21 @@ class MemorySettings:
 
     Attributes:
         ease: r > 0, how much cheaper a change of the memory is than one of the linear part.
-        sharpness: β > 0 of the kernel; the higher, the more alike a question must be.
+        sharpness: β in (0, 80] of the kernel; the higher, the more alike a question must be.
+
+    Raises:
+        ValueError: If a setting is out of range.
     """
 
     ease: float
     sharpness: float
+
+    def __post_init__(self) -> None:
+        if not (0 < self.ease < inf and 0 < self.sharpness <= MOST_SHARPNESS):
+            raise ValueError(
+                f"expected an ease above 0 and a sharpness above 0, at most {MOST_SHARPNESS:g}, "
+                f"got {self.ease} and {self.sharpness}"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +61,14 @@ class Memory:
     def of(cls, dataset: EmbeddedDataset, settings: MemorySettings) -> "Memory":
         """Return the memory of the dataset's questions, of 4,000 at the most."""
         landmarks = unit(dataset.queries[landmark_rows(dataset)])
-        kernel = similarity_kernel(landmarks @ landmarks.T, settings.sharpness)
-        jittered = kernel.astype(np.float64) + JITTER * np.eye(len(landmarks))
+        kernel = _exact_kernel(landmarks, landmarks, settings.sharpness)
+        jittered = kernel + JITTER * np.eye(len(landmarks))
         return cls(settings, landmarks, cholesky(jittered, lower=True))
 
     def features(self, units: Vectors) -> Vectors:
         """Return φ of questions of length 1, `(n_queries, n_landmarks)`."""
-        kernel = similarity_kernel(units @ self.landmarks.T, self.settings.sharpness)
-        solved = solve_triangular(self.root, kernel.T.astype(np.float64), lower=True)
+        kernel = _exact_kernel(self.landmarks, units, self.settings.sharpness)
+        solved = solve_triangular(self.root, kernel, lower=True)
         features: Vectors = (np.sqrt(self.settings.ease) * solved.T).astype(np.float32)
         return features
 
@@ -66,6 +77,11 @@ class Memory:
         values = solve_triangular(self.root.T, weights.T.astype(np.float64), lower=False)
         scaled = np.sqrt(self.settings.ease) * values
         return KernelAdapter(linear, self.landmarks, scaled, self.settings.sharpness)
+
+
+def _exact_kernel(landmarks: Vectors, units: Vectors, sharpness: float) -> Values:
+    """Return k in double precision: L⁻¹ magnifies errors where questions are near-duplicates."""
+    return similarity_kernel(landmarks.astype(np.float64) @ units.T.astype(np.float64), sharpness)
 
 
 def landmark_rows(dataset: EmbeddedDataset) -> Rows:

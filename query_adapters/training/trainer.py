@@ -3,9 +3,9 @@
 import logging
 import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
-from math import inf, isinf
-from typing import Any
+from dataclasses import dataclass
+from math import inf
+from typing import Literal, get_args
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -13,16 +13,18 @@ from threadpoolctl import threadpool_limits
 from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.evaluation.metrics import Metric
-from query_adapters.training.candidates import CandidateScore, choose
+from query_adapters.training.candidates import CandidateScore, best, choose
 from query_adapters.training.guard import ALPHA, max_t_p_value
 from query_adapters.training.memory import MemorySettings
 from query_adapters.training.objective import LinearMap
 from query_adapters.training.prior import spectral_prior
+from query_adapters.training.result import TrainingResult, verdict_on
 from query_adapters.training.selection import Grid
 from query_adapters.training.views import make_views
 from query_adapters.typing import Vectors
 from query_adapters.vectors import EmbeddedDataset
 
+Guard = Literal["strict", "expected", "off"]
 MEMORIES = (
     MemorySettings(ease=100.0, sharpness=5.0),
     MemorySettings(ease=300.0, sharpness=5.0),
@@ -34,47 +36,6 @@ MEMORIES = (
 DEFAULT_SEEN_SHARE = 0.5
 SCORES_FOR_THREADS = 10_000_000  # questions times labelled documents
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TrainingResult:
-    """A trained adapter and how it was chosen.
-
-    Attributes:
-        adapter: The map; the identity where no gain could be shown.
-        chosen: Its row of the table; None for the identity.
-        table: Every candidate's out-of-fold differences from the base.
-        p_value: Probability of so large a gain if no candidate were better than the base,
-            adjusted for their number; at most 0.05 where an adapter is kept.
-        verdict: The outcome in one sentence.
-        metric: What the differences are of.
-        n_queries: Training questions.
-        n_documents: Documents that training searched in.
-        elapsed_seconds: Wall time of selection and fit.
-    """
-
-    adapter: QueryAdapter
-    chosen: CandidateScore | None
-    table: tuple[CandidateScore, ...]
-    p_value: float
-    verdict: str
-    metric: str
-    n_queries: int
-    n_documents: int
-    elapsed_seconds: float
-
-    def to_record(self) -> dict[str, Any]:
-        """Return everything but the weights, as JSON can hold it."""
-        return {
-            "verdict": self.verdict,
-            "p_value": self.p_value,
-            "metric": self.metric,
-            "chosen": None if self.chosen is None else _row_record(self.chosen),
-            "table": [_row_record(row) for row in self.table],
-            "n_queries": self.n_queries,
-            "n_documents": self.n_documents,
-            "elapsed_seconds": round(self.elapsed_seconds, 3),
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +55,9 @@ class AdapterTrainer:
         seen_share: Expected share of future questions about documents that have training
             questions, 0..1, a half if left out; at 1 the other view is not measured.
         bias: Whether to learn a bias as well.
+        guard: "strict" keeps an adapter only where its gain is more than chance explains;
+            "expected" where it is not worse than the base in either view and better overall
+            by a standard error; "off" takes the best candidate as it is.
         seed: Of the folds.
         show_progress: Whether to show a progress bar.
 
@@ -110,6 +74,7 @@ class AdapterTrainer:
     n_repeats: int = 1
     seen_share: float | None = None
     bias: bool = False
+    guard: Guard = "strict"
     seed: int = 0
     show_progress: bool = False
 
@@ -119,6 +84,7 @@ class AdapterTrainer:
         _require(positive, "strengths above 0", self.strengths)
         finite = bool(self.whitenings) and all(0 <= exponent < inf for exponent in self.whitenings)
         _require(finite, "finite whitenings from 0", self.whitenings)
+        _require(self.guard in get_args(Guard), f"a guard of {get_args(Guard)}", self.guard)
         _require(self.n_folds >= 2, "at least 2 folds", self.n_folds)
         _require(self.n_repeats >= 1, "at least 1 repeat", self.n_repeats)
         share = DEFAULT_SEEN_SHARE if self.seen_share is None else self.seen_share
@@ -133,8 +99,9 @@ class AdapterTrainer:
     ) -> TrainingResult:
         """Return the adapter that does best on held-out questions, or the identity.
 
-        An adapter is kept if it is not worse than the base in either view, and better overall
-        by more than chance explains (p <= 0.05, adjusted for the candidates tried).
+        Under the strict guard an adapter is kept if it is not worse than the base in either
+        view, and better overall by more than chance explains (p <= 0.05, adjusted for the
+        candidates tried).
 
         Args:
             dataset: Training questions over the documents that selection searches.
@@ -156,7 +123,7 @@ class AdapterTrainer:
                 shift = _prior_shift(chosen.candidate.whitening, dataset, served, start)
                 fitted = grid.fit(dataset, chosen.candidate).shifted(shift)
                 adapter = fitted.as_adapter(dataset.queries)
-        verdict = _verdict(chosen, table, p_value, self.metric)
+        verdict = verdict_on(chosen, table, p_value, self.metric)
         logger.info("%s", verdict)
         return TrainingResult(
             adapter=adapter,
@@ -187,7 +154,10 @@ class AdapterTrainer:
 
         Questions about one document stand or fall together, so they count as one.
         """
-        chosen = choose(table)
+        if self.guard == "off" and table:
+            chosen: CandidateScore | None = best(table)
+        else:
+            chosen = choose(table)
         if chosen is None:
             return None, 1.0
         p_value = max_t_p_value(
@@ -196,7 +166,8 @@ class AdapterTrainer:
             groups=np.array([rows[0] for rows in dataset.relevant]),
             seed=self.seed,
         )
-        return (chosen if p_value <= ALPHA else None), p_value
+        is_kept = p_value <= ALPHA or self.guard != "strict"
+        return (chosen if is_kept else None), p_value
 
     def _grid(self, dataset: EmbeddedDataset, start: LinearAdapter | None) -> Grid:
         if start is None:
@@ -212,14 +183,6 @@ class AdapterTrainer:
             with_bias=self.bias,
             memories=self.memories,
         )
-
-
-def _row_record(row: CandidateScore) -> dict[str, Any]:
-    record = asdict(row)
-    del record["differences"]
-    if isinf(row.candidate.strength):
-        record["candidate"]["strength"] = None  # JSON has no infinity
-    return record
 
 
 def _prior_shift(
@@ -239,25 +202,6 @@ def _calm_blas(dataset: EmbeddedDataset) -> AbstractContextManager[object]:
     """Keep small problems on one thread: more of them wait for each other more than they work."""
     is_small = len(dataset.queries) * len(dataset.labelled) < SCORES_FOR_THREADS
     return threadpool_limits(limits=1, user_api="blas") if is_small else nullcontext()
-
-
-def _verdict(
-    chosen: CandidateScore | None,
-    table: tuple[CandidateScore, ...],
-    p_value: float,
-    metric: str,
-) -> str:
-    if not table:
-        return "too few questions to hold any out: base kept"
-    if chosen is None:
-        best = max(table, key=lambda row: row.overall.mean).overall
-        return (
-            f"no reliable gain: base kept (best candidate {best.mean:+.4f} ± {best.error:.4f} "
-            f"{metric} out of fold, p = {p_value:.2g})"
-        )
-    views = {"seen": chosen.seen, "unseen": chosen.unseen}
-    parts = [f"{name} documents {v.mean:+.4f} ± {v.error:.4f}" for name, v in views.items() if v]
-    return f"adapter kept: {metric} out of fold, {'; '.join(parts)} (p = {p_value:.2g})"
 
 
 def _check_dims(dim: int, served: Vectors | None, start: LinearAdapter | None) -> None:

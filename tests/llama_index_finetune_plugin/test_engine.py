@@ -150,6 +150,12 @@ def test_documents_missing_from_the_index_are_embedded(
     assert sorted(planted._texts) == sorted(set(TRAIN.corpus.values()) - set(half.corpus.values()))
 
 
+def linear(engine: EmbeddingAdapterFinetuneEngine) -> LinearAdapter:
+    adapter = engine.result.training.adapter
+    assert isinstance(adapter, LinearAdapter)
+    return adapter
+
+
 def test_another_index_lends_its_spectrum(planted: PlantedEmbedding, tmp_path: Path) -> None:
     options: dict[str, Any] = {"whitenings": [0.3], "strengths": [0.1], "seen_share": 0.5}
     weights = []
@@ -158,7 +164,7 @@ def test_another_index_lends_its_spectrum(planted: PlantedEmbedding, tmp_path: P
             TRAIN, planted, model_output_path=tmp_path / name, index=index, **options
         )
         engine.finetune()
-        weights.append(engine.result.training.adapter.weight)
+        weights.append(linear(engine).weight)
     own, served = (
         spectral_prior(np.stack([hashed(t) for t in d.corpus.values()]).astype("f4"), exponent=0.3)
         for d in (TRAIN, OTHER)
@@ -231,6 +237,24 @@ def test_labels_without_a_signal_keep_the_base(
     assert engine.get_finetuned_model().get_query_embedding(query) == base.vector("query", query)
 
 
+def test_a_memory_is_served_by_an_adapter_embedding(
+    planted: PlantedEmbedding, tmp_path: Path
+) -> None:
+    engine = EmbeddingAdapterFinetuneEngine(
+        TRAIN, planted, model_output_path=tmp_path, memory=True, guard="off", strengths=[3.0]
+    )
+    engine.finetune()
+    memories = [row.candidate.memory for row in engine.result.training.table]
+    assert any(memories)
+    assert not all(memories)
+    model = engine.get_finetuned_model()
+    kind = engine.result.saved.adapter.kind
+    assert isinstance(model, LinearAdapterEmbedding) == (kind == "linear")
+    query = planted.get_query_embedding("question x about subject 5")
+    expected = engine.result.saved.adapter(np.array(query, dtype=np.float32))
+    assert model.get_query_embedding("question x about subject 5") == expected.tolist()
+
+
 class TestOldParameters:
     """The old engine's parameters are taken; each that has no meaning any more says so."""
 
@@ -253,7 +277,7 @@ class TestOldParameters:
                 TRAIN, planted, dim=DIM, model_output_path=str(tmp_path), bias=True, verbose=True
             )
             engine.finetune()
-        assert engine.result.training.adapter.bias is not None
+        assert linear(engine).bias is not None
 
     def test_one_that_never_was_is_refused(self, planted: PlantedEmbedding) -> None:
         with pytest.raises(TypeError, match="unexpected arguments: learning_rate"):
@@ -274,7 +298,7 @@ class TestRefining:
             TRAIN, planted, tmp_path / "first", model_output_path=tmp_path / "x", strengths=[1e6]
         )
         engine.finetune()
-        np.testing.assert_allclose(engine.result.training.adapter.weight, MIXING.T, atol=1e-4)
+        np.testing.assert_allclose(linear(engine).weight, MIXING.T, atol=1e-4)
 
     def test_an_adapter_of_another_model_is_refused(
         self, planted: PlantedEmbedding, tmp_path: Path

@@ -275,13 +275,14 @@ def test_over_an_index_of_other_documents_what_was_learned_sits_on_its_own_prior
 ) -> None:
     index = index_of(problem, documents=[], others=60)
     trainer = AdapterTrainer(strengths=(0.3,), whitenings=(0.3,), n_folds=2, seen_share=0)
-    alone = make_finetuner(trainer=trainer).run().training.adapter
-    served = make_finetuner(trainer=trainer, index=index).run().training
-    assert served.n_documents == 40
+    alone = make_finetuner(trainer=trainer).run()
+    served = make_finetuner(trainer=trainer, index=index).run()
+    assert served.training.n_documents == 40
     here = spectral_prior(embed_dataset(problem.dataset, embedder).documents, exponent=0.3)
     there = spectral_prior(index.vectors, exponent=0.3)
     assert not np.allclose(here, there, atol=0.1)
-    np.testing.assert_allclose(served.adapter.weight - alone.weight, there - here, atol=1e-5)
+    moved = weights_of(served).weight - weights_of(alone).weight
+    np.testing.assert_allclose(moved, there - here, atol=1e-5)
 
 
 @pytest.mark.parametrize(

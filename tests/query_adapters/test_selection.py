@@ -181,7 +181,7 @@ def test_what_is_learned_by_heart_counts_for_nothing_out_of_fold() -> None:
     for seed in range(5):
         dataset = memorable_dataset(seed=seed)
         row = memoriser.score(dataset, views_of(dataset))[1]
-        by_heart.append(gain(dataset, memoriser.fit(dataset, row.candidate)))
+        by_heart.append(gain(dataset, memoriser.fit(dataset, row.candidate).map))
         out_of_fold.append(row.overall.mean)
     assert min(by_heart) > 0.3
     assert np.mean(out_of_fold) < 0.03
@@ -262,12 +262,15 @@ def test_a_path_of_falling_scores_ends_early() -> None:
 def test_an_infinite_strength_is_the_prior_itself() -> None:
     prior = LinearMap.of(np.diag(np.arange(1, DIM + 1)).astype(np.float32))
     single = Grid(priors={0.5: prior}, strengths=(0.1,), metric=METRIC, with_bias=False)
-    assert single.fit(planted_dataset(), Candidate(0.5, inf)) is prior
+    fit = single.fit(planted_dataset(), Candidate(0.5, inf))
+    assert fit.memory is None
+    np.testing.assert_array_equal(fit.map.weight, prior.weight)
+    np.testing.assert_array_equal(fit.map.bias, prior.bias)
 
 
 def test_a_candidate_is_fitted_to_the_minimum_at_its_own_strength() -> None:
     dataset, identity = planted_dataset(), LinearMap.of(np.eye(DIM, dtype=np.float32))
-    at = grid().fit(dataset, Candidate(0.0, 0.1))
+    at = grid().fit(dataset, Candidate(0.0, 0.1)).map
     expected = solve(SoftmaxObjective(dataset, prior=identity, strength=0.1), identity)
     np.testing.assert_allclose(at.weight, expected.weight, atol=5e-3)
 

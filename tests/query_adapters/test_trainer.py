@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.errors import DimensionMismatchError, UnknownMetricError
 from query_adapters.evaluation import evaluate_vectors, exact_search
 from query_adapters.training import AdapterTrainer, TrainingResult
@@ -46,7 +46,12 @@ def shuffled(seed: int) -> EmbeddedDataset:
     return EmbeddedDataset(queries.astype(np.float32), documents.astype(np.float32), labels)
 
 
-def ndcg(dataset: EmbeddedDataset, adapter: LinearAdapter | None = None) -> float:
+def linear(result: TrainingResult) -> LinearAdapter:
+    assert isinstance(result.adapter, LinearAdapter)
+    return result.adapter
+
+
+def ndcg(dataset: EmbeddedDataset, adapter: QueryAdapter | None = None) -> float:
     return evaluate_vectors(dataset, adapter, metrics=["ndcg@10"]).means["ndcg@10"]
 
 
@@ -117,7 +122,7 @@ def test_a_served_index_swaps_its_own_prior_for_that_of_the_training_documents()
     here, there = trainer.fit(training), trainer.fit(training, served=served)
     moved = spectral_prior(served, exponent=0.3) - spectral_prior(training.documents, exponent=0.3)
     assert np.abs(moved).max() > 0.1
-    np.testing.assert_allclose(there.adapter.weight, here.adapter.weight + moved, atol=1e-5)
+    np.testing.assert_allclose(linear(there).weight, linear(here).weight + moved, atol=1e-5)
     assert there.table == here.table
 
 
@@ -126,9 +131,10 @@ def test_a_start_is_what_a_huge_strength_pulls_back_to(length: float) -> None:
     training = planted(0, length=length, offset=OFFSET)
     start = LinearAdapter(ROTATION, length * OFFSET)
     result = AdapterTrainer(strengths=(1e6,), bias=True).fit(training, start=start)
-    assert result.adapter.bias is not None
-    np.testing.assert_allclose(result.adapter.weight, ROTATION, atol=1e-4)
-    np.testing.assert_allclose(result.adapter.bias, length * OFFSET, rtol=1e-3)
+    refined = linear(result)
+    assert refined.bias is not None
+    np.testing.assert_allclose(refined.weight, ROTATION, atol=1e-4)
+    np.testing.assert_allclose(refined.bias, length * OFFSET, rtol=1e-3)
 
 
 def test_a_start_is_refined_where_labels_ask_for_it() -> None:
@@ -166,7 +172,7 @@ def fit_with_bias(length: float, *, bias: bool = True) -> TrainingResult:
 
 def test_a_bias_learns_what_a_matrix_cannot() -> None:
     fresh = planted(1, offset=OFFSET)
-    without, learned = (fit_with_bias(1.0, bias=bias).adapter for bias in (False, True))
+    without, learned = (linear(fit_with_bias(1.0, bias=bias)) for bias in (False, True))
     assert without.bias is None
     assert learned.bias is not None
     assert ndcg(fresh, learned) > ndcg(fresh, without)
@@ -179,12 +185,13 @@ def test_questions_seven_times_as_long_change_neither_selection_nor_ranking() ->
     assert long.chosen.candidate == short.chosen.candidate
     means = [[row.overall.mean for row in result.table] for result in (short, long)]
     np.testing.assert_allclose(means[1], means[0], atol=1e-3)
-    assert short.adapter.bias is not None
-    assert long.adapter.bias is not None
-    np.testing.assert_allclose(long.adapter.bias, 7 * short.adapter.bias, rtol=1e-2, atol=1e-3)
+    short_bias, long_bias = linear(short).bias, linear(long).bias
+    assert short_bias is not None
+    assert long_bias is not None
+    np.testing.assert_allclose(long_bias, 7 * short_bias, rtol=1e-2, atol=1e-3)
     fresh = planted(1, offset=OFFSET)
 
-    def ranked(adapter: LinearAdapter, queries: Vectors) -> Any:
+    def ranked(adapter: QueryAdapter, queries: Vectors) -> Any:
         return exact_search(adapter(queries), fresh.documents, k=3)
 
     expected = ranked(short.adapter, fresh.queries)

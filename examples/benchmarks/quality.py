@@ -1,0 +1,243 @@
+"""What an adapter is worth on retrieval sets of several kinds, gains and losses alike.
+
+FOLDER holds sets in BEIR's layout (`corpus.jsonl`, `queries.jsonl`, `qrels/train.tsv` and
+`qrels/test.tsv`); a folder that lacks one of them is skipped. On each, adapters are trained
+with the linear map alone and with a memory; everything is chosen on the training questions.
+Printed and saved is nDCG@10 on the test questions, x 100, with the 95 % interval of the paired
+difference from the base model (bootstrap over questions), and what training expected: the
+out-of-fold difference on questions about seen (S) and unseen (U) documents.
+
+    python examples/benchmarks/quality.py FOLDER --seeds 3 --shuffled 3 --jobs 2
+
+Of more than 2,500 training questions a random 2,500 are used (`--max-queries`). `--shuffled`
+also trains on labels dealt to other questions at random, where the base is the right answer.
+`--peer` adds LlamaIndex's own adapter; README.md beside this file says how to install it.
+"""
+
+import argparse
+import multiprocessing
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, replace
+from functools import partial
+from itertools import product
+from math import inf, isinf
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from quality_cases import Case, PackagedModel, read_cases
+from rich.console import Console
+from rich.table import Table
+
+from query_adapters import EmbeddedDataset
+from query_adapters.adapters import QueryAdapter
+from query_adapters.evaluation import evaluate_vectors
+from query_adapters.evaluation.comparison import MetricComparison, compare
+from query_adapters.training import AdapterTrainer, CandidateScore
+from query_adapters.training.candidates import ViewScore
+from query_adapters.training.trainer import MEMORIES
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the examples are scripts, not a package
+from results_file import write_results
+
+Task = Callable[[], dict[str, Any]]
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "quality.json"
+CACHE = Path(tempfile.gettempdir()) / "query-adapters-quality.sqlite"
+METRIC = "ndcg@10"
+LEARNERS = {"linear": (), "+ memory": MEMORIES}
+PEER, SHUFFLED = "LlamaIndex", "+ memory, labels shuffled"
+console = Console(highlight=False, width=150)
+
+
+def trained(case: Case, learner: str, seed: int) -> dict[str, Any]:
+    trainer = AdapterTrainer(seed=seed, seen_share=case.seen_share, memories=LEARNERS[learner])
+    result = trainer.fit(case.train, served=case.served)
+    return {
+        "set": case.name,
+        "learner": learner,
+        "seed": seed,
+        **tested(case, case.test, result.adapter),
+        **chosen_record(result.chosen),
+        "verdict": result.verdict,
+        "seconds": round(result.elapsed_seconds, 1),
+    }
+
+
+def tested(case: Case, adapted: EmbeddedDataset, adapter: QueryAdapter | None) -> dict[str, Any]:
+    base = evaluate_vectors(case.test, metrics=[METRIC])
+    comparison = compare(base, evaluate_vectors(adapted, adapter, metrics=[METRIC]))[METRIC]
+    return {"test": times_100(comparison)}
+
+
+def times_100(comparison: MetricComparison) -> dict[str, Any]:
+    intervals = ("base", "adapted", "difference")
+    record = asdict(comparison)
+    return record | {
+        name: {end: round(100 * value, 2) for end, value in record[name].items()}
+        for name in intervals
+    }
+
+
+def chosen_record(chosen: CandidateScore | None) -> dict[str, Any]:
+    if chosen is None:
+        return {"seen": None, "unseen": None, "chosen": None}
+    candidate = asdict(chosen.candidate)
+    if isinf(candidate["strength"]):
+        candidate["strength"] = None  # JSON has no infinity
+    seen, unseen = expected(chosen.seen), expected(chosen.unseen)
+    return {"seen": seen, "unseen": unseen, "chosen": candidate}
+
+
+def expected(view: ViewScore | None) -> dict[str, float] | None:
+    return None if view is None else {k: round(100 * v, 2) for k, v in asdict(view).items()}
+
+
+def shuffled(case: Case, seed: int) -> dict[str, Any]:
+    """Return whether the base is kept when each question has another question's labels."""
+    dealt = np.random.default_rng(seed).permutation(len(case.train.queries))
+    noise = replace(
+        case.train,
+        relevant=tuple(case.train.relevant[row] for row in dealt),
+        grades=tuple(case.train.grades[row] for row in dealt),
+    )
+    trainer = AdapterTrainer(seed=seed, seen_share=case.seen_share, memories=MEMORIES)
+    result = trainer.fit(noise, served=case.served)
+    return {
+        "set": case.name,
+        "learner": SHUFFLED,
+        "seed": seed,
+        "base_kept": result.chosen is None,
+        "verdict": result.verdict,
+    }
+
+
+def peer_row(case: Case, python: str) -> dict[str, Any]:
+    """Return the row of LlamaIndex's adapter, given the questions in random order.
+
+    Its loader does not shuffle: questions in order of their answers would make a batch's
+    negatives right answers.
+    """
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        given, adapted = Path(folder) / "given.npz", Path(folder) / "adapted.npz"
+        np.savez(
+            given,
+            train=case.train.queries,
+            document=case.train.documents,
+            test=case.test.queries,
+            relevant=[rows[0] for rows in case.train.relevant],
+            order=np.random.default_rng(0).permutation(len(case.train.queries)),
+        )
+        command = [python, str(HERE / "peer_quality.py"), str(given), str(adapted)]
+        subprocess.run(command, check=True, capture_output=True)  # noqa: S603
+        with np.load(adapted) as found:
+            queries = found["test"]
+    seconds = round(time.perf_counter() - began, 1)
+    score = tested(case, replace(case.test, queries=queries), None)
+    return {"set": case.name, "learner": PEER, **score, "seconds": seconds}
+
+
+def tasks(cases: Sequence[Case], options: argparse.Namespace) -> Iterator[Task]:
+    for seed, case in product(range(options.seeds), cases):
+        yield from (partial(trained, case, learner, seed) for learner in LEARNERS)
+    if options.peer:
+        yield from (partial(peer_row, case, options.peer) for case in cases)
+    for seed, case in product(range(options.shuffled), cases):
+        yield partial(shuffled, case, seed)
+
+
+def finished(todo: Iterable[Task], n_jobs: int) -> Iterator[dict[str, Any]]:
+    """Yield the rows in order, as they come."""
+    spawn = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+    with ProcessPoolExecutor(n_jobs, mp_context=spawn) as pool:
+        futures = [pool.submit(task) for task in todo]
+        for future in futures:
+            yield future.result()
+
+
+def about(case: Case) -> dict[str, Any]:
+    return {
+        "set": case.name,
+        "train_questions": len(case.train.queries),
+        "test_questions": len(case.test.queries),
+        "documents": len(case.test.documents),
+        "seen_share": round(case.seen_share, 3),
+    }
+
+
+def show(cases: Sequence[Case], rows: Sequence[dict[str, Any]]) -> None:
+    columns = ("set", "learner", "seed", "base", "difference", "S", "U", "λ", "whitening", "memory")
+    table = Table(*columns, "s", title=f"{METRIC} × 100 on the test questions", box=None)
+    for case in cases:
+        for row in (row for row in rows if row["set"] == case.name and "test" in row):
+            table.add_row(*cells(row))
+        table.add_row()
+    console.print(table)
+    for case in cases:
+        kept = [row["base_kept"] for row in rows if row["set"] == case.name and "base_kept" in row]
+        if kept:
+            console.print(f"{case.name}, labels shuffled: base kept in {sum(kept)} of {len(kept)}")
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    base, difference = row["test"]["base"], row["test"]["difference"]
+    low, high = difference["low"], difference["high"]
+    return [
+        row["set"],
+        row["learner"],
+        str(row.get("seed", "-")),
+        f"{base['mean']:.1f}",
+        f"{difference['mean']:+.1f} [{low:+.1f}, {high:+.1f}]",
+        *(f"{row[view]['mean']:+.1f}" if row.get(view) else "-" for view in ("seen", "unseen")),
+        *settings(row),
+        f"{row['seconds']:.0f}",
+    ]
+
+
+def settings(row: dict[str, Any]) -> list[str]:
+    if not row.get("chosen"):
+        return ["-" if row["learner"] == PEER else "base kept", "-", "-"]
+    chosen, memory = row["chosen"], row["chosen"]["memory"]
+    return [
+        f"{chosen['strength'] or inf:g}",
+        f"{chosen['whitening']:g}",
+        f"{memory['ease']:g}, {memory['sharpness']:g}" if memory else "-",
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="folder of sets in BEIR's layout")
+    parser.add_argument("--sets", nargs="+", help="names of sets; by default all")
+    parser.add_argument("--seeds", type=int, default=3, help="of the folds, from 0")
+    parser.add_argument("--shuffled", type=int, default=0, help="runs on random labels, a set")
+    parser.add_argument("--max-queries", type=int, default=2_500, help="training questions, a set")
+    parser.add_argument("--jobs", type=int, default=1, help="fits at a time")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="file that keeps the vectors")
+    parser.add_argument("--peer", help="python that has llama-index-finetuning")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="JSON file of the figures")
+    options = parser.parse_args()
+
+    reading = {"sets": options.sets, "max_queries": options.max_queries}
+    cases = list(read_cases(options.folder, cache_path=options.cache, **reading))
+    rows: list[dict[str, Any]] = []
+    kept = {
+        "what": f"{METRIC} x 100 on the test questions, {PackagedModel.identity}",
+        "max_queries": options.max_queries,
+        "sets": [about(case) for case in cases],
+    }
+    for row in finished(tasks(cases, options), options.jobs):
+        rows.append(row)
+        write_results(options.results, {**kept, "rows": rows})  # a stopped run keeps its rows
+        console.print(row["set"], row["learner"], row.get("seed", ""))
+    show(cases, rows)
+
+
+if __name__ == "__main__":
+    main()

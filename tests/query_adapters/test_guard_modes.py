@@ -1,0 +1,55 @@
+"""What each guard lets through: chance, a likely gain, anything."""
+
+import re
+
+import numpy as np
+import pytest
+
+from query_adapters.training import AdapterTrainer
+from query_adapters.vectors import EmbeddedDataset
+
+DIM = 12
+
+
+def problem(*, signal: float, n_documents: int = 60, seed: int = 0) -> EmbeddedDataset:
+    """Two questions a document: a fixed rotation of it, as strong as `signal`, and noise."""
+    rng = np.random.default_rng(seed)
+    mixing = np.linalg.qr(np.random.default_rng(99).normal(size=(DIM, DIM)))[0]
+    documents = rng.normal(size=(n_documents, DIM))
+    rows = np.repeat(np.arange(n_documents), 2)
+    questions = signal * documents[rows] @ mixing + rng.normal(size=(2 * n_documents, DIM))
+    return EmbeddedDataset(
+        questions.astype(np.float32),
+        documents.astype(np.float32),
+        tuple(np.array([row]) for row in rows),
+    )
+
+
+def kept(guard: str, signal: float, seeds: int = 12) -> int:
+    trainer = AdapterTrainer(guard=guard, strengths=(1.0, 0.1), n_folds=3)  # type: ignore[arg-type]
+    results = [trainer.fit(problem(signal=signal, seed=seed)) for seed in range(seeds)]
+    return sum(result.chosen is not None for result in results)
+
+
+def test_a_clear_gain_passes_every_guard() -> None:
+    assert [kept(guard, 2.0, seeds=3) for guard in ("strict", "expected", "off")] == [3, 3, 3]
+
+
+def test_without_a_signal_the_strict_guard_keeps_the_base_and_off_never_does() -> None:
+    strict, expected, off = (kept(guard, 0.0) for guard in ("strict", "expected", "off"))
+    assert strict <= 1
+    assert strict <= expected < off
+    assert off == 12
+
+
+def test_the_verdict_tells_what_gain_so_many_questions_would_show() -> None:
+    result = AdapterTrainer(strengths=(1.0, 0.1), n_folds=3).fit(problem(signal=0.0, seed=3))
+    best = max(result.table, key=lambda row: row.overall.mean).overall
+    shown = re.search(r"120 questions show a gain of ([\d.]+)", result.verdict)
+    assert shown is not None
+    assert float(shown[1]) == pytest.approx(2.49 * best.error, abs=1e-4)
+
+
+def test_another_guard_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected a guard of .*'strict'.*got lenient"):
+        AdapterTrainer(guard="lenient")  # type: ignore[arg-type]
