@@ -3,19 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import sqrt
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from query_adapters.adapters.base import QueryAdapter
-from query_adapters.adapters.length import (
-    has_length,
-    keep_length,
-    keep_lengths,
-    squared_length,
-)
+from query_adapters.adapters.length import LengthKeepingAdapter
 from query_adapters.adapters.linear import LinearAdapter, frozen
 from query_adapters.errors import InvalidVectorsError
 from query_adapters.typing import Vectors
@@ -37,7 +30,7 @@ def similarity_kernel(cosines: NDArray[Any], sharpness: float) -> NDArray[Any]:
 
 
 @dataclass(frozen=True, eq=False)
-class KernelAdapter(QueryAdapter):
+class KernelAdapter(LengthKeepingAdapter):
     """The map `z = W q + b + ‖q‖ Vᵀ k(Z, q)`, given the length of `q`: `q' = z · ‖q‖ / ‖z‖`.
 
     The linear part carries over to documents and questions never seen. The memory answers
@@ -92,36 +85,11 @@ class KernelAdapter(QueryAdapter):
         """Whether the linear part is the identity and the memory is empty."""
         return self.linear.is_identity and not self.values.any()
 
-    def __call__(self, queries: Vectors) -> Vectors:
-        """Return the adapted vectors.
-
-        Args:
-            queries: One vector `(dim_in,)`, or one a row `(n_queries, dim_in)`.
-
-        Returns:
-            `(dim_out,)` or `(n_queries, dim_out)`, each as long (Euclidean norm) as its query;
-            a query without length, or with numbers that are not finite, as it is.
-
-        Raises:
-            DimensionMismatchError: If the vectors have another length than `dim_in`.
-        """
-        queries = np.asarray(queries, dtype=np.float32)
-        self.check_dim(queries.shape[-1])
-        return self._adapt_one(queries) if queries.ndim == 1 else self._adapt_rows(queries)
-
-    def _adapt_one(self, query: Vectors) -> Vectors:
-        squared = squared_length(query)
-        if not has_length(squared):
-            return self._adapt_rows(query[None]).reshape(-1)
-        length = np.float32(sqrt(squared))
-        mapped = self.linear.mapped(query) + length * self._recalled(query / length)
-        return keep_length(query, mapped, squared=squared)
-
-    def _adapt_rows(self, queries: Vectors) -> Vectors:
-        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-            lengths = np.linalg.norm(queries, axis=1, keepdims=True)
-            mapped = self.linear.mapped(queries) + lengths * self._recalled(queries / lengths)
-        return keep_lengths(queries, mapped)
+    def mapped(self, queries: Vectors) -> Vectors:
+        """Return z, `(dim_out,)` or `(n_queries, dim_out)`."""
+        lengths = np.linalg.norm(queries, axis=-1, keepdims=True)
+        mapped: Vectors = self.linear.mapped(queries) + lengths * self._recalled(queries / lengths)
+        return mapped
 
     def _recalled(self, units: Vectors) -> Vectors:
         """Return what the memory adds to questions of length 1."""

@@ -1,10 +1,47 @@
 """An adapted vector gets the length of the vector it came from, whatever the map made of it."""
 
+from abc import abstractmethod
 from math import inf, sqrt
 
 import numpy as np
 
+from query_adapters.adapters.base import QueryAdapter
 from query_adapters.typing import Vectors
+
+
+class LengthKeepingAdapter(QueryAdapter):
+    """An adapter `q' = z · ‖q‖ / ‖z‖` of some map z of q.
+
+    The base's length is kept so that score thresholds and hybrid fusion stay on their scale.
+    Zero vectors and vectors that are not finite come back as they are.
+    """
+
+    @abstractmethod
+    def mapped(self, queries: Vectors) -> Vectors:
+        """Return z, of whatever length, in the shape that `__call__` gives."""
+
+    def __call__(self, queries: Vectors) -> Vectors:
+        """Return the adapted vectors.
+
+        Args:
+            queries: One vector `(dim_in,)`, or one a row `(n_queries, dim_in)`.
+
+        Returns:
+            `(dim_out,)` or `(n_queries, dim_out)`, each as long (Euclidean norm) as its query.
+
+        Raises:
+            DimensionMismatchError: If the vectors have another length than `dim_in`.
+        """
+        queries = np.asarray(queries, dtype=np.float32)
+        self.check_dim(queries.shape[-1])
+        if queries.ndim == 1:
+            squared = squared_length(queries)
+            if has_length(squared):
+                return keep_length(queries, self.mapped(queries), squared=squared)
+        rows = np.atleast_2d(queries)
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # they come back
+            adapted = keep_lengths(rows, self.mapped(rows))
+        return adapted.reshape(*queries.shape[:-1], self.dim_out)
 
 
 def squared_length(vector: Vectors) -> float:
@@ -39,11 +76,10 @@ def keep_lengths(queries: Vectors, mapped: Vectors) -> Vectors:
         queries: Shape `(n_queries, dim_in)`.
         mapped: Shape `(n_queries, dim_out)`.
     """
-    with np.errstate(invalid="ignore", over="ignore"):
-        before = np.einsum("ij,ij->i", queries, queries)
-        after = np.einsum("ij,ij->i", mapped, mapped)
-        usable = (before > 0) & (after > 0) & np.isfinite(before) & np.isfinite(after)
-        scale = np.sqrt(before / np.where(usable, after, 1))
-        adapted: Vectors = mapped * scale[:, None].astype(np.float32)
+    before = np.einsum("ij,ij->i", queries, queries)
+    after = np.einsum("ij,ij->i", mapped, mapped)
+    usable = (before > 0) & (after > 0) & np.isfinite(before) & np.isfinite(after)
+    scale = np.sqrt(before / np.where(usable, after, 1))
+    adapted: Vectors = mapped * scale[:, None].astype(np.float32)
     adapted[~usable] = (queries if queries.shape == mapped.shape else mapped)[~usable]
     return adapted

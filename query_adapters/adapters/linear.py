@@ -8,23 +8,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from query_adapters.adapters.base import QueryAdapter
-from query_adapters.adapters.length import (
-    has_length,
-    keep_length,
-    keep_lengths,
-    squared_length,
-)
+from query_adapters.adapters.length import LengthKeepingAdapter
 from query_adapters.errors import InvalidVectorsError
 from query_adapters.typing import Vectors
 
 
 @dataclass(frozen=True, eq=False)
-class LinearAdapter(QueryAdapter):
+class LinearAdapter(LengthKeepingAdapter):
     """The map `z = W q + b`, given the length of `q`: `q' = z · ‖q‖ / ‖z‖`.
-
-    The base's length is kept so that score thresholds and hybrid fusion stay on their scale.
-    Zero vectors and vectors that are not finite come back as they are.
 
     Args:
         weight: W, shape `(dim_out, dim_in)`.
@@ -80,35 +71,8 @@ class LinearAdapter(QueryAdapter):
         unbiased = self.bias is None or not self.bias.any()
         return self._is_square and unbiased and bool((self.weight == np.eye(self.dim_in)).all())
 
-    def __call__(self, queries: Vectors) -> Vectors:
-        """Return the adapted vectors.
-
-        Args:
-            queries: One vector `(dim_in,)`, or one a row `(n_queries, dim_in)`.
-
-        Returns:
-            `(dim_out,)` or `(n_queries, dim_out)`, each as long (Euclidean norm) as its query.
-
-        Raises:
-            DimensionMismatchError: If the vectors have another length than `dim_in`.
-        """
-        queries = np.asarray(queries, dtype=np.float32)
-        self.check_dim(queries.shape[-1])
-        return self._adapt_one(queries) if queries.ndim == 1 else self._adapt_rows(queries)
-
-    def _adapt_one(self, query: Vectors) -> Vectors:
-        squared = squared_length(query)
-        if not has_length(squared):
-            return self._adapt_rows(query[None]).reshape(-1)
-        return keep_length(query, self.mapped(query), squared=squared)
-
-    def _adapt_rows(self, queries: Vectors) -> Vectors:
-        with np.errstate(invalid="ignore", over="ignore"):  # such rows come back as they are
-            mapped = self.mapped(queries)
-        return keep_lengths(queries, mapped)
-
     def mapped(self, queries: Vectors) -> Vectors:
-        """Return `W q + b`, of whatever length, in the shape that `__call__` gives."""
+        """Return `W q + b`, `(dim_out,)` or `(n_queries, dim_out)`."""
         mapped: Vectors = queries.dot(self.weight.T)
         if self.bias is not None:
             mapped += self.bias
