@@ -13,9 +13,9 @@ from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 from llama_index_finetune_plugin import LinearAdapterEmbedding
 
 QUESTIONS = (
-    "keep only the last 100 log lines in memory",
-    "my script should clean up after itself even when someone kills it",
-    "pair up two lists but don't stop at the shorter one",
+    "How do I read the contents of a .xz file directly in Python?",
+    "sort objects by attribute",
+    "wait until all worker threads are done",
 )
 
 
