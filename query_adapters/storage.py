@@ -229,11 +229,13 @@ vectors stay as they are. Created {record.created}, fingerprint `{adapter.finger
 Verdict of its training: {verdict}
 
 ```python
-from llama_index_finetune_plugin import AdapterEmbedding
+from query_adapters import load_adapter
 
-embed_model = AdapterEmbedding(base_embed_model, "path/to/this/folder")
-retriever = index.as_retriever(embed_model=embed_model)
+adapter = load_adapter("path/to/this/folder")
+adapted = adapter(query_vectors)  # numpy, (n_queries, {adapter.dim_in})
 ```
+
+In LlamaIndex: `AdapterEmbedding(base_embed_model, "path/to/this/folder")`.
 
 `adapter.json` holds the full training record.
 """
