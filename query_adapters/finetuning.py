@@ -1,6 +1,5 @@
 """The whole way from texts to a saved adapter, for any framework's model (extra: train)."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -20,8 +19,6 @@ from query_adapters.storage import AdapterRecord, SavedAdapter, save_adapter
 from query_adapters.training import AdapterTrainer, TrainingResult
 from query_adapters.typing import Vectors
 from query_adapters.vectors import EmbeddedDataset, embed_dataset
-
-logger = logging.getLogger(__name__)
 
 CACHE_FILE = "embeddings.sqlite"
 LIBRARIES = ("llama-index-finetune-plugin", "numpy", "scipy")
