@@ -80,6 +80,11 @@ class KernelAdapter(LengthKeepingAdapter):
         """Length of the vectors that it gives."""
         return self.linear.dim_out
 
+    @property
+    def keeps_length(self) -> bool:  # type: ignore[override]
+        """Whether the result gets the length of its query, as the linear part says."""
+        return self.linear.keeps_length
+
     @cached_property
     def is_identity(self) -> bool:
         """Whether the linear part is the identity and the memory is empty."""

@@ -10,11 +10,17 @@ from query_adapters.typing import Vectors
 
 
 class LengthKeepingAdapter(QueryAdapter):
-    """An adapter `q' = z · ‖q‖ / ‖z‖` of some map z of q.
+    """An adapter `q' = z · ‖q‖ / ‖z‖` of some map z of q; `q' = z` where lengths are not kept.
 
     The base's length is kept so that score thresholds and hybrid fusion stay on their scale.
-    Zero vectors and vectors that are not finite come back as they are.
+    Only a store that ranks by Euclidean distance over documents of several lengths ranks by the
+    length of a query too. Zero vectors and vectors that are not finite come back as they are.
+
+    Attributes:
+        keeps_length: Whether an adapted vector has the length of its query.
     """
+
+    keeps_length: bool = True
 
     @abstractmethod
     def mapped(self, queries: Vectors) -> Vectors:
@@ -27,7 +33,8 @@ class LengthKeepingAdapter(QueryAdapter):
             queries: One vector `(dim_in,)`, or one a row `(n_queries, dim_in)`.
 
         Returns:
-            `(dim_out,)` or `(n_queries, dim_out)`, each as long (Euclidean norm) as its query.
+            `(dim_out,)` or `(n_queries, dim_out)`, each as long (Euclidean norm) as its query
+            where lengths are kept.
 
         Raises:
             DimensionMismatchError: If the vectors have another length than `dim_in`.
@@ -37,10 +44,13 @@ class LengthKeepingAdapter(QueryAdapter):
         if queries.ndim == 1:
             squared = squared_length(queries)
             if has_length(squared):
-                return keep_length(queries, self.mapped(queries), squared=squared)
+                mapped = self.mapped(queries)
+                if not self.keeps_length:
+                    return mapped
+                return keep_length(queries, mapped, squared=squared)
         rows = np.atleast_2d(queries)
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # they come back
-            adapted = keep_lengths(rows, self.mapped(rows))
+            adapted = keep_lengths(rows, self.mapped(rows), scaled=self.keeps_length)
         return adapted.reshape(*queries.shape[:-1], self.dim_out)
 
 
@@ -69,17 +79,18 @@ def keep_length(query: Vectors, mapped: Vectors, *, squared: float) -> Vectors:
     return mapped
 
 
-def keep_lengths(queries: Vectors, mapped: Vectors) -> Vectors:
+def keep_lengths(queries: Vectors, mapped: Vectors, *, scaled: bool = True) -> Vectors:
     """Return the rows of `mapped` at the lengths of the queries; queries where that cannot be.
 
     Args:
         queries: Shape `(n_queries, dim_in)`.
         mapped: Shape `(n_queries, dim_out)`.
+        scaled: Whether the rows get the queries' lengths or stay as long as they are.
     """
     before = np.einsum("ij,ij->i", queries, queries)
     after = np.einsum("ij,ij->i", mapped, mapped)
     usable = (before > 0) & (after > 0) & np.isfinite(before) & np.isfinite(after)
-    scale = np.sqrt(before / np.where(usable, after, 1))
+    scale = np.sqrt(before / np.where(usable, after, 1)) if scaled else np.ones(len(mapped))
     adapted: Vectors = mapped * scale[:, None].astype(np.float32)
     adapted[~usable] = (queries if queries.shape == mapped.shape else mapped)[~usable]
     return adapted

@@ -20,6 +20,7 @@ class LinearAdapter(LengthKeepingAdapter):
     Args:
         weight: W, shape `(dim_out, dim_in)`.
         bias: b, shape `(dim_out,)`, or None for no bias.
+        keeps_length: Whether the result gets the length of q; False for q' = z.
 
     Raises:
         InvalidVectorsError: If the shapes do not fit or a number is not finite.
@@ -34,12 +35,16 @@ class LinearAdapter(LengthKeepingAdapter):
 
     weight: Vectors
     bias: Vectors | None = None
+    keeps_length: bool = True
 
-    def __init__(self, weight: ArrayLike, bias: ArrayLike | None = None) -> None:
+    def __init__(
+        self, weight: ArrayLike, bias: ArrayLike | None = None, *, keeps_length: bool = True
+    ) -> None:
         object.__setattr__(self, "weight", frozen(weight, ndim=2, name="weight"))
         object.__setattr__(
             self, "bias", None if bias is None else frozen(bias, ndim=1, name="bias")
         )
+        object.__setattr__(self, "keeps_length", keeps_length)
         if self.bias is not None and self.bias.shape != (self.dim_out,):
             raise InvalidVectorsError(
                 f"bias: expected shape ({self.dim_out},) as weight has {self.dim_out} rows, "
@@ -79,13 +84,17 @@ class LinearAdapter(LengthKeepingAdapter):
         return mapped
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
-        """Return `weight` and, where there is one, `bias`."""
-        return {"weight": self.weight} | ({} if self.bias is None else {"bias": self.bias})
+        """Return `weight`, `bias` where there is one, `free_length` where none is kept."""
+        tensors = {"weight": self.weight} | ({} if self.bias is None else {"bias": self.bias})
+        if not self.keeps_length:
+            tensors["free_length"] = np.ones(1, dtype=np.float32)
+        return tensors
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Self:
-        """Return the adapter with the given `weight` and, where there is one, `bias`."""
-        return cls(tensors["weight"], tensors.get("bias"))
+        """Return the adapter that `tensors()` describes."""
+        keeps_length = "free_length" not in tensors
+        return cls(tensors["weight"], tensors.get("bias"), keeps_length=keeps_length)
 
 
 def frozen(array: ArrayLike, *, ndim: int, name: str) -> Vectors:

@@ -13,6 +13,7 @@ from query_adapters.typing import Rows, Values, Vectors
 from query_adapters.vectors import EmbeddedDataset
 
 MOST_LANDMARKS = 4_000
+ROWS_AT_ONCE = 4_000
 JITTER = 1e-6  # on the kernel matrix's diagonal of ones: questions may be asked twice
 
 
@@ -67,9 +68,12 @@ class Memory:
 
     def features(self, units: Vectors) -> Vectors:
         """Return φ of questions of length 1, `(n_queries, n_landmarks)`."""
-        kernel = _exact_kernel(self.landmarks, units, self.settings.sharpness)
-        solved = solve_triangular(self.root, kernel, lower=True)
-        features: Vectors = (np.sqrt(self.settings.ease) * solved.T).astype(np.float32)
+        features = np.empty((len(units), len(self.landmarks)), dtype=np.float32)
+        for start in range(0, len(units), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            kernel = _exact_kernel(self.landmarks, units[rows], self.settings.sharpness)
+            solved = solve_triangular(self.root, kernel, lower=True)
+            features[rows] = np.sqrt(self.settings.ease) * solved.T
         return features
 
     def adapter(self, linear: LinearAdapter, weights: Vectors) -> KernelAdapter:

@@ -1,19 +1,20 @@
 """What the best map minimises: one convex function of its weights."""
 
-from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
 
 from query_adapters.adapters import LinearAdapter, QueryAdapter
-from query_adapters.evaluation.search import unit
+from query_adapters.evaluation.search import Similarity, unit
+from query_adapters.training.geometry import COSINE, Geometry
 from query_adapters.training.memory import Memory
-from query_adapters.typing import Rows, Values, Vectors
+from query_adapters.training.shortlist import ShortlistLoss
+from query_adapters.training.softmax import FullLoss, Positives, SoftmaxLoss
+from query_adapters.typing import Vectors
 from query_adapters.vectors import EmbeddedDataset
 
-TEMPERATURE = 20.0  # τ: scores are cosines times this, as usual for sentence embeddings
-SCORES_AT_ONCE = 8_000_000  # numbers in one block of scores: 32 MB
+MOST_SCORED = 8_000  # labelled documents; of more, each question gets a shortlist
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +37,11 @@ class LinearMap:
         return cls(weight, np.zeros(len(weight), np.float32) if bias is None else bias)
 
     @classmethod
-    def from_adapter(cls, adapter: LinearAdapter, queries: Vectors) -> "LinearMap":
-        """Return what the adapter does to questions as long as these, on unit questions."""
-        bias = None if adapter.bias is None else adapter.bias / _mean_length(queries)
-        return cls.of(adapter.weight, bias)
+    def from_adapter(
+        cls, adapter: LinearAdapter, queries: Vectors, geometry: Geometry = COSINE
+    ) -> "LinearMap":
+        """Return what the adapter does to questions as long as these."""
+        return cls.of(adapter.weight, geometry.bias(adapter, queries))
 
     def widened(self, n_inputs: int) -> "LinearMap":
         """Return the map that takes so many inputs and leaves the further ones aside."""
@@ -53,25 +55,27 @@ class LinearMap:
         weight[:, : shift.shape[1]] += shift
         return LinearMap(weight, self.bias)
 
-    def as_adapter(self, queries: Vectors, memory: Memory | None = None) -> QueryAdapter:
+    def as_adapter(
+        self, queries: Vectors, memory: Memory | None = None, *, geometry: Geometry = COSINE
+    ) -> QueryAdapter:
         """Return the adapter that does the same to questions as long as these, on average."""
         dim = len(self.weight)
-        bias = self.bias * _mean_length(queries) if self.bias.any() else None
-        linear = LinearAdapter(self.weight[:, :dim], bias)
+        linear = geometry.adapter(self.weight[:, :dim], self.bias, queries)
         return linear if memory is None else memory.adapter(linear, self.weight[:, dim:])
 
 
 class SoftmaxObjective:
     """Multinomial logistic regression over the labelled documents, pulled toward a prior.
 
-        f(W, b) = (1/n) Σᵢ Σ_{j ∈ Rᵢ} gᵢⱼ log(1 + Σ_{k ∈ Nᵢ} exp(τ zᵢ·dₖ - τ zᵢ·dⱼ))
-                  + λ (‖W - W₀‖² + ‖b - b₀‖²),   zᵢ = W xᵢ + b
+        f(W, b) = (1/n) Σᵢ Σ_{j ∈ Rᵢ} gᵢⱼ log(1 + Σ_{k ∈ Nᵢ} exp(τ (sᵢₖ - sᵢⱼ)))
+                  + λ (‖W - W₀‖² + ‖b - b₀‖²),   sᵢₖ = zᵢ·dₖ + oₖ,   zᵢ = W xᵢ + b
 
-    with xᵢ = (qᵢ, φ(qᵢ)) as in `LinearMap`, unit vectors q and d, Rᵢ the relevant documents of
-    question i, gᵢⱼ their grades over the sum of grades, and Nᵢ every other document that is
-    relevant to some question. Documents without a question are left out on purpose: as
-    negatives only, they would teach the map that unlabelled documents are wrong. As documents
-    are frozen, scores are linear in W and b, so f is convex and has one minimum.
+    with xᵢ = (qᵢ, φ(qᵢ)) as in `LinearMap`, d and o as the similarity has them (`Geometry`), Rᵢ
+    the relevant documents of question i, gᵢⱼ their grades over the sum of grades, and Nᵢ every
+    other document that is relevant to some question, or a shortlist of them where they are more
+    than 8,000. Documents without a question are left out on purpose: as negatives only, they
+    would teach the map that unlabelled documents are wrong. As documents are frozen, scores are
+    linear in W and b, so f is convex and has one minimum.
 
     Args:
         dataset: Training questions with their documents.
@@ -79,6 +83,7 @@ class SoftmaxObjective:
         strength: λ > 0.
         with_bias: Whether b is learned; else it stays b₀.
         memory: Gives φ; None for a map that is linear in the question.
+        similarity: What the store ranks by.
 
     Source: Böhning, Multinomial Logistic Regression Algorithm (1992), for the convexity; the
         negatives are those of InfoNCE, van den Oord et al. (2018), over all labelled documents.
@@ -92,20 +97,33 @@ class SoftmaxObjective:
         strength: float,
         with_bias: bool = False,
         memory: Memory | None = None,
+        similarity: Similarity = "cosine",
     ) -> None:
+        geometry = Geometry.of(dataset.documents, similarity)
         units = unit(dataset.queries)
         features = [] if memory is None else [memory.features(units)]
-        self._inputs = np.concatenate([units, *features], axis=1)
-        self._documents = unit(dataset.documents[dataset.labelled])
-        self._positives = _Positives.of(dataset)
+        self._inputs = geometry.lengths(dataset.queries) * np.concatenate(
+            [units, *features], axis=1
+        )
         self._prior = prior
         self._strength = strength
         self._with_bias = with_bias
+        documents = geometry.documents(dataset.documents[dataset.labelled])
+        self._span = _span(documents)
+        self._loss = self._loss_over(documents, geometry, Positives.of(dataset))
+
+    def _loss_over(
+        self, documents: Vectors, geometry: Geometry, positives: Positives
+    ) -> SoftmaxLoss:
+        offsets, inner = geometry.offsets(documents), self._inward(documents.T).T
+        if len(documents) <= MOST_SCORED:
+            return FullLoss(inner, offsets, positives)
+        return ShortlistLoss.mined(inner, offsets, positives, self._mapped(self._prior))
 
     @property
     def shape(self) -> tuple[int, int]:
         """Shape of W: length of one vector, number of inputs."""
-        return int(self._documents.shape[1]), int(self._inputs.shape[1])
+        return self._prior.weight.shape[0], self._prior.weight.shape[1]
 
     def at_strength(self, strength: float) -> "SoftmaxObjective":
         """Return the same objective with another λ."""
@@ -115,76 +133,33 @@ class SoftmaxObjective:
 
     def value_and_gradient(self, at: LinearMap) -> tuple[float, LinearMap]:
         """Return f and its gradient at the given map."""
-        loss, slope_of_scores = self._loss(at)
-        slope = self._documents.T @ slope_of_scores
+        loss, slope = self._loss(self._mapped(at))
         weight_shift, bias_shift = at.weight - self._prior.weight, at.bias - self._prior.bias
         penalty = np.vdot(weight_shift, weight_shift) + np.vdot(bias_shift, bias_shift)
-        weight = slope[:, :-1] + 2 * self._strength * weight_shift
-        bias = slope[:, -1] + 2 * self._strength * bias_shift
+        weight = self._outward(slope.T @ self._inputs) + 2 * self._strength * weight_shift
+        bias = self._outward(slope.sum(axis=0)) + 2 * self._strength * bias_shift
         if not self._with_bias:
             bias = np.zeros_like(bias)
         return loss + self._strength * float(penalty), LinearMap(weight, bias)
 
-    def _loss(self, at: LinearMap) -> tuple[float, Vectors]:
-        """Return the mean loss and Σᵢ ∂loss/∂scoreᵢₖ (xᵢ, 1), `(n_documents, n_inputs + 1)`."""
-        keys = TEMPERATURE * (self._documents @ at.weight)  # (n_documents, n_inputs)
-        offsets = TEMPERATURE * (self._documents @ at.bias)  # (n_documents,)
-        total, slope = 0.0, np.zeros((len(keys), self.shape[1] + 1), dtype=np.float32)
-        for block, positives in self._blocks():
-            scores = self._inputs[block] @ keys.T + offsets
-            loss, residuals = _softmax_loss(scores, positives)
-            total += loss
-            slope[:, :-1] += residuals.T @ self._inputs[block]
-            slope[:, -1] += residuals.sum(axis=0)
-        n_queries = len(self._inputs)
-        return total / n_queries, slope * np.float32(TEMPERATURE / n_queries)
+    def _mapped(self, at: LinearMap) -> Vectors:
+        """Return z of all questions, `(n_queries, dim)`, or what of it the documents span."""
+        mapped: Vectors = self._inputs @ self._inward(at.weight).T + self._inward(at.bias)
+        return mapped
 
-    def _blocks(self) -> Iterator[tuple[slice, "_Positives"]]:
-        size = SCORES_AT_ONCE // len(self._documents) + 1
-        for start in range(0, len(self._inputs), size):
-            yield slice(start, start + size), self._positives.between(start, start + size)
+    def _inward(self, array: Vectors) -> Vectors:
+        return array if self._span is None else self._span @ array
+
+    def _outward(self, array: Vectors) -> Vectors:
+        return array if self._span is None else self._span.T @ array
 
 
-@dataclass(frozen=True, eq=False)
-class _Positives:
-    """Judgements as three arrays: question, column of the document, weight in the loss."""
+def _span(documents: Vectors) -> Vectors | None:
+    """Return orthonormal rows that span the documents, None if they are not fewer than dims.
 
-    queries: Rows
-    columns: Rows
-    weights: Values
-
-    @classmethod
-    def of(cls, dataset: EmbeddedDataset) -> "_Positives":
-        counts = [len(rows) for rows in dataset.relevant]
-        columns = np.searchsorted(dataset.labelled, np.concatenate(dataset.relevant))
-        weights = np.concatenate([grades / grades.sum() for grades in dataset.grades])
-        return cls(np.repeat(np.arange(len(counts)), counts), columns, weights)
-
-    def between(self, start: int, stop: int) -> "_Positives":
-        low, high = np.searchsorted(self.queries, [start, stop])
-        part = slice(low, high)
-        return _Positives(self.queries[part] - start, self.columns[part], self.weights[part])
-
-
-def _mean_length(vectors: Vectors) -> np.float32:
-    return np.float32(np.linalg.norm(vectors, axis=1).mean())
-
-
-def _softmax_loss(scores: Vectors, positives: _Positives) -> tuple[float, Vectors]:
-    """Return the summed loss and its derivative by the scores; `scores` is overwritten."""
-    rows, columns, weights = positives.queries, positives.columns, positives.weights
-    wanted = scores[rows, columns].astype(np.float64)
-    scores[rows, columns] = -np.inf
-    highest = scores.max(axis=1)
-    highest[np.isinf(highest)] = 0  # every document is relevant: nothing to learn here
-    np.exp(scores - highest[:, None], out=scores)
-    mass = scores.sum(axis=1, dtype=np.float64)
-    with np.errstate(divide="ignore"):
-        margins = highest + np.log(mass)  # log-sum-exp of the negatives
-    excess = margins[rows] - wanted
-    losses = np.logaddexp(0, excess)
-    pull = weights * np.exp(excess - losses)  # weight · sigmoid(excess)
-    push = np.bincount(rows, weights=pull, minlength=len(scores))
-    scores *= (push / np.where(mass > 0, mass, 1)).astype(np.float32)[:, None]
-    scores[rows, columns] = -pull
-    return float(weights @ losses), scores
+    What of z lies outside their span changes no score.
+    """
+    if len(documents) >= documents.shape[1]:
+        return None
+    span: Vectors = np.linalg.qr(documents.T)[0].T
+    return span

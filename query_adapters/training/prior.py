@@ -2,22 +2,27 @@
 
 import numpy as np
 
-from query_adapters.evaluation.search import unit
-from query_adapters.typing import Vectors
+from query_adapters.evaluation.search import Similarity
+from query_adapters.training.geometry import Geometry
+from query_adapters.typing import Values, Vectors
 
 EPSILON = 1e-3  # added to each variance of unit vectors, so that empty directions stay tame
+ROWS_AT_ONCE = 50_000
 
 
-def spectral_prior(documents: Vectors, *, exponent: float) -> Vectors:
+def spectral_prior(
+    documents: Vectors, *, exponent: float, similarity: Similarity = "cosine"
+) -> Vectors:
     """Return the matrix `V (Λ + ε)^-p Vᵀ` at mean trace 1, shape `(dim, dim)`.
 
-    `V Λ Vᵀ` is the covariance of the documents at unit length. Applied to a question it turns
-    down the directions in which all documents differ anyway; no label is needed. With
+    `V Λ Vᵀ` is the covariance of the documents, at unit length for cosine. Applied to a question
+    it turns down the directions in which all documents differ anyway; no label is needed. With
     exponent 0 it is the identity.
 
     Args:
         documents: Vectors of the index that will be searched, `(n_documents, dim)`.
         exponent: p, at least 0; 0.5 whitens fully.
+        similarity: What the store ranks by.
 
     Source: Mu, Viswanath, All-but-the-Top (2018), section 2, softened to a power of the
         spectrum and put on the query side alone.
@@ -25,9 +30,22 @@ def spectral_prior(documents: Vectors, *, exponent: float) -> Vectors:
     dim = documents.shape[1]
     if exponent == 0:
         return np.eye(dim, dtype=np.float32)
-    centred = unit(documents) - unit(documents).mean(axis=0)
-    covariance = (centred.T @ centred).astype(np.float64) / len(documents)
-    variances, directions = np.linalg.eigh(covariance)
+    variances, directions = np.linalg.eigh(_covariance(documents, similarity))
     gains = (np.maximum(variances, 0) + EPSILON) ** -exponent
     prior: Vectors = ((directions * (gains / gains.mean())) @ directions.T).astype(np.float32)
     return prior
+
+
+def _covariance(documents: Vectors, similarity: Similarity) -> Values:
+    """Return the covariance of the documents, `(dim, dim)`, read in blocks."""
+    geometry, dim = Geometry.of(documents, similarity), documents.shape[1]
+    starts = range(0, len(documents), ROWS_AT_ONCE)
+    blocks = [documents[start : start + ROWS_AT_ONCE] for start in starts]
+    sums = [geometry.documents(block).sum(axis=0, dtype=np.float64) for block in blocks]
+    mean = (np.sum(sums, axis=0) / len(documents)).astype(np.float32)
+    squares = np.zeros((dim, dim))
+    for block in blocks:
+        centred = geometry.documents(block) - mean
+        squares += centred.T @ centred
+    covariance: Values = squares / len(documents)
+    return covariance

@@ -23,6 +23,7 @@ class TrainingResult:
         verdict: The outcome in one sentence.
         metric: What the differences are of.
         n_queries: Training questions.
+        n_compared: How many of them candidates were compared on.
         n_documents: Documents that training searched in.
         elapsed_seconds: Wall time of selection and fit.
     """
@@ -34,6 +35,7 @@ class TrainingResult:
     verdict: str
     metric: str
     n_queries: int
+    n_compared: int
     n_documents: int
     elapsed_seconds: float
 
@@ -46,6 +48,7 @@ class TrainingResult:
             "chosen": None if self.chosen is None else _row_record(self.chosen),
             "table": [_row_record(row) for row in self.table],
             "n_queries": self.n_queries,
+            "n_compared": self.n_compared,
             "n_documents": self.n_documents,
             "elapsed_seconds": round(self.elapsed_seconds, 3),
         }

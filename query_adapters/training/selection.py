@@ -1,7 +1,7 @@
 """Every candidate is tried on questions that it was not trained on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Never
 
@@ -10,7 +10,9 @@ from tqdm.auto import tqdm
 
 from query_adapters.adapters import QueryAdapter
 from query_adapters.evaluation.evaluate import evaluate_vectors
+from query_adapters.evaluation.search import Similarity
 from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore, best
+from query_adapters.training.geometry import Geometry
 from query_adapters.training.memory import Memory, MemorySettings
 from query_adapters.training.objective import LinearMap, SoftmaxObjective
 from query_adapters.training.solver import COARSE, FINE, Precision, solve
@@ -28,16 +30,15 @@ class Fit:
 
     map: LinearMap
     memory: Memory | None
+    geometry: Geometry
 
-    def shifted(self, shift: Vectors | None) -> "Fit":
+    def shifted(self, shift: Vectors) -> "Fit":
         """Return the fit with `shift` `(dim, dim)` added to what it does to the question."""
-        if shift is None:
-            return self
-        return Fit(self.map.shifted(shift), self.memory)
+        return replace(self, map=self.map.shifted(shift))
 
     def as_adapter(self, queries: Vectors) -> QueryAdapter:
         """Return the adapter for questions as long as these."""
-        return self.map.as_adapter(queries, self.memory)
+        return self.map.as_adapter(queries, self.memory, geometry=self.geometry)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,10 +47,11 @@ class Grid:
 
     Attributes:
         priors: The prior of each whitening exponent, the preferred one first.
-        strengths: Values of λ, falling; each fit starts from the one before.
+        strengths: Values of λ, falling; out of fold, each fit starts from the one before.
         metric: What is compared, such as "ndcg@10".
         with_bias: Whether a bias is learned.
         memories: Settings of the memory part, the preferred ones first; none for linear maps.
+        similarity: What the store ranks by.
     """
 
     priors: dict[float, LinearMap]
@@ -57,14 +59,12 @@ class Grid:
     metric: str
     with_bias: bool
     memories: Sequence[MemorySettings] = ()
+    similarity: Similarity = "cosine"
 
     def fit(self, dataset: EmbeddedDataset, candidate: Candidate) -> Fit:
-        """Return the map of one candidate, fitted down the path of strengths."""
+        """Return the map of one candidate."""
         path = self._path(dataset, candidate.whitening, candidate.memory, FINE)
-        for strength in self.strengths:
-            if strength >= candidate.strength:
-                path.step(strength)
-        return path.at
+        return path.step(candidate.strength)
 
     def score(
         self, dataset: EmbeddedDataset, views: Sequence[View], *, show_progress: bool = False
@@ -96,7 +96,7 @@ class Grid:
         memory: MemorySettings | None,
         precision: Precision,
     ) -> "_Path":
-        return _Path(dataset, self.priors[whitening], memory, self.with_bias, precision)
+        return _Path(dataset, self, whitening, memory, precision)
 
 
 class _Trials:
@@ -106,7 +106,7 @@ class _Trials:
         self._grid = grid
         self._dataset = dataset
         self._views = views
-        self._base = evaluate_vectors(dataset, metrics=[grid.metric]).per_query[grid.metric]
+        self._base = self._scores(dataset, None)
 
     def path(
         self,
@@ -141,10 +141,14 @@ class _Trials:
         differences = np.zeros(len(self._base))
         for path, held_out in folds:
             adapter = path.step(strength).as_adapter(self._dataset.queries)
-            questions = self._dataset.select(held_out)
-            scores = evaluate_vectors(questions, adapter, metrics=[self._grid.metric])
-            differences[held_out] += scores.per_query[self._grid.metric] - self._base[held_out]
+            scores = self._scores(self._dataset.select(held_out), adapter)
+            differences[held_out] += scores - self._base[held_out]
         return differences
+
+    def _scores(self, questions: EmbeddedDataset, adapter: QueryAdapter | None) -> Values:
+        metric, similarity = self._grid.metric, self._grid.similarity
+        evaluation = evaluate_vectors(questions, adapter, metrics=[metric], similarity=similarity)
+        return evaluation.per_query[metric]
 
 
 def _leads_nowhere(table: Sequence[CandidateScore]) -> bool:
@@ -160,25 +164,31 @@ class _Path:
     def __init__(
         self,
         dataset: EmbeddedDataset,
-        prior: LinearMap,
+        grid: Grid,
+        whitening: float,
         memory: MemorySettings | None,
-        with_bias: bool,
         precision: Precision,
     ) -> None:
+        prior = grid.priors[whitening]
         recalled = None if memory is None else Memory.of(dataset, memory)
         n_inputs = prior.weight.shape[1] + (0 if recalled is None else len(recalled.landmarks))
         wide = prior.widened(n_inputs)
         self._objective = SoftmaxObjective(
-            dataset, prior=wide, strength=inf, with_bias=with_bias, memory=recalled
+            dataset,
+            prior=wide,
+            strength=inf,
+            with_bias=grid.with_bias,
+            memory=recalled,
+            similarity=grid.similarity,
         )
         self._precision = precision
-        self.at = Fit(wide, recalled)
+        self.at = Fit(wide, recalled, Geometry.of(dataset.documents, grid.similarity))
 
     def step(self, strength: float) -> Fit:
         if strength < inf:
             objective = self._objective.at_strength(strength)
             fitted = solve(objective, self.at.map, precision=self._precision)
-            self.at = Fit(fitted, self.at.memory)
+            self.at = replace(self.at, map=fitted)
         return self.at
 
 

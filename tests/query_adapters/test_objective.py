@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from query_adapters.training import objective
+from query_adapters.training import softmax
 from query_adapters.training.objective import LinearMap, SoftmaxObjective
 from query_adapters.typing import Rows
 from query_adapters.vectors import EmbeddedDataset
@@ -150,7 +150,7 @@ def test_the_order_of_questions_and_documents_does_not_matter(
 def test_the_size_of_a_block_does_not_matter(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset, at = random_dataset(3, n_queries=11), random_map(4)
     whole = objective_of(dataset).value_and_gradient(at)
-    monkeypatch.setattr(objective, "SCORES_AT_ONCE", at_once)
+    monkeypatch.setattr(softmax, "SCORES_AT_ONCE", at_once)
     assert_equal(objective_of(dataset).value_and_gradient(at), whole)
 
 

@@ -1,0 +1,96 @@
+"""A fit that is large for one machine: 100,000 pairs of 384 dimensions over 1,000,000 documents.
+
+The vectors are synthetic: documents whose variance falls off as that of sentence embeddings
+does, and questions that are a document, turned by a fixed linear map, with noise. Printed and
+saved are the seconds and the peak memory of the whole process, vectors included, and the gain
+on questions that were not trained on.
+
+    python examples/benchmarks/scale.py
+    python examples/benchmarks/scale.py --queries 10000 --documents 100000
+"""
+
+import argparse
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from query_adapters import EmbeddedDataset
+from query_adapters.evaluation import evaluate_vectors
+from query_adapters.evaluation.comparison import compare
+from query_adapters.training import AdapterTrainer
+from query_adapters.training.trainer import MEMORIES
+from query_adapters.typing import Vectors
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the examples are scripts, not a package
+from results_file import write_results
+
+RESULTS = Path(__file__).parent / "results" / "scale.json"
+METRIC = "ndcg@10"
+N_TEST = 1_000
+NOISE = 0.9
+
+
+def synthetic(n_queries: int, n_documents: int, dim: int, seed: int = 0) -> EmbeddedDataset:
+    rng = np.random.default_rng(seed)
+    spectrum = np.arange(1, dim + 1, dtype=np.float32) ** -0.4
+    documents = rng.standard_normal((n_documents, dim), dtype=np.float32)
+    documents *= spectrum
+    at_unit_length(documents)
+    turn = np.eye(dim, dtype=np.float32)
+    turn += 0.7 * rng.standard_normal((dim, dim), dtype=np.float32) / np.sqrt(dim)
+    relevant = rng.integers(n_documents, size=n_queries)
+    queries = documents[relevant] @ turn
+    at_unit_length(queries)
+    noise = rng.standard_normal(queries.shape, dtype=np.float32) * spectrum
+    at_unit_length(noise)
+    queries += np.float32(NOISE) * noise
+    return EmbeddedDataset(queries, documents, tuple(relevant[:, None]))
+
+
+def at_unit_length(vectors: Vectors) -> None:
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def peak_gib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--queries", type=int, default=100_000)
+    parser.add_argument("--documents", type=int, default=1_000_000)
+    parser.add_argument("--dim", type=int, default=384)
+    parser.add_argument("--memory", action="store_true", help="learn a memory as well")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="JSON file of the figures")
+    options = parser.parse_args()
+
+    whole = synthetic(options.queries + N_TEST, options.documents, options.dim)
+    test = whole.select(np.arange(options.queries, options.queries + N_TEST))
+    train = whole.select(np.arange(options.queries))
+    trainer = AdapterTrainer(memories=MEMORIES if options.memory else (), show_progress=True)
+    result = trainer.fit(train)
+    peak = peak_gib()
+    base = evaluate_vectors(test, metrics=[METRIC])
+    adapted = evaluate_vectors(test, result.adapter, metrics=[METRIC])
+    difference = compare(base, adapted)[METRIC].difference
+    record = {
+        "queries": options.queries,
+        "documents": options.documents,
+        "dim": options.dim,
+        "memory": options.memory,
+        "minutes": round(result.elapsed_seconds / 60, 1),
+        "peak_gib": round(peak, 2),
+        "base": round(100 * base.means[METRIC], 1),
+        "gain": {end: round(100 * value, 1) for end, value in vars(difference).items()},
+        "verdict": result.verdict,
+    }
+    write_results(options.results, record)
+    Console().print(record)
+
+
+if __name__ == "__main__":
+    main()
