@@ -12,7 +12,6 @@ on questions that were not trained on.
 import argparse
 import resource
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +30,7 @@ from results_file import write_results
 RESULTS = Path(__file__).parent / "results" / "scale.json"
 METRIC = "ndcg@10"
 N_TEST = 1_000
-NOISE = 0.9
+NOISE = 1.8
 
 
 def synthetic(n_queries: int, n_documents: int, dim: int, seed: int = 0) -> EmbeddedDataset:

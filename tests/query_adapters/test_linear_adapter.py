@@ -238,3 +238,19 @@ def test_shape_bias_and_kind_are_part_of_the_fingerprint(
     adapter = LinearAdapter(np.arange(6.0).reshape(2, 3))
     assert change(adapter).fingerprint != adapter.fingerprint
     assert LinearAdapter(np.arange(6.0).reshape(2, 3)).fingerprint == adapter.fingerprint
+
+
+def test_without_its_length_a_query_gets_what_the_matrix_makes_of_it() -> None:
+    adapter = LinearAdapter([[0.0, 2.0], [0.5, 0.0]], [1.0, 0.0], keeps_length=False)
+    queries = np.array([[3.0, 4.0], [0.0, 0.0], [np.nan, 1.0]], dtype=np.float32)
+    adapted = adapter(queries)
+    assert adapted[0].tolist() == adapter(queries[0]).tolist() == [9.0, 1.5]
+    np.testing.assert_array_equal(adapted[1:], queries[1:])
+    np.testing.assert_array_equal(adapter(queries[1]), queries[1])
+
+
+def test_whether_lengths_are_kept_is_part_of_the_adapter() -> None:
+    kept, free = LinearAdapter(np.eye(2)), LinearAdapter(np.eye(2), keeps_length=False)
+    assert not LinearAdapter.from_tensors(free.tensors()).keeps_length
+    assert LinearAdapter.from_tensors(kept.tensors()).keeps_length
+    assert kept.fingerprint != free.fingerprint

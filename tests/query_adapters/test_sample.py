@@ -1,0 +1,85 @@
+"""Candidates for a large problem are compared on a part that is like the whole."""
+
+import numpy as np
+import pytest
+
+from query_adapters.evaluation import evaluate_vectors, exact_search
+from query_adapters.training import AdapterTrainer, sample
+from query_adapters.training.sample import selection_sample
+from query_adapters.vectors import EmbeddedDataset
+
+DIM = 8
+
+
+def dataset(n_queries: int, n_labelled: int, n_documents: int = 400) -> EmbeddedDataset:
+    """Questions dealt to the first documents in turn."""
+    rng = np.random.default_rng(0)
+    documents = rng.normal(size=(n_documents, DIM)).astype(np.float32)
+    relevant = np.arange(n_queries) % n_labelled
+    queries = documents[relevant] + rng.normal(size=(n_queries, DIM)).astype(np.float32)
+    return EmbeddedDataset(queries, documents, tuple(relevant[:, None]))
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample, "MOST_QUERIES", 60)
+    monkeypatch.setattr(sample, "MOST_DOCUMENTS", 200)
+    monkeypatch.setattr(sample, "NEAREST", 2)
+
+
+def test_a_small_dataset_is_its_own_sample() -> None:
+    whole = dataset(100, 30)
+    assert selection_sample(whole, similarity="cosine", seed=0) is whole
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(("n_labelled", "each"), [(300, 1), (100, 3), (30, 4), (10, 6)])
+def test_documents_with_several_questions_keep_several(n_labelled: int, each: int) -> None:
+    part = selection_sample(dataset(300, n_labelled), similarity="cosine", seed=0)
+    assert len(part.queries) == 60
+    counts = np.unique(np.concatenate(part.relevant), return_counts=True)[1]
+    assert np.median(counts) == each
+
+
+@pytest.mark.usefixtures("small")
+def test_questions_keep_their_answers_and_their_nearest_documents() -> None:
+    whole = dataset(300, 100)
+    part = selection_sample(whole, similarity="cosine", seed=0)
+    assert len(part.documents) == 200
+    row_of = {vector.tobytes(): row for row, vector in enumerate(whole.queries)}
+    rows = np.array([row_of[vector.tobytes()] for vector in part.queries])
+    for query, relevant in zip(rows, part.relevant, strict=True):
+        np.testing.assert_array_equal(
+            part.documents[relevant], whole.documents[whole.relevant[query]]
+        )
+    nearest = exact_search(part.queries, part.documents, k=2)
+    expected = exact_search(whole.queries[rows], whole.documents, k=2)
+    np.testing.assert_array_equal(part.documents[nearest], whole.documents[expected])
+
+
+@pytest.mark.usefixtures("small")
+def test_the_same_seed_draws_the_same_and_another_another() -> None:
+    whole = dataset(300, 100)
+    first, again, other = (
+        selection_sample(whole, similarity="cosine", seed=seed).queries for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+@pytest.mark.usefixtures("small")
+def test_what_is_chosen_on_a_part_is_trained_on_all() -> None:
+    rng = np.random.default_rng(1)
+    turn = np.linalg.qr(rng.normal(size=(DIM, DIM)))[0]
+    documents = rng.normal(size=(300, DIM))
+    train = EmbeddedDataset(
+        (documents @ turn).astype(np.float32),
+        documents.astype(np.float32),
+        tuple(np.arange(300)[:, None]),
+    )
+    result = AdapterTrainer(strengths=(0.01,)).fit(train)
+    assert (result.n_queries, result.n_compared, result.n_documents) == (300, 60, 300)
+    assert result.chosen is not None
+    assert len(result.chosen.differences) == 60
+    fitted = evaluate_vectors(train, result.adapter, metrics=["mrr@10"]).means["mrr@10"]
+    assert fitted > 0.95

@@ -1,0 +1,125 @@
+"""A shortlist that holds all documents is the full loss; a short one estimates it."""
+
+import numpy as np
+import pytest
+
+from query_adapters.training import objective, shortlist
+from query_adapters.training.objective import LinearMap, SoftmaxObjective
+from query_adapters.training.shortlist import ShortlistLoss
+from query_adapters.training.softmax import TEMPERATURE, FullLoss, Positives
+from query_adapters.training.solver import solve
+from query_adapters.typing import Vectors
+from query_adapters.vectors import EmbeddedDataset
+
+DIM, N_DOCUMENTS, N_QUERIES = 5, 30, 12
+
+
+@pytest.fixture
+def dataset() -> EmbeddedDataset:
+    """Every document answers some question; questions have one to three answers."""
+    rng = np.random.default_rng(0)
+    documents = rng.normal(size=(N_DOCUMENTS, DIM))
+    relevant = [rng.choice(N_DOCUMENTS, size=n, replace=False) for n in (1, 2, 3) * 4]
+    relevant += [np.arange(N_DOCUMENTS)[part::3] for part in range(3)]
+    queries = np.stack([documents[rows].mean(axis=0) for rows in relevant])
+    return EmbeddedDataset(
+        (queries + 0.3 * rng.normal(size=queries.shape)).astype(np.float32),
+        (documents / np.linalg.norm(documents, axis=1, keepdims=True)).astype(np.float32),
+        tuple(relevant),
+    )
+
+
+@pytest.fixture
+def offsets() -> Vectors:
+    return (np.random.default_rng(1).normal(size=N_DOCUMENTS) / 10).astype(np.float32)
+
+
+def mined(
+    dataset: EmbeddedDataset, offsets: Vectors, *, seed: int = 0, at: Vectors | None = None
+) -> ShortlistLoss:
+    mapped = dataset.queries if at is None else at
+    return ShortlistLoss.mined(dataset.documents, offsets, Positives.of(dataset), mapped, seed=seed)
+
+
+@pytest.mark.parametrize("at_once", [1, 2_000, 10**9])
+def test_where_all_documents_are_on_it_it_is_the_full_loss(
+    dataset: EmbeddedDataset, offsets: Vectors, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shortlist, "N_HARDEST", N_DOCUMENTS)
+    monkeypatch.setattr(shortlist, "GATHERED_AT_ONCE", at_once)
+    monkeypatch.setattr(shortlist, "SCORES_AT_ONCE", at_once)
+    mapped = dataset.queries + 0.1
+    value, slope = mined(dataset, offsets)(mapped)
+    full = FullLoss(dataset.documents, offsets, Positives.of(dataset))
+    expected, expected_slope = full(mapped)
+    assert value == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(slope, expected_slope, rtol=1e-4, atol=1e-5)
+
+
+def test_the_slope_is_that_of_central_differences(
+    dataset: EmbeddedDataset, offsets: Vectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shortlist, "N_HARDEST", 4)
+    monkeypatch.setattr(shortlist, "N_RANDOM", 6)
+    loss = mined(dataset, offsets)
+    _, slope = loss(dataset.queries)
+    rng, step = np.random.default_rng(2), 1e-2
+    for _ in range(5):
+        direction = rng.normal(size=dataset.queries.shape).astype(np.float32)
+        ends = [loss(dataset.queries + sign * step * direction)[0] for sign in (1, -1)]
+        expected = (ends[0] - ends[1]) / (2 * step)
+        assert np.vdot(slope, direction) == pytest.approx(expected, rel=2e-2, abs=1e-3)
+
+
+def test_the_sum_over_a_short_list_is_on_average_the_sum_over_all(
+    dataset: EmbeddedDataset, offsets: Vectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shortlist, "N_HARDEST", 3)
+    monkeypatch.setattr(shortlist, "N_RANDOM", 5)
+    scores = TEMPERATURE * (dataset.queries @ dataset.documents.T + offsets)
+    scores -= scores.max(axis=1, keepdims=True)
+    others = np.exp(scores)
+    for query, rows in enumerate(dataset.relevant):
+        others[query, rows] = 0
+    sums = []
+    for seed in range(2_000):
+        loss = mined(dataset, offsets, seed=seed)
+        listed = np.take_along_axis(scores, loss.columns, axis=1) + loss.corrections
+        sums.append(np.exp(listed).sum(axis=1))
+    np.testing.assert_allclose(np.mean(sums, axis=0), others.sum(axis=1), rtol=0.05, atol=1e-12)
+
+
+def test_no_relevant_document_is_listed_against_its_question_and_none_twice(
+    dataset: EmbeddedDataset, offsets: Vectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shortlist, "N_HARDEST", 8)
+    loss = mined(dataset, offsets)
+    for query, rows in enumerate(dataset.relevant):
+        listed = loss.columns[query][np.isfinite(loss.corrections[query])]
+        hardest = loss.columns[query][:8][np.isfinite(loss.corrections[query][:8])]
+        drawn = loss.columns[query][8:][np.isfinite(loss.corrections[query][8:])]
+        assert not set(listed) & set(rows)
+        assert len(set(hardest)) == len(hardest)
+        assert not set(hardest) & set(drawn)
+
+
+def noisy(n: int = 200) -> EmbeddedDataset:
+    rng = np.random.default_rng(4)
+    documents = rng.normal(size=(n, DIM))
+    queries = documents @ rng.normal(size=(DIM, DIM)) + 0.3 * rng.normal(size=(n, DIM))
+    return EmbeddedDataset(
+        queries.astype(np.float32), documents.astype(np.float32), tuple(np.arange(n)[:, None])
+    )
+
+
+def test_the_map_of_a_large_problem_is_near_the_one_over_all_documents(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prior = LinearMap.of(np.eye(DIM, dtype=np.float32))
+    full = solve(SoftmaxObjective(noisy(), prior=prior, strength=0.05), prior).weight
+    monkeypatch.setattr(objective, "MOST_SCORED", 100)
+    estimated = solve(SoftmaxObjective(noisy(), prior=prior, strength=0.05), prior).weight
+    again = solve(SoftmaxObjective(noisy(), prior=prior, strength=0.05), prior).weight
+    assert np.linalg.norm(estimated - full) < 0.1 * np.linalg.norm(full - prior.weight)
+    assert (estimated != full).any()
+    np.testing.assert_array_equal(estimated, again)
