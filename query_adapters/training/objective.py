@@ -8,7 +8,7 @@ import numpy as np
 
 from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.evaluation.search import unit
-from query_adapters.training.memory import Memory
+from query_adapters.training.memory import Features
 from query_adapters.typing import Rows, Values, Vectors
 from query_adapters.vectors import EmbeddedDataset
 
@@ -53,7 +53,7 @@ class LinearMap:
         weight[:, : shift.shape[1]] += shift
         return LinearMap(weight, self.bias)
 
-    def as_adapter(self, queries: Vectors, memory: Memory | None = None) -> QueryAdapter:
+    def as_adapter(self, queries: Vectors, memory: Features | None = None) -> QueryAdapter:
         """Return the adapter that does the same to questions as long as these, on average."""
         dim = len(self.weight)
         bias = self.bias * _mean_length(queries) if self.bias.any() else None
@@ -91,7 +91,7 @@ class SoftmaxObjective:
         prior: LinearMap,
         strength: float,
         with_bias: bool = False,
-        memory: Memory | None = None,
+        memory: Features | None = None,
     ) -> None:
         units = unit(dataset.queries)
         features = [] if memory is None else [memory.features(units)]
@@ -113,9 +113,22 @@ class SoftmaxObjective:
         other._strength = strength
         return other
 
-    def value_and_gradient(self, at: LinearMap) -> tuple[float, LinearMap]:
-        """Return f and its gradient at the given map."""
-        loss, slope_of_scores = self._loss(at)
+    def on_features(self, features: Vectors) -> "SoftmaxObjective":
+        """Return the same objective with other values of φ, `(n_queries, n_features)`."""
+        other = copy(self)
+        other._inputs = np.concatenate([self._inputs[:, : self.shape[0]], features], axis=1)
+        return other
+
+    def value_and_gradient(
+        self, at: LinearMap, *, by_inputs: Vectors | None = None
+    ) -> tuple[float, LinearMap]:
+        """Return f and its gradient at the given map.
+
+        Args:
+            at: The map.
+            by_inputs: Filled with the gradient by x, `(n_queries, n_inputs)`, if given.
+        """
+        loss, slope_of_scores = self._loss(at, by_inputs)
         slope = self._documents.T @ slope_of_scores
         weight_shift, bias_shift = at.weight - self._prior.weight, at.bias - self._prior.bias
         penalty = np.vdot(weight_shift, weight_shift) + np.vdot(bias_shift, bias_shift)
@@ -125,7 +138,7 @@ class SoftmaxObjective:
             bias = np.zeros_like(bias)
         return loss + self._strength * float(penalty), LinearMap(weight, bias)
 
-    def _loss(self, at: LinearMap) -> tuple[float, Vectors]:
+    def _loss(self, at: LinearMap, by_inputs: Vectors | None) -> tuple[float, Vectors]:
         """Return the mean loss and Σᵢ ∂loss/∂scoreᵢₖ (xᵢ, 1), `(n_documents, n_inputs + 1)`."""
         keys = TEMPERATURE * (self._documents @ at.weight)  # (n_documents, n_inputs)
         offsets = TEMPERATURE * (self._documents @ at.bias)  # (n_documents,)
@@ -136,6 +149,8 @@ class SoftmaxObjective:
             total += loss
             slope[:, :-1] += residuals.T @ self._inputs[block]
             slope[:, -1] += residuals.sum(axis=0)
+            if by_inputs is not None:
+                by_inputs[block] = residuals @ keys / np.float32(len(self._inputs))
         n_queries = len(self._inputs)
         return total / n_queries, slope * np.float32(TEMPERATURE / n_queries)
 

@@ -11,7 +11,8 @@ from tqdm.auto import tqdm
 from query_adapters.adapters import QueryAdapter
 from query_adapters.evaluation.evaluate import evaluate_vectors
 from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore, best
-from query_adapters.training.memory import Memory, MemorySettings
+from query_adapters.training.memory import Features, Memory, MemorySettings
+from query_adapters.training.network import NetworkObjective, solve_network
 from query_adapters.training.objective import LinearMap, SoftmaxObjective
 from query_adapters.training.solver import COARSE, FINE, Precision, solve
 from query_adapters.training.views import View
@@ -24,10 +25,10 @@ PATIENCE = 2  # steps down the path of strengths without a better score before i
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted map with the memory that gives its further inputs, if it has any."""
+    """A fitted map with the memory or hidden layer that gives its further inputs, if any."""
 
     map: LinearMap
-    memory: Memory | None
+    memory: Features | None
 
     def shifted(self, shift: Vectors | None) -> "Fit":
         """Return the fit with `shift` `(dim, dim)` added to what it does to the question."""
@@ -50,6 +51,7 @@ class Grid:
         metric: What is compared, such as "ndcg@10".
         with_bias: Whether a bias is learned.
         memories: Settings of the memory part, the preferred ones first; none for linear maps.
+        hidden_sizes: Hidden units of residual networks; none for no network.
     """
 
     priors: dict[float, LinearMap]
@@ -57,10 +59,11 @@ class Grid:
     metric: str
     with_bias: bool
     memories: Sequence[MemorySettings] = ()
+    hidden_sizes: Sequence[int] = ()
 
     def fit(self, dataset: EmbeddedDataset, candidate: Candidate) -> Fit:
         """Return the map of one candidate, fitted down the path of strengths."""
-        path = self._path(dataset, candidate.whitening, candidate.memory, FINE)
+        path = self._path(dataset, candidate, FINE)
         for strength in self.strengths:
             if strength >= candidate.strength:
                 path.step(strength)
@@ -72,12 +75,13 @@ class Grid:
         """Return the out-of-fold table: candidates on questions they were not trained on.
 
         The first prior is tried down the whole path of strengths, without and with the first
-        memory; other priors and memories at the settings that were best there. Differences are
-        averaged over the repetitions of the folds.
+        memory; other priors and memories at the settings that were best there; each network
+        down the path of its own. Differences are averaged over the repetitions of the folds.
         """
         trials = _Trials(self, dataset, views)
         first, *other_priors = self.priors
-        total = 1 + len(self.strengths) * (2 if self.memories else 1) + len(other_priors)
+        n_paths = 1 + bool(self.memories) + len(self.hidden_sizes)
+        total = 1 + len(self.strengths) * n_paths + len(other_priors)
         with tqdm(total=total, desc="Cross-validating", disable=not show_progress) as bar:
             table = trials.path(first, None, (inf, *self.strengths), bar)
             if self.memories:
@@ -87,16 +91,17 @@ class Grid:
                 table += trials.path(whitening, at.memory, [at.strength], bar)
             for memory in self.memories[1:] if at.memory else ():
                 table += trials.path(first, memory, [at.strength], bar)
+            for hidden in self.hidden_sizes:
+                table += trials.path(first, None, self.strengths, bar, hidden=hidden)
         return tuple(table)
 
     def _path(
-        self,
-        dataset: EmbeddedDataset,
-        whitening: float,
-        memory: MemorySettings | None,
-        precision: Precision,
-    ) -> "_Path":
-        return _Path(dataset, self.priors[whitening], memory, self.with_bias, precision)
+        self, dataset: EmbeddedDataset, candidate: Candidate, precision: Precision
+    ) -> "_Path | _NetworkPath":
+        prior = self.priors[candidate.whitening]
+        if candidate.hidden is not None:
+            return _NetworkPath(dataset, prior, candidate.hidden, self.with_bias, precision)
+        return _Path(dataset, prior, candidate.memory, self.with_bias, precision)
 
 
 class _Trials:
@@ -114,30 +119,33 @@ class _Trials:
         memory: MemorySettings | None,
         strengths: Sequence[float],
         bar: "tqdm[Never]",
+        *,
+        hidden: int | None = None,
     ) -> list[CandidateScore]:
         """Return a row a strength, until the path leads nowhere."""
         table: list[CandidateScore] = []
-        fits = [self._fits(view, whitening, memory) for view in self._views]
-        for strength in strengths:
+        candidates = [Candidate(whitening, strength, memory, hidden) for strength in strengths]
+        fits = [self._fits(view, candidates[0]) for view in self._views]
+        for candidate in candidates:
             differences = [
-                self._out_of_fold(folds, strength) / len(view.fold_of)
+                self._out_of_fold(folds, candidate.strength) / len(view.fold_of)
                 for view, folds in zip(self._views, fits, strict=True)
             ]
-            table.append(_row(Candidate(whitening, strength, memory), self._views, differences))
+            table.append(_row(candidate, self._views, differences))
             bar.update()
             if _leads_nowhere(table):
                 break
         return table
 
-    def _fits(
-        self, view: View, whitening: float, memory: MemorySettings | None
-    ) -> list[tuple["_Path", Rows]]:
+    def _fits(self, view: View, candidate: Candidate) -> list[tuple["_Path | _NetworkPath", Rows]]:
         return [
-            (self._grid._path(self._dataset.select(training), whitening, memory, COARSE), held_out)
+            (self._grid._path(self._dataset.select(training), candidate, COARSE), held_out)
             for training, held_out in view.splits()
         ]
 
-    def _out_of_fold(self, folds: Sequence[tuple["_Path", Rows]], strength: float) -> Values:
+    def _out_of_fold(
+        self, folds: Sequence[tuple["_Path | _NetworkPath", Rows]], strength: float
+    ) -> Values:
         differences = np.zeros(len(self._base))
         for path, held_out in folds:
             adapter = path.step(strength).as_adapter(self._dataset.queries)
@@ -179,6 +187,33 @@ class _Path:
             objective = self._objective.at_strength(strength)
             fitted = solve(objective, self.at.map, precision=self._precision)
             self.at = Fit(fitted, self.at.memory)
+        return self.at
+
+
+class _NetworkPath:
+    """As `_Path`, of a residual network."""
+
+    def __init__(
+        self,
+        dataset: EmbeddedDataset,
+        prior: LinearMap,
+        n_hidden: int,
+        with_bias: bool,
+        precision: Precision,
+    ) -> None:
+        self._objective = NetworkObjective(
+            dataset, prior=prior, n_hidden=n_hidden, with_bias=with_bias
+        )
+        self._precision = precision
+        self._network = self._objective.start
+
+    @property
+    def at(self) -> Fit:
+        return Fit(self._network.map, self._network.layer)
+
+    def step(self, strength: float) -> Fit:
+        objective = self._objective.at_strength(strength)
+        self._network = solve_network(objective, self._network, precision=self._precision)
         return self.at
 
 
