@@ -184,13 +184,15 @@ class AdapterFinetuner:
         record = AdapterRecord(
             base_model=self.embedder.model_name,
             probe_text=next(iter(self.dataset.queries.values())),
-            training=training.to_record() | {"validation": measured, "libraries": _versions()},
+            training=training.to_record()
+            | {"validation": measured, "libraries": library_versions()},
         )
         probe = embedded.queries[0]
         return SavedAdapter(adapter=training.adapter, record=record, probe_vector=probe)
 
 
-def _versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that decide what training gives, by name."""
     found = {}
     for name in LIBRARIES:
         try:

@@ -123,4 +123,4 @@ def test_numbers_that_are_not_finite_are_refused() -> None:
 
 def test_queries_of_another_length_are_refused() -> None:
     with pytest.raises(DimensionMismatchError, match="expected 6 dimensions, got 7"):
-        ResidualMLPAdapter(**parts())(np.ones(7))
+        ResidualMLPAdapter(**parts())(np.ones(7, dtype=np.float32))
