@@ -51,7 +51,7 @@ class AdapterTrainer:
             clearly better.
         hidden_sizes: Hidden units of a residual network beside the linear map, each at least
             1, to try besides; none by default. A network is taken only where it is clearly
-            better; on real sets it rarely is, and it takes several times as long.
+            better; on the sets we measured it never was, and it takes about twice as long.
         metric: What candidates are compared by, such as "ndcg@10".
         n_folds: Folds of each view, at least 2.
         n_repeats: How often the questions are dealt to folds anew, at least 1.
