@@ -78,7 +78,7 @@ class SoftmaxObjective:
         prior: W₀ and b₀, for as many inputs as there are.
         strength: λ > 0.
         with_bias: Whether b is learned; else it stays b₀.
-        memory: Gives φ; None for a map that is linear in the question.
+        memory: Gives φ, as a hidden layer does too; None for a map that is linear in the question.
 
     Source: Böhning, Multinomial Logistic Regression Algorithm (1992), for the convexity; the
         negatives are those of InfoNCE, van den Oord et al. (2018), over all labelled documents.
