@@ -6,13 +6,17 @@ require_extra("llama-index")
 
 from llama_index_finetune_plugin.dataset import EmbeddingQAFinetuneDataset
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
-from llama_index_finetune_plugin.engines import EmbeddingAdapterFinetuneEngine
+from llama_index_finetune_plugin.engines import (
+    EmbeddingAdapterFinetuneEngine,
+    LabelFreeFinetuneEngine,
+)
 from llama_index_finetune_plugin.evaluation import RetrieverEvaluator
 
 __all__ = [
     "AdapterEmbedding",
     "EmbeddingAdapterFinetuneEngine",
     "EmbeddingQAFinetuneDataset",
+    "LabelFreeFinetuneEngine",
     "LinearAdapterEmbedding",
     "RetrieverEvaluator",
 ]

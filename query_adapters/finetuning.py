@@ -171,8 +171,10 @@ class AdapterFinetuner:
             return None
         embedded = self._embed(self.val_dataset)
         metrics = tuple(dict.fromkeys((*DEFAULT_METRICS, self.trainer.metric)))
-        base = evaluate_vectors(embedded, metrics=metrics)
-        return compare(base, evaluate_vectors(embedded, adapter, metrics=metrics))
+        similarity = self.trainer.similarity
+        base = evaluate_vectors(embedded, metrics=metrics, similarity=similarity)
+        adapted = evaluate_vectors(embedded, adapter, metrics=metrics, similarity=similarity)
+        return compare(base, adapted)
 
     def _saved(
         self,
@@ -184,13 +186,15 @@ class AdapterFinetuner:
         record = AdapterRecord(
             base_model=self.embedder.model_name,
             probe_text=next(iter(self.dataset.queries.values())),
-            training=training.to_record() | {"validation": measured, "libraries": _versions()},
+            training=training.to_record()
+            | {"validation": measured, "libraries": library_versions()},
         )
         probe = embedded.queries[0]
         return SavedAdapter(adapter=training.adapter, record=record, probe_vector=probe)
 
 
-def _versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that decide what training gives, by name."""
     found = {}
     for name in LIBRARIES:
         try:

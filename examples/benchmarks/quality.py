@@ -3,6 +3,7 @@
 FOLDER holds sets in BEIR's layout (`corpus.jsonl`, `queries.jsonl`, `qrels/train.tsv` and
 `qrels/test.tsv`); a folder that lacks one of them is skipped. On each, adapters are trained
 with the linear map alone and with a memory; everything is chosen on the training questions.
+Beside them stands the whitening of the searched documents, which takes no question at all.
 Printed and saved is nDCG@10 on the test questions, x 100, with the 95 % interval of the paired
 difference from the base model (bootstrap over questions), and what training expected: the
 out-of-fold difference on questions about seen (S) and unseen (U) documents.
@@ -38,7 +39,7 @@ from query_adapters import EmbeddedDataset
 from query_adapters.adapters import QueryAdapter
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.evaluation.comparison import MetricComparison, compare
-from query_adapters.training import AdapterTrainer, CandidateScore
+from query_adapters.training import AdapterTrainer, CandidateScore, whitening_adapter
 from query_adapters.training.candidates import ViewScore
 from query_adapters.training.trainer import MEMORIES
 
@@ -52,6 +53,7 @@ CACHE = Path(tempfile.gettempdir()) / "query-adapters-quality.sqlite"
 METRIC = "ndcg@10"
 LEARNERS = {"linear": (), "+ memory": MEMORIES}
 PEER, SHUFFLED = "LlamaIndex", "+ memory, labels shuffled"
+WHITENING = "whitening, no labels"
 console = Console(highlight=False, width=150)
 
 
@@ -88,6 +90,7 @@ def chosen_record(chosen: CandidateScore | None) -> dict[str, Any]:
     if chosen is None:
         return {"seen": None, "unseen": None, "chosen": None}
     candidate = asdict(chosen.candidate)
+    del candidate["hidden"]  # no learner here has one
     if isinf(candidate["strength"]):
         candidate["strength"] = None  # JSON has no infinity
     seen, unseen = expected(chosen.seen), expected(chosen.unseen)
@@ -96,6 +99,15 @@ def chosen_record(chosen: CandidateScore | None) -> dict[str, Any]:
 
 def expected(view: ViewScore | None) -> dict[str, float] | None:
     return None if view is None else {k: round(100 * v, 2) for k, v in asdict(view).items()}
+
+
+def whitened(case: Case) -> dict[str, Any]:
+    """Return the row of the searched documents' own spectrum; no question chooses anything."""
+    began = time.perf_counter()
+    adapter = whitening_adapter(case.test.documents)
+    seconds = round(time.perf_counter() - began, 1)
+    score = tested(case, case.test, adapter)
+    return {"set": case.name, "learner": WHITENING, **score, "seconds": seconds}
 
 
 def shuffled(case: Case, seed: int) -> dict[str, Any]:
@@ -144,6 +156,7 @@ def peer_row(case: Case, python: str) -> dict[str, Any]:
 
 
 def tasks(cases: Sequence[Case], options: argparse.Namespace) -> Iterator[Task]:
+    yield from (partial(whitened, case) for case in cases)
     for seed, case in product(range(options.seeds), cases):
         yield from (partial(trained, case, learner, seed) for learner in LEARNERS)
     if options.peer:
@@ -202,7 +215,7 @@ def cells(row: dict[str, Any]) -> list[str]:
 
 def settings(row: dict[str, Any]) -> list[str]:
     if not row.get("chosen"):
-        return ["-" if row["learner"] == PEER else "base kept", "-", "-"]
+        return ["-" if row["learner"] in (PEER, WHITENING) else "base kept", "-", "-"]
     chosen, memory = row["chosen"], row["chosen"]["memory"]
     return [
         f"{chosen['strength'] or inf:g}",

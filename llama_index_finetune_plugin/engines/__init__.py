@@ -2,5 +2,10 @@
 
 from llama_index_finetune_plugin.engines.adapter import EmbeddingAdapterFinetuneEngine
 from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
+from llama_index_finetune_plugin.engines.labelfree import LabelFreeFinetuneEngine
 
-__all__ = ["BaseEmbeddingFinetuneEngine", "EmbeddingAdapterFinetuneEngine"]
+__all__ = [
+    "BaseEmbeddingFinetuneEngine",
+    "EmbeddingAdapterFinetuneEngine",
+    "LabelFreeFinetuneEngine",
+]

@@ -8,5 +8,15 @@ from query_adapters.training.candidates import CandidateScore
 from query_adapters.training.memory import MemorySettings
 from query_adapters.training.result import TrainingResult
 from query_adapters.training.trainer import MEMORIES, AdapterTrainer
+from query_adapters.training.whitening import WhiteningResult, whiten, whitening_adapter
 
-__all__ = ["MEMORIES", "AdapterTrainer", "CandidateScore", "MemorySettings", "TrainingResult"]
+__all__ = [
+    "MEMORIES",
+    "AdapterTrainer",
+    "CandidateScore",
+    "MemorySettings",
+    "TrainingResult",
+    "WhiteningResult",
+    "whiten",
+    "whitening_adapter",
+]

@@ -15,12 +15,14 @@ class Candidate:
     Attributes:
         whitening: Exponent of the spectral prior, at least 0.
         strength: λ, the pull back to the prior; infinite for the prior itself.
-        memory: Settings of the memory part; None for a linear map.
+        memory: Settings of the memory part; None for a map without one.
+        hidden: Hidden units of a residual network; None for a map without one.
     """
 
     whitening: float
     strength: float
     memory: MemorySettings | None = None
+    hidden: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +83,7 @@ def choose(table: Sequence[CandidateScore]) -> CandidateScore | None:
 
     Args:
         table: At least one row; the first settings are those of the first row and, where there
-            are rows with a memory, of the first of those.
+            are rows with a memory, of the first of those; a hidden layer is never among them.
     """
     admissible = [row for row in table if row.is_admissible]
     memories = [row.candidate.memory for row in table if row.candidate.memory is not None]
@@ -90,6 +92,7 @@ def choose(table: Sequence[CandidateScore]) -> CandidateScore | None:
         for row in admissible
         if row.candidate.whitening == table[0].candidate.whitening
         and row.candidate.memory in (None, *memories[:1])
+        and row.candidate.hidden is None
     ]
     others = [row for row in admissible if row not in first]
     chosen = best(first) if first else None

@@ -8,7 +8,7 @@ import numpy as np
 from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.evaluation.search import Similarity, unit
 from query_adapters.training.geometry import COSINE, Geometry
-from query_adapters.training.memory import Memory
+from query_adapters.training.memory import Features
 from query_adapters.training.shortlist import ShortlistLoss
 from query_adapters.training.softmax import FullLoss, Positives, SoftmaxLoss
 from query_adapters.typing import Vectors
@@ -56,7 +56,7 @@ class LinearMap:
         return LinearMap(weight, self.bias)
 
     def as_adapter(
-        self, queries: Vectors, memory: Memory | None = None, *, geometry: Geometry = COSINE
+        self, queries: Vectors, memory: Features | None = None, *, geometry: Geometry = COSINE
     ) -> QueryAdapter:
         """Return the adapter that does the same to questions as long as these, on average."""
         dim = len(self.weight)
@@ -82,7 +82,7 @@ class SoftmaxObjective:
         prior: W₀ and b₀, for as many inputs as there are.
         strength: λ > 0.
         with_bias: Whether b is learned; else it stays b₀.
-        memory: Gives φ; None for a map that is linear in the question.
+        memory: Gives φ, as a hidden layer does too; None for a map that is linear in the question.
         similarity: What the store ranks by.
 
     Source: Böhning, Multinomial Logistic Regression Algorithm (1992), for the convexity; the
@@ -96,15 +96,14 @@ class SoftmaxObjective:
         prior: LinearMap,
         strength: float,
         with_bias: bool = False,
-        memory: Memory | None = None,
+        memory: Features | None = None,
         similarity: Similarity = "cosine",
     ) -> None:
         geometry = Geometry.of(dataset.documents, similarity)
         units = unit(dataset.queries)
         features = [] if memory is None else [memory.features(units)]
-        self._inputs = geometry.lengths(dataset.queries) * np.concatenate(
-            [units, *features], axis=1
-        )
+        self._lengths = geometry.lengths(dataset.queries)
+        self._inputs = self._lengths * np.concatenate([units, *features], axis=1)
         self._prior = prior
         self._strength = strength
         self._with_bias = with_bias
@@ -131,8 +130,23 @@ class SoftmaxObjective:
         other._strength = strength
         return other
 
+    def on_features(self, features: Vectors) -> "SoftmaxObjective":
+        """Return the same objective with other values of φ, `(n_queries, n_features)`."""
+        other = copy(self)
+        questions = self._inputs[:, : self.shape[0]]
+        other._inputs = np.concatenate([questions, self._lengths * features], axis=1)
+        return other
+
     def value_and_gradient(self, at: LinearMap) -> tuple[float, LinearMap]:
         """Return f and its gradient at the given map."""
+        value, gradient, _ = self.value_and_slopes(at)
+        return value, gradient
+
+    def value_and_slopes(self, at: LinearMap) -> tuple[float, LinearMap, Vectors]:
+        """Return f, its gradient at the given map, and its derivative by φ.
+
+        The last is of shape `(n_queries, n_features)`.
+        """
         loss, slope = self._loss(self._mapped(at))
         weight_shift, bias_shift = at.weight - self._prior.weight, at.bias - self._prior.bias
         penalty = np.vdot(weight_shift, weight_shift) + np.vdot(bias_shift, bias_shift)
@@ -140,7 +154,8 @@ class SoftmaxObjective:
         bias = self._outward(slope.sum(axis=0)) + 2 * self._strength * bias_shift
         if not self._with_bias:
             bias = np.zeros_like(bias)
-        return loss + self._strength * float(penalty), LinearMap(weight, bias)
+        by_features = self._lengths * (slope @ self._inward(at.weight[:, self.shape[0] :]))
+        return loss + self._strength * float(penalty), LinearMap(weight, bias), by_features
 
     def _mapped(self, at: LinearMap) -> Vectors:
         """Return z of all questions, `(n_queries, dim)`, or what of it the documents span."""

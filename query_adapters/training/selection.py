@@ -1,7 +1,7 @@
 """Every candidate is tried on questions that it was not trained on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from typing import Never
 
@@ -12,33 +12,16 @@ from query_adapters.adapters import QueryAdapter
 from query_adapters.evaluation.evaluate import evaluate_vectors
 from query_adapters.evaluation.search import Similarity
 from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore, best
-from query_adapters.training.geometry import Geometry
-from query_adapters.training.memory import Memory, MemorySettings
-from query_adapters.training.objective import LinearMap, SoftmaxObjective
-from query_adapters.training.solver import COARSE, FINE, Precision, solve
+from query_adapters.training.memory import MemorySettings
+from query_adapters.training.objective import LinearMap
+from query_adapters.training.paths import ConvexPath, Fit, NetworkPath, Path, PathOptions
+from query_adapters.training.solver import COARSE, FINE, Precision
 from query_adapters.training.views import View
-from query_adapters.typing import Rows, Values, Vectors
+from query_adapters.typing import Rows, Values
 from query_adapters.vectors import EmbeddedDataset
 
 PATIENCE = 2  # steps down the path of strengths without a better score before it is left; one
 # step is enough where it falls more than a standard error behind
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A fitted map with the memory that gives its further inputs, if it has any."""
-
-    map: LinearMap
-    memory: Memory | None
-    geometry: Geometry
-
-    def shifted(self, shift: Vectors) -> "Fit":
-        """Return the fit with `shift` `(dim, dim)` added to what it does to the question."""
-        return replace(self, map=self.map.shifted(shift))
-
-    def as_adapter(self, queries: Vectors) -> QueryAdapter:
-        """Return the adapter for questions as long as these."""
-        return self.map.as_adapter(queries, self.memory, geometry=self.geometry)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,6 +34,7 @@ class Grid:
         metric: What is compared, such as "ndcg@10".
         with_bias: Whether a bias is learned.
         memories: Settings of the memory part, the preferred ones first; none for linear maps.
+        hidden_sizes: Hidden units of residual networks; none for no network.
         similarity: What the store ranks by.
     """
 
@@ -59,11 +43,16 @@ class Grid:
     metric: str
     with_bias: bool
     memories: Sequence[MemorySettings] = ()
+    hidden_sizes: Sequence[int] = ()
     similarity: Similarity = "cosine"
 
     def fit(self, dataset: EmbeddedDataset, candidate: Candidate) -> Fit:
         """Return the map of one candidate."""
-        path = self._path(dataset, candidate.whitening, candidate.memory, FINE)
+        path = self.path(dataset, candidate, FINE)
+        if candidate.hidden is not None:  # not convex: where it ends depends on the way there
+            for strength in self.strengths:
+                if strength > candidate.strength:
+                    path.step(strength)
         return path.step(candidate.strength)
 
     def score(
@@ -72,12 +61,13 @@ class Grid:
         """Return the out-of-fold table: candidates on questions they were not trained on.
 
         The first prior is tried down the whole path of strengths, without and with the first
-        memory; other priors and memories at the settings that were best there. Differences are
-        averaged over the repetitions of the folds.
+        memory; other priors and memories at the settings that were best there; each network
+        down the path of its own. Differences are averaged over the repetitions of the folds.
         """
         trials = _Trials(self, dataset, views)
         first, *other_priors = self.priors
-        total = 1 + len(self.strengths) * (2 if self.memories else 1) + len(other_priors)
+        n_paths = 1 + bool(self.memories) + len(self.hidden_sizes)
+        total = 1 + len(self.strengths) * n_paths + len(other_priors)
         with tqdm(total=total, desc="Cross-validating", disable=not show_progress) as bar:
             table = trials.path(first, None, (inf, *self.strengths), bar)
             if self.memories:
@@ -87,16 +77,17 @@ class Grid:
                 table += trials.path(whitening, at.memory, [at.strength], bar)
             for memory in self.memories[1:] if at.memory else ():
                 table += trials.path(first, memory, [at.strength], bar)
+            for hidden in self.hidden_sizes:
+                table += trials.path(first, None, self.strengths, bar, hidden=hidden)
         return tuple(table)
 
-    def _path(
-        self,
-        dataset: EmbeddedDataset,
-        whitening: float,
-        memory: MemorySettings | None,
-        precision: Precision,
-    ) -> "_Path":
-        return _Path(dataset, self, whitening, memory, precision)
+    def path(self, dataset: EmbeddedDataset, candidate: Candidate, precision: Precision) -> Path:
+        """Return the path of the candidate's kind, at its start."""
+        options = PathOptions(self.with_bias, self.similarity, precision)
+        prior = self.priors[candidate.whitening]
+        if candidate.hidden is not None:
+            return NetworkPath(dataset, prior, candidate.hidden, options)
+        return ConvexPath(dataset, prior, candidate.memory, options)
 
 
 class _Trials:
@@ -114,30 +105,31 @@ class _Trials:
         memory: MemorySettings | None,
         strengths: Sequence[float],
         bar: "tqdm[Never]",
+        *,
+        hidden: int | None = None,
     ) -> list[CandidateScore]:
         """Return a row a strength, until the path leads nowhere."""
         table: list[CandidateScore] = []
-        fits = [self._fits(view, whitening, memory) for view in self._views]
-        for strength in strengths:
+        candidates = [Candidate(whitening, strength, memory, hidden) for strength in strengths]
+        fits = [self._fits(view, candidates[0]) for view in self._views]
+        for candidate in candidates:
             differences = [
-                self._out_of_fold(folds, strength) / len(view.fold_of)
+                self._out_of_fold(folds, candidate.strength) / len(view.fold_of)
                 for view, folds in zip(self._views, fits, strict=True)
             ]
-            table.append(_row(Candidate(whitening, strength, memory), self._views, differences))
+            table.append(_row(candidate, self._views, differences))
             bar.update()
             if _leads_nowhere(table):
                 break
         return table
 
-    def _fits(
-        self, view: View, whitening: float, memory: MemorySettings | None
-    ) -> list[tuple["_Path", Rows]]:
+    def _fits(self, view: View, candidate: Candidate) -> list[tuple[Path, Rows]]:
         return [
-            (self._grid._path(self._dataset.select(training), whitening, memory, COARSE), held_out)
+            (self._grid.path(self._dataset.select(training), candidate, COARSE), held_out)
             for training, held_out in view.splits()
         ]
 
-    def _out_of_fold(self, folds: Sequence[tuple["_Path", Rows]], strength: float) -> Values:
+    def _out_of_fold(self, folds: Sequence[tuple[Path, Rows]], strength: float) -> Values:
         differences = np.zeros(len(self._base))
         for path, held_out in folds:
             adapter = path.step(strength).as_adapter(self._dataset.queries)
@@ -156,40 +148,6 @@ def _leads_nowhere(table: Sequence[CandidateScore]) -> bool:
     means = [row.overall.mean for row in table]
     since_best = len(means) - 1 - int(np.argmax(means))
     return since_best >= PATIENCE or means[-1] < max(means) - table[-1].overall.error
-
-
-class _Path:
-    """Fits of one training set down the strengths, each starting from the last."""
-
-    def __init__(
-        self,
-        dataset: EmbeddedDataset,
-        grid: Grid,
-        whitening: float,
-        memory: MemorySettings | None,
-        precision: Precision,
-    ) -> None:
-        prior = grid.priors[whitening]
-        recalled = None if memory is None else Memory.of(dataset, memory)
-        n_inputs = prior.weight.shape[1] + (0 if recalled is None else len(recalled.landmarks))
-        wide = prior.widened(n_inputs)
-        self._objective = SoftmaxObjective(
-            dataset,
-            prior=wide,
-            strength=inf,
-            with_bias=grid.with_bias,
-            memory=recalled,
-            similarity=grid.similarity,
-        )
-        self._precision = precision
-        self.at = Fit(wide, recalled, Geometry.of(dataset.documents, grid.similarity))
-
-    def step(self, strength: float) -> Fit:
-        if strength < inf:
-            objective = self._objective.at_strength(strength)
-            fitted = solve(objective, self.at.map, precision=self._precision)
-            self.at = replace(self.at, map=fitted)
-        return self.at
 
 
 def _row(

@@ -1,6 +1,7 @@
 """L-BFGS on the convex objective: no learning rate, no epochs, no seed, no order of batches."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,19 +35,26 @@ COARSE = Precision(gradient=1e-4, decrease=1e-5)  # within 2 % of the optimum, i
 def solve(
     objective: SoftmaxObjective, start: LinearMap, *, precision: Precision = FINE
 ) -> LinearMap:
-    """Return the map at which the objective is least, found from `start`.
-
-    Source: Liu, Nocedal, On the Limited Memory BFGS Method (1989); scipy's line search meets
-        the strong Wolfe conditions.
-    """
+    """Return the map at which the objective is least, found from `start`."""
 
     def fun(flat: Values) -> tuple[float, Values]:
         value, slope = objective.value_and_gradient(_unflatten(flat, objective.shape))
         return value, _flatten(slope)
 
+    return _unflatten(lbfgs(fun, _flatten(start), precision), objective.shape)
+
+
+def lbfgs(
+    fun: Callable[[Values], tuple[float, Values]], start: Values, precision: Precision
+) -> Values:
+    """Return where `fun`, which gives value and gradient, is least, found from `start`.
+
+    Source: Liu, Nocedal, On the Limited Memory BFGS Method (1989); scipy's line search meets
+        the strong Wolfe conditions.
+    """
     result = minimize(
         fun,
-        _flatten(start),
+        start,
         jac=True,
         method="L-BFGS-B",
         options={
@@ -57,7 +65,8 @@ def solve(
     )
     if result.nit >= precision.max_iterations:
         logger.warning("stopped after %d steps before the minimum was found", result.nit)
-    return _unflatten(result.x, objective.shape)
+    found: Values = result.x
+    return found
 
 
 def _flatten(linear: LinearMap) -> Values:

@@ -333,7 +333,8 @@ class Bent(LinearAdapter):
 def test_an_unknown_kind_is_refused_by_name(tmp_path: Path) -> None:
     save_adapter(Bent(np.eye(2)), tmp_path)
     with pytest.raises(
-        AdapterFileError, match=r"unknown kind 'bent', expected one of \['kernel', 'linear'\]"
+        AdapterFileError,
+        match=r"unknown kind 'bent', expected one of \['kernel', 'linear', 'residual_mlp'\]",
     ):
         load_adapter(tmp_path)
 

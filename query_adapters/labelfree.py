@@ -1,0 +1,130 @@
+"""From the vectors of an index alone to a saved adapter, for any framework (extra: train)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from query_adapters.cache import EmbeddingCache
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.embedders import TextEmbedder
+from query_adapters.errors import DimensionMismatchError, InvalidDatasetError
+from query_adapters.evaluation.search import Similarity
+from query_adapters.finetuning import CACHE_FILE, StoredVectors, library_versions
+from query_adapters.splits import query_groups
+from query_adapters.storage import AdapterRecord, SavedAdapter, save_adapter
+from query_adapters.training.trainer import Guard
+from query_adapters.training.whitening import EXPONENT, WhiteningResult, whiten
+from query_adapters.vectors import EmbeddedDataset
+
+PROBE = "What is this document about?"  # recognises the model where no question is given
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LabelFreeResult:
+    """A saved adapter that no label was needed for.
+
+    Attributes:
+        saved: The adapter with its record.
+        whitening: What is known about it, and the verdict.
+    """
+
+    saved: SavedAdapter
+    whitening: WhiteningResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelFreeFinetuner:
+    """Whitens an index, checks and saves; the door of each framework puts its own nouns on it.
+
+    Costs one embedded question, and those of `check`; documents are never embedded.
+
+    Args:
+        index: Vectors of the index that will be served.
+        embedder: The model that the index was built with.
+        output: The adapter's folder; finished embeddings are kept in it as well.
+        exponent: p of the whitening, at least 0.
+        check: Labelled questions about documents of the index; they fit nothing, but decide
+            whether the whitening is kept.
+        metric: What the guard compares by.
+        guard: How sure a gain on `check` must be for the whitening to be kept.
+        similarity: What the store ranks by.
+        cache_path: Where embeddings are kept instead of the output folder.
+        show_progress: Whether to show a progress bar.
+
+    Raises:
+        InvalidDatasetError: If documents that answer check questions are not in the index.
+        NotADirectoryError: If the output folder is a file.
+    """
+
+    index: StoredVectors
+    embedder: TextEmbedder
+    output: Path
+    exponent: float = EXPONENT
+    check: RetrievalDataset | None = None
+    metric: str = "ndcg@10"
+    guard: Guard = "strict"
+    similarity: Similarity = "cosine"
+    cache_path: Path | None = None
+    show_progress: bool = False
+
+    def __post_init__(self) -> None:
+        if self.output.exists() and not self.output.is_dir():
+            raise NotADirectoryError(
+                f"expected a folder for the adapter, got the file {self.output}"
+            )
+        labelled = () if self.check is None else self.check.labelled_documents
+        absent = sorted(set(labelled) - set(self.index.ids))
+        if absent:
+            raise InvalidDatasetError(
+                f"check: expected answers among the index's documents, got {len(absent)} of "
+                f"{len(labelled)} that are not, such as {absent[0]!r}; leave those questions out, "
+                "or give the index that holds them"
+            )
+
+    def run(self) -> LabelFreeResult:
+        """Return the result, saved in the output folder.
+
+        Raises:
+            InvalidVectorsError: If the index or the model hold vectors that are not finite.
+            DimensionMismatchError: If the model's vectors are not as long as the index's.
+        """
+        texts = [PROBE] if self.check is None else list(self.check.queries.values())
+        cache = EmbeddingCache(self.cache_path or self.output / CACHE_FILE)
+        probe = cache.embed_queries(self.embedder, texts[:1])[0]
+        if len(probe) != self.index.dim:
+            raise DimensionMismatchError(
+                "vectors of the embedding model",
+                expected=self.index.dim,
+                actual=len(probe),
+                remedy="use the embedding model that the index was built with",
+            )
+        whitening = whiten(
+            self.index.vectors,
+            exponent=self.exponent,
+            check=None if self.check is None else self._embedded(self.check, cache),
+            metric=self.metric,
+            guard=self.guard,
+            similarity=self.similarity,
+        )
+        record = AdapterRecord(
+            base_model=self.embedder.model_name,
+            probe_text=texts[0],
+            training=whitening.to_record() | {"libraries": library_versions()},
+        )
+        saved = SavedAdapter(adapter=whitening.adapter, record=record, probe_vector=probe)
+        save_adapter(saved, self.output)
+        return LabelFreeResult(saved=saved, whitening=whitening)
+
+    def _embedded(self, check: RetrievalDataset, cache: EmbeddingCache) -> EmbeddedDataset:
+        """Return the check questions over all documents of the index, as users search them."""
+        texts = list(check.queries.values())
+        row_of = {key: row for row, key in enumerate(self.index.ids)}
+        judged = [check.qrels[query] for query in check.queries]
+        return EmbeddedDataset(
+            cache.embed_queries(self.embedder, texts, show_progress=self.show_progress),
+            self.index.vectors,
+            tuple(np.array([row_of[document] for document in grades]) for grades in judged),
+            tuple(np.array(list(grades.values())) for grades in judged),
+            query_groups(check),
+        )

@@ -1,0 +1,125 @@
+"""Fits of one training set down the strengths, each starting from the last."""
+
+from dataclasses import dataclass, replace
+from math import inf
+from typing import Protocol
+
+from query_adapters.adapters import QueryAdapter
+from query_adapters.evaluation.search import Similarity
+from query_adapters.training.geometry import Geometry
+from query_adapters.training.memory import Features, Memory, MemorySettings
+from query_adapters.training.network import NetworkObjective, solve_network
+from query_adapters.training.objective import LinearMap, SoftmaxObjective
+from query_adapters.training.solver import Precision, solve
+from query_adapters.typing import Vectors
+from query_adapters.vectors import EmbeddedDataset
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted map with the memory or hidden layer that gives its further inputs, if any."""
+
+    map: LinearMap
+    features: Features | None
+    geometry: Geometry
+
+    def shifted(self, shift: Vectors) -> "Fit":
+        """Return the fit with `shift` `(dim, dim)` added to what it does to the question."""
+        return replace(self, map=self.map.shifted(shift))
+
+    def as_adapter(self, queries: Vectors) -> QueryAdapter:
+        """Return the adapter for questions as long as these."""
+        return self.map.as_adapter(queries, self.features, geometry=self.geometry)
+
+
+@dataclass(frozen=True)
+class PathOptions:
+    """What all fits of a grid have in common.
+
+    Attributes:
+        with_bias: Whether a bias is learned.
+        similarity: What the store ranks by.
+        precision: When a fit stops.
+    """
+
+    with_bias: bool
+    similarity: Similarity
+    precision: Precision
+
+
+class Path(Protocol):
+    """A fit that moves on to one strength after the other."""
+
+    def step(self, strength: float) -> Fit:
+        """Return the fit at λ, found from the one before."""
+
+
+class ConvexPath:
+    """The path of a linear map, with a memory or without; each fit is the one minimum.
+
+    Args:
+        dataset: Training questions.
+        prior: What fits start from and are pulled back to.
+        memory: Settings of the memory, None for none.
+        options: As for all fits.
+    """
+
+    def __init__(
+        self,
+        dataset: EmbeddedDataset,
+        prior: LinearMap,
+        memory: MemorySettings | None,
+        options: PathOptions,
+    ) -> None:
+        recalled = None if memory is None else Memory.of(dataset, memory)
+        n_inputs = prior.weight.shape[1] + (0 if recalled is None else len(recalled.landmarks))
+        wide = prior.widened(n_inputs)
+        self._objective = SoftmaxObjective(
+            dataset,
+            prior=wide,
+            strength=inf,
+            with_bias=options.with_bias,
+            memory=recalled,
+            similarity=options.similarity,
+        )
+        self._precision = options.precision
+        self._at = Fit(wide, recalled, Geometry.of(dataset.documents, options.similarity))
+
+    def step(self, strength: float) -> Fit:
+        """Return the fit at λ; at infinity the prior."""
+        if strength < inf:
+            objective = self._objective.at_strength(strength)
+            fitted = solve(objective, self._at.map, precision=self._precision)
+            self._at = replace(self._at, map=fitted)
+        return self._at
+
+
+class NetworkPath:
+    """The path of a residual network; each fit is a local minimum near the one before.
+
+    Args:
+        dataset: Training questions.
+        prior: What fits start from and are pulled back to.
+        n_hidden: Hidden units.
+        options: As for all fits.
+    """
+
+    def __init__(
+        self, dataset: EmbeddedDataset, prior: LinearMap, n_hidden: int, options: PathOptions
+    ) -> None:
+        self._objective = NetworkObjective(
+            dataset,
+            prior=prior,
+            n_hidden=n_hidden,
+            with_bias=options.with_bias,
+            similarity=options.similarity,
+        )
+        self._precision = options.precision
+        self._geometry = Geometry.of(dataset.documents, options.similarity)
+        self._at = self._objective.start
+
+    def step(self, strength: float) -> Fit:
+        """Return the fit at λ."""
+        objective = self._objective.at_strength(strength)
+        self._at = solve_network(objective, self._at, precision=self._precision)
+        return Fit(self._at.map, self._at.layer, self._geometry)

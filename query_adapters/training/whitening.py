@@ -1,0 +1,199 @@
+"""Without labels: the index's own spectrum as an adapter, and what can be said of it unchecked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import acos, ceil, degrees, inf
+from typing import Any, get_args
+
+import numpy as np
+
+from query_adapters.adapters import LinearAdapter
+from query_adapters.errors import InvalidVectorsError
+from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
+from query_adapters.evaluation.comparison import MetricComparison, compare
+from query_adapters.evaluation.metrics import Metric
+from query_adapters.evaluation.search import Similarity, unit
+from query_adapters.training.candidates import ViewScore
+from query_adapters.training.geometry import Geometry
+from query_adapters.training.guard import ALPHA, max_t_p_value
+from query_adapters.training.prior import spectral_prior
+from query_adapters.training.result import POWER
+from query_adapters.training.trainer import Guard
+from query_adapters.typing import Values, Vectors
+from query_adapters.vectors import EmbeddedDataset
+
+EXPONENT = 0.15
+LEADING = 0.1  # share of the directions that count as leading
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WhiteningResult:
+    """A label-free adapter, and what is known about it.
+
+    Attributes:
+        adapter: The map; the identity where a check did not show a gain.
+        exponent: p, of the whitening that was made or refused.
+        n_documents: Documents whose spectrum it is.
+        mean_cosine: Mean cosine of a document vector with its own image: how far the whitening
+            turns a typical direction. Documents stand in for questions.
+        leading_share: Share of the documents' variance in the leading tenth of directions,
+            before and after.
+        comparison: Base against whitening on the check questions, by metric; None without any.
+        p_value: Probability of so large a gain if it were none; None without check questions.
+        verdict: The outcome in one sentence; it says so where nothing was checked.
+        metric: What the verdict on check questions is by.
+    """
+
+    adapter: LinearAdapter
+    exponent: float
+    n_documents: int
+    mean_cosine: float
+    leading_share: tuple[float, float]
+    comparison: Mapping[str, MetricComparison] | None
+    p_value: float | None
+    verdict: str
+    metric: str
+
+    def to_record(self) -> dict[str, Any]:
+        """Return everything but the weights, as JSON can hold it."""
+        measured = {name: c.difference.__dict__ for name, c in (self.comparison or {}).items()}
+        return {
+            "verdict": self.verdict,
+            "labels": "none",
+            "exponent": self.exponent,
+            "n_documents": self.n_documents,
+            "mean_cosine": self.mean_cosine,
+            "leading_share": list(self.leading_share),
+            "check": measured,
+            "p_value": self.p_value,
+            "metric": self.metric,
+        }
+
+
+def whitening_adapter(
+    documents: Vectors, *, exponent: float = EXPONENT, similarity: Similarity = "cosine"
+) -> LinearAdapter:
+    """Return the spectral prior of the index's documents as an adapter; no label is needed.
+
+    Args:
+        documents: Vectors of the index that will be searched, `(n_documents, dim)`.
+        exponent: p, at least 0; 0 is the identity, 0.5 whitens fully.
+        similarity: What the store ranks by.
+
+    Raises:
+        InvalidVectorsError: If there is no vector, or one is not finite.
+        ValueError: If the exponent is out of range.
+    """
+    if not 0 <= exponent < inf:
+        raise ValueError(f"expected a finite exponent from 0, got {exponent}")
+    if documents.ndim != 2 or 0 in documents.shape or not np.isfinite(documents).all():
+        raise InvalidVectorsError(
+            f"documents: expected finite vectors, (n, dim), got shape {documents.shape} or NaN or "
+            "infinity in it; read them from the index again"
+        )
+    prior = spectral_prior(documents, exponent=exponent, similarity=similarity)
+    return LinearAdapter(prior, keeps_length=Geometry(similarity).keeps_length)
+
+
+def whiten(
+    documents: Vectors,
+    *,
+    exponent: float = EXPONENT,
+    check: EmbeddedDataset | None = None,
+    metric: str = "ndcg@10",
+    guard: Guard = "strict",
+    similarity: Similarity = "cosine",
+) -> WhiteningResult:
+    """Return the whitening of an index, checked on labelled questions where there are any.
+
+    Without them nobody can tell whether it helps, and the verdict says "not checked". With them
+    there is one candidate, on which nothing was fitted, against the base: the guard is that of
+    `AdapterTrainer`. Where there are enough of them to train on, `AdapterTrainer` is better: its
+    table begins with this whitening.
+
+    Args:
+        documents: Vectors of the index that will be searched, `(n_documents, dim)`.
+        exponent: p, at least 0.
+        check: Labelled questions over the same documents; they fit nothing.
+        metric: What the guard compares by.
+        guard: "strict" keeps the whitening only where its gain on `check` is more than chance
+            explains, "expected" where it is better by a standard error, "off" always.
+        similarity: What the store ranks by.
+
+    Raises:
+        InvalidVectorsError: If a document vector is not finite.
+        UnknownMetricError: If the metric is unknown.
+        ValueError: If exponent or guard are out of range.
+    """
+    Metric.parse(metric)
+    if guard not in get_args(Guard):
+        raise ValueError(f"expected a guard of {get_args(Guard)}, got {guard}")
+    adapter = whitening_adapter(documents, exponent=exponent, similarity=similarity)
+    images = adapter(documents)
+    cosine = float(np.einsum("ij,ij->i", unit(documents), unit(images)).mean())
+    comparison, p_value, is_kept = None, None, True
+    verdict = _unchecked(documents, exponent, cosine)
+    if check is not None:
+        comparison, differences = _compared(check, adapter, metric, similarity)
+        groups = np.array([rows[0] for rows in check.relevant])
+        p_value = max_t_p_value([differences], 0, groups=groups)
+        is_kept = _is_kept(differences, p_value, guard)
+        verdict = _checked(differences, p_value, is_kept, metric)
+    return WhiteningResult(
+        adapter=adapter if is_kept else LinearAdapter.identity(documents.shape[1]),
+        exponent=exponent,
+        n_documents=len(documents),
+        mean_cosine=cosine,
+        leading_share=(_leading_share(documents), _leading_share(images)),
+        comparison=comparison,
+        p_value=p_value,
+        verdict=verdict,
+        metric=metric,
+    )
+
+
+def _compared(
+    check: EmbeddedDataset, adapter: LinearAdapter, metric: str, similarity: Similarity
+) -> tuple[dict[str, MetricComparison], Values]:
+    metrics = tuple(dict.fromkeys((*DEFAULT_METRICS, metric)))
+    base = evaluate_vectors(check, metrics=metrics, similarity=similarity)
+    adapted = evaluate_vectors(check, adapter, metrics=metrics, similarity=similarity)
+    differences: Values = adapted.per_query[metric] - base.per_query[metric]
+    return compare(base, adapted), differences
+
+
+def _is_kept(differences: Values, p_value: float, guard: Guard) -> bool:
+    gain = ViewScore.of(differences)
+    is_likely = gain.mean > gain.error
+    return guard == "off" or (is_likely and (guard == "expected" or p_value <= ALPHA))
+
+
+def _leading_share(vectors: Vectors) -> float:
+    """Return the share of the variance of unit vectors in the leading tenth of directions."""
+    units = unit(vectors)
+    variances = np.linalg.eigvalsh(np.cov(units.T, bias=True).reshape(2 * (units.shape[1],)))
+    total = float(variances.sum())
+    return float(variances[-ceil(LEADING * len(variances)) :].sum()) / total if total > 0 else 0.0
+
+
+def _unchecked(documents: Vectors, exponent: float, cosine: float) -> str:
+    n_documents, dim = documents.shape
+    turn = degrees(acos(min(1.0, cosine)))
+    few = f"; so few documents span at most {n_documents - 1} of {dim} directions"
+    return (
+        f"not checked: no labelled questions; whitening of {n_documents} documents at exponent "
+        f"{exponent:g} turns a typical vector by {turn:.0f} degrees, and whether that helps only "
+        f"questions with known answers can tell{few if n_documents <= dim else ''}"
+    )
+
+
+def _checked(differences: Values, p_value: float, is_kept: bool, metric: str) -> str:
+    gain = ViewScore.of(differences)
+    told = f"{metric} {gain.mean:+.4f} ± {gain.error:.4f}, p = {p_value:.2g}"
+    n_queries = len(differences)
+    if is_kept:
+        return f"whitening kept: on {n_queries} check questions {told}"
+    return (
+        f"no reliable gain: base kept (whitening {told}; {n_queries} questions show a gain of "
+        f"{POWER * gain.error:.4f})"
+    )
