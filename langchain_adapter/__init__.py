@@ -4,4 +4,7 @@ from query_adapters._extras import require_extra
 
 require_extra("langchain")
 
-__all__: list[str] = []
+from langchain_adapter.documents import dataset_from_documents
+from langchain_adapter.evaluation import RetrieverEvaluator, langsmith_evaluator
+
+__all__ = ["RetrieverEvaluator", "dataset_from_documents", "langsmith_evaluator"]

@@ -11,6 +11,8 @@ from query_adapters.adapters import LinearAdapter
 from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.errors import AdapterMismatchError, NotFinetunedError
+from query_adapters.identity import check_name
+from query_adapters.storage import read_adapter
 from query_adapters.typing import Vectors
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ class AdapterFinetuneEngine:
             ),
             val_dataset=None if val_dataset is None else to_retrieval_dataset(val_dataset),
             index=None if index is None else _gathered(index),
-            start=checked_start(adapter_model),
+            start=None if adapter_model is None else _linear(adapter_model),
             dim=dim,
             cache_path=None if cache_path is None else Path(cache_path),
             show_progress=verbose,
@@ -129,13 +131,20 @@ class AdapterFinetuneEngine:
         return self._result
 
 
-def checked_start(adapter: object) -> LinearAdapter | None:
-    """Return the adapter to refine, None to start from the base.
+def read_start(folder: str | Path, *, model_name: str) -> LinearAdapter:
+    """Return the adapter in the folder, to be refined on the model of this name.
 
     Raises:
-        AdapterMismatchError: If it is not a linear one.
+        AdapterFileError: If the folder does not hold a whole adapter.
+        AdapterMismatchError: If it was trained on another model, or is not linear.
     """
-    if adapter is None or isinstance(adapter, LinearAdapter):
+    saved = read_adapter(folder)
+    check_name(model_name, saved.record.base_model)
+    return _linear(saved.adapter)
+
+
+def _linear(adapter: object) -> LinearAdapter:
+    if isinstance(adapter, LinearAdapter):
         return adapter
     raise AdapterMismatchError(
         f"adapter_model: expected a query_adapters LinearAdapter, got {type(adapter).__name__}; "

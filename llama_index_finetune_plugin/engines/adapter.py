@@ -6,7 +6,6 @@ from typing import Any, Self, Unpack
 from llama_index.core import VectorStoreIndex
 from llama_index.core.base.embeddings.base import BaseEmbedding
 
-from llama_index_finetune_plugin._identity import check_name
 from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
 from llama_index_finetune_plugin.engines._obsolete import ObsoleteOptions, without_obsolete
@@ -14,8 +13,7 @@ from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
 from llama_index_finetune_plugin.stores import stored_vectors
 from query_adapters.adapters import LinearAdapter
 from query_adapters.dataset import QADataset, RetrievalDataset
-from query_adapters.engine import AdapterFinetuneEngine, EngineOptions, checked_start
-from query_adapters.storage import read_adapter
+from query_adapters.engine import AdapterFinetuneEngine, EngineOptions, read_start
 
 
 class Options(EngineOptions, ObsoleteOptions, total=False):
@@ -130,10 +128,9 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
             AdapterFileError: If the folder does not hold a whole adapter.
             AdapterMismatchError: If it was trained on another model, or is not linear.
         """
-        saved = read_adapter(model_path)
-        base = LlamaIndexEmbedder(embed_model).embed_model
-        check_name(base, saved.record.base_model)
-        return cls(dataset, base, adapter_model=checked_start(saved.adapter), **options)
+        embedder = LlamaIndexEmbedder(embed_model)
+        start = read_start(model_path, model_name=embedder.model_name)
+        return cls(dataset, embedder.embed_model, adapter_model=start, **options)
 
     def get_finetuned_model(self, **model_kwargs: Any) -> AdapterEmbedding:
         """Return the base with the trained adapter on its queries.

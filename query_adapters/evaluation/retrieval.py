@@ -1,6 +1,7 @@
 """Whole datasets through a real retriever, one question at a time or several at once."""
 
 import asyncio
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -36,7 +37,9 @@ class DatasetEvaluator(ABC):
     ) -> None:
         if workers < 1:
             raise ValueError(f"workers: expected at least 1, got {workers}")
-        self.metrics = tuple(_with_cutoff(name, top_k) for name in metrics)
+        parsed = [_parse(name, top_k) for name in metrics]
+        _warn_if_short(parsed, top_k)
+        self.metrics = tuple(map(str, parsed))
         self.workers = workers
         self.show_progress = show_progress
 
@@ -79,7 +82,16 @@ class DatasetEvaluator(ABC):
         """Return the same by the retriever's asynchronous method."""
 
 
-def _with_cutoff(name: str, top_k: int | None) -> str:
-    if "@" not in name and top_k is not None:
-        name = f"{name}@{top_k}"
-    return str(Metric.parse(name))
+def _parse(name: str, top_k: int | None) -> Metric:
+    return Metric.parse(name if "@" in name or top_k is None else f"{name}@{top_k}")
+
+
+def _warn_if_short(metrics: Sequence[Metric], top_k: int | None) -> None:
+    deeper = [str(metric) for metric in metrics if top_k is not None and metric.k > top_k]
+    if deeper:
+        warnings.warn(
+            f"{', '.join(deeper)}: expected a retriever that returns as many documents, got one "
+            f"that returns {top_k}, so that a relevant one further down counts as missing; ask "
+            "it for more, or for metrics with a smaller cut-off",
+            stacklevel=4,
+        )
