@@ -8,7 +8,6 @@ import numpy as np
 from llama_index.core import VectorStoreIndex
 from llama_index.core.base.embeddings.base import BaseEmbedding
 
-from llama_index_finetune_plugin._identity import check_name
 from llama_index_finetune_plugin.dataset import QADataset, to_retrieval_dataset
 from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
@@ -19,6 +18,7 @@ from query_adapters._extras import require_extra
 from query_adapters.adapters import LinearAdapter
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.errors import AdapterMismatchError, NotFinetunedError
+from query_adapters.identity import check_name, model_name_of
 from query_adapters.storage import read_adapter
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
         """
         saved = read_adapter(model_path)
         base = LlamaIndexEmbedder(embed_model).embed_model
-        check_name(base, saved.record.base_model)
+        check_name(model_name_of(base), saved.record.base_model)
         return cls(dataset, base, adapter_model=_linear(saved.adapter), **options)
 
     def finetune(self) -> None:
