@@ -11,24 +11,19 @@ from llama_index.core.callbacks import CallbackManager
 from numpy.typing import ArrayLike
 from pydantic import InstanceOf, SerializationInfo, model_serializer
 
-from llama_index_finetune_plugin._adapters import (
+from llama_index_finetune_plugin._delegation import QueryDelegation, acquire
+from llama_index_finetune_plugin.embedder import resolve_base
+from query_adapters.adapters import LinearAdapter, QueryAdapter
+from query_adapters.identity import check_name, dim_of, identity_of, model_name_of
+from query_adapters.serving import (
     AdapterLike,
     check_fits,
     check_probe,
     chosen,
+    from_arrays,
     probe_of,
     read,
 )
-from llama_index_finetune_plugin._delegation import QueryDelegation, acquire
-from llama_index_finetune_plugin._identity import (
-    check_name,
-    class_name_of,
-    dim_of,
-    identity_of,
-    model_name_of,
-)
-from llama_index_finetune_plugin.embedder import resolve_base
-from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.storage import SavedAdapter
 
 
@@ -130,9 +125,9 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
     def adapter(self, adapter: AdapterLike | None) -> None:
         saved = read(adapter)
         if saved is not None:
-            check_fits(
-                saved, self.base_embed_model, kind=self.adapter_kind, check_model=self.check_model
-            )
+            base = self.base_embed_model
+            name = model_name_of(base) if self.check_model else None
+            check_fits(saved, kind=self.adapter_kind, model_name=name, dim=dim_of(base))
         path = str(adapter) if isinstance(adapter, str | Path) else None
         self.__dict__.update(saved_adapter=saved, adapter_path=path)
 
@@ -162,7 +157,8 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
         text, expected = probe_of(self.saved_adapter)
         base = self.base_embed_model
         acquire(base, self)
-        check_probe(base, base._get_query_embedding(text), expected)
+        vector = base._get_query_embedding(text)
+        check_probe(vector, expected, model_name=model_name_of(base))
 
     def to_payload(self) -> dict[str, Any]:
         """Return what events tell of this model; no secrets."""
@@ -190,7 +186,7 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
         fields: dict[str, Any] = handler(self)
         return fields | {
             "class_name": self.class_name(),
-            "base_class": class_name_of(base),
+            "base_class": type(base).__name__,
             "base_model": model_name_of(base),
             "base_identity": identity_of(base),
             "dim": self.dim,
@@ -226,7 +222,7 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
             stored.pop("adapter_path", None)
         base, options = resolve_base(base_embed_model), stored | kwargs
         if options.get("check_model", True):
-            check_name(base, data.get("base_model"))
+            check_name(model_name_of(base), data.get("base_model"))
         return cls(base, **options)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -262,13 +258,7 @@ class LinearAdapterEmbedding(AdapterEmbedding):
         bias: ArrayLike | None = None,
         **options: Unpack[Options],
     ) -> None:
-        if weight is not None:
-            if adapter is not ...:
-                raise TypeError("expected an adapter or a weight, got both; leave one out")
-            adapter = LinearAdapter(weight, bias)
-        elif bias is not None:
-            raise TypeError("expected a weight to go with the bias, got none; pass weight=")
-        super().__init__(base_embed_model, adapter, **options)
+        super().__init__(base_embed_model, from_arrays(adapter, weight, bias), **options)
 
     @classmethod
     def class_name(cls) -> str:

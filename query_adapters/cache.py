@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from query_adapters.embedders import TextEmbedder
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
+from query_adapters.matrix import check_finite
 from query_adapters.typing import Vectors
 
 Role = Literal["query", "document"]
@@ -120,12 +121,7 @@ def _checked(vectors: Vectors, n_texts: int, role: Role) -> Vectors:
             f"{role} vectors: expected shape ({n_texts}, dim), got {vectors.shape}; "
             "the embedding model must give one vector a text"
         )
-    if not np.isfinite(vectors).all():
-        row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-        raise InvalidVectorsError(
-            f"{role} vectors: expected finite numbers, got NaN or infinity for text {row} of "
-            "the batch; check that text and the embedding model"
-        )
+    check_finite(vectors, f"{role} vectors of the batch")
     return vectors
 
 

@@ -119,15 +119,14 @@ def test_ids_come_from_the_metadata_where_a_key_is_named() -> None:
     assert evaluator.evaluate_dataset(DATASET).run["second"] == ["b!", "a!", "c!"]
 
 
-@pytest.mark.parametrize("asynchronous", [False, True])
-async def test_a_document_without_an_id_is_refused(asynchronous: bool) -> None:
+async def test_a_document_without_an_id_is_refused() -> None:
     retriever = RunnableLambda(lambda _: [Document("text", metadata={"_id": "a"})])
     evaluator = RetrieverEvaluator(retriever)
-    with pytest.raises(InvalidDatasetError, match=r"an id, got none.*keys \['_id'\].*id_key"):
-        if asynchronous:
-            await evaluator.aevaluate_dataset(DATASET)
-        else:
-            evaluator.evaluate_dataset(DATASET)
+    message = r"an id, got none.*keys \['_id'\].*id_key"
+    with pytest.raises(InvalidDatasetError, match=message):
+        evaluator.evaluate_dataset(DATASET)
+    with pytest.raises(InvalidDatasetError, match=message):
+        await evaluator.aevaluate_dataset(DATASET)
 
 
 def test_a_runnable_that_returns_something_else_is_refused() -> None:

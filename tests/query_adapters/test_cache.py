@@ -143,7 +143,7 @@ def test_texts_themselves_are_not_in_the_file(
 @pytest.mark.parametrize(
     ("then", "message"),
     [
-        ("nan", "expected finite numbers, got NaN or infinity for text 2 of the batch"),
+        ("nan", "batch: expected finite numbers, got NaN or infinity in row 2"),
         ("count", r"expected shape \(3, dim\), got \(2, 8\)"),
     ],
 )

@@ -1,13 +1,16 @@
-"""What may be given as an adapter: read, and checked against the base that it goes on."""
+"""What may be given as an adapter, what it must fit, and how it is put on one query vector."""
 
+import struct
+from collections.abc import Sequence
 from pathlib import Path
 from types import EllipsisType
 
-from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, similarity
+import numpy as np
+from numpy.typing import ArrayLike
 
-from llama_index_finetune_plugin._identity import check_name, dim_of, model_name_of
-from query_adapters.adapters import QueryAdapter
+from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.errors import AdapterMismatchError, DimensionMismatchError
+from query_adapters.identity import check_name
 from query_adapters.storage import SavedAdapter, read_adapter
 from query_adapters.typing import Vectors
 
@@ -32,6 +35,23 @@ def chosen(
     return adapter_path if isinstance(adapter, EllipsisType) else adapter
 
 
+def from_arrays(
+    adapter: AdapterLike | EllipsisType | None, weight: ArrayLike | None, bias: ArrayLike | None
+) -> AdapterLike | EllipsisType | None:
+    """Return the linear adapter of the arrays, or the adapter where there are none.
+
+    Raises:
+        TypeError: If adapter and weight were given, or a bias alone.
+    """
+    if weight is None and bias is not None:
+        raise TypeError("expected a weight to go with the bias, got none; pass weight=")
+    if weight is None:
+        return adapter
+    if adapter is not ...:
+        raise TypeError("expected an adapter or a weight, got both; leave one out")
+    return LinearAdapter(weight, bias)
+
+
 def read(adapter: AdapterLike | None) -> SavedAdapter | None:
     """Return the adapter with its record, which is empty where it came without one.
 
@@ -51,9 +71,15 @@ def read(adapter: AdapterLike | None) -> SavedAdapter | None:
 
 
 def check_fits(
-    saved: SavedAdapter, base: BaseEmbedding, *, kind: str | None, check_model: bool
+    saved: SavedAdapter, *, kind: str | None, model_name: str | None, dim: int | None
 ) -> None:
-    """Return nothing if the adapter is of the kind and for the base, as far as both can tell.
+    """Return nothing if the adapter is of the kind and for the model, as far as both can tell.
+
+    Args:
+        saved: The adapter with its record.
+        kind: The only kind that is wanted, None for any.
+        model_name: The model's name, None to leave it unchecked.
+        dim: Length of the model's vectors, None if it does not tell.
 
     Raises:
         AdapterMismatchError: If it is of another kind, or for another model.
@@ -61,12 +87,11 @@ def check_fits(
     """
     if kind not in (None, saved.adapter.kind):
         raise AdapterMismatchError(
-            f"expected a {kind} adapter, got a {saved.adapter.kind} one; use AdapterEmbedding, "
-            "which takes every kind"
+            f"expected a {kind} adapter, got a {saved.adapter.kind} one; use AdapterEmbedding, in "
+            "LangChain AdapterEmbeddings, which takes every kind"
         )
-    if check_model:
-        check_name(base, saved.record.base_model)
-    dim = dim_of(base)
+    if model_name is not None:
+        check_name(model_name, saved.record.base_model)
     if dim is not None:
         saved.adapter.check_dim(dim)
 
@@ -85,8 +110,13 @@ def probe_of(saved: SavedAdapter | None) -> tuple[str, Vectors]:
     return saved.record.probe_text, saved.probe_vector
 
 
-def check_probe(base: BaseEmbedding, vector: Embedding, expected: Vectors) -> None:
-    """Return nothing if the base's vector of the probe question is that of the training.
+def check_probe(vector: Sequence[float], expected: Vectors, *, model_name: str) -> None:
+    """Return nothing if the model's vector of the probe question is that of the training.
+
+    Args:
+        vector: The model's, `(dim,)`.
+        expected: That of the training, `(dim,)`.
+        model_name: For the message.
 
     Raises:
         AdapterMismatchError: If it is another one.
@@ -94,15 +124,36 @@ def check_probe(base: BaseEmbedding, vector: Embedding, expected: Vectors) -> No
     """
     if len(vector) != len(expected):
         raise DimensionMismatchError(
-            f"probe question's vector of {model_name_of(base)}",
+            f"probe question's vector of {model_name}",
             expected=len(expected),
             actual=len(vector),
             remedy="use the embedding model that the adapter was trained on",
         )
-    cosine = similarity(vector, expected.tolist())
+    cosine = _cosine(np.asarray(vector), np.asarray(expected, dtype=np.float64))
     if not cosine >= PROBE_SIMILARITY:
         raise AdapterMismatchError(
-            f"{model_name_of(base)}: expected the probe question's vector of training (cosine at "
+            f"{model_name}: expected the probe question's vector of training (cosine at "
             f"least {PROBE_SIMILARITY}), got cosine {cosine:.4f}; use the embedding model, "
             "instruction included, that the adapter was trained on"
         )
+
+
+def adapted(adapter: QueryAdapter | None, vector: list[float]) -> list[float]:
+    """Return the adapted vector; the very one that was given where nothing changes it."""
+    if adapter is None or adapter.is_identity:
+        return vector
+    result: list[float] = adapter(_as_array(vector)).tolist()
+    return result
+
+
+def _as_array(vector: list[float]) -> Vectors:
+    try:  # a third of the time that numpy takes over a list
+        return np.frombuffer(struct.pack(f"{len(vector)}f", *vector), dtype=np.float32)
+    except OverflowError:  # a number beyond float32, which numpy makes infinite
+        with np.errstate(over="ignore"):
+            return np.asarray(vector, dtype=np.float32)
+
+
+def _cosine(one: Vectors, other: Vectors) -> float:
+    with np.errstate(invalid="ignore"):  # a zero vector is like none
+        return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
