@@ -1,16 +1,27 @@
 """A LangChain embedding model as the core knows one."""
 
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.embeddings import Embeddings
 
+from query_adapters._extras import require_extra
 from query_adapters.identity import identity_of, innermost, model_name_of
 from query_adapters.matrix import as_matrix
 from query_adapters.typing import Vectors
 
 BATCH_SIZE = 64  # below what providers take in one call
 CONCURRENCY = 8
+NO_CLIENTS = ("langchain_core", "langchain_adapter")  # defaults and wrappers may be anything
+
+if TYPE_CHECKING:
+    from llama_index.core.base.embeddings.base import BaseEmbedding
+
+    BaseLike = Embeddings | BaseEmbedding | str
+else:
+    BaseLike = Any
 
 
 class LangChainEmbedder:
@@ -20,26 +31,22 @@ class LangChainEmbedder:
     for queries: they go one by one, or several at once to a model that talks to a server.
 
     Args:
-        embeddings: The model.
+        embeddings: The model. A LlamaIndex embedding model, or a string that LlamaIndex resolves
+            to one, does as well.
         max_concurrency: Queries under way at once, each in a thread. If left out, 8 for a model
             with an asynchronous method of its own, which is a client of some server, and 1 for
             any other, which may not stand two threads.
 
     Raises:
-        TypeError: If it is no LangChain embedding model.
+        TypeError: If it is neither framework's embedding model nor a string.
         ValueError: If the concurrency is below 1.
     """
 
-    def __init__(self, embeddings: Embeddings, *, max_concurrency: int | None = None) -> None:
-        if not isinstance(embeddings, Embeddings):
-            raise TypeError(
-                "expected a LangChain embedding model (langchain_core Embeddings), got "
-                f"{type(embeddings).__name__}"
-            )
+    def __init__(self, embeddings: BaseLike, *, max_concurrency: int | None = None) -> None:
         if max_concurrency is not None and max_concurrency < 1:
             raise ValueError(f"max_concurrency: expected at least 1, got {max_concurrency}")
-        self.embeddings = embeddings
-        self.max_concurrency = max_concurrency or _concurrency_of(embeddings)
+        self.embeddings = resolve_base(embeddings)
+        self.max_concurrency = max_concurrency or _concurrency_of(self.embeddings)
 
     @property
     def identity(self) -> str:
@@ -80,6 +87,31 @@ class LangChainEmbedder:
             return as_matrix(list(pool.map(embed, texts)), len(texts))
 
 
+def resolve_base(base: Any) -> Embeddings:
+    """Return the embedding model: itself, or LlamaIndex's one, which may be a string.
+
+    Raises:
+        TypeError: If it is neither framework's embedding model nor a string.
+        MissingExtraError: If it is a string and LlamaIndex is not installed.
+    """
+    if isinstance(base, Embeddings):
+        return base
+    if isinstance(base, str) or _is_llama_index(base):
+        require_extra("llama-index")
+        from langchain_adapter._llama_index import LlamaIndexEmbeddings  # when there is one
+
+        return LlamaIndexEmbeddings(base)
+    raise TypeError(
+        "expected a LangChain embedding model (langchain_core Embeddings) or a LlamaIndex one, got "
+        f"{type(base).__name__}"
+    )
+
+
+def _is_llama_index(model: Any) -> bool:
+    module = sys.modules.get("llama_index.core.base.embeddings.base")
+    return module is not None and isinstance(model, module.BaseEmbedding)
+
+
 def _concurrency_of(embeddings: Embeddings) -> int:
-    has_async = type(innermost(embeddings)).aembed_query is not Embeddings.aembed_query
-    return CONCURRENCY if has_async else 1
+    defined_in = type(innermost(embeddings)).aembed_query.__module__
+    return 1 if defined_in.startswith(NO_CLIENTS) else CONCURRENCY

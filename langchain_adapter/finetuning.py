@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any, Self, Unpack
 
 from langchain_core.documents import Document
-from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 
 from langchain_adapter.documents import Questions, dataset_from_documents
-from langchain_adapter.embedder import LangChainEmbedder
+from langchain_adapter.embedder import BaseLike, LangChainEmbedder
 from langchain_adapter.embeddings import AdapterEmbeddings, LinearAdapterEmbeddings
 from langchain_adapter.stores import stored_vectors
 from query_adapters.adapters import LinearAdapter
@@ -27,7 +26,8 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
     Args:
         dataset: Training questions: a RetrievalDataset, or any object with `queries`, `corpus`
             and `relevant_docs`; `from_documents` takes LangChain documents instead.
-        embeddings: The base, a LangChain embedding model; by default the vector store's.
+        embeddings: The base: a LangChain embedding model, or a LlamaIndex one; by default the
+            vector store's, without the adapter that it may have already.
         model_output_path: Folder of the adapter; finished embeddings are kept there too, so
             that a run that was cut short resumes.
         vectorstore: The vector store that will be served: vectors of the dataset's documents
@@ -65,7 +65,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
     def __init__(
         self,
         dataset: QADataset | RetrievalDataset,
-        embeddings: Embeddings | None = None,
+        embeddings: BaseLike | None = None,
         *,
         model_output_path: str | Path = "model_output",
         vectorstore: VectorStore | None = None,
@@ -94,7 +94,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
         cls,
         documents: Iterable[Document],
         questions: Questions,
-        embeddings: Embeddings | None = None,
+        embeddings: BaseLike | None = None,
         *,
         id_key: str | None = None,
         **options: Any,
@@ -120,7 +120,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
     def from_model_path(
         cls,
         dataset: QADataset | RetrievalDataset,
-        embeddings: Embeddings | None,
+        embeddings: BaseLike | None,
         model_path: str | Path,
         *,
         vectorstore: VectorStore | None = None,
@@ -164,9 +164,10 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
         return model_class(self._embeddings, self._finetuner.output, **model_kwargs)
 
 
-def _embedder(embeddings: Embeddings | None, vectorstore: VectorStore | None) -> LangChainEmbedder:
+def _embedder(embeddings: BaseLike | None, vectorstore: VectorStore | None) -> LangChainEmbedder:
     if embeddings is None and vectorstore is not None:
-        embeddings = vectorstore.embeddings
+        stored = vectorstore.embeddings
+        embeddings = stored.base if isinstance(stored, AdapterEmbeddings) else stored
     if embeddings is None:
         raise TypeError(
             "embeddings: expected a LangChain embedding model, got none, and no vectorstore that "

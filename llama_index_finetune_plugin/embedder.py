@@ -1,7 +1,8 @@
 """A LlamaIndex embedding model as the core knows one."""
 
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.async_utils import asyncio_run, run_jobs
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
@@ -12,6 +13,13 @@ from query_adapters.identity import identity_of, model_name_of
 from query_adapters.matrix import as_matrix
 from query_adapters.typing import Vectors
 
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+
+    BaseLike = BaseEmbedding | Embeddings | str
+else:
+    BaseLike = Any
+
 
 class LlamaIndexEmbedder:
     """A `TextEmbedder` over a LlamaIndex embedding model.
@@ -20,10 +28,11 @@ class LlamaIndexEmbedder:
     by one, or as many at once as the model has `num_workers`.
 
     Args:
-        embed_model: The model, or a string that LlamaIndex resolves to one.
+        embed_model: The model, a string that LlamaIndex resolves to one, or a LangChain
+            `Embeddings`.
     """
 
-    def __init__(self, embed_model: BaseEmbedding | str) -> None:
+    def __init__(self, embed_model: BaseLike) -> None:
         self.embed_model = resolve_base(embed_model)
 
     @property
@@ -79,16 +88,26 @@ class LlamaIndexEmbedder:
 
 
 def resolve_base(embed_model: Any) -> BaseEmbedding:
-    """Return the embedding model: itself, or what LlamaIndex makes of its name.
+    """Return the embedding model: itself, what LlamaIndex makes of its name, or LangChain's one.
 
     Raises:
-        TypeError: If it is neither a LlamaIndex embedding model nor a string.
+        TypeError: If it is neither framework's embedding model nor a string.
     """
     if isinstance(embed_model, BaseEmbedding):
         return embed_model
     if isinstance(embed_model, str):
         return resolve_embed_model(embed_model)
+    if _is_langchain(embed_model):
+        from llama_index_finetune_plugin._langchain import LangChainEmbedding  # when there is one
+
+        return LangChainEmbedding(langchain_embeddings=embed_model)
     raise TypeError(
-        "expected a LlamaIndex embedding model (BaseEmbedding) or a string such as "
-        f"'local:BAAI/bge-small-en-v1.5', got {type(embed_model).__name__}"
+        "expected a LlamaIndex embedding model (BaseEmbedding), a string such as "
+        "'local:BAAI/bge-small-en-v1.5' or a LangChain Embeddings, got "
+        f"{type(embed_model).__name__}"
     )
+
+
+def _is_langchain(model: Any) -> bool:
+    module = sys.modules.get("langchain_core.embeddings")  # who has no LangChain has no such model
+    return module is not None and isinstance(model, module.Embeddings)

@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike
 from pydantic import InstanceOf, SerializationInfo, model_serializer
 
 from llama_index_finetune_plugin._delegation import QueryDelegation, acquire
-from llama_index_finetune_plugin.embedder import resolve_base
+from llama_index_finetune_plugin.embedder import BaseLike, resolve_base
 from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.identity import check_name, dim_of, identity_of, model_name_of
 from query_adapters.serving import (
     AdapterLike,
+    adapted_identity,
     check_fits,
     check_probe,
     chosen,
@@ -48,7 +49,7 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
 
     Args:
         base_embed_model: The embedding model that the index was built with, or a string that
-            LlamaIndex resolves to it.
+            LlamaIndex resolves to it; a LangChain `Embeddings` does as well.
         adapter: The adapter, with or without its record, or its folder; None for the base as
             it is.
         adapter_path: The folder instead of `adapter`.
@@ -79,7 +80,7 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
 
     def __init__(
         self,
-        base_embed_model: BaseEmbedding | str,
+        base_embed_model: BaseLike,
         adapter: AdapterLike | EllipsisType | None = ...,
         *,
         adapter_path: str | Path | None = None,
@@ -140,10 +141,7 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
     @property
     def identity(self) -> str:
         """What tells these vectors from any other model's; the base's where they are its own."""
-        adapter, base_identity = self.adapter, identity_of(self.base_embed_model)
-        if adapter is None or adapter.is_identity:
-            return base_identity
-        return f"{base_identity}+{adapter.fingerprint}"
+        return adapted_identity(self.base_embed_model, self.adapter)
 
     def verify(self) -> None:
         """Return nothing if the base embeds the adapter's probe question as it did in training.
@@ -197,7 +195,7 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
     def from_dict(
         cls,
         data: Mapping[str, Any],
-        base_embed_model: BaseEmbedding | str | None = None,
+        base_embed_model: BaseLike | None = None,
         **kwargs: Any,
     ) -> Self:
         """Return the model that `to_dict` described, on the base that is given to it.
@@ -251,7 +249,7 @@ class LinearAdapterEmbedding(AdapterEmbedding):
 
     def __init__(
         self,
-        base_embed_model: BaseEmbedding | str,
+        base_embed_model: BaseLike,
         adapter: AdapterLike | EllipsisType | None = ...,
         *,
         weight: ArrayLike | None = None,

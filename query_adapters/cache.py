@@ -61,7 +61,7 @@ class EmbeddingCache:
         show_progress: bool,
     ) -> Vectors:
         identity = embedder.identity
-        keys = [_key(identity, role, text) for text in texts]
+        keys = [vector_key(identity, role, text) for text in texts]
         with self._open() as connection:
             known = _look_up(connection, keys)
             missing = [
@@ -91,7 +91,8 @@ class EmbeddingCache:
             connection.close()
 
 
-def _key(identity: str, role: Role, text: str) -> bytes:
+def vector_key(identity: str, role: Role, text: str) -> bytes:
+    """Return the 32 bytes under which the vector of a text in a role is remembered."""
     return hashlib.sha256("\0".join((identity, role, text)).encode()).digest()
 
 

@@ -4,13 +4,14 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 from types import EllipsisType
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.errors import AdapterMismatchError, DimensionMismatchError
-from query_adapters.identity import check_name
+from query_adapters.identity import check_name, identity_of
 from query_adapters.storage import SavedAdapter, read_adapter
 from query_adapters.typing import Vectors
 
@@ -136,6 +137,13 @@ def check_probe(vector: Sequence[float], expected: Vectors, *, model_name: str) 
             f"least {PROBE_SIMILARITY}), got cosine {cosine:.4f}; use the embedding model, "
             "instruction included, that the adapter was trained on"
         )
+
+
+def adapted_identity(base: Any, adapter: QueryAdapter | None) -> str:
+    """Return what tells adapted vectors from any others; the base's where they are its own."""
+    if adapter is None or adapter.is_identity:
+        return identity_of(base)
+    return f"{identity_of(base)}+{adapter.fingerprint}"
 
 
 def adapted(adapter: QueryAdapter | None, vector: list[float]) -> list[float]:

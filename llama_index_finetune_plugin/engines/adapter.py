@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any, Self, Unpack
 
 from llama_index.core import VectorStoreIndex
-from llama_index.core.base.embeddings.base import BaseEmbedding
 
-from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder
+from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
 from llama_index_finetune_plugin.engines._obsolete import ObsoleteOptions, without_obsolete
 from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
@@ -30,7 +29,8 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
     Args:
         dataset: Training questions: an EmbeddingQAFinetuneDataset, a RetrievalDataset, or any
             object with `queries`, `corpus` and `relevant_docs`.
-        embed_model: The base: a LlamaIndex embedding model, or a string that LlamaIndex resolves.
+        embed_model: The base: a LlamaIndex embedding model, a string that LlamaIndex resolves, or
+            a LangChain `Embeddings`.
         adapter_model: A LinearAdapter to refine instead of starting from the base.
         dim: Length of the model's vectors, checked on the first question.
         model_output_path: Folder of the adapter; finished embeddings are kept there too, so
@@ -69,7 +69,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
     def __init__(
         self,
         dataset: QADataset | RetrievalDataset,
-        embed_model: BaseEmbedding | str,
+        embed_model: BaseLike,
         batch_size: int | None = None,
         epochs: int | None = None,
         adapter_model: LinearAdapter | None = None,
@@ -110,7 +110,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
     def from_model_path(
         cls,
         dataset: QADataset | RetrievalDataset,
-        embed_model: BaseEmbedding | str,
+        embed_model: BaseLike,
         model_path: str | Path,
         **options: Any,
     ) -> Self:

@@ -102,6 +102,17 @@ def test_an_adapter_trained_through_one_door_serves_in_both(door: str, tmp_path:
     assert in_llama_index.get_text_embedding("text") == in_langchain.embed_documents(["text"])[0]
 
 
+@pytest.mark.parametrize("door", ENGINES)
+def test_each_door_trains_the_other_frameworks_model(door: str, tmp_path: Path) -> None:
+    fingerprints = []
+    for framework, base_class in BASES.items():
+        engine = ENGINES[door](base_class(), model_output_path=tmp_path / framework)
+        engine.finetune()
+        fingerprints.append(read_adapter(tmp_path / framework).adapter.fingerprint)
+        engine.get_finetuned_model().verify()
+    assert fingerprints[0] == fingerprints[1]
+
+
 def test_both_doors_learn_the_same_with_and_without_what_is_stored(tmp_path: Path) -> None:
     store = InMemoryVectorStore(BagEmbeddings())
     store.add_texts(list(DATASET.corpus.values()), ids=list(DATASET.corpus))

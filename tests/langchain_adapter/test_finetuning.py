@@ -185,6 +185,19 @@ def test_a_store_that_holds_the_documents_spares_their_embedding_and_tells_its_m
     assert ndcg(serve(store, engine.get_finetuned_model()), TRAIN) > ndcg(store, TRAIN) + 0.2
 
 
+def test_a_store_that_is_served_adapted_is_trained_on_its_base_again(
+    engine: EmbeddingAdapterFinetuneEngine, planted: PlantedEmbeddings, tmp_path: Path
+) -> None:
+    engine.finetune()
+    served = serve(make_store(DOCUMENTS, planted), engine.get_finetuned_model())
+    again = EmbeddingAdapterFinetuneEngine(
+        TRAIN, vectorstore=served, model_output_path=tmp_path / "again"
+    )
+    again.finetune()
+    assert read_adapter(tmp_path / "again").record.base_model == "planted"
+    LinearAdapterEmbeddings(planted, tmp_path / "again").verify()
+
+
 def test_documents_missing_from_the_store_are_embedded(
     planted: PlantedEmbeddings, tmp_path: Path
 ) -> None:
@@ -335,8 +348,8 @@ class TestRefusals:
             EmbeddingAdapterFinetuneEngine(TRAIN)
 
     def test_a_model_that_is_none(self) -> None:
-        wrong: Any = "text-embedding-3-small"
-        with pytest.raises(TypeError, match=r"expected a LangChain embedding model .* got str"):
+        wrong: Any = 7
+        with pytest.raises(TypeError, match=r"expected a LangChain embedding model .* got int"):
             EmbeddingAdapterFinetuneEngine(TRAIN, wrong)
 
     def test_validation_on_training_questions(self, planted: PlantedEmbeddings) -> None:
