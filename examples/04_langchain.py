@@ -2,8 +2,8 @@
 
 Fills a vector store with documentation of Python's standard library and saves it, learns an
 adapter from part of our questions with the store's own vectors, opens the store again with the
-adapted model, and asks both chains the other questions. Offline once it is installed; a stand-in
-for the language model answers with the first name that it is given.
+adapted model, and asks both the other questions. Offline once it is installed; a stand-in for the
+language model answers with the first name that it is given.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def chain_of(retriever: VectorStoreRetriever) -> Runnable[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="few questions, for a quick check")
-    dataset = read_dataset(n_queries=150 if parser.parse_args().smoke else 500)
+    dataset = read_dataset(n_queries=150 if parser.parse_args().smoke else 400)
     training, held_out = split_by_query(dataset, held_out=0.3, seed=0)
 
     with tempfile.TemporaryDirectory() as temporary:
@@ -94,11 +94,12 @@ def main() -> None:
         title = f"{len(held_out.queries)} held-out questions, {len(dataset.corpus)} documents"
         console.print(comparison_table(compare(*scores), title=title))
 
-        questions = list(held_out.queries.values())
+        was, now = (score.run for score in scores)
+        changed = [query for query in held_out.queries if was[query][0] != now[query][0]]
+        questions = [held_out.queries[query] for query in changed[:5]]
         answers = [chain_of(one).batch(questions) for one in (before, after)]
-        for question, was, now in zip(questions, *answers, strict=True):
-            if was != now:
-                console.print(f"\n{question}\n  base     {was}\n  adapted  {now}")
+        for question, old, new in zip(questions, *answers, strict=True):
+            console.print(f"\n{question}\n  base     {old}\n  adapted  {new}")
 
 
 if __name__ == "__main__":
