@@ -72,7 +72,7 @@ def chain_of(retriever: VectorStoreRetriever) -> Runnable[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="few questions, for a quick check")
-    dataset = read_dataset(n_queries=150 if parser.parse_args().smoke else 400)
+    dataset = read_dataset(n_queries=150 if parser.parse_args().smoke else 300)
     training, held_out = split_by_query(dataset, held_out=0.3, seed=0)
 
     with tempfile.TemporaryDirectory() as temporary:
@@ -94,9 +94,9 @@ def main() -> None:
         title = f"{len(held_out.queries)} held-out questions, {len(dataset.corpus)} documents"
         console.print(comparison_table(compare(*scores), title=title))
 
-        was, now = (score.run for score in scores)
-        changed = [query for query in held_out.queries if was[query][0] != now[query][0]]
-        questions = [held_out.queries[query] for query in changed[:5]]
+        gains = scores[1].per_query["mrr@10"] - scores[0].per_query["mrr@10"]
+        order = (-gains).argsort(kind="stable")  # two that gained most, and the one that lost most
+        questions = [list(held_out.queries.values())[row] for row in (*order[:2], order[-1])]
         answers = [chain_of(one).batch(questions) for one in (before, after)]
         for question, old, new in zip(questions, *answers, strict=True):
             console.print(f"\n{question}\n  base     {old}\n  adapted  {new}")

@@ -120,7 +120,7 @@ def test_ids_come_from_the_metadata_where_a_key_is_named() -> None:
 
 
 async def test_a_document_without_an_id_is_refused() -> None:
-    retriever = RunnableLambda(lambda _: [Document("text", metadata={"_id": "a"})])
+    retriever: Any = RunnableLambda(lambda _: [Document("text", metadata={"_id": "a"})])
     evaluator = RetrieverEvaluator(retriever)
     message = r"an id, got none.*keys \['_id'\].*id_key"
     with pytest.raises(InvalidDatasetError, match=message):
@@ -196,7 +196,7 @@ class TestLangSmith:
         )  # fmt: skip
         example = Example(id=key, dataset_id=key, inputs={"question": "?"}, outputs=relevant)
         results = run_evaluator(evaluator).evaluate_run(run, example)
-        return {result.key: result.score for result in results["results"]}  # type: ignore[index]
+        return {result.key: result.score for result in results["results"]}
 
     def test_a_score_a_metric(self) -> None:
         evaluator = langsmith_evaluator(["hit_rate@1", "mrr@3"])
