@@ -1,4 +1,4 @@
-"""A whole dataset through any retriever: in turn, several at once, and what each question scores."""
+"""A whole dataset through any retriever: in turn or several at once, the same scores."""
 
 import asyncio
 
