@@ -4,4 +4,18 @@ from query_adapters._extras import require_extra
 
 require_extra("langchain")
 
-__all__: list[str] = []
+from langchain_adapter.documents import dataset_from_documents
+from langchain_adapter.embedder import LangChainEmbedder
+from langchain_adapter.embeddings import AdapterEmbeddings, LinearAdapterEmbeddings
+from langchain_adapter.evaluation import RetrieverEvaluator, langsmith_evaluator
+from langchain_adapter.finetuning import EmbeddingAdapterFinetuneEngine
+
+__all__ = [
+    "AdapterEmbeddings",
+    "EmbeddingAdapterFinetuneEngine",
+    "LangChainEmbedder",
+    "LinearAdapterEmbeddings",
+    "RetrieverEvaluator",
+    "dataset_from_documents",
+    "langsmith_evaluator",
+]

@@ -2,28 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 from llama_index.core.bridge.pydantic import BaseModel
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.formats import read_llama_index_json
 
-
-class QADataset(Protocol):
-    """Anything with the three mappings of a LlamaIndex QA dataset."""
-
-    @property
-    def queries(self) -> dict[str, str]:
-        """Question texts by id."""
-
-    @property
-    def corpus(self) -> dict[str, str]:
-        """Chunk texts by node id."""
-
-    @property
-    def relevant_docs(self) -> dict[str, list[str]]:
-        """Ids of the relevant chunks by question id."""
+__all__ = ["EmbeddingQAFinetuneDataset", "QADataset", "to_retrieval_dataset"]
 
 
 class EmbeddingQAFinetuneDataset(BaseModel):
@@ -81,23 +67,3 @@ class EmbeddingQAFinetuneDataset(BaseModel):
             corpus=dict(dataset.corpus),
             relevant_docs={query: list(grades) for query, grades in dataset.qrels.items()},
         )
-
-
-def to_retrieval_dataset(dataset: RetrievalDataset | QADataset) -> RetrievalDataset:
-    """Return any QA dataset as the core's; one that is the core's already as it is.
-
-    Raises:
-        InvalidDatasetError: If its parts do not fit together.
-        TypeError: If it lacks one of `queries`, `corpus`, `relevant_docs`.
-    """
-    if isinstance(dataset, RetrievalDataset):
-        return dataset
-    missing = [n for n in ("queries", "corpus", "relevant_docs") if not hasattr(dataset, n)]
-    if missing:
-        raise TypeError(
-            "expected an EmbeddingQAFinetuneDataset, a RetrievalDataset or an object with "
-            f"queries, corpus and relevant_docs; {type(dataset).__name__} lacks {missing}"
-        )
-    return RetrievalDataset.from_relevant_docs(
-        dataset.queries, dataset.corpus, dataset.relevant_docs
-    )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Protocol
 
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.typing import Qrels, Texts
@@ -69,6 +70,42 @@ class RetrievalDataset:
         """Return a dataset in which each listed document has grade 1."""
         qrels = {query: dict.fromkeys(docs, 1.0) for query, docs in relevant_docs.items()}
         return cls(queries, corpus, qrels)
+
+
+class QADataset(Protocol):
+    """Anything with the three mappings of a question-answering dataset, whatever its class."""
+
+    @property
+    def queries(self) -> Mapping[str, str]:
+        """Question texts by id."""
+
+    @property
+    def corpus(self) -> Mapping[str, str]:
+        """Document texts by id."""
+
+    @property
+    def relevant_docs(self) -> Mapping[str, Iterable[str]]:
+        """Ids of the relevant documents by question id."""
+
+
+def to_retrieval_dataset(dataset: RetrievalDataset | QADataset) -> RetrievalDataset:
+    """Return any QA dataset as the core's; one that is the core's already as it is.
+
+    Raises:
+        InvalidDatasetError: If its parts do not fit together.
+        TypeError: If it lacks one of `queries`, `corpus`, `relevant_docs`.
+    """
+    if isinstance(dataset, RetrievalDataset):
+        return dataset
+    missing = [n for n in ("queries", "corpus", "relevant_docs") if not hasattr(dataset, n)]
+    if missing:
+        raise TypeError(
+            "expected a RetrievalDataset, or an object with queries, corpus and relevant_docs "
+            f"as an EmbeddingQAFinetuneDataset; {type(dataset).__name__} lacks {missing}"
+        )
+    return RetrievalDataset.from_relevant_docs(
+        dataset.queries, dataset.corpus, dataset.relevant_docs
+    )
 
 
 def _validate(dataset: RetrievalDataset) -> None:

@@ -235,7 +235,8 @@ adapter = load_adapter("path/to/this/folder")
 adapted = adapter(query_vectors)  # numpy, (n_queries, {adapter.dim_in})
 ```
 
-In LlamaIndex: `AdapterEmbedding(base_embed_model, "path/to/this/folder")`.
+In LlamaIndex: `AdapterEmbedding(base_embed_model, "path/to/this/folder")`; in LangChain:
+`AdapterEmbeddings(embeddings, "path/to/this/folder")`.
 
 `adapter.json` holds the full training record.
 """

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 RESUMES = "finished embeddings are kept in the output folder, so a rerun resumes"
 
@@ -24,19 +24,30 @@ REPLACEMENTS: Mapping[str, str] = {
 }
 
 
-def warn_of_obsolete(options: Mapping[str, Any], *, stacklevel: int) -> None:
-    """Return nothing; warn once, naming each obsolete option that was given and its replacement.
+class ObsoleteOptions(TypedDict, total=False):
+    """Those that are taken as keywords only."""
 
-    Raises:
-        TypeError: If an option was never one.
+    steps_per_epoch: Any
+    warmup_steps: Any
+    optimizer_class: Any
+    optimizer_params: Any
+    max_grad_norm: Any
+    show_progress_bar: Any
+    output_path: Any
+    model_cls: Any
+
+
+def without_obsolete(options: Mapping[str, Any], *, stacklevel: int) -> dict[str, Any]:
+    """Return the options that still have a meaning; one warning names the others.
+
+    An option stands in `options` only if it was given.
     """
-    unknown = sorted(options.keys() - REPLACEMENTS.keys())
-    if unknown:
-        raise TypeError(f"unexpected arguments: {', '.join(unknown)}; expected none of that name")
-    if options:
-        reasons = "; ".join(f"{name}: {REPLACEMENTS[name]}" for name in options)
+    obsolete = [name for name in options if name in REPLACEMENTS]
+    if obsolete:
+        reasons = "; ".join(f"{name}: {REPLACEMENTS[name]}" for name in obsolete)
         warnings.warn(
             f"these parameters have no effect any more: {reasons}",
             FutureWarning,
             stacklevel=stacklevel + 1,
         )
+    return {name: value for name, value in options.items() if name not in obsolete}

@@ -1,59 +1,48 @@
 """The engine that fine-tunes a query adapter on any embedding model."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Self, Unpack
 
-import numpy as np
 from llama_index.core import VectorStoreIndex
-from llama_index.core.base.embeddings.base import BaseEmbedding
 
-from llama_index_finetune_plugin._identity import check_name
-from llama_index_finetune_plugin.dataset import QADataset, to_retrieval_dataset
-from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder
+from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
-from llama_index_finetune_plugin.engines._obsolete import warn_of_obsolete
+from llama_index_finetune_plugin.engines._obsolete import ObsoleteOptions, without_obsolete
 from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
 from llama_index_finetune_plugin.stores import stored_vectors
-from query_adapters._extras import require_extra
 from query_adapters.adapters import LinearAdapter
-from query_adapters.dataset import RetrievalDataset
-from query_adapters.errors import AdapterMismatchError, NotFinetunedError
-from query_adapters.storage import read_adapter
-
-if TYPE_CHECKING:
-    from query_adapters.finetuning import FinetuneResult, StoredVectors
-
-STRENGTHS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
-WHITENINGS = (0.15, 0.0, 0.3)
+from query_adapters.dataset import QADataset, RetrievalDataset
+from query_adapters.engine import AdapterFinetuneEngine, EngineOptions, read_start
 
 
-class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
+class Options(EngineOptions, ObsoleteOptions, total=False):
+    """The keyword-only arguments, with those of LlamaIndex's old engine."""
+
+
+class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetuneEngine):
     """Learns a linear map on the query embeddings of any model; documents stay as they are.
 
     Settings are chosen on training questions held out in turn. Where no candidate is reliably
     better than the base, the adapter is the identity, and `result.training.verdict` says so.
+    Settings that are left out are those of `AdapterTrainer`.
 
     Args:
         dataset: Training questions: an EmbeddingQAFinetuneDataset, a RetrievalDataset, or any
             object with `queries`, `corpus` and `relevant_docs`.
-        embed_model: The base: a LlamaIndex embedding model, or a string that LlamaIndex resolves.
+        embed_model: The base: a LlamaIndex embedding model, a string that LlamaIndex resolves, or
+            a LangChain `Embeddings`.
         adapter_model: A LinearAdapter to refine instead of starting from the base.
         dim: Length of the model's vectors, checked on the first question.
         model_output_path: Folder of the adapter; finished embeddings are kept there too, so
             that a run that was cut short resumes.
         verbose: Whether to show progress bars.
         bias: Whether to learn a bias as well.
+        index: The VectorStoreIndex that will be served: vectors of the dataset's documents are
+            read from it instead of embedded, and its documents shape the prior.
         memory: Whether to learn a memory of the training questions too: it gains most where
             questions recur, and is served by an AdapterEmbedding. Without it, the adapter is
             linear.
-        hidden_sizes: Hidden units of residual networks to try besides, such as (64,); by
-            default none. One is taken only where it is clearly better than the linear maps,
-            which it was on none of the sets that this package is measured on, and is served by
-            an AdapterEmbedding.
         val_dataset: Questions that only measure the result; nothing is chosen on them.
-        index: The VectorStoreIndex that will be served: vectors of the dataset's documents are
-            read from it instead of embedded, and its documents shape the prior.
         metric: What candidates are compared by.
         guard: "strict" keeps an adapter only where its gain is more than chance explains,
             "expected" where it is likely, "off" always.
@@ -66,8 +55,8 @@ class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
         n_folds: Folds of the cross-validation.
         seed: Of the folds.
         cache_path: SQLite file of finished embeddings, instead of one in `model_output_path`.
-        **obsolete: Parameters of LlamaIndex's old engine (`epochs`, `batch_size`, `device` ...):
-            one warning says what replaced each.
+        **options: The settings above and, of LlamaIndex's old engine, `epochs`, `device` and so
+            on: one warning says what replaced each.
 
     Raises:
         InvalidDatasetError: If a dataset's parts do not fit together.
@@ -80,7 +69,7 @@ class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
     def __init__(
         self,
         dataset: QADataset | RetrievalDataset,
-        embed_model: BaseEmbedding | str,
+        embed_model: BaseLike,
         batch_size: int | None = None,
         epochs: int | None = None,
         adapter_model: LinearAdapter | None = None,
@@ -92,24 +81,9 @@ class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
         verbose: bool = False,
         bias: bool = False,
         *,
-        val_dataset: QADataset | RetrievalDataset | None = None,
         index: VectorStoreIndex | None = None,
-        memory: bool = False,
-        hidden_sizes: Sequence[int] = (),
-        metric: str = "ndcg@10",
-        guard: Literal["strict", "expected", "off"] = "strict",
-        seen_share: float | None = None,
-        strengths: Sequence[float] = STRENGTHS,
-        whitenings: Sequence[float] = WHITENINGS,
-        n_folds: int = 4,
-        seed: int = 0,
-        cache_path: str | Path | None = None,
-        **obsolete: Any,
+        **options: Unpack[Options],
     ) -> None:
-        require_extra("train")
-        from query_adapters.finetuning import AdapterFinetuner  # needs scipy; serving must not
-        from query_adapters.training import MEMORIES, AdapterTrainer
-
         positional = {
             "batch_size": batch_size,
             "epochs": epochs,
@@ -118,41 +92,25 @@ class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
             "checkpoint_save_steps": checkpoint_save_steps,
         }
         given = {name: value for name, value in positional.items() if value is not None}
-        warn_of_obsolete(given | obsolete, stacklevel=2)
         embedder = LlamaIndexEmbedder(embed_model)
-        trainer = AdapterTrainer(
-            whitenings=tuple(whitenings),
-            strengths=tuple(strengths),
-            memories=MEMORIES if memory else (),
-            hidden_sizes=tuple(hidden_sizes),
-            metric=metric,
-            guard=guard,
-            n_folds=n_folds,
-            seen_share=seen_share,
+        super().__init__(
+            dataset,
+            embedder,
+            model_output_path=model_output_path,
+            adapter_model=adapter_model,
+            index=None if index is None else stored_vectors(index),
+            dim=dim,
             bias=bias,
-            seed=seed,
-            show_progress=verbose,
+            verbose=verbose,
+            **without_obsolete({**given, **options}, stacklevel=2),
         )
         self._embed_model = embedder.embed_model
-        self._finetuner = AdapterFinetuner(
-            dataset=to_retrieval_dataset(dataset),
-            embedder=embedder,
-            output=Path(model_output_path),
-            trainer=trainer,
-            val_dataset=None if val_dataset is None else to_retrieval_dataset(val_dataset),
-            index=None if index is None else read_index(index),
-            start=_linear(adapter_model),
-            dim=dim,
-            cache_path=None if cache_path is None else Path(cache_path),
-            show_progress=verbose,
-        )
-        self._result: FinetuneResult | None = None
 
     @classmethod
     def from_model_path(
         cls,
         dataset: QADataset | RetrievalDataset,
-        embed_model: BaseEmbedding | str,
+        embed_model: BaseLike,
         model_path: str | Path,
         **options: Any,
     ) -> Self:
@@ -170,19 +128,9 @@ class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
             AdapterFileError: If the folder does not hold a whole adapter.
             AdapterMismatchError: If it was trained on another model, or is not linear.
         """
-        saved = read_adapter(model_path)
-        base = LlamaIndexEmbedder(embed_model).embed_model
-        check_name(base, saved.record.base_model)
-        return cls(dataset, base, adapter_model=_linear(saved.adapter), **options)
-
-    def finetune(self) -> None:
-        """Embed what is not embedded yet, train, and save to `model_output_path`.
-
-        Raises:
-            InvalidVectorsError: If the model gives vectors that are not finite.
-            DimensionMismatchError: If model, index and `dim` do not agree.
-        """
-        self._result = self._finetuner.run()
+        embedder = LlamaIndexEmbedder(embed_model)
+        start = read_start(model_path, model_name=embedder.model_name)
+        return cls(dataset, embedder.embed_model, adapter_model=start, **options)
 
     def get_finetuned_model(self, **model_kwargs: Any) -> AdapterEmbedding:
         """Return the base with the trained adapter on its queries.
@@ -191,8 +139,7 @@ class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
             **model_kwargs: As in `AdapterEmbedding`.
 
         Returns:
-            A LinearAdapterEmbedding, or an AdapterEmbedding where a memory or a network was
-            learned.
+            A LinearAdapterEmbedding, or an AdapterEmbedding where a memory was learned.
 
         Raises:
             NotFinetunedError: If `finetune()` has not run.
@@ -200,41 +147,3 @@ class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
         is_linear = isinstance(self.result.saved.adapter, LinearAdapter)
         model_class = LinearAdapterEmbedding if is_linear else AdapterEmbedding
         return model_class(self._embed_model, adapter_path=self._finetuner.output, **model_kwargs)
-
-    @property
-    def result(self) -> "FinetuneResult":
-        """The adapter, the out-of-fold table with its verdict, and the validation figures.
-
-        Raises:
-            NotFinetunedError: If `finetune()` has not run.
-        """
-        if self._result is None:
-            raise NotFinetunedError(
-                "expected a fine-tuned engine, got none; call finetune() first, or load an adapter "
-                "with LinearAdapterEmbedding(base_embed_model, folder)"
-            )
-        return self._result
-
-
-def _linear(adapter: object) -> LinearAdapter | None:
-    if adapter is None or isinstance(adapter, LinearAdapter):
-        return adapter
-    raise AdapterMismatchError(
-        f"adapter_model: expected a query_adapters LinearAdapter, got {type(adapter).__name__}; "
-        "leave it out to start from the base, or load a saved one with from_model_path"
-    )
-
-
-def read_index(index: VectorStoreIndex) -> "StoredVectors":
-    """Return the ids and vectors that the index holds.
-
-    Raises:
-        InvalidVectorsError: If it holds none.
-        TypeError: If it is none whose vectors can be read.
-    """
-    from query_adapters.finetuning import StoredVectors  # needs scipy; serving must not
-
-    blocks = list(stored_vectors(index))
-    ids = tuple(key for keys, _ in blocks for key in keys)
-    vectors = np.concatenate([v for _, v in blocks]) if blocks else np.empty((0, 0), np.float32)
-    return StoredVectors(ids, vectors)

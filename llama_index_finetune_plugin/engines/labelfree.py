@@ -9,7 +9,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index_finetune_plugin.dataset import QADataset, to_retrieval_dataset
 from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import LinearAdapterEmbedding
-from llama_index_finetune_plugin.engines.adapter import read_index
+
 from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
 from query_adapters._extras import require_extra
 from query_adapters.dataset import RetrievalDataset
@@ -70,7 +70,7 @@ class LabelFreeFinetuneEngine(BaseEmbeddingFinetuneEngine):
         embedder = LlamaIndexEmbedder(embed_model)
         self._embed_model = embedder.embed_model
         self._finetuner = LabelFreeFinetuner(
-            index=read_index(index),
+            index=gathered(stored_vectors(index)),
             embedder=embedder,
             output=Path(model_output_path),
             exponent=exponent,

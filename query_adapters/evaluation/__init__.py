@@ -2,11 +2,13 @@
 
 from query_adapters.evaluation.evaluate import Evaluation, evaluate_run, evaluate_vectors
 from query_adapters.evaluation.metrics import DEFAULT_METRICS, METRICS, Metric
+from query_adapters.evaluation.retrieval import DatasetEvaluator
 from query_adapters.evaluation.search import Similarity, exact_search
 
 __all__ = [
     "DEFAULT_METRICS",
     "METRICS",
+    "DatasetEvaluator",
     "Evaluation",
     "Metric",
     "Similarity",

@@ -295,7 +295,7 @@ class TestOldParameters:
 
     def test_one_that_never_was_is_refused(self, planted: PlantedEmbedding) -> None:
         with pytest.raises(TypeError, match="unexpected arguments: learning_rate"):
-            EmbeddingAdapterFinetuneEngine(TRAIN, planted, learning_rate=1.0)
+            EmbeddingAdapterFinetuneEngine(TRAIN, planted, learning_rate=1.0)  # type: ignore[call-arg]
 
 
 class TestRefining:

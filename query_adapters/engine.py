@@ -1,0 +1,177 @@
+"""The fine-tune engine beneath every door: options and a model in, an adapter out."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+
+import numpy as np
+
+from query_adapters._extras import require_extra
+from query_adapters.adapters import LinearAdapter
+from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
+from query_adapters.embedders import TextEmbedder
+from query_adapters.errors import AdapterMismatchError, NotFinetunedError
+from query_adapters.identity import check_name
+from query_adapters.storage import read_adapter
+from query_adapters.typing import Vectors
+
+if TYPE_CHECKING:
+    from query_adapters.finetuning import FinetuneResult, StoredVectors
+
+StoredBlocks = Iterable[tuple[Sequence[str], Vectors]]
+"""Blocks of (document ids, their vectors `(n, dim)`), as read out of an index."""
+
+
+class TrainerOptions(TypedDict, total=False):
+    """Settings of the training; `AdapterTrainer` explains them and holds their defaults."""
+
+    metric: str
+    guard: Literal["strict", "expected", "off"]
+    seen_share: float | None
+    strengths: Sequence[float]
+    whitenings: Sequence[float]
+    hidden_sizes: Sequence[int]
+    similarity: Literal["cosine", "dot", "euclidean"]
+    n_folds: int
+    seed: int
+
+
+class EngineOptions(TrainerOptions, total=False):
+    """The keyword-only arguments that the engine of every door takes."""
+
+    val_dataset: QADataset | RetrievalDataset | None
+    memory: bool
+    cache_path: str | Path | None
+
+
+class AdapterFinetuneEngine:
+    """Learns a query adapter on any embedding model; a door puts its framework's nouns on it.
+
+    Args:
+        dataset: Training questions.
+        embedder: The base model.
+        model_output_path: Folder of the adapter; finished embeddings are kept there too.
+        adapter_model: A LinearAdapter to refine instead of starting from the base.
+        index: What the index to be served holds already, in blocks; None if there is none.
+        dim: Length of the model's vectors, checked on the first question.
+        bias: Whether to learn a bias as well.
+        verbose: Whether to show progress bars.
+        val_dataset: Questions that only measure the result.
+        memory: Whether to learn a memory of the training questions too.
+        cache_path: SQLite file of finished embeddings, instead of one in the output folder.
+        **training: As in `AdapterTrainer`.
+
+    Raises:
+        AdapterMismatchError: If the adapter to refine is not linear.
+        InvalidDatasetError: If a dataset's parts do not fit together.
+        LeakageError: If a validation question is a training question.
+        MissingExtraError: If the extra `train` is not installed.
+        TypeError: If an argument is not of an expected type, or unknown.
+        ValueError: If a setting is out of range.
+    """
+
+    def __init__(
+        self,
+        dataset: QADataset | RetrievalDataset,
+        embedder: TextEmbedder,
+        *,
+        model_output_path: str | Path,
+        adapter_model: LinearAdapter | None = None,
+        index: StoredBlocks | None = None,
+        dim: int | None = None,
+        bias: bool = False,
+        verbose: bool = False,
+        val_dataset: QADataset | RetrievalDataset | None = None,
+        memory: bool = False,
+        cache_path: str | Path | None = None,
+        **training: Unpack[TrainerOptions],
+    ) -> None:
+        require_extra("train")
+        from query_adapters.finetuning import AdapterFinetuner  # needs scipy; serving must not
+        from query_adapters.training import MEMORIES, AdapterTrainer
+
+        self._finetuner = AdapterFinetuner(
+            dataset=to_retrieval_dataset(dataset),
+            embedder=embedder,
+            output=Path(model_output_path),
+            trainer=AdapterTrainer(
+                memories=MEMORIES if memory else (),
+                bias=bias,
+                show_progress=verbose,
+                **_known(training),
+            ),
+            val_dataset=None if val_dataset is None else to_retrieval_dataset(val_dataset),
+            index=None if index is None else gathered(index),
+            start=None if adapter_model is None else _linear(adapter_model),
+            dim=dim,
+            cache_path=None if cache_path is None else Path(cache_path),
+            show_progress=verbose,
+        )
+        self._result: FinetuneResult | None = None
+
+    def finetune(self) -> None:
+        """Embed what is not embedded yet, train, and save to `model_output_path`.
+
+        Raises:
+            InvalidVectorsError: If the model gives vectors that are not finite.
+            DimensionMismatchError: If model, index and `dim` do not agree.
+        """
+        self._result = self._finetuner.run()
+
+    @property
+    def result(self) -> "FinetuneResult":
+        """The adapter, the out-of-fold table with its verdict, and the validation figures.
+
+        Raises:
+            NotFinetunedError: If `finetune()` has not run.
+        """
+        if self._result is None:
+            raise NotFinetunedError(
+                "expected a fine-tuned engine, got none; call finetune() first, or serve an "
+                "adapter that is there already by putting its folder on the base model"
+            )
+        return self._result
+
+
+def read_start(folder: str | Path, *, model_name: str) -> LinearAdapter:
+    """Return the adapter in the folder, to be refined on the model of this name.
+
+    Raises:
+        AdapterFileError: If the folder does not hold a whole adapter.
+        AdapterMismatchError: If it was trained on another model, or is not linear.
+    """
+    saved = read_adapter(folder)
+    check_name(model_name, saved.record.base_model)
+    return _linear(saved.adapter)
+
+
+def _linear(adapter: object) -> LinearAdapter:
+    if isinstance(adapter, LinearAdapter):
+        return adapter
+    raise AdapterMismatchError(
+        f"adapter_model: expected a query_adapters LinearAdapter, got {type(adapter).__name__}; "
+        "leave it out to start from the base, or load a saved one with from_model_path"
+    )
+
+
+def _known(training: TrainerOptions) -> dict[str, Any]:
+    """Return the settings as the trainer takes them."""
+    known = TrainerOptions.__optional_keys__
+    unknown = sorted(training.keys() - known)
+    if unknown:
+        raise TypeError(
+            f"unexpected arguments: {', '.join(unknown)}; settings of training are "
+            f"{', '.join(sorted(known))}"
+        )
+    settings: dict[str, Any] = dict(training)
+    given = [name for name in ("strengths", "whitenings", "hidden_sizes") if name in settings]
+    return settings | {name: tuple(settings[name]) for name in given}
+
+
+def gathered(blocks: StoredBlocks) -> "StoredVectors":
+    from query_adapters.finetuning import StoredVectors  # needs scipy; serving must not
+
+    read = list(blocks)
+    ids = tuple(key for keys, _ in read for key in keys)
+    vectors = np.concatenate([v for _, v in read]) if read else np.empty((0, 0), np.float32)
+    return StoredVectors(ids, vectors)

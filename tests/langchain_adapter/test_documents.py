@@ -1,0 +1,71 @@
+"""Ids of documents, and datasets made of documents and questions."""
+
+from typing import Any
+
+import pytest
+from langchain_core.documents import Document
+
+from langchain_adapter import dataset_from_documents
+from langchain_adapter.documents import document_id
+from query_adapters.errors import InvalidDatasetError
+
+DOCUMENTS = [Document("text a", id="a"), Document("text b", id="b", metadata={"_id": 7})]
+
+
+def test_an_id_is_the_documents_own_or_under_the_key_that_is_named() -> None:
+    assert document_id(DOCUMENTS[1]) == "b"
+    assert document_id(DOCUMENTS[1], "_id") == "7"
+    assert document_id(Document("text", metadata={"_id": 0}), "_id") == "0"
+
+
+@pytest.mark.parametrize(
+    ("document", "id_key", "message"),
+    [
+        (Document("text", metadata={"_id": 7}), None, r"none in its id: 'text'.*\['_id'\].*id_key"),
+        (Document("text", id="a"), "_id", r"none in its metadata\['_id'\]: 'text'"),
+        (Document("text", id=""), None, "none in its id"),
+    ],
+)
+def test_a_document_without_an_id_is_named_with_the_remedy(
+    document: Document, id_key: str | None, message: str
+) -> None:
+    with pytest.raises(InvalidDatasetError, match=message):
+        document_id(document, id_key)
+
+
+@pytest.mark.parametrize(
+    "questions",
+    [
+        {"one?": "a", "both?": ["a", "b"]},
+        {"one?": ["a"], "both?": ("a", "b")},
+        [("one?", "a"), ("both?", "a"), ("both?", ["b"]), ("one?", "a")],
+    ],
+)
+def test_questions_come_as_a_mapping_or_as_pairs_with_one_id_or_several(questions: Any) -> None:
+    dataset = dataset_from_documents(iter(DOCUMENTS), questions)
+    assert dict(dataset.queries) == {"one?": "one?", "both?": "both?"}
+    assert dict(dataset.corpus) == {"a": "text a", "b": "text b"}
+    relevant = {query: list(grades) for query, grades in dataset.qrels.items()}
+    assert relevant == {"one?": ["a"], "both?": ["a", "b"]}
+
+
+def test_ids_may_come_from_the_metadata() -> None:
+    dataset = dataset_from_documents([DOCUMENTS[1]], {"one?": "7"}, id_key="_id")
+    assert dict(dataset.corpus) == {"7": "text b"}
+
+
+@pytest.mark.parametrize(
+    ("documents", "questions", "message"),
+    [
+        ([*DOCUMENTS, Document("other", id="a")], {"one?": "a"}, "two documents have the id 'a'"),
+        ([Document("text")], {"one?": "a"}, "expected a document with an id"),
+        (DOCUMENTS, {"one?": "c"}, "missing from the corpus: 'c'"),
+        (DOCUMENTS, {"one?": []}, "without a relevant document: 'one\\?'"),
+        (DOCUMENTS, {}, "no queries"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(
+    documents: list[Document], questions: Any, message: str
+) -> None:
+    with pytest.raises(InvalidDatasetError, match=message):
+        dataset_from_documents(documents, questions)

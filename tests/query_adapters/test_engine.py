@@ -1,0 +1,96 @@
+"""The engine beneath both doors: what it hands on, and what it refuses before it costs anything."""
+
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import numpy as np
+import pytest
+
+from query_adapters.adapters import LinearAdapter
+from query_adapters.engine import AdapterFinetuneEngine, EngineOptions, TrainerOptions, read_start
+from query_adapters.errors import AdapterMismatchError, InvalidVectorsError, NotFinetunedError
+from query_adapters.finetuning import AdapterFinetuner, StoredVectors
+from query_adapters.storage import AdapterRecord, SavedAdapter, save_adapter
+from query_adapters.training import AdapterTrainer
+
+IMPORT = "import query_adapters.engine\nassert not {'scipy', 'torch'} & set(sys.modules)"
+CONSTRUCT = """
+sys.modules["scipy"] = None
+from query_adapters.engine import AdapterFinetuneEngine
+AdapterFinetuneEngine(None, None, model_output_path="out")
+"""
+
+
+@pytest.fixture(scope="module")
+def problem(make_problem: Callable[..., Any]) -> Any:
+    return make_problem()
+
+
+@pytest.fixture
+def embedder(make_embedder: Callable[..., Any], problem: Any) -> Any:
+    return make_embedder(vectors=problem.vectors)
+
+
+def test_importing_needs_no_training_library_and_constructing_names_the_extra(
+    run_python: Callable[..., CompletedProcess[str]],
+) -> None:
+    assert run_python(IMPORT).returncode == 0
+    refused = run_python(CONSTRUCT)
+    assert "pip install 'llama-index-finetune-plugin[train]'" in refused.stderr.splitlines()[-1]
+
+
+def test_it_is_the_finetuner_with_the_trainers_own_settings(
+    problem: Any, embedder: Any, tmp_path: Path
+) -> None:
+    engine = AdapterFinetuneEngine(problem.dataset, embedder, model_output_path=tmp_path / "a")
+    with pytest.raises(NotFinetunedError, match=r"call finetune\(\) first"):
+        _ = engine.result
+    engine.finetune()
+    expected = AdapterFinetuner(
+        dataset=problem.dataset, embedder=embedder, output=tmp_path / "b", trainer=AdapterTrainer()
+    ).run()
+    assert engine.result.training.table == expected.training.table
+    assert engine.result.saved.adapter.fingerprint == expected.saved.adapter.fingerprint
+
+
+def test_blocks_of_an_index_are_what_they_hold_together(
+    problem: Any, embedder: Any, tmp_path: Path
+) -> None:
+    keys = list(problem.dataset.corpus)
+    rows = np.stack([problem.vectors[text] for text in problem.dataset.corpus.values()])
+    blocks = iter([(keys[:7], rows[:7]), (keys[7:], rows[7:])])
+    engine = AdapterFinetuneEngine(
+        problem.dataset, embedder, model_output_path=tmp_path / "a", index=blocks
+    )
+    engine.finetune()
+    assert embedder.embedded("document") == []
+    whole = AdapterFinetuner(
+        dataset=problem.dataset, embedder=embedder, output=tmp_path / "b",
+        trainer=AdapterTrainer(), index=StoredVectors(tuple(keys), rows),
+    ).run()  # fmt: skip
+    assert engine.result.saved.adapter.fingerprint == whole.saved.adapter.fingerprint
+    with pytest.raises(InvalidVectorsError, match="at least one stored vector"):
+        AdapterFinetuneEngine(problem.dataset, embedder, model_output_path=tmp_path, index=[])
+
+
+def test_every_setting_of_training_is_one_of_the_trainers() -> None:
+    fields = set(AdapterTrainer.__dataclass_fields__)
+    assert fields >= TrainerOptions.__optional_keys__
+    assert EngineOptions.__optional_keys__ > TrainerOptions.__optional_keys__
+
+
+def test_a_setting_that_is_none_is_named_with_those_that_are(problem: Any, embedder: Any) -> None:
+    wrong: dict[str, Any] = {"metrics": "mrr@3", "n_repeats": 2}
+    with pytest.raises(TypeError, match=r"unexpected arguments: metrics, n_repeats; .* guard, metr"):
+        AdapterFinetuneEngine(problem.dataset, embedder, model_output_path="out", **wrong)
+
+
+def test_a_start_is_read_for_the_model_that_it_was_trained_on(tmp_path: Path) -> None:
+    adapter = LinearAdapter(np.eye(8) * 2)
+    record = AdapterRecord(base_model="models/fake")
+    save_adapter(SavedAdapter(adapter=adapter, record=record), tmp_path)
+    assert read_start(tmp_path, model_name="fake").fingerprint == adapter.fingerprint
+    with pytest.raises(AdapterMismatchError, match=r"'models/fake'.*'other'"):
+        read_start(tmp_path, model_name="other")

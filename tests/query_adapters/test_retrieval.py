@@ -1,0 +1,55 @@
+"""A whole dataset through any retriever: in turn or several at once, the same scores."""
+
+import asyncio
+
+import pytest
+
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.errors import UnknownMetricError
+from query_adapters.evaluation import DatasetEvaluator
+
+DATASET = RetrievalDataset.from_relevant_docs(
+    {f"q{i}": f"{i}" for i in range(6)},
+    {f"d{i}": f"document {i}" for i in range(6)},
+    {f"q{i}": [f"d{i}"] for i in range(6)},
+)
+
+
+class ThreeFrom(DatasetEvaluator):
+    """Finds the document before the right one, the right one and the one behind it."""
+
+    running = most_running = 0
+
+    def _retrieved_ids(self, text: str) -> list[str]:
+        return [f"d{int(text) + step}" for step in (-1, 0, 1)]
+
+    async def _aretrieved_ids(self, text: str) -> list[str]:
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        for _ in range(7 - int(text)):  # later questions are answered first
+            await asyncio.sleep(0)
+        self.running -= 1
+        return self._retrieved_ids(text)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_both_ways_give_one_run_in_the_order_of_the_questions(workers: int) -> None:
+    evaluator = ThreeFrom(["mrr", "hit_rate@1"], top_k=3, workers=workers)
+    in_turn = evaluator.evaluate_dataset(DATASET)
+    at_once = await evaluator.aevaluate_dataset(DATASET)
+    assert in_turn.means == at_once.means == {"mrr@3": 0.5, "hit_rate@1": 0}
+    assert list(at_once.run) == list(in_turn.run) == list(DATASET.queries)
+    assert at_once.run == in_turn.run
+    assert evaluator.most_running == workers
+
+
+@pytest.mark.parametrize("metrics", [["mrr"], ["ndgc@10"]])
+def test_a_metric_without_a_cutoff_to_go_by_is_refused(metrics: list[str]) -> None:
+    with pytest.raises(UnknownMetricError, match="unknown metric"):
+        ThreeFrom(metrics)
+
+
+def test_only_metrics_that_look_further_than_the_retriever_are_warned_of() -> None:
+    with pytest.warns(UserWarning, match=r"^ndcg@4: expected .* returns 3, "):
+        ThreeFrom(["ndcg@4", "mrr@3"], top_k=3)
+    ThreeFrom(["ndcg@4"])  # a retriever that does not tell may return that many
