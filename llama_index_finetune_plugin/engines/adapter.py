@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-import numpy as np
 from llama_index.core import VectorStoreIndex
 from llama_index.core.base.embeddings.base import BaseEmbedding
 
@@ -20,9 +19,10 @@ from query_adapters.adapters import LinearAdapter
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.errors import AdapterMismatchError, NotFinetunedError
 from query_adapters.storage import read_adapter
+from query_adapters.stores import gather
 
 if TYPE_CHECKING:
-    from query_adapters.finetuning import FinetuneResult, StoredVectors
+    from query_adapters.finetuning import FinetuneResult
 
 STRENGTHS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
 WHITENINGS = (0.15, 0.0, 0.3)
@@ -134,7 +134,7 @@ class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
             output=Path(model_output_path),
             trainer=trainer,
             val_dataset=None if val_dataset is None else to_retrieval_dataset(val_dataset),
-            index=None if index is None else _read_index(index),
+            index=None if index is None else gather(stored_vectors(index)),
             start=_linear(adapter_model),
             dim=dim,
             cache_path=None if cache_path is None else Path(cache_path),
@@ -216,12 +216,3 @@ def _linear(adapter: object) -> LinearAdapter | None:
         f"adapter_model: expected a query_adapters LinearAdapter, got {type(adapter).__name__}; "
         "leave it out to start from the base, or load a saved one with from_model_path"
     )
-
-
-def _read_index(index: VectorStoreIndex) -> "StoredVectors":
-    from query_adapters.finetuning import StoredVectors  # needs scipy; serving must not
-
-    blocks = list(stored_vectors(index))
-    ids = tuple(key for keys, _ in blocks for key in keys)
-    vectors = np.concatenate([v for _, v in blocks]) if blocks else np.empty((0, 0), np.float32)
-    return StoredVectors(ids, vectors)
