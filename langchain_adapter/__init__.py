@@ -4,4 +4,6 @@ from query_adapters._extras import require_extra
 
 require_extra("langchain")
 
-__all__: list[str] = []
+from langchain_adapter.embeddings import AdapterEmbeddings, LinearAdapterEmbeddings
+
+__all__ = ["AdapterEmbeddings", "LinearAdapterEmbeddings"]

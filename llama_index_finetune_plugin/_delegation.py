@@ -4,10 +4,8 @@ The public methods would emit a second event and count every token twice; the pr
 alone would skip the model's own `embeddings_cache` and `rate_limiter`.
 """
 
-import struct
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, dispatcher
 from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.embedding import (
@@ -15,9 +13,9 @@ from llama_index.core.instrumentation.events.embedding import (
     EmbeddingStartEvent,
 )
 
-from llama_index_finetune_plugin._identity import identity_of
 from query_adapters.adapters import QueryAdapter
-from query_adapters.typing import Vectors
+from query_adapters.identity import identity_of
+from query_adapters.serving import adapted
 
 QUERIES = "query_embeddings"
 """A cache's collection of queries; "embeddings" is keyed by text alone and holds documents."""
@@ -110,19 +108,7 @@ class QueryDelegation(Host):
         return await base._aget_text_embeddings_cached(texts)
 
     def _adapted(self, vector: Embedding) -> Embedding:
-        adapter = self.adapter  # read once: it may be swapped at any moment
-        if adapter is None or adapter.is_identity:
-            return vector
-        adapted: Embedding = adapter(_as_array(vector)).tolist()
-        return adapted
-
-
-def _as_array(vector: Embedding) -> Vectors:
-    try:  # a third of the time that numpy takes over a list
-        return np.frombuffer(struct.pack(f"{len(vector)}f", *vector), dtype=np.float32)
-    except OverflowError:  # a number beyond float32, which numpy makes infinite
-        with np.errstate(over="ignore"):
-            return np.asarray(vector, dtype=np.float32)
+        return adapted(self.adapter, vector)
 
 
 def query_vector(base: BaseEmbedding, query: str, *, wrapper: BaseEmbedding) -> Embedding:

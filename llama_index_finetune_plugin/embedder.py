@@ -1,17 +1,24 @@
 """A LlamaIndex embedding model as the core knows one."""
 
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from llama_index.core.async_utils import asyncio_run, run_jobs
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.embeddings import resolve_embed_model
 
 from llama_index_finetune_plugin._delegation import aquery_vector, query_vector
-from llama_index_finetune_plugin._identity import identity_of, model_name_of
-from query_adapters.errors import InvalidVectorsError
+from query_adapters.identity import identity_of, model_name_of
+from query_adapters.matrix import as_matrix
 from query_adapters.typing import Vectors
+
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+
+    BaseLike = BaseEmbedding | Embeddings | str
+else:
+    BaseLike = Any
 
 
 class LlamaIndexEmbedder:
@@ -21,10 +28,11 @@ class LlamaIndexEmbedder:
     by one, or as many at once as the model has `num_workers`.
 
     Args:
-        embed_model: The model, or a string that LlamaIndex resolves to one.
+        embed_model: The model, a string that LlamaIndex resolves to one, or a LangChain
+            `Embeddings`.
     """
 
-    def __init__(self, embed_model: BaseEmbedding | str) -> None:
+    def __init__(self, embed_model: BaseLike) -> None:
         self.embed_model = resolve_base(embed_model)
 
     @property
@@ -48,7 +56,7 @@ class LlamaIndexEmbedder:
         Raises:
             InvalidVectorsError: If they are not finite, or differ in number or length.
         """
-        return _matrix(self.embed_model.get_text_embedding_batch(list(texts)), len(texts))
+        return as_matrix(self.embed_model.get_text_embedding_batch(list(texts)), len(texts))
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of questions, `(len(texts), dim)`.
@@ -60,9 +68,9 @@ class LlamaIndexEmbedder:
         """
         n_workers = self.embed_model.num_workers or 1
         if n_workers == 1:
-            return _matrix([self._embed_query(text) for text in texts], len(texts))
+            return as_matrix([self._embed_query(text) for text in texts], len(texts))
         jobs = [self._aembed_query(text) for text in texts]
-        return _matrix(asyncio_run(run_jobs(jobs, workers=n_workers)), len(texts))
+        return as_matrix(asyncio_run(run_jobs(jobs, workers=n_workers)), len(texts))
 
     def _embed_query(self, text: str) -> Embedding:
         model = self.embed_model
@@ -80,33 +88,26 @@ class LlamaIndexEmbedder:
 
 
 def resolve_base(embed_model: Any) -> BaseEmbedding:
-    """Return the embedding model: itself, or what LlamaIndex makes of its name.
+    """Return the embedding model: itself, what LlamaIndex makes of its name, or LangChain's one.
 
     Raises:
-        TypeError: If it is neither a LlamaIndex embedding model nor a string.
+        TypeError: If it is neither framework's embedding model nor a string.
     """
     if isinstance(embed_model, BaseEmbedding):
         return embed_model
     if isinstance(embed_model, str):
         return resolve_embed_model(embed_model)
+    if _is_langchain(embed_model):
+        from llama_index_finetune_plugin._langchain import LangChainEmbedding  # when there is one
+
+        return LangChainEmbedding(langchain_embeddings=embed_model)
     raise TypeError(
-        "expected a LlamaIndex embedding model (BaseEmbedding) or a string such as "
-        f"'local:BAAI/bge-small-en-v1.5', got {type(embed_model).__name__}"
+        "expected a LlamaIndex embedding model (BaseEmbedding), a string such as "
+        "'local:BAAI/bge-small-en-v1.5' or a LangChain Embeddings, got "
+        f"{type(embed_model).__name__}"
     )
 
 
-def _matrix(embeddings: Sequence[Embedding], n_texts: int) -> Vectors:
-    lengths = {len(embedding) for embedding in embeddings}
-    if len(embeddings) != n_texts or len(lengths) > 1 or 0 in lengths:
-        raise InvalidVectorsError(
-            f"expected {n_texts} vectors of one length, got {len(embeddings)} of lengths "
-            f"{sorted(lengths)}; the embedding model must give one vector a text"
-        )
-    vectors = np.array(embeddings, dtype=np.float32).reshape(n_texts, -1 if n_texts else 0)
-    if not np.isfinite(vectors).all():
-        row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-        raise InvalidVectorsError(
-            f"text {row}: expected finite numbers, got NaN or infinity; check that text and "
-            "the embedding model"
-        )
-    return vectors
+def _is_langchain(model: Any) -> bool:
+    module = sys.modules.get("langchain_core.embeddings")  # who has no LangChain has no such model
+    return module is not None and isinstance(model, module.Embeddings)

@@ -11,24 +11,20 @@ from llama_index.core.callbacks import CallbackManager
 from numpy.typing import ArrayLike
 from pydantic import InstanceOf, SerializationInfo, model_serializer
 
-from llama_index_finetune_plugin._adapters import (
+from llama_index_finetune_plugin._delegation import QueryDelegation, acquire
+from llama_index_finetune_plugin.embedder import BaseLike, resolve_base
+from query_adapters.adapters import LinearAdapter, QueryAdapter
+from query_adapters.identity import check_name, dim_of, identity_of, model_name_of
+from query_adapters.serving import (
     AdapterLike,
+    adapted_identity,
     check_fits,
     check_probe,
     chosen,
+    from_arrays,
     probe_of,
     read,
 )
-from llama_index_finetune_plugin._delegation import QueryDelegation, acquire
-from llama_index_finetune_plugin._identity import (
-    check_name,
-    class_name_of,
-    dim_of,
-    identity_of,
-    model_name_of,
-)
-from llama_index_finetune_plugin.embedder import resolve_base
-from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.storage import SavedAdapter
 
 
@@ -53,7 +49,7 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
 
     Args:
         base_embed_model: The embedding model that the index was built with, or a string that
-            LlamaIndex resolves to it.
+            LlamaIndex resolves to it; a LangChain `Embeddings` does as well.
         adapter: The adapter, with or without its record, or its folder; None for the base as
             it is.
         adapter_path: The folder instead of `adapter`.
@@ -84,7 +80,7 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
 
     def __init__(
         self,
-        base_embed_model: BaseEmbedding | str,
+        base_embed_model: BaseLike,
         adapter: AdapterLike | EllipsisType | None = ...,
         *,
         adapter_path: str | Path | None = None,
@@ -130,9 +126,9 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
     def adapter(self, adapter: AdapterLike | None) -> None:
         saved = read(adapter)
         if saved is not None:
-            check_fits(
-                saved, self.base_embed_model, kind=self.adapter_kind, check_model=self.check_model
-            )
+            base = self.base_embed_model
+            name = model_name_of(base) if self.check_model else None
+            check_fits(saved, kind=self.adapter_kind, model_name=name, dim=dim_of(base))
         path = str(adapter) if isinstance(adapter, str | Path) else None
         self.__dict__.update(saved_adapter=saved, adapter_path=path)
 
@@ -145,10 +141,7 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
     @property
     def identity(self) -> str:
         """What tells these vectors from any other model's; the base's where they are its own."""
-        adapter, base_identity = self.adapter, identity_of(self.base_embed_model)
-        if adapter is None or adapter.is_identity:
-            return base_identity
-        return f"{base_identity}+{adapter.fingerprint}"
+        return adapted_identity(self.base_embed_model, self.adapter)
 
     def verify(self) -> None:
         """Return nothing if the base embeds the adapter's probe question as it did in training.
@@ -162,7 +155,8 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
         text, expected = probe_of(self.saved_adapter)
         base = self.base_embed_model
         acquire(base, self)
-        check_probe(base, base._get_query_embedding(text), expected)
+        vector = base._get_query_embedding(text)
+        check_probe(vector, expected, model_name=model_name_of(base))
 
     def to_payload(self) -> dict[str, Any]:
         """Return what events tell of this model; no secrets."""
@@ -190,7 +184,7 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
         fields: dict[str, Any] = handler(self)
         return fields | {
             "class_name": self.class_name(),
-            "base_class": class_name_of(base),
+            "base_class": type(base).__name__,
             "base_model": model_name_of(base),
             "base_identity": identity_of(base),
             "dim": self.dim,
@@ -201,7 +195,7 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
     def from_dict(
         cls,
         data: Mapping[str, Any],
-        base_embed_model: BaseEmbedding | str | None = None,
+        base_embed_model: BaseLike | None = None,
         **kwargs: Any,
     ) -> Self:
         """Return the model that `to_dict` described, on the base that is given to it.
@@ -226,7 +220,7 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
             stored.pop("adapter_path", None)
         base, options = resolve_base(base_embed_model), stored | kwargs
         if options.get("check_model", True):
-            check_name(base, data.get("base_model"))
+            check_name(model_name_of(base), data.get("base_model"))
         return cls(base, **options)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -255,20 +249,14 @@ class LinearAdapterEmbedding(AdapterEmbedding):
 
     def __init__(
         self,
-        base_embed_model: BaseEmbedding | str,
+        base_embed_model: BaseLike,
         adapter: AdapterLike | EllipsisType | None = ...,
         *,
         weight: ArrayLike | None = None,
         bias: ArrayLike | None = None,
         **options: Unpack[Options],
     ) -> None:
-        if weight is not None:
-            if adapter is not ...:
-                raise TypeError("expected an adapter or a weight, got both; leave one out")
-            adapter = LinearAdapter(weight, bias)
-        elif bias is not None:
-            raise TypeError("expected a weight to go with the bias, got none; pass weight=")
-        super().__init__(base_embed_model, adapter, **options)
+        super().__init__(base_embed_model, from_arrays(adapter, weight, bias), **options)
 
     @classmethod
     def class_name(cls) -> str:

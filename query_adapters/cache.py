@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from query_adapters.embedders import TextEmbedder
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
+from query_adapters.matrix import check_finite
 from query_adapters.typing import Vectors
 
 Role = Literal["query", "document"]
@@ -60,7 +61,7 @@ class EmbeddingCache:
         show_progress: bool,
     ) -> Vectors:
         identity = embedder.identity
-        keys = [_key(identity, role, text) for text in texts]
+        keys = [vector_key(identity, role, text) for text in texts]
         with self._open() as connection:
             known = _look_up(connection, keys)
             missing = [
@@ -90,7 +91,8 @@ class EmbeddingCache:
             connection.close()
 
 
-def _key(identity: str, role: Role, text: str) -> bytes:
+def vector_key(identity: str, role: Role, text: str) -> bytes:
+    """Return the 32 bytes under which the vector of a text in a role is remembered."""
     return hashlib.sha256("\0".join((identity, role, text)).encode()).digest()
 
 
@@ -120,12 +122,7 @@ def _checked(vectors: Vectors, n_texts: int, role: Role) -> Vectors:
             f"{role} vectors: expected shape ({n_texts}, dim), got {vectors.shape}; "
             "the embedding model must give one vector a text"
         )
-    if not np.isfinite(vectors).all():
-        row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-        raise InvalidVectorsError(
-            f"{role} vectors: expected finite numbers, got NaN or infinity for text {row} of "
-            "the batch; check that text and the embedding model"
-        )
+    check_finite(vectors, f"{role} vectors of the batch")
     return vectors
 
 

@@ -11,6 +11,7 @@ from query_adapters.cache import EmbeddingCache
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
+from query_adapters.matrix import check_finite
 from query_adapters.splits import connected, query_groups
 from query_adapters.typing import Rows, Values, Vectors
 
@@ -179,10 +180,6 @@ def _matrix(vectors: ArrayLike, what: str) -> Vectors:
     matrix = np.ascontiguousarray(vectors, dtype=np.float32).view()
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise InvalidVectorsError(f"{what}: expected shape (n, dim), got {matrix.shape}")
-    if not np.isfinite(matrix).all():
-        row = int(np.flatnonzero(~np.isfinite(matrix).all(axis=1))[0])
-        raise InvalidVectorsError(
-            f"{what}: expected finite numbers, got NaN or infinity in row {row}"
-        )
+    check_finite(matrix, what)
     matrix.setflags(write=False)
     return matrix

@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from llama_index.core import VectorStoreIndex
-from llama_index.core.base.embeddings.base import BaseEmbedding
 
-from llama_index_finetune_plugin._identity import check_name
 from llama_index_finetune_plugin.dataset import QADataset, to_retrieval_dataset
-from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder
+from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
 from llama_index_finetune_plugin.engines._obsolete import warn_of_obsolete
 from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
@@ -18,6 +16,7 @@ from query_adapters._extras import require_extra
 from query_adapters.adapters import LinearAdapter
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.errors import AdapterMismatchError, NotFinetunedError
+from query_adapters.identity import check_name, model_name_of
 from query_adapters.storage import read_adapter
 from query_adapters.stores import gather
 
@@ -37,7 +36,8 @@ class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
     Args:
         dataset: Training questions: an EmbeddingQAFinetuneDataset, a RetrievalDataset, or any
             object with `queries`, `corpus` and `relevant_docs`.
-        embed_model: The base: a LlamaIndex embedding model, or a string that LlamaIndex resolves.
+        embed_model: The base: a LlamaIndex embedding model, a string that LlamaIndex resolves, or
+            a LangChain `Embeddings`.
         adapter_model: A LinearAdapter to refine instead of starting from the base.
         dim: Length of the model's vectors, checked on the first question.
         model_output_path: Folder of the adapter; finished embeddings are kept there too, so
@@ -76,7 +76,7 @@ class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
     def __init__(
         self,
         dataset: QADataset | RetrievalDataset,
-        embed_model: BaseEmbedding | str,
+        embed_model: BaseLike,
         batch_size: int | None = None,
         epochs: int | None = None,
         adapter_model: LinearAdapter | None = None,
@@ -146,7 +146,7 @@ class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
     def from_model_path(
         cls,
         dataset: QADataset | RetrievalDataset,
-        embed_model: BaseEmbedding | str,
+        embed_model: BaseLike,
         model_path: str | Path,
         **options: Any,
     ) -> Self:
@@ -166,7 +166,7 @@ class EmbeddingAdapterFinetuneEngine(BaseEmbeddingFinetuneEngine):
         """
         saved = read_adapter(model_path)
         base = LlamaIndexEmbedder(embed_model).embed_model
-        check_name(base, saved.record.base_model)
+        check_name(model_name_of(base), saved.record.base_model)
         return cls(dataset, base, adapter_model=_linear(saved.adapter), **options)
 
     def finetune(self) -> None:

@@ -10,10 +10,10 @@ import pytest
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.storage.kvstore import SimpleKVStore
 
-from llama_index_finetune_plugin._identity import identity_of
 from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder, resolve_base
 from query_adapters.cache import EmbeddingCache
 from query_adapters.errors import InvalidVectorsError
+from query_adapters.identity import identity_of
 from query_adapters.typing import Vectors
 
 Make = Callable[..., Any]
@@ -111,8 +111,8 @@ def test_no_texts_are_no_vectors(base: Any) -> None:
 @pytest.mark.parametrize(
     ("vectors", "problem"),
     [
-        ([[1.0, 2.0], [float("nan"), 2.0]], "text 1: expected finite numbers"),
-        ([[float("inf"), 2.0], [1.0, 2.0]], "text 0: expected finite numbers"),
+        ([[1.0, 2.0], [float("nan"), 2.0]], "finite numbers, got NaN or infinity in row 1"),
+        ([[float("inf"), 2.0], [1.0, 2.0]], "finite numbers, got NaN or infinity in row 0"),
         ([[1.0, 2.0], [1.0]], r"2 vectors of one length, got 2 of lengths \[1, 2\]"),
         ([[], []], r"2 vectors of one length, got 2 of lengths \[0\]"),
     ],

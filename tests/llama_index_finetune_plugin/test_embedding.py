@@ -13,10 +13,10 @@ from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.storage.kvstore import SimpleKVStore
 from numpy.typing import NDArray
 
-from llama_index_finetune_plugin._identity import identity_of
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
 from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.errors import AdapterFileError, AdapterMismatchError, DimensionMismatchError
+from query_adapters.identity import identity_of
 from query_adapters.storage import AdapterRecord, SavedAdapter, save_adapter
 from query_adapters.typing import Vectors
 

@@ -20,9 +20,9 @@ from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 from llama_index.core.schema import TextNode
 from llama_index.core.storage.kvstore import SimpleKVStore
 
-from llama_index_finetune_plugin._identity import identity_of
 from llama_index_finetune_plugin.embedding import AdapterEmbedding
 from query_adapters.adapters import LinearAdapter
+from query_adapters.identity import identity_of
 from query_adapters.storage import AdapterRecord, SavedAdapter
 
 Make = Callable[..., Any]

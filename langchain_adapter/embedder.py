@@ -1,0 +1,117 @@
+"""A LangChain embedding model as the core knows one."""
+
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.embeddings import Embeddings
+
+from query_adapters._extras import require_extra
+from query_adapters.identity import identity_of, innermost, model_name_of
+from query_adapters.matrix import as_matrix
+from query_adapters.typing import Vectors
+
+BATCH_SIZE = 64  # below what providers take in one call
+CONCURRENCY = 8
+NO_CLIENTS = ("langchain_core", "langchain_adapter")  # defaults and wrappers may be anything
+
+if TYPE_CHECKING:
+    from llama_index.core.base.embeddings.base import BaseEmbedding
+
+    BaseLike = Embeddings | BaseEmbedding | str
+else:
+    BaseLike = Any
+
+
+class LangChainEmbedder:
+    """A `TextEmbedder` over a LangChain embedding model.
+
+    Documents go in batches of the model's own `chunk_size`, or of 64. LangChain has no batches
+    for queries: they go one by one, or several at once to a model that talks to a server.
+
+    Args:
+        embeddings: The model. A LlamaIndex embedding model, or a string that LlamaIndex resolves
+            to one, does as well.
+        max_concurrency: Queries under way at once, each in a thread. If left out, 8 for a model
+            with an asynchronous method of its own, which is a client of some server, and 1 for
+            any other, which may not stand two threads.
+
+    Raises:
+        TypeError: If it is neither framework's embedding model nor a string.
+        ValueError: If the concurrency is below 1.
+    """
+
+    def __init__(self, embeddings: BaseLike, *, max_concurrency: int | None = None) -> None:
+        if max_concurrency is not None and max_concurrency < 1:
+            raise ValueError(f"max_concurrency: expected at least 1, got {max_concurrency}")
+        self.embeddings = resolve_base(embeddings)
+        self.max_concurrency = max_concurrency or _concurrency_of(self.embeddings)
+
+    @property
+    def identity(self) -> str:
+        """What tells this model's vectors from any other's, without a secret."""
+        return identity_of(self.embeddings)
+
+    @property
+    def model_name(self) -> str:
+        """The model's name, as its class tells it."""
+        return model_name_of(self.embeddings)
+
+    @property
+    def batch_size(self) -> int:
+        """The model's `chunk_size`, 64 where it has none."""
+        size = getattr(self.embeddings, "chunk_size", None)
+        return size if isinstance(size, int) and size > 0 else BATCH_SIZE
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of documents, `(len(texts), dim)`.
+
+        Raises:
+            InvalidVectorsError: If they are not finite, or differ in number or length.
+        """
+        batches = [texts[i : i + self.batch_size] for i in range(0, len(texts), self.batch_size)]
+        embedded = [self.embeddings.embed_documents(list(batch)) for batch in batches]
+        return as_matrix([vector for batch in embedded for vector in batch], len(texts))
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of questions, `(len(texts), dim)`.
+
+        Raises:
+            InvalidVectorsError: If they are not finite, or differ in number or length.
+        """
+        embed = self.embeddings.embed_query
+        if self.max_concurrency == 1:
+            return as_matrix([embed(text) for text in texts], len(texts))
+        with ThreadPoolExecutor(self.max_concurrency) as pool:
+            return as_matrix(list(pool.map(embed, texts)), len(texts))
+
+
+def resolve_base(base: Any) -> Embeddings:
+    """Return the embedding model: itself, or LlamaIndex's one, which may be a string.
+
+    Raises:
+        TypeError: If it is neither framework's embedding model nor a string.
+        MissingExtraError: If it is a string and LlamaIndex is not installed.
+    """
+    if isinstance(base, Embeddings):
+        return base
+    if isinstance(base, str) or _is_llama_index(base):
+        require_extra("llama-index")
+        from langchain_adapter._llama_index import LlamaIndexEmbeddings  # when there is one
+
+        return LlamaIndexEmbeddings(base)
+    raise TypeError(
+        "expected a LangChain embedding model (langchain_core Embeddings) or a LlamaIndex one, got "
+        f"{type(base).__name__}"
+    )
+
+
+def _is_llama_index(model: Any) -> bool:
+    module = sys.modules.get("llama_index.core.base.embeddings.base")
+    return module is not None and isinstance(model, module.BaseEmbedding)
+
+
+def _concurrency_of(embeddings: Embeddings) -> int:
+    defined_in = type(innermost(embeddings)).aembed_query.__module__
+    return 1 if defined_in.startswith(NO_CLIENTS) else CONCURRENCY

@@ -1,0 +1,139 @@
+"""What tells one embedding model's vectors from another's, with no secret in it.
+
+Works on the models of any framework, by what they have: pydantic fields or plain attributes.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Set
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from query_adapters.errors import AdapterMismatchError
+
+# Of the exceptions, `keyword`, `max_tokens` and `tokenizer` may change vectors.
+NOT_VECTORS = re.compile(
+    r"key(?!word)|token(?!s|iz)|secret|passw|credential|cookie|auth|header|client|timeout"
+    r"|retry|retries|callback|cache|workers|limiter|batch|progress|verbose|prox(y|ies)"
+    r"|organization|user_agent|multi_process|^chunk_size$|^device$|^class_name$",
+    re.IGNORECASE,
+)
+NAME_ATTRIBUTES = ("model_name", "model", "model_id", "deployment")
+DIM_ATTRIBUTES = (
+    "dim", "dimensions", "embed_dim", "dimension", "embedding_dim", "output_dim",
+    "output_dimensionality",
+)  # fmt: skip
+UNNAMED = ("", "unknown")
+
+
+def innermost(model: Any) -> Any:
+    """Return the model itself, or the one that it keeps a cache of."""
+    inner = getattr(model, "underlying_embeddings", None)
+    return model if inner is None else innermost(inner)
+
+
+def model_name_of(model: Any) -> str:
+    """Return the model's name; its class name where it does not tell one.
+
+    A name that was given comes before one that is a default: a deployment has a name of its
+    own, beside the default of a model that it does not use.
+    """
+    model = innermost(model)
+    given = getattr(model, "model_fields_set", ())
+    attributes = sorted(NAME_ATTRIBUTES, key=lambda attribute: attribute not in given)
+    values = (getattr(model, attribute, None) for attribute in attributes)
+    names = (value.value if isinstance(value, Enum) else value for value in values)
+    told = (name for name in names if isinstance(name, str) and name not in UNNAMED)
+    return next(told, type(model).__name__)
+
+
+def dim_of(model: Any) -> int | None:
+    """Return the length of the model's vectors, or None if it does not tell."""
+    values = (getattr(innermost(model), attribute, None) for attribute in DIM_ATTRIBUTES)
+    whole = (value for value in values if isinstance(value, int) and not isinstance(value, bool))
+    return next((value for value in whole if value > 0), None)
+
+
+def identity_of(model: Any) -> str:
+    """Return `class:model#digest`, equal only where the vectors are.
+
+    The digest covers every setting that can change a vector (dimension, instruction, model) and
+    leaves out secrets and plumbing, so that a new API key or time limit keeps the identity. A
+    model that is more than its settings, as an adapted one is, tells its own `identity`.
+    """
+    own = getattr(model, "identity", None)
+    if isinstance(own, str):
+        return own
+    settings = _fields(model) if _has_fields(model) else _attributes(model)
+    return f"{type(model).__name__}:{model_name_of(model)}#{_digest(settings)}"
+
+
+def check_name(actual: str, expected: str | None) -> None:
+    """Return nothing if the model's name is the expected one, or none is expected.
+
+    Only the last part of a path counts: the folder differs between machines.
+
+    Raises:
+        AdapterMismatchError: If it is another name.
+    """
+    if expected is not None and _last_part(expected) != _last_part(actual):
+        raise AdapterMismatchError(
+            f"expected the embedding model {expected!r} that the adapter was trained on, got "
+            f"{actual!r}; pass that model, or check_model=False if they are the same"
+        )
+
+
+def _last_part(name: str) -> str:
+    return re.split(r"[/\\]", name.rstrip("/\\"))[-1].casefold()
+
+
+def _has_fields(value: Any) -> bool:
+    """Return whether it is a pydantic model, without pydantic."""
+    return isinstance(getattr(type(value), "model_fields", None), Mapping)
+
+
+def _fields(model: Any) -> dict[str, Any]:
+    declared = {name: getattr(model, name, None) for name in type(model).model_fields}
+    return declared | (model.model_extra or {})
+
+
+def _attributes(model: Any) -> dict[str, Any]:
+    """Return a plain object's settings: of private attributes only texts, the rest is state."""
+    attributes = getattr(model, "__dict__", {}).items()
+    return {k: v for k, v in attributes if isinstance(v, str) or not k.startswith("_")}
+
+
+def _digest(settings: Mapping[str, Any]) -> str:
+    text = json.dumps(_canonical(settings), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _canonical(value: Any) -> Any:
+    """Return the value in JSON's terms; of an unknown object only its type, never an address."""
+    if isinstance(value, Enum):
+        return _canonical(value.value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        kept = {str(k): v for k, v in value.items() if not NOT_VECTORS.search(str(k))}
+        return {k: _canonical(v) for k, v in kept.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    if isinstance(value, Set):
+        return sorted(json.dumps(_canonical(item), sort_keys=True) for item in value)
+    return _canonical_object(value)
+
+
+def _canonical_object(value: Any) -> Any:
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, np.ndarray | np.generic):
+        return _canonical(value.tolist())
+    if callable(getattr(value, "embed_documents", None)):  # a model within the model
+        return identity_of(value)
+    fields = _canonical(_fields(value)) if _has_fields(value) else {}
+    return {"type": f"{type(value).__module__}.{type(value).__qualname__}", "fields": fields}

@@ -1,0 +1,167 @@
+"""What may be given as an adapter, what it must fit, and how it is put on one query vector."""
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from types import EllipsisType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from query_adapters.adapters import LinearAdapter, QueryAdapter
+from query_adapters.errors import AdapterMismatchError, DimensionMismatchError
+from query_adapters.identity import check_name, identity_of
+from query_adapters.storage import SavedAdapter, read_adapter
+from query_adapters.typing import Vectors
+
+AdapterLike = QueryAdapter | SavedAdapter | str | Path
+PROBE_SIMILARITY = 0.999
+
+
+def chosen(
+    adapter: AdapterLike | EllipsisType | None, adapter_path: str | Path | None
+) -> AdapterLike | None:
+    """Return the one of the two that was given; `...` stands for an adapter left out.
+
+    Raises:
+        TypeError: If both were given, or neither.
+    """
+    if (adapter is ...) == (adapter_path is None):
+        given = "neither" if adapter is ... else "both"
+        raise TypeError(
+            f"expected adapter or adapter_path, got {given}; pass one (adapter=None for the base "
+            "as it is); an adapter given in memory is not stored, pass it to from_dict too"
+        )
+    return adapter_path if isinstance(adapter, EllipsisType) else adapter
+
+
+def from_arrays(
+    adapter: AdapterLike | EllipsisType | None, weight: ArrayLike | None, bias: ArrayLike | None
+) -> AdapterLike | EllipsisType | None:
+    """Return the linear adapter of the arrays, or the adapter where there are none.
+
+    Raises:
+        TypeError: If adapter and weight were given, or a bias alone.
+    """
+    if weight is None and bias is not None:
+        raise TypeError("expected a weight to go with the bias, got none; pass weight=")
+    if weight is None:
+        return adapter
+    if adapter is not ...:
+        raise TypeError("expected an adapter or a weight, got both; leave one out")
+    return LinearAdapter(weight, bias)
+
+
+def read(adapter: AdapterLike | None) -> SavedAdapter | None:
+    """Return the adapter with its record, which is empty where it came without one.
+
+    Raises:
+        TypeError: If it is none of what stands for an adapter.
+    """
+    if isinstance(adapter, str | Path):
+        return read_adapter(adapter)
+    if isinstance(adapter, QueryAdapter):
+        return SavedAdapter(adapter=adapter)
+    if adapter is None or isinstance(adapter, SavedAdapter):
+        return adapter
+    raise TypeError(
+        "expected an adapter, a SavedAdapter, the path of a folder or None, got "
+        f"{type(adapter).__name__}"
+    )
+
+
+def check_fits(
+    saved: SavedAdapter, *, kind: str | None, model_name: str | None, dim: int | None
+) -> None:
+    """Return nothing if the adapter is of the kind and for the model, as far as both can tell.
+
+    Args:
+        saved: The adapter with its record.
+        kind: The only kind that is wanted, None for any.
+        model_name: The model's name, None to leave it unchecked.
+        dim: Length of the model's vectors, None if it does not tell.
+
+    Raises:
+        AdapterMismatchError: If it is of another kind, or for another model.
+        DimensionMismatchError: If it is for vectors of another length.
+    """
+    if kind not in (None, saved.adapter.kind):
+        raise AdapterMismatchError(
+            f"expected a {kind} adapter, got a {saved.adapter.kind} one; use AdapterEmbedding, in "
+            "LangChain AdapterEmbeddings, which takes every kind"
+        )
+    if model_name is not None:
+        check_name(model_name, saved.record.base_model)
+    if dim is not None:
+        saved.adapter.check_dim(dim)
+
+
+def probe_of(saved: SavedAdapter | None) -> tuple[str, Vectors]:
+    """Return the adapter's probe question and the vector that it had in training.
+
+    Raises:
+        AdapterMismatchError: If there is none, so that nothing vouches for the base.
+    """
+    if saved is None or saved.record.probe_text is None or saved.probe_vector is None:
+        raise AdapterMismatchError(
+            "expected an adapter with a probe question and its vector, got none; train again and "
+            "use the saved folder, which holds them"
+        )
+    return saved.record.probe_text, saved.probe_vector
+
+
+def check_probe(vector: Sequence[float], expected: Vectors, *, model_name: str) -> None:
+    """Return nothing if the model's vector of the probe question is that of the training.
+
+    Args:
+        vector: The model's, `(dim,)`.
+        expected: That of the training, `(dim,)`.
+        model_name: For the message.
+
+    Raises:
+        AdapterMismatchError: If it is another one.
+        DimensionMismatchError: If it is of another length.
+    """
+    if len(vector) != len(expected):
+        raise DimensionMismatchError(
+            f"probe question's vector of {model_name}",
+            expected=len(expected),
+            actual=len(vector),
+            remedy="use the embedding model that the adapter was trained on",
+        )
+    cosine = _cosine(np.asarray(vector), np.asarray(expected, dtype=np.float64))
+    if not cosine >= PROBE_SIMILARITY:
+        raise AdapterMismatchError(
+            f"{model_name}: expected the probe question's vector of training (cosine at "
+            f"least {PROBE_SIMILARITY}), got cosine {cosine:.4f}; use the embedding model, "
+            "instruction included, that the adapter was trained on"
+        )
+
+
+def adapted_identity(base: Any, adapter: QueryAdapter | None) -> str:
+    """Return what tells adapted vectors from any others; the base's where they are its own."""
+    if adapter is None or adapter.is_identity:
+        return identity_of(base)
+    return f"{identity_of(base)}+{adapter.fingerprint}"
+
+
+def adapted(adapter: QueryAdapter | None, vector: list[float]) -> list[float]:
+    """Return the adapted vector; the very one that was given where nothing changes it."""
+    if adapter is None or adapter.is_identity:
+        return vector
+    result: list[float] = adapter(_as_array(vector)).tolist()
+    return result
+
+
+def _as_array(vector: list[float]) -> Vectors:
+    try:  # a third of the time that numpy takes over a list
+        return np.frombuffer(struct.pack(f"{len(vector)}f", *vector), dtype=np.float32)
+    except OverflowError:  # a number beyond float32, which numpy makes infinite
+        with np.errstate(over="ignore"):
+            return np.asarray(vector, dtype=np.float32)
+
+
+def _cosine(one: Vectors, other: Vectors) -> float:
+    with np.errstate(invalid="ignore"):  # a zero vector is like none
+        return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
