@@ -38,7 +38,8 @@ def read_blocks(
     wanted = None if ids is None else list(dict.fromkeys(ids))
     announced = source.count() if wanted is None else 0
     dim, n_read = None, 0
-    for keys, rows in source.read(wanted, batch_size) if announced != 0 or wanted else ():
+    is_empty = announced == 0 and not wanted
+    for keys, rows in () if is_empty else source.read(wanted, batch_size):
         if len(keys) == 0:
             continue
         block = _block(name, keys, rows)

@@ -23,7 +23,9 @@ class ChromaSource:
     @property
     def similarity(self) -> Similarity | None:
         """What its index ranks by; Chroma's default is Euclidean distance."""
-        settings = self.collection.configuration
+        settings = (
+            self.collection.configuration_json
+        )  # makes no embedding function, as the other does
         index = settings.get("hnsw") or settings.get("spann") or {}
         return SIMILARITIES.get(index.get("space", "l2"))
 

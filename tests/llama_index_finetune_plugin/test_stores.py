@@ -25,7 +25,8 @@ from query_adapters.errors import InvalidVectorsError, UnreadableStoreError
 from query_adapters.evaluation.search import exact_search
 from query_adapters.stores import BlockSource, StoredVectors, gather
 from query_adapters.typing import Vectors
-from tests.stores.llama_index import SHOPS, Place, Shop
+from tests.stores.llama_index import SHOPS, Shop
+from tests.stores.place import Place
 
 N = 37
 QUESTION = "which one is it?"
@@ -218,6 +219,17 @@ def test_an_emptied_store_is_refused(emptiable: Open) -> None:
     emptiable.shop.delete(emptiable.index.vector_store, list(emptiable.expected))
     with pytest.raises(InvalidVectorsError, match="at least one stored vector"):
         list(stored_vectors(emptiable.index))
+
+
+@pytest.mark.parametrize("name", ["lancedb", "postgres"])
+def test_a_node_that_was_added_twice_is_named(
+    name: str, make_open: Callable[[str], Open], base: Any
+) -> None:
+    opened = make_open(name)
+    twice = opened.nodes[7].model_copy(update={"embedding": base.vector("text", "changed")})
+    opened.index.vector_store.add([twice])
+    with pytest.raises(InvalidVectorsError, match=rf"got 1 of them .* the first '{twice.id_}'"):
+        gather(stored_vectors(opened.index))
 
 
 @pytest.mark.parametrize("name", SHOPS)

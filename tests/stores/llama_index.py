@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import chromadb
@@ -20,19 +19,7 @@ from llama_index.vector_stores.qdrant import QdrantVectorStore
 from qdrant_client import QdrantClient, models
 from sqlalchemy import NullPool
 
-DIM = 8
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a test's stores lie: a folder, and a table in a database."""
-
-    folder: Path
-    postgres: Callable[[], str]
-
-    @property
-    def table(self) -> str:
-        return self.folder.name.replace("-", "_").lower()[-40:]
+from tests.stores.place import DIM, Place
 
 
 @dataclass(frozen=True)
