@@ -44,6 +44,8 @@ class QdrantSource:
 
     def read(self, ids: Sequence[str] | None, batch_size: int) -> Iterator[RawBlock]:
         """Yield points; ids that Qdrant cannot hold are left out."""
+        if not self.client.collection_exists(self.collection):
+            return iter(())
         return self._scroll(batch_size) if ids is None else self._retrieve(ids, batch_size)
 
     def _scroll(self, batch_size: int) -> Iterator[RawBlock]:

@@ -211,6 +211,7 @@ def test_a_store_that_holds_nothing_is_refused(name: str, place: Place) -> None:
     store = SHOPS[name].open(place, CountingEmbeddings())
     with pytest.raises(InvalidVectorsError, match="at least one stored vector, got an empty"):
         list(stored_vectors(store))
+    assert list(stored_vectors(store, ids=[str(uuid4())])) == []
     SHOPS[name].close(store)
 
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 import faiss
 import numpy as np
 import pytest
-from lancedb.index import IvfFlat
+from lancedb.index import BTree, IvfFlat
 from llama_index.core import VectorStoreIndex
 from llama_index.core.schema import MetadataMode, TextNode
 from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
@@ -237,6 +237,7 @@ def test_a_store_that_holds_nothing_yet_is_refused(name: str, place: Place, base
     index = SHOPS[name].build(place, [], base)
     with pytest.raises(InvalidVectorsError, match="at least one stored vector, got an empty"):
         list(stored_vectors(index))
+    assert list(stored_vectors(index, ids=[str(uuid4())])) == []
     SHOPS[name].close(index)
 
 
@@ -268,6 +269,8 @@ def test_lancedb_tells_what_its_vector_index_ranks_by(make_open: Callable[[str],
     rows = [TextNode(text="x", embedding=rng.normal(size=8).tolist()) for _ in range(300)]
     opened.index.vector_store.add(rows)
     table: Any = opened.index.vector_store.table  # type: ignore[attr-defined]
+    table.create_index("id", config=BTree())
+    assert stored_similarity(opened.index) == "euclidean"
     table.create_index("vector", config=IvfFlat(distance_type="cosine", num_partitions=1))
     assert stored_similarity(opened.index) == "cosine"
 
