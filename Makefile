@@ -40,15 +40,18 @@ smoke: $(VENV)/.test
 	    $(OFFLINE) $(BIN)/python "examples/$$example" --smoke; \
 	done
 
-# The source archive, the wheel made from it, and that wheel by itself, outside the checkout.
+# The source archive, the wheel made from it, and that wheel with either framework alone,
+# outside the checkout.
 wheel: $(VENV)/.test
-	rm -rf dist $(VENV)/wheel
+	rm -rf dist
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m build
-	$(BIN)/python -m venv $(VENV)/wheel
-	$(VENV)/wheel/bin/python -m pip install -q -c constraints.txt \
-	    "$$(ls dist/*.whl)[llama-index,train]"
-	@root=$$PWD; elsewhere=$$(mktemp -d); trap 'rm -rf "$$elsewhere"' EXIT; \
-	    cd "$$elsewhere" && "$$root/$(VENV)/wheel/bin/python" -I "$$root/.ci/check_wheel.py"
+	@set -e; root=$$PWD; elsewhere=$$(mktemp -d); trap 'rm -rf "$$elsewhere"' EXIT; \
+	for door in llama-index langchain; do \
+	    $(BIN)/python -m venv "$$elsewhere/$$door"; \
+	    "$$elsewhere/$$door/bin/python" -m pip install -q -c constraints.txt \
+	        "$$(ls dist/*.whl)[$$door,train]"; \
+	    (cd "$$elsewhere" && "$$door/bin/python" -I "$$root/.ci/check_wheel.py" "$$door"); \
+	done
 
 clean:
 	rm -rf $(VENV) dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks

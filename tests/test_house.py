@@ -24,6 +24,18 @@ MAY_NOT_IMPORT = {
     "llama_index_finetune_plugin": ("langchain_adapter", "llama_index.finetuning", *PICKLES),
     "langchain_adapter": ("llama_index_finetune_plugin", "llama_index.finetuning", *PICKLES),
 }
+SERVE_LLAMA_INDEX = """
+from llama_index.core.embeddings import MockEmbedding
+from llama_index_finetune_plugin import LinearAdapterEmbedding
+model = LinearAdapterEmbedding(MockEmbedding(embed_dim=2), weight=[[0, 2], [1, 0]])
+assert model.get_query_embedding("q") != model.get_text_embedding("d")
+"""
+SERVE_LANGCHAIN = """
+from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_adapter import LinearAdapterEmbeddings
+model = LinearAdapterEmbeddings(DeterministicFakeEmbedding(size=2), weight=[[0, 2], [1, 0]])
+assert model.embed_query("q") != model.embed_documents(["q"])[0]
+"""
 
 
 def run_fresh(code: str) -> subprocess.CompletedProcess[str]:
@@ -94,8 +106,14 @@ def canonical(requirement: str) -> str:
             ("torch", "scipy", "langchain_core", "sentence_transformers"),
         ),
         ("import query_adapters", ("llama_index", "llama_index_finetune_plugin", "rich")),
-        ("import langchain_adapter", ("torch", "scipy", "llama_index")),
+        (
+            "import langchain_adapter",
+            ("torch", "scipy", "llama_index", "llama_index_finetune_plugin", "pandas"),
+        ),
+        (SERVE_LLAMA_INDEX, ("torch", "scipy", "langchain_core", "langchain_adapter")),
+        (SERVE_LANGCHAIN, ("torch", "scipy", "llama_index", "llama_index_finetune_plugin")),
     ],
+    ids=["LlamaIndex", "core", "LangChain", "serving in LlamaIndex", "serving in LangChain"],
 )
 def test_an_import_loads_nothing_heavy_and_no_other_framework(
     statement: str, unwanted: tuple[str, ...]

@@ -1,0 +1,80 @@
+"""LangChain's own standard tests, on adapters that do change queries."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
+from langchain_core.vectorstores import InMemoryVectorStore, VectorStore
+from langchain_tests.integration_tests import (
+    EmbeddingsIntegrationTests,
+    VectorStoreIntegrationTests,
+)
+from langchain_tests.unit_tests import EmbeddingsUnitTests
+
+from langchain_adapter import AdapterEmbeddings, LinearAdapterEmbeddings
+from query_adapters.adapters import KernelAdapter, LinearAdapter
+
+DIM = 6  # of the standard tests
+RNG = np.random.default_rng(0)
+NEAR_IDENTITY = np.eye(DIM) + 0.05 * RNG.normal(size=(DIM, DIM))  # "foo" must still find "foo"
+LINEAR = LinearAdapter(NEAR_IDENTITY)
+KERNEL = KernelAdapter(LINEAR, np.eye(DIM)[:2], 0.05 * RNG.normal(size=(2, DIM)), 5.0)
+BASE = DeterministicFakeEmbedding(size=DIM)
+
+
+def test_the_adapters_of_these_tests_change_queries() -> None:
+    for model in (AdapterEmbeddings(BASE, KERNEL), LinearAdapterEmbeddings(BASE, LINEAR)):
+        assert not np.allclose(model.embed_query("foo"), BASE.embed_query("foo"))
+
+
+class TestAdapterEmbeddingsUnit(EmbeddingsUnitTests):
+    @property
+    def embeddings_class(self) -> type[Embeddings]:
+        return AdapterEmbeddings
+
+    @property
+    def embedding_model_params(self) -> dict[str, Any]:
+        return {"base": BASE, "adapter": KERNEL}
+
+
+class TestLinearAdapterEmbeddingsUnit(EmbeddingsUnitTests):
+    @property
+    def embeddings_class(self) -> type[Embeddings]:
+        return LinearAdapterEmbeddings
+
+    @property
+    def embedding_model_params(self) -> dict[str, Any]:
+        return {"base": BASE, "weight": NEAR_IDENTITY}
+
+
+class TestAdapterEmbeddings(EmbeddingsIntegrationTests):
+    @property
+    def embeddings_class(self) -> type[Embeddings]:
+        return AdapterEmbeddings
+
+    @property
+    def embedding_model_params(self) -> dict[str, Any]:
+        return {"base": BASE, "adapter": KERNEL}
+
+
+class TestLinearAdapterEmbeddings(EmbeddingsIntegrationTests):
+    @property
+    def embeddings_class(self) -> type[Embeddings]:
+        return LinearAdapterEmbeddings
+
+    @property
+    def embedding_model_params(self) -> dict[str, Any]:
+        return {"base": BASE, "weight": NEAR_IDENTITY}
+
+
+class TestVectorStoreOfAdapterEmbeddings(VectorStoreIntegrationTests):
+    @pytest.fixture
+    def vectorstore(self) -> VectorStore:
+        return InMemoryVectorStore(AdapterEmbeddings(BASE, KERNEL))
+
+
+class TestVectorStoreOfLinearAdapterEmbeddings(VectorStoreIntegrationTests):
+    @pytest.fixture
+    def vectorstore(self) -> VectorStore:
+        return InMemoryVectorStore(LinearAdapterEmbeddings(BASE, LINEAR))
