@@ -18,7 +18,7 @@ from langchain_qdrant import QdrantVectorStore, RetrievalMode
 from langchain_adapter.embeddings import AdapterEmbeddings
 from langchain_adapter.stores import READERS, stored_similarity, stored_vectors
 from query_adapters.adapters import LinearAdapter
-from query_adapters.errors import InvalidVectorsError, UnreadableStoreError
+from query_adapters.errors import DimensionMismatchError, InvalidVectorsError, UnreadableStoreError
 from query_adapters.evaluation.search import exact_search
 from query_adapters.stores import BlockSource, StoredVectors, gather
 from query_adapters.typing import Vectors
@@ -204,6 +204,13 @@ def test_a_store_that_is_emptied_while_it_is_read_never_gives_less_in_silence(
     else:
         with pytest.raises(InvalidVectorsError, match=f"expected the {N} vectors"):
             list(blocks)
+
+
+def test_vectors_of_two_models_in_one_store_are_refused(make_open: Callable[[str], Open]) -> None:
+    store: Any = make_open("pgvector").store
+    store.add_embeddings(["short"], [[1.0, 2.0]], ids=["short"])
+    with pytest.raises(DimensionMismatchError, match=r"PGVector: .* keep the vectors of one"):
+        list(stored_vectors(store))
 
 
 @pytest.mark.parametrize("name", SHOPS)

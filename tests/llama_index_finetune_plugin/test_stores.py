@@ -21,7 +21,7 @@ from qdrant_client import AsyncQdrantClient
 
 from llama_index_finetune_plugin import AdapterEmbedding
 from llama_index_finetune_plugin.stores import READERS, stored_similarity, stored_vectors
-from query_adapters.errors import InvalidVectorsError, UnreadableStoreError
+from query_adapters.errors import DimensionMismatchError, InvalidVectorsError, UnreadableStoreError
 from query_adapters.evaluation.search import exact_search
 from query_adapters.stores import BlockSource, StoredVectors, gather
 from query_adapters.typing import Vectors
@@ -219,6 +219,13 @@ def test_an_emptied_store_is_refused(emptiable: Open) -> None:
     emptiable.shop.delete(emptiable.index.vector_store, list(emptiable.expected))
     with pytest.raises(InvalidVectorsError, match="at least one stored vector"):
         list(stored_vectors(emptiable.index))
+
+
+def test_vectors_of_two_models_in_one_store_are_refused(make_open: Callable[[str], Open]) -> None:
+    index = make_open("simple").index
+    index.vector_store.add([TextNode(id_="short", text="", embedding=[1.0, 2.0])])
+    with pytest.raises(DimensionMismatchError, match="'short': expected 8 dimensions, got 2"):
+        list(stored_vectors(index))
 
 
 @pytest.mark.parametrize("name", ["lancedb", "postgres"])
