@@ -1,6 +1,6 @@
 """Vectors out of any store whose `get_nodes` returns nodes with their embeddings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from llama_index.core.schema import BaseNode
@@ -33,7 +33,7 @@ class NodeSource:
     def count(self) -> None:
         """Return None: only reading tells."""
 
-    def read(self, ids: Sequence[str] | None, batch_size: int) -> Iterator[RawBlock]:
+    def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
         """Yield rows, fetched by id where ids are given."""
         if ids is None:
             yield from (_rows(self.store, nodes) for nodes in batches(self._nodes(), batch_size))

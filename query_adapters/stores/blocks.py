@@ -1,13 +1,14 @@
 """What every store's vectors are checked for, whatever gave them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
-from query_adapters.stores.source import VectorSource
+from query_adapters.stores.source import RawBlock, VectorSource
 from query_adapters.typing import Vectors
 
 
@@ -37,19 +38,26 @@ def read_blocks(
         raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
     wanted = None if ids is None else list(dict.fromkeys(ids))
     announced = source.count() if wanted is None else 0
-    dim, n_read = None, 0
-    is_empty = announced == 0 and not wanted
-    for keys, rows in () if is_empty else source.read(wanted, batch_size):
+    n_read = 0
+    if announced != 0 or wanted:
+        with closing(source.read(wanted, batch_size)) as raw:
+            for keys, block in _checked(raw, name):
+                n_read += len(block)
+                yield keys, block
+    if wanted is None and n_read < max(announced or 0, 1):
+        raise InvalidVectorsError(_too_few(name, announced or 0, n_read))
+
+
+def _checked(raw: Iterable[RawBlock], name: str) -> Iterator[tuple[list[str], Vectors]]:
+    dim = None
+    for keys, rows in raw:
         if len(keys) == 0:
             continue
         block = _block(name, keys, rows)
         dim = dim or block.shape[1]
         if block.shape[1] != dim:
             raise _mixed(name, keys[0], expected=dim, actual=block.shape[1])
-        n_read += len(block)
         yield list(keys), block
-    if wanted is None and n_read < max(announced or 0, 1):
-        raise InvalidVectorsError(_too_few(name, announced or 0, n_read))
 
 
 def _too_few(name: str, announced: int, n_read: int) -> str:

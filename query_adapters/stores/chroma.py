@@ -1,6 +1,6 @@
 """Vectors out of a Chroma collection."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ class ChromaSource:
         """Return the number of stored vectors."""
         return int(self.collection.count())
 
-    def read(self, ids: Sequence[str] | None, batch_size: int) -> Iterator[RawBlock]:
+    def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
         """Yield rows by id: pages by offset shift when something writes in between."""
         keys = self.collection.get(include=[])["ids"] if ids is None else ids
         for batch in batches(keys, batch_size):

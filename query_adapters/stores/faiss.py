@@ -1,6 +1,6 @@
 """Vectors out of a FAISS index."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +43,7 @@ class FaissSource:
         """Return the number of vectors that have an id."""
         return len(self.ids)
 
-    def read(self, ids: Sequence[str] | None, batch_size: int) -> Iterator[RawBlock]:
+    def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
         """Yield rows by their place in the index."""
         index, numbers = _unwrapped(self.index)
         keys = [self.ids.get(int(number)) for number in numbers]

@@ -1,6 +1,6 @@
 """Vectors out of a LanceDB table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ class LanceSource:
         """Return the number of rows."""
         return 0 if self.table is None else int(self.table.count_rows())
 
-    def read(self, ids: Sequence[str] | None, batch_size: int) -> Iterator[RawBlock]:
+    def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
         """Yield rows of one version of the table, or those of the ids."""
         if self.table is None:
             return

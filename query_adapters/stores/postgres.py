@@ -1,6 +1,6 @@
 """Vectors out of a PostgreSQL table with pgvector."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,7 @@ class PostgresSource:
             counted = connection.execute(self._of_store(sql.select(sql.func.count(self.ids))))
             return int(counted.scalar_one())
 
-    def read(self, ids: Sequence[str] | None, batch_size: int) -> Iterator[RawBlock]:
+    def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
         """Yield rows of one snapshot, in one pass over the table."""
         key = sql.cast(self.ids, sql.Text)
         # pgvector's own binary form: any driver takes it, and parsing text takes ten times longer
@@ -48,8 +48,10 @@ class PostgresSource:
         query = self._of_store(sql.select(key, vector))
         if ids is not None:
             query = query.where(key == sql.any_(sql.cast(list(ids), ARRAY(sql.Text))))
-        with self.engine.connect() as connection:
-            rows = connection.execution_options(yield_per=batch_size).execute(query)
+        with (
+            self.engine.connect() as connection,
+            connection.execution_options(yield_per=batch_size).execute(query) as rows,
+        ):
             for block in rows.partitions():
                 yield [row[0] for row in block], [_numbers(row[1]) for row in block]
 

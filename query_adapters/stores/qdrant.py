@@ -1,6 +1,6 @@
 """Vectors out of a Qdrant collection."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -42,13 +42,12 @@ class QdrantSource:
             return 0
         return int(self.client.count(self.collection, exact=True).count)
 
-    def read(self, ids: Sequence[str] | None, batch_size: int) -> Iterator[RawBlock]:
+    def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
         """Yield points; ids that Qdrant cannot hold are left out."""
-        if not self.client.collection_exists(self.collection):
-            return iter(())
-        return self._scroll(batch_size) if ids is None else self._retrieve(ids, batch_size)
+        if self.client.collection_exists(self.collection):
+            yield from self._scroll(batch_size) if ids is None else self._retrieve(ids, batch_size)
 
-    def _scroll(self, batch_size: int) -> Iterator[RawBlock]:
+    def _scroll(self, batch_size: int) -> Generator[RawBlock, None, None]:
         offset = None
         while True:
             points, offset = self.client.scroll(
@@ -58,7 +57,7 @@ class QdrantSource:
             if offset is None:
                 return
 
-    def _retrieve(self, ids: Sequence[str], batch_size: int) -> Iterator[RawBlock]:
+    def _retrieve(self, ids: Sequence[str], batch_size: int) -> Generator[RawBlock, None, None]:
         asked = {point_id(key): key for key in ids}
         asked.pop(None, None)
         for batch in batches(list(asked.values()), batch_size):

@@ -1,6 +1,6 @@
 """What every store is read through, and the two sources that need no package."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -27,7 +27,7 @@ class VectorSource(Protocol):
     def count(self) -> int | None:
         """Return the number of stored vectors, None where only reading tells."""
 
-    def read(self, ids: Sequence[str] | None, batch_size: int) -> Iterator[RawBlock]:
+    def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
         """Yield rows, at most `batch_size` at once where the store can.
 
         Args:
@@ -53,7 +53,7 @@ class MappingSource:
         """Return the number of vectors."""
         return len(self.vectors)
 
-    def read(self, ids: Sequence[str] | None, batch_size: int) -> Iterator[RawBlock]:
+    def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
         """Yield rows; those that vanish while they are read are left out."""
         for keys in batches(list(self.vectors) if ids is None else ids, batch_size):
             found = [key for key in keys if key in self.vectors]
@@ -75,7 +75,7 @@ class BlockSource:
     def count(self) -> None:
         """Return None: only reading tells."""
 
-    def read(self, ids: Sequence[str] | None, batch_size: int) -> Iterator[RawBlock]:
+    def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
         """Yield the blocks, cut to `batch_size`, with the rows wanted."""
         wanted = None if ids is None else set(ids)
         for keys, vectors in self.blocks:

@@ -1,7 +1,7 @@
 """What stores give is checked in blocks and gathered into one matrix, in memory or on disk."""
 
 import tracemalloc
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class Announcing:
     def count(self) -> int | None:
         return self.announced
 
-    def read(self, ids: Sequence[str] | None, batch_size: int) -> Iterator[RawBlock]:
+    def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
         yield from self.blocks
 
 
@@ -104,6 +104,26 @@ def test_rows_that_go_while_the_store_is_read_are_missed() -> None:
 
 def test_rows_that_come_while_the_store_is_read_do_no_harm() -> None:
     assert len(read(Announcing(1, (("a",), [[1.0]]), (("b",), [[1.0]])))) == 2
+
+
+def test_a_read_that_is_given_up_is_closed() -> None:
+    closed: list[bool] = []
+
+    class Watched(Announcing):
+        def read(
+            self, ids: Sequence[str] | None, batch_size: int
+        ) -> Generator[RawBlock, None, None]:
+            try:
+                yield from self.blocks
+            finally:
+                closed.append(True)
+
+    blocks = read_blocks(Watched(2, (("a",), [[1.0]]), (("b",), [[1.0, 2.0]])), name="MyStore")
+    next(blocks)
+    with pytest.raises(DimensionMismatchError) as caught:
+        next(blocks)
+    assert closed  # while the error, and with it the frame of the read, is still held
+    del caught
 
 
 def test_ids_are_asked_for_once_and_need_not_be_there() -> None:
