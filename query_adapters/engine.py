@@ -4,8 +4,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
-import numpy as np
-
 from query_adapters._extras import require_extra
 from query_adapters.adapters import LinearAdapter
 from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
@@ -13,10 +11,11 @@ from query_adapters.embedders import TextEmbedder
 from query_adapters.errors import AdapterMismatchError, NotFinetunedError
 from query_adapters.identity import check_name
 from query_adapters.storage import read_adapter
+from query_adapters.stores import gather
 from query_adapters.typing import Vectors
 
 if TYPE_CHECKING:
-    from query_adapters.finetuning import FinetuneResult, StoredVectors
+    from query_adapters.finetuning import FinetuneResult
 
 StoredBlocks = Iterable[tuple[Sequence[str], Vectors]]
 """Blocks of (document ids, their vectors `(n, dim)`), as read out of an index."""
@@ -101,7 +100,7 @@ class AdapterFinetuneEngine:
                 **_known(training),
             ),
             val_dataset=None if val_dataset is None else to_retrieval_dataset(val_dataset),
-            index=None if index is None else gathered(index),
+            index=None if index is None else gather(index),
             start=None if adapter_model is None else _linear(adapter_model),
             dim=dim,
             cache_path=None if cache_path is None else Path(cache_path),
@@ -166,12 +165,3 @@ def _known(training: TrainerOptions) -> dict[str, Any]:
     settings: dict[str, Any] = dict(training)
     given = [name for name in ("strengths", "whitenings", "hidden_sizes") if name in settings]
     return settings | {name: tuple(settings[name]) for name in given}
-
-
-def gathered(blocks: StoredBlocks) -> "StoredVectors":
-    from query_adapters.finetuning import StoredVectors  # needs scipy; serving must not
-
-    read = list(blocks)
-    ids = tuple(key for keys, _ in read for key in keys)
-    vectors = np.concatenate([v for _, v in read]) if read else np.empty((0, 0), np.float32)
-    return StoredVectors(ids, vectors)

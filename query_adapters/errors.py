@@ -6,6 +6,7 @@
     │   └── LeakageError                             training questions among the validation ones
     ├── InvalidVectorsError          (ValueError)    NaN, infinite or wrongly shaped vectors
     │   └── DimensionMismatchError                   vectors of another length than expected
+    ├── UnreadableStoreError         (TypeError)     a store that cannot give its vectors back
     ├── AdapterMismatchError         (ValueError)    an adapter on a model it was not trained for
     ├── AdapterFileError             (ValueError)    an adapter folder that is not safe to load
     ├── UnknownMetricError           (KeyError)      a metric name that nobody has defined
@@ -61,6 +62,18 @@ class DimensionMismatchError(InvalidVectorsError):
         self.expected = expected
         self.actual = actual
         super().__init__(f"{what}: expected {expected} dimensions, got {actual}; {remedy}")
+
+
+class UnreadableStoreError(QueryAdaptersError, TypeError):
+    """A store, or a thing that is none, whose vectors cannot be read back.
+
+    Attributes:
+        store: Name of its class.
+    """
+
+    def __init__(self, store: str, *, expected: str, remedy: str) -> None:
+        self.store = store
+        super().__init__(f"index: expected {expected}, got {store}; {remedy}")
 
 
 class AdapterMismatchError(QueryAdaptersError, ValueError):

@@ -11,42 +11,17 @@ from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.cache import EmbeddingCache
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.embedders import TextEmbedder
-from query_adapters.errors import InvalidVectorsError
 from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
 from query_adapters.evaluation.comparison import MetricComparison, compare
 from query_adapters.splits import check_leakage
 from query_adapters.storage import AdapterRecord, SavedAdapter, save_adapter
+from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer, TrainingResult
 from query_adapters.typing import Vectors
 from query_adapters.vectors import EmbeddedDataset, embed_dataset
 
 CACHE_FILE = "embeddings.sqlite"
 LIBRARIES = ("llama-index-finetune-plugin", "numpy", "scipy")
-
-
-@dataclass(frozen=True, eq=False)
-class StoredVectors:
-    """What an index holds already.
-
-    Attributes:
-        ids: Ids of its documents.
-        vectors: Their vectors, `(len(ids), dim)`.
-    """
-
-    ids: tuple[str, ...]
-    vectors: Vectors
-
-    def __post_init__(self) -> None:
-        if not self.ids or self.vectors.shape[:1] != (len(self.ids),):
-            raise InvalidVectorsError(
-                f"index: expected at least one stored vector, one an id; got {len(self.ids)} ids "
-                f"and vectors of shape {self.vectors.shape}"
-            )
-
-    @property
-    def dim(self) -> int:
-        """Length of one vector."""
-        return int(self.vectors.shape[1])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

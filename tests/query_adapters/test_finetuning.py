@@ -19,9 +19,10 @@ from query_adapters.errors import (
     LeakageError,
 )
 from query_adapters.evaluation import evaluate_vectors
-from query_adapters.finetuning import AdapterFinetuner, StoredVectors
+from query_adapters.finetuning import AdapterFinetuner
 from query_adapters.splits import split_by_query
 from query_adapters.storage import read_adapter
+from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer
 from query_adapters.training.prior import spectral_prior
 from query_adapters.vectors import embed_dataset

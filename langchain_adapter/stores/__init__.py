@@ -1,0 +1,10 @@
+"""Stored vectors, read back out of a vector store that is there already.
+
+Read are the in-memory store, FAISS, Chroma, Qdrant, LanceDB and PostgreSQL with pgvector. For
+another one, add a reader to `READERS`, or pass blocks of (ids, vectors) in place of the store.
+"""
+
+from langchain_adapter.stores.readers import READERS
+from langchain_adapter.stores.reading import stored_similarity, stored_vectors
+
+__all__ = ["READERS", "stored_similarity", "stored_vectors"]

@@ -1,0 +1,104 @@
+"""What each vector store of LangChain is read through; packages load when their store is read."""
+
+from collections.abc import Callable
+from typing import Any
+
+from query_adapters.errors import UnreadableStoreError
+from query_adapters.evaluation.search import Similarity
+from query_adapters.stores import MappingSource, VectorSource
+from query_adapters.stores.chroma import ChromaSource
+from query_adapters.stores.lance import LanceSource
+from query_adapters.stores.qdrant import QdrantSource
+
+Reader = Callable[[Any], VectorSource]
+
+PG_SIMILARITIES: dict[str, Similarity] = {
+    "COSINE": "cosine",
+    "COSINE_DISTANCE": "cosine",
+    "EUCLIDEAN": "euclidean",
+    "INNER_PRODUCT": "dot",
+    "MAX_INNER_PRODUCT": "dot",
+}
+
+
+def read_in_memory(store: Any) -> VectorSource:
+    """Return the in-memory store's vectors."""
+    return MappingSource({key: row["vector"] for key, row in store.store.items()}, "cosine")
+
+
+def read_faiss(store: Any) -> VectorSource:
+    """Return the FAISS index's vectors by the ids of the docstore."""
+    from query_adapters.stores.faiss import FaissSource
+
+    return FaissSource(store.index, store.index_to_docstore_id, unit=store._normalize_L2)
+
+
+def read_chroma(store: Any) -> VectorSource:
+    """Return the collection's vectors."""
+    return ChromaSource(store._collection)
+
+
+def read_qdrant(store: Any) -> VectorSource:
+    """Return the collection's dense vectors.
+
+    Raises:
+        UnreadableStoreError: If the store searches by sparse vectors only.
+    """
+    if store.embeddings is None:
+        raise UnreadableStoreError(
+            f"{type(store).__name__} of sparse vectors only",
+            expected="a Qdrant store with dense vectors",
+            remedy="open it with `embedding=` and a dense or hybrid retrieval mode",
+        )
+    return QdrantSource(store.client, store.collection_name, store.vector_name)
+
+
+def read_lancedb(store: Any) -> VectorSource:
+    """Return the table's vectors."""
+    return LanceSource(store.get_table(), store._vector_key, store._id_key)
+
+
+def read_pgvector(store: Any) -> VectorSource:
+    """Return the vectors of the store's collection, out of the table that collections share."""
+    import sqlalchemy as sql
+
+    from query_adapters.stores.postgres import PostgresSource, synchronous, table
+
+    rows = table("langchain_pg_embedding", "id", "embedding", "collection_id")
+    collections = table("langchain_pg_collection", "uuid", "name")
+    own = sql.select(collections.c.uuid).where(collections.c.name == store.collection_name)
+    return PostgresSource(
+        store._engine or synchronous(store._async_engine),
+        rows.c.id,
+        rows.c.embedding,
+        PG_SIMILARITIES.get(store._distance_strategy.name),
+        where=rows.c.collection_id == own.scalar_subquery(),
+    )
+
+
+def read_pgvectorstore(store: Any) -> VectorSource:
+    """Return the vectors of the store's table, over a connection of its own: the store's are async.
+
+    PGVectorStore keeps its table's names in an AsyncPGVectorStore, which is read as well.
+    """
+    from query_adapters.stores.postgres import PostgresSource, synchronous, table
+
+    inner = getattr(store, "_PGVectorStore__vs", store)
+    ids, vectors = inner.id_column, inner.embedding_column
+    rows = table(inner.table_name, ids, vectors, schema=inner.schema_name)
+    similarity = PG_SIMILARITIES.get(inner.distance_strategy.name)
+    return PostgresSource(synchronous(inner.engine), rows.c[ids], rows.c[vectors], similarity)
+
+
+READERS: dict[str, Reader] = {
+    "langchain_chroma:Chroma": read_chroma,
+    "langchain_community.vectorstores:FAISS": read_faiss,
+    "langchain_community.vectorstores:LanceDB": read_lancedb,
+    "langchain_core.vectorstores:InMemoryVectorStore": read_in_memory,
+    "langchain_postgres:AsyncPGVectorStore": read_pgvectorstore,
+    "langchain_postgres:PGVector": read_pgvector,
+    "langchain_postgres:PGVectorStore": read_pgvectorstore,
+    "langchain_qdrant:QdrantVectorStore": read_qdrant,
+}
+"""Readers by "package:Class", for subclasses as well. One of your own is a function of the store:
+`READERS["my_package:MyStore"] = lambda store: BlockSource(store.export())`."""

@@ -1,0 +1,92 @@
+"""What each vector store of LlamaIndex is read through; packages load when their store is read."""
+
+from collections.abc import Callable
+from typing import Any
+
+from llama_index.core import VectorStoreIndex
+
+from query_adapters.errors import UnreadableStoreError
+from query_adapters.stores import MappingSource, VectorSource
+from query_adapters.stores.chroma import ChromaSource
+from query_adapters.stores.lance import LanceSource
+from query_adapters.stores.qdrant import QdrantSource
+
+Reader = Callable[[Any, VectorStoreIndex | None], VectorSource]
+
+
+def read_simple(store: Any, index: VectorStoreIndex | None) -> VectorSource:
+    """Return the in-memory store's vectors."""
+    return MappingSource(store.data.embedding_dict, "cosine")
+
+
+def read_faiss(store: Any, index: VectorStoreIndex | None) -> VectorSource:
+    """Return the FAISS index's vectors; LlamaIndex keeps the ids of its rows in the index.
+
+    Raises:
+        UnreadableStoreError: If there is no index to ask.
+    """
+    from query_adapters.stores.faiss import FaissSource
+
+    if index is None:
+        raise UnreadableStoreError(
+            type(store).__name__,
+            expected="the VectorStoreIndex over a FAISS store, which holds the ids of its rows",
+            remedy="pass the index instead of its store",
+        )
+    ids = {int(row): key for row, key in index.index_struct.nodes_dict.items()}
+    return FaissSource(store.client, ids)
+
+
+def read_faiss_map(store: Any, index: VectorStoreIndex | None) -> VectorSource:
+    """Return the FAISS index's vectors by the store's own ids."""
+    from query_adapters.stores.faiss import FaissSource
+
+    return FaissSource(store.client, store._faiss_id_to_node_id_map)
+
+
+def read_chroma(store: Any, index: VectorStoreIndex | None) -> VectorSource:
+    """Return the collection's vectors."""
+    return ChromaSource(store.client)
+
+
+def read_qdrant(store: Any, index: VectorStoreIndex | None) -> VectorSource:
+    """Return the collection's dense vectors.
+
+    Raises:
+        UnreadableStoreError: If the store has an asynchronous client only.
+    """
+    if store.client is None:
+        raise UnreadableStoreError(
+            f"{type(store).__name__} with an asynchronous client only",
+            expected="a Qdrant store with a synchronous client",
+            remedy="pass `client=` besides `aclient=`",
+        )
+    return QdrantSource(store.client, store.collection_name, store.dense_vector_name)
+
+
+def read_lancedb(store: Any, index: VectorStoreIndex | None) -> VectorSource:
+    """Return the table's vectors; `_table` because `table` raises where there is none yet."""
+    return LanceSource(store._table, store.vector_column_name)
+
+
+def read_postgres(store: Any, index: VectorStoreIndex | None) -> VectorSource:
+    """Return the table's vectors, over the store's own connections."""
+    from query_adapters.stores.postgres import PostgresSource, table
+
+    store._initialize()  # connects, as the first query would
+    rows = table(f"data_{store.table_name}", "node_id", "embedding", schema=store.schema_name)
+    return PostgresSource(store.client, rows.c.node_id, rows.c.embedding, "cosine")
+
+
+READERS: dict[str, Reader] = {
+    "llama_index.core.vector_stores:SimpleVectorStore": read_simple,
+    "llama_index.vector_stores.chroma:ChromaVectorStore": read_chroma,
+    "llama_index.vector_stores.faiss:FaissMapVectorStore": read_faiss_map,
+    "llama_index.vector_stores.faiss:FaissVectorStore": read_faiss,
+    "llama_index.vector_stores.lancedb:LanceDBVectorStore": read_lancedb,
+    "llama_index.vector_stores.postgres:PGVectorStore": read_postgres,
+    "llama_index.vector_stores.qdrant:QdrantVectorStore": read_qdrant,
+}
+"""Readers by "package:Class", for subclasses as well. One of your own is a function of the store
+and the index it was given with (or None): `READERS["my_package:MyStore"] = lambda store, index:
+BlockSource(store.export())`."""

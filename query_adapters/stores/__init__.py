@@ -1,0 +1,16 @@
+"""Vectors that a store holds already, read back in blocks; the stores' packages load lazily."""
+
+from query_adapters.stores.blocks import read_blocks
+from query_adapters.stores.source import Blocks, BlockSource, MappingSource, RawBlock, VectorSource
+from query_adapters.stores.stored import StoredVectors, gather
+
+__all__ = [
+    "BlockSource",
+    "Blocks",
+    "MappingSource",
+    "RawBlock",
+    "StoredVectors",
+    "VectorSource",
+    "gather",
+    "read_blocks",
+]

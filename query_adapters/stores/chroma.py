@@ -1,0 +1,41 @@
+"""Vectors out of a Chroma collection."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from query_adapters.evaluation.search import Similarity
+from query_adapters.stores.source import RawBlock, batches
+
+SIMILARITIES: dict[str, Similarity] = {"cosine": "cosine", "ip": "dot", "l2": "euclidean"}
+
+
+@dataclass(frozen=True)
+class ChromaSource:
+    """A collection of a chromadb client, in this process or behind HTTP.
+
+    Args:
+        collection: The `chromadb.Collection`.
+    """
+
+    collection: Any
+
+    @property
+    def similarity(self) -> Similarity | None:
+        """What its index ranks by; Chroma's default is Euclidean distance."""
+        settings = (
+            self.collection.configuration_json
+        )  # makes no embedding function, as the other does
+        index = settings.get("hnsw") or settings.get("spann") or {}
+        return SIMILARITIES.get(index.get("space", "l2"))
+
+    def count(self) -> int:
+        """Return the number of stored vectors."""
+        return int(self.collection.count())
+
+    def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
+        """Yield rows by id: pages by offset shift when something writes in between."""
+        keys = self.collection.get(include=[])["ids"] if ids is None else ids
+        for batch in batches(keys, batch_size):
+            found = self.collection.get(ids=list(batch), include=["embeddings"])
+            yield found["ids"], found["embeddings"]

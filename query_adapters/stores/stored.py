@@ -1,0 +1,128 @@
+"""All vectors of a store in one matrix, in memory or in a memory-mapped file."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.lib import format as npy
+
+from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
+from query_adapters.typing import Vectors
+
+Block = tuple[Sequence[str], Vectors]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredVectors:
+    """What an index holds already.
+
+    Attributes:
+        ids: Ids of its documents.
+        vectors: Their vectors, `(len(ids), dim)`.
+    """
+
+    ids: tuple[str, ...]
+    vectors: Vectors
+
+    def __post_init__(self) -> None:
+        if not self.ids or self.vectors.shape[:1] != (len(self.ids),):
+            raise InvalidVectorsError(
+                f"index: expected at least one stored vector, one an id; got {len(self.ids)} ids "
+                f"and vectors of shape {self.vectors.shape}"
+            )
+        _check_unique(self.ids)
+
+    @property
+    def dim(self) -> int:
+        """Length of one vector."""
+        return int(self.vectors.shape[1])
+
+
+def gather(blocks: Iterable[Block], *, path: str | Path | None = None) -> StoredVectors:
+    """Return the blocks as one matrix, of which there is never a second copy.
+
+    Args:
+        blocks: Ids and vectors `(n, dim)`, as `stored_vectors` of either door yields them.
+        path: A `.npy` file to write the vectors to and to map into memory, for more than memory
+            holds; it appears when it is whole. By default they are held in memory.
+
+    Raises:
+        InvalidVectorsError: If there is no vector, or an id comes twice.
+        DimensionMismatchError: If blocks differ in dimension.
+    """
+    return _in_memory(blocks) if path is None else _on_disk(blocks, Path(path))
+
+
+def _in_memory(blocks: Iterable[Block]) -> StoredVectors:
+    ids: list[str] = []
+    matrix = np.empty((0, 0), dtype=np.float32)
+    for keys, vectors in blocks:
+        start, end, dim = len(ids), len(ids) + len(keys), vectors.shape[1]
+        if start == 0:
+            matrix = np.empty((0, dim), dtype=np.float32)
+        _check_dim(keys, expected=matrix.shape[1], actual=dim)
+        if end > len(matrix):  # grown in place by an eighth, so that growing costs O(n)
+            matrix.resize((max(end, start + start // 8), dim), refcheck=False)
+        matrix[start:end] = vectors
+        ids += keys
+    matrix.resize((len(ids), matrix.shape[1]), refcheck=False)
+    return StoredVectors(tuple(ids), matrix)
+
+
+def _on_disk(blocks: Iterable[Block], path: Path) -> StoredVectors:
+    unfinished = path.with_name(f"{path.name}.part")
+    try:
+        with unfinished.open("wb") as file:
+            ids, shape = _write(blocks, file)
+        if not ids:
+            return StoredVectors((), np.empty(shape, dtype=np.float32))
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return StoredVectors(tuple(ids), np.load(path, mmap_mode="r"))
+
+
+def _write(blocks: Iterable[Block], file: BinaryIO) -> tuple[list[str], tuple[int, int]]:
+    """Return the ids and the shape of what was written; the header comes last."""
+    ids: list[str] = []
+    dim = 0
+    for keys, vectors in blocks:
+        if not ids:
+            dim = vectors.shape[1]
+            file.write(_header((0, dim)))
+        _check_dim(keys, expected=dim, actual=vectors.shape[1])
+        file.write(np.ascontiguousarray(vectors, dtype="<f4").data)
+        ids += keys
+    file.seek(0)
+    file.write(_header((len(ids), dim)))
+    return ids, (len(ids), dim)
+
+
+def _header(shape: tuple[int, int]) -> bytes:
+    """Return the file's header; numpy keeps its length the same as rows are added."""
+    header = BytesIO()
+    npy.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return header.getvalue()
+
+
+def _check_dim(keys: Sequence[str], *, expected: int, actual: int) -> None:
+    if actual != expected:
+        raise DimensionMismatchError(
+            f"stored vector of {keys[0]!r}",
+            expected=expected,
+            actual=actual,
+            remedy="keep the vectors of one embedding model in a store",
+        )
+
+
+def _check_unique(ids: Sequence[str]) -> None:
+    seen: set[str] = set()
+    twice = list(dict.fromkeys(key for key in ids if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
+    if twice:
+        raise InvalidVectorsError(
+            f"index: expected each id once, got {len(twice)} of them twice or more, the first "
+            f"{twice[0]!r}; delete the rows that are out of date"
+        )

