@@ -59,6 +59,7 @@ class CandidateScore:
         unseen: Questions about other documents; None if not measured.
         overall: Both views, weighted by the share of questions expected in each.
         differences: What `overall` is the mean of, one a question, `(n_queries,)`.
+        controls: The same, had each question another one's answers, `(n_queries,)`.
     """
 
     candidate: Candidate
@@ -66,6 +67,7 @@ class CandidateScore:
     unseen: ViewScore | None
     overall: ViewScore
     differences: Values = field(repr=False, compare=False)
+    controls: Values = field(repr=False, compare=False)
 
     @property
     def is_admissible(self) -> bool:

@@ -98,7 +98,7 @@ def _shortfall(row: CandidateScore, n_candidates: int, p_value: float, metric: s
 
 def _row_record(row: CandidateScore) -> dict[str, Any]:
     record = asdict(row)
-    del record["differences"]
+    del record["differences"], record["controls"]
     if isinf(row.candidate.strength):
         record["candidate"]["strength"] = None  # JSON has no infinity
     return record

@@ -8,10 +8,9 @@ from typing import Never
 import numpy as np
 from tqdm.auto import tqdm
 
-from query_adapters.adapters import QueryAdapter
-from query_adapters.evaluation.evaluate import evaluate_vectors
 from query_adapters.evaluation.search import Similarity
 from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore, best
+from query_adapters.training.heldout import HeldOut
 from query_adapters.training.memory import MemorySettings
 from query_adapters.training.objective import LinearMap
 from query_adapters.training.paths import ConvexPath, Fit, NetworkPath, Path, PathOptions
@@ -97,7 +96,15 @@ class _Trials:
         self._grid = grid
         self._dataset = dataset
         self._views = views
-        self._base = self._scores(dataset, None)
+        self._held_out = [[self._fold(held_out) for _, held_out in view.splits()] for view in views]
+
+    def _fold(self, rows: Rows) -> HeldOut:
+        return HeldOut(
+            rows=rows,
+            questions=self._dataset.select(rows),
+            metric=self._grid.metric,
+            similarity=self._grid.similarity,
+        )
 
     def path(
         self,
@@ -113,34 +120,31 @@ class _Trials:
         candidates = [Candidate(whitening, strength, memory, hidden) for strength in strengths]
         fits = [self._fits(view, candidates[0]) for view in self._views]
         for candidate in candidates:
-            differences = [
-                self._out_of_fold(folds, candidate.strength) / len(view.fold_of)
-                for view, folds in zip(self._views, fits, strict=True)
+            gains = [
+                self._out_of_fold(paths, folds, candidate.strength) / len(view.fold_of)
+                for view, paths, folds in zip(self._views, fits, self._held_out, strict=True)
             ]
-            table.append(_row(candidate, self._views, differences))
+            table.append(_row(candidate, self._views, gains))
             bar.update()
             if _leads_nowhere(table):
                 break
         return table
 
-    def _fits(self, view: View, candidate: Candidate) -> list[tuple[Path, Rows]]:
+    def _fits(self, view: View, candidate: Candidate) -> list[Path]:
         return [
-            (self._grid.path(self._dataset.select(training), candidate, COARSE), held_out)
-            for training, held_out in view.splits()
+            self._grid.path(self._dataset.select(training), candidate, COARSE)
+            for training, _ in view.splits()
         ]
 
-    def _out_of_fold(self, folds: Sequence[tuple[Path, Rows]], strength: float) -> Values:
-        differences = np.zeros(len(self._base))
-        for path, held_out in folds:
+    def _out_of_fold(
+        self, paths: Sequence[Path], folds: Sequence[HeldOut], strength: float
+    ) -> Values:
+        """Return gains on own and on control answers, `(2, n_queries)`."""
+        gains = np.zeros((2, len(self._dataset.queries)))
+        for path, held_out in zip(paths, folds, strict=True):
             adapter = path.step(strength).as_adapter(self._dataset.queries)
-            scores = self._scores(self._dataset.select(held_out), adapter)
-            differences[held_out] += scores - self._base[held_out]
-        return differences
-
-    def _scores(self, questions: EmbeddedDataset, adapter: QueryAdapter | None) -> Values:
-        metric, similarity = self._grid.metric, self._grid.similarity
-        evaluation = evaluate_vectors(questions, adapter, metrics=[metric], similarity=similarity)
-        return evaluation.per_query[metric]
+            gains[:, held_out.rows] += held_out.gains(adapter)
+        return gains
 
 
 def _leads_nowhere(table: Sequence[CandidateScore]) -> bool:
@@ -150,18 +154,17 @@ def _leads_nowhere(table: Sequence[CandidateScore]) -> bool:
     return since_best >= PATIENCE or means[-1] < max(means) - table[-1].overall.error
 
 
-def _row(
-    candidate: Candidate, views: Sequence[View], differences: Sequence[Values]
-) -> CandidateScore:
-    scores = {view.name: ViewScore.of(d) for view, d in zip(views, differences, strict=True)}
-    overall = sum(
-        (view.weight * d for view, d in zip(views, differences, strict=True)),
-        np.zeros_like(differences[0]),
+def _row(candidate: Candidate, views: Sequence[View], gains: Sequence[Values]) -> CandidateScore:
+    scores = {view.name: ViewScore.of(own) for view, (own, _) in zip(views, gains, strict=True)}
+    own, control = sum(
+        (view.weight * both for view, both in zip(views, gains, strict=True)),
+        np.zeros_like(gains[0]),
     )
     return CandidateScore(
         candidate=candidate,
         seen=scores.get("seen"),
         unseen=scores.get("unseen"),
-        overall=ViewScore.of(overall),
-        differences=overall,
+        overall=ViewScore.of(own),
+        differences=own,
+        controls=control,
     )

@@ -171,7 +171,9 @@ class AdapterTrainer:
     ) -> tuple[CandidateScore | None, float]:
         """Return the best candidate, or None if its gain may be chance, and how likely that is.
 
-        Questions about one document stand or fall together, so they count as one.
+        Tested is what is gained on a question's own answers over what is gained on another's: so
+        labels that have nothing to do with their questions pass only by chance. Questions about
+        one document stand or fall together, so they count as one.
         """
         if self.guard == "off" and table:
             chosen: CandidateScore | None = best(table)
@@ -180,7 +182,7 @@ class AdapterTrainer:
         if chosen is None:
             return None, 1.0
         p_value = max_t_p_value(
-            [row.differences for row in table],
+            [row.differences - row.controls for row in table],
             table.index(chosen),
             groups=np.array([rows[0] for rows in dataset.relevant]),
             seed=self.seed,

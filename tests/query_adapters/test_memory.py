@@ -325,6 +325,7 @@ def row(
         unseen=None,
         overall=score,
         differences=np.array([mean]),
+        controls=np.zeros(1),
     )
 
 

@@ -208,6 +208,7 @@ def test_a_network_must_be_better_by_more_than_a_standard_error(
             unseen=None,
             overall=ViewScore(mean=mean, error=0.02),
             differences=np.array([mean]),
+            controls=np.zeros(1),
         )
         for hidden, mean in ((None, 0.1), (64, 0.1 + gain))
     )

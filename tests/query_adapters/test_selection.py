@@ -304,6 +304,7 @@ def row(
         unseen=unseen_score,
         overall=ViewScore(mean=overall[0], error=overall[1]),
         differences=np.array([overall[0]]),
+        controls=np.zeros(1),
     )
 
 
