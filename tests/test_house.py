@@ -153,6 +153,14 @@ def test_a_package_refuses_to_load_without_its_extra(package: str, extra: str) -
     assert error_without(module, f"import {package}") == pip_line(module, extra)
 
 
+def test_a_string_as_the_base_needs_llama_index_in_langchain_too() -> None:
+    statement = (
+        "from langchain_adapter import AdapterEmbeddings\nAdapterEmbeddings('local:m', None)"
+    )
+    module = MODULE_OF["llama-index"]
+    assert error_without(module, statement) == pip_line(module, "llama-index")
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_public_names_are_sorted_and_importable(package: str) -> None:
     module = importlib.import_module(package)
