@@ -4,4 +4,6 @@ from query_adapters._extras import require_extra
 
 require_extra("langchain")
 
-__all__: list[str] = []
+from langchain_adapter.generation import generate_questions
+
+__all__ = ["generate_questions"]

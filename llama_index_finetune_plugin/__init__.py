@@ -8,6 +8,7 @@ from llama_index_finetune_plugin.dataset import EmbeddingQAFinetuneDataset
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
 from llama_index_finetune_plugin.engines import EmbeddingAdapterFinetuneEngine
 from llama_index_finetune_plugin.evaluation import RetrieverEvaluator
+from llama_index_finetune_plugin.generation import generate_qa_embedding_pairs
 
 __all__ = [
     "AdapterEmbedding",
@@ -15,4 +16,5 @@ __all__ = [
     "EmbeddingQAFinetuneDataset",
     "LinearAdapterEmbedding",
     "RetrieverEvaluator",
+    "generate_qa_embedding_pairs",
 ]

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.generation.locks import lock
 
 HEADER = b'{"format": "query_adapters.generation", "version": 1}\n'
 
@@ -81,17 +80,16 @@ class Journal:
             yield self
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(self.path):
-            content = self.path.read_bytes() if self.path.exists() else b""
-            whole = self._load(content)
-            self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-            try:
-                os.ftruncate(self._file, whole)
-                if not whole:
-                    os.write(self._file, HEADER)
-                yield self
-            finally:
-                os.close(self._file)
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            self._lock()
+            whole = self._load(self.path.read_bytes())
+            os.ftruncate(self._file, whole)
+            if not whole:
+                os.write(self._file, HEADER)
+            yield self
+        finally:
+            os.close(self._file)
 
     def check_belongs(self, keys: Iterable[Key]) -> None:
         """Return nothing if the journal is empty or knows one of these chunks.
@@ -106,6 +104,15 @@ class Journal:
                 "given now (same id and same text); expected a file of this corpus: name another "
                 "path, or remove the file"
             )
+
+    def _lock(self) -> None:
+        """Return nothing once no other run can write; the lock dies with the process."""
+        try:
+            lock(self._file)
+        except OSError as exc:
+            raise InvalidDatasetError(
+                f"{self.path}: another run has it open; wait for its end, or name another path"
+            ) from exc
 
     def _load(self, content: bytes) -> int:
         """Remember the answers in a file's content; return how many of its bytes are whole."""
@@ -128,18 +135,3 @@ class Journal:
     def _remember(self, row: dict[str, Any]) -> None:
         key = Key(row["chunk"], row["content"], row["settings"])
         self._answers.setdefault(key, {}).setdefault(int(row["attempt"]), str(row["answer"]))
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    lock = FileLock(f"{path}.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as exc:
-        raise InvalidDatasetError(
-            f"{path}: another run has it open; wait for its end, or name another path"
-        ) from exc
-    try:
-        yield
-    finally:
-        lock.release()

@@ -11,7 +11,10 @@ from query_adapters.splits import normalise
 
 THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 END_OF_THOUGHT = re.compile(r"\A.*</(?:think|thinking|reasoning)>", re.DOTALL | re.IGNORECASE)
-TAG = re.compile(r"</?(?:questions?|quer(?:y|ies)|q|ol|ul|li|p|br)\b[^<>]*>", re.IGNORECASE)
+TAG = re.compile(
+    r"^[ \t]*<(?:questions?|quer(?:y|ies)|q|li)\b[^<>]*>|</(?:questions?|quer(?:y|ies)|q|li)>",
+    re.I | re.M,
+)
 BROKEN_JSON = re.compile(r"\s*(?:[\[{]\s*(?:[\"'\[{]|$)|<)")
 FENCE = re.compile(r"^\s*(```|~~~)")
 INNER_MARK = re.compile(r"(?<=[?？])\s+(?=\(?\d{1,2}[.)]\s|[-*•]\s|(?:Q|Question )\d{1,2}\s*[:.)])")
