@@ -37,7 +37,7 @@ CHAT = re.compile(
     r"here(?:['’]s| is| are)\b|below (?:is|are)\b|"
     r"(?:these|the (?:following|above|generated)|both|all) (?:\w+ ){0,2}(?:questions|queries)\b|"
     r"(?:would you like|do you want|do you need|shall i|should i|may i|can i)\b.*"
-    r"\b(?:more|additional|other|another|help|else|generate|me to|assist|adjust|rephrase)\b|"
+    r"\b(?:(?:more|additional|other|further) (?:questions|queries|ones)|me to|help you|anything else)\b|"
     r"(?:is there )?anything else\b|let me know\b|(?:i|we) hope\b|hope (?:this|these|that)\b|"
     r"feel free\b|note:|note that\b|thank you\b|thanks\b|"
     r"(?:based on|according to|given|using)\b[^?？]*(?:questions|queries)\b|"
@@ -77,8 +77,10 @@ def parse_questions(
     found = list(_from_json(text)) or list(_from_lines(text, unmarked=unmarked))
     own = _own_words(instructions.splitlines())
     own |= _own_words(line for line in passage.splitlines() if not _asks(line.strip()))
-    kept = {normalise(line): line for line in reversed(found) if _is_wording(line)}
-    return tuple(line for key, line in reversed(kept.items()) if key not in own)
+    kept: dict[str, str] = {}
+    for question in filter(_is_wording, found):
+        kept.setdefault(normalise(question), question)
+    return tuple(question for key, question in kept.items() if key not in own)
 
 
 def _own_words(lines: Iterable[str]) -> set[str]:

@@ -12,7 +12,7 @@ from tenacity.wait import wait_random_exponential
 
 LONGEST_WAIT = 60.0  # seconds between two tries, where the provider does not say
 LONGEST_RETRY_AFTER = 600.0  # seconds; a provider that says more is asked again then
-WORTH_ANOTHER_TRY = (408, 409, 425, 429)  # and everything from 500 on
+WORTH_ANOTHER_TRY = (408, 409, 425, 429)  # and all that is not 4xx, as a 200 cut short
 NOT_ALLOWED = (401, 403, 404)  # the same for every chunk
 BUGS = (TypeError, AttributeError, NameError, ImportError, NotImplementedError, AssertionError)
 
@@ -41,7 +41,7 @@ def is_worth_another_try(error: BaseException) -> bool:
     if not isinstance(error, Exception) or isinstance(error, BUGS):
         return False
     status = status_of(error)
-    return status is None or status in WORTH_ANOTHER_TRY or status >= 500
+    return status is None or status in WORTH_ANOTHER_TRY or not 400 <= status < 500
 
 
 def is_bug(error: BaseException) -> bool:
