@@ -204,6 +204,7 @@ class ChatServer:
         handler.send_response(fault.status)
         handler.send_header("Content-Type", "application/json")
         handler.send_header("Content-Length", str(len(content)))
+        handler.send_header("Connection", "close")  # clients are not closed by those who test them
         if fault.retry_after:
             handler.send_header("Retry-After", fault.retry_after)
         handler.end_headers()

@@ -24,7 +24,7 @@ from query_adapters.generation.retries import (
 QUICK = CallOptions(backoff=0.0, retry_limit=3, concurrency=2)
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     def __init__(self, status: int, headers: dict[str, str]) -> None:
         super().__init__("no")
         self.response = SimpleNamespace(status_code=status, headers=headers)
@@ -111,7 +111,7 @@ def test_an_answer_that_never_comes_is_given_up(chunks: Any) -> None:
             raise AssertionError("nothing set it")
 
     options = CallOptions(backoff=0.0, retry_limit=2, timeout=0.01)
-    with pytest.raises(GenerationError, match="none of 6 chunks .* TimeoutError"):
+    with pytest.raises(GenerationError, match=r"none of 6 chunks .* TimeoutError"):
         QuestionGenerator(llm=Silent(), options=options).run(chunks)
 
 
@@ -137,8 +137,8 @@ def test_the_wait_that_a_provider_asks_for_is_found(
     headers: dict[str, str], seconds: float | None, http_error: Callable[..., Any]
 ) -> None:
     wrapped = RuntimeError("wrapped")
-    wrapped.__cause__ = Refused(429, headers)
-    assert retry_after(Refused(429, headers)) == seconds
+    wrapped.__cause__ = RefusedError(429, headers)
+    assert retry_after(RefusedError(429, headers)) == seconds
     assert retry_after(wrapped) == seconds
     assert status_of(wrapped) == 429
     assert described(wrapped) == "RuntimeError 429: wrapped"
@@ -146,7 +146,7 @@ def test_the_wait_that_a_provider_asks_for_is_found(
 
 def test_a_date_to_wait_for_is_understood() -> None:
     then = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
-    assert 90 < (retry_after(Refused(429, {"retry-after": then})) or 0) <= 100
+    assert 90 < (retry_after(RefusedError(429, {"retry-after": then})) or 0) <= 100
 
 
 @pytest.mark.parametrize(
@@ -162,10 +162,10 @@ def test_the_next_try_waits_as_told_else_longer_each_time(
         waits.append(seconds)
 
     async def fail() -> None:
-        raise Refused(429, headers)
+        raise RefusedError(429, headers)
 
     policy = retrying(attempts=3, backoff=2.0).copy(sleep=sleep)
-    with pytest.raises(Refused):
+    with pytest.raises(RefusedError):
         asyncio.run(policy(fail))
     assert len(waits) == 2
     assert low <= waits[0] <= high

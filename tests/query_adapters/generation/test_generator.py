@@ -90,13 +90,14 @@ def test_another_model_prompt_style_or_count_is_another_question(
     make_writer: Callable[..., Any], chunks: dict[str, str], tmp_path: Path
 ) -> None:
     path = tmp_path / "journal.jsonl"
-    for settings in (
+    variants: list[dict[str, Any]] = [
         {},
         {"styles": []},
         {"n_questions": 1},
         {"examples": ["how far"]},
         {"prompt": "Ask about {context_str}"},
-    ):
+    ]
+    for settings in variants:
         writer = make_writer()
         generator(writer, journal=path, **settings).run(chunks)
         assert len(writer.prompts) == 6, settings
@@ -114,7 +115,7 @@ def test_a_journal_of_another_corpus_is_refused_before_anything_is_paid_for(
     other = generator(writer, journal=path)
     for ask in (other.run, other.plan):
         with pytest.raises(InvalidDatasetError, match="name another"):
-            ask({"c0": "marker-0, but other words"})  # type: ignore[operator]
+            ask({"c0": "marker-0, but other words"})
     assert writer.prompts == []
     assert path.read_bytes() == content
 

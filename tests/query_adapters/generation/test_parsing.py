@@ -126,7 +126,7 @@ def test_thoughts_whose_beginning_the_template_ate_are_left_out() -> None:
             st.text() | st.integers() | st.none(),
             lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["questions"]), inner),
         ).map(repr),
-        st.lists(st.sampled_from(DEFAULT_PROMPT.splitlines() + ["Is it so?"])).map("\n".join),
+        st.lists(st.sampled_from([*DEFAULT_PROMPT.splitlines(), "Is it so?"])).map("\n".join),
     ),
     st.booleans(),
 )
