@@ -89,7 +89,7 @@ class Plan:
     cost: float | None
 
     def __str__(self) -> str:
-        price = "" if self.cost is None else f", about {self.cost:.2f} at the prices given"
+        price = "" if self.cost is None else f", about {self.cost:.4f} at the prices given"
         return (
             f"{self.n_calls:,} calls to {self.model_name} for {self.n_chunks:,} chunks "
             f"({self.n_known:,} answered already): about {self.prompt_tokens:,} prompt tokens and "
