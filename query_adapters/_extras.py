@@ -11,6 +11,7 @@ MODULE_OF = {
     "sentence-transformers": "sentence_transformers",
     "report": "rich",
     "generate": "tenacity",
+    "pdf": "pypdf",
     "torch": "torch",
 }
 

@@ -40,7 +40,7 @@ CHAT = re.compile(
     r"\b(?:(?:more|additional|other|further) (?:questions|queries|ones)|me to|help you)\b|"
     r"(?:can|may) i help\b.*\belse\b|"
     r"(?:is there )?anything else\b|let me know\b|(?:i|we) hope\b|hope (?:this|these|that)\b|"
-    r"feel free\b|note:|note that\b|thank you\b|thanks\b|"
+    r"an earlier answer was of no use\b|feel free\b|note:|note that\b|thank you\b|thanks\b|"
     r"(?:based on|according to|given|using)\b[^?？]*(?:questions|queries)\b|"
     r"(?:i have|i['’]ve|i) (?:generated|created|written|prepared)\b|"
     r"(?:i['’]m|i am)? ?(?:very |so )?sorry\b|as an? (?:ai|language model)\b|unfortunately,|"
