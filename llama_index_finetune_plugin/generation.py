@@ -1,20 +1,17 @@
 """Questions for nodes that have none, by the function that LlamaIndex users know."""
 
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.bridge.pydantic import BaseModel, Field
-from llama_index.core.llms import LLM, ChatMessage, ChatResponse
-from llama_index.core.llms.function_calling import FunctionCallingLLM
-from llama_index.core.program.function_program import get_function_tool
+from llama_index.core.llms import LLM
 from llama_index.core.schema import BaseNode, MetadataMode
 
 from llama_index_finetune_plugin.dataset import EmbeddingQAFinetuneDataset
 from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder
+from llama_index_finetune_plugin.text_generator import LlamaIndexTextGenerator
 from query_adapters.cache import EmbeddingCache
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.generation import (
@@ -29,48 +26,6 @@ from query_adapters.generation.calls import OnFailure
 
 DEFAULT_QA_GENERATE_PROMPT_TMPL = DEFAULT_PROMPT
 SAVE_EVERY = 500  # what it was by default, when it had a meaning
-
-
-class Questions(BaseModel):
-    """Search queries that the passage answers."""
-
-    questions: list[str] = Field(description="The queries, each complete in itself")
-
-
-class LlamaIndexTextGenerator:
-    """A `TextGenerator` over a LlamaIndex language model.
-
-    Args:
-        llm: The model.
-        structured: Whether a model that can call functions is asked for its questions as
-            arguments of one; any other model answers in plain text.
-    """
-
-    def __init__(self, llm: LLM, *, structured: bool = True) -> None:
-        self.llm = llm
-        self._tool = get_function_tool(Questions) if structured and calls_functions(llm) else None
-
-    @property
-    def model_name(self) -> str:
-        """The model's name, as LlamaIndex knows it."""
-        return f"{self.llm.class_name()}/{self.llm.metadata.model_name}"
-
-    async def complete(self, prompt: str) -> str:
-        """Return the model's answer; the arguments, as they came, where it called the function."""
-        if self._tool is not None and isinstance(self.llm, FunctionCallingLLM):
-            response = await self.llm.achat_with_tools(
-                [self._tool], user_msg=prompt, tool_required=True
-            )
-            return _arguments(self.llm, response) or response.message.content or ""
-        if self.llm.metadata.is_chat_model:
-            chat = await self.llm.achat([ChatMessage(role="user", content=prompt)])
-            return chat.message.content or ""
-        return (await self.llm.acomplete(prompt)).text
-
-
-def calls_functions(llm: LLM) -> bool:
-    """Return whether the model can be asked for structured output."""
-    return isinstance(llm, FunctionCallingLLM) and llm.metadata.is_function_calling_model
 
 
 def generate_qa_embedding_pairs(
@@ -239,16 +194,6 @@ def texts_of(nodes: Sequence[BaseNode]) -> dict[str, str]:
 def sources_of(nodes: Sequence[BaseNode]) -> dict[str, str]:
     """Return the id of the document that each node was cut from, by node id, where it is known."""
     return {node.node_id: node.ref_doc_id for node in nodes if node.ref_doc_id}
-
-
-def _arguments(llm: FunctionCallingLLM, response: ChatResponse) -> str:
-    """Return the arguments of the first function call, unread: half of a question is none."""
-    for block in response.message.blocks:
-        arguments = getattr(block, "tool_kwargs", None)
-        if arguments:
-            return arguments if isinstance(arguments, str) else json.dumps(arguments)
-    calls = llm.get_tool_calls_from_response(response, error_on_no_tool_call=False)
-    return json.dumps(calls[0].tool_kwargs) if calls else ""
 
 
 def _finished(

@@ -15,12 +15,12 @@ from llama_index.llms.openai import OpenAI
 
 from llama_index_finetune_plugin import EmbeddingQAFinetuneDataset, generate_qa_embedding_pairs
 from llama_index_finetune_plugin.generation import (
-    LlamaIndexTextGenerator,
     plan_qa_embedding_pairs,
     question_generator,
     sources_of,
     texts_of,
 )
+from llama_index_finetune_plugin.text_generator import LlamaIndexTextGenerator
 from query_adapters.errors import GenerationError, InvalidDatasetError
 from query_adapters.generation import Prices
 from tests.servers.chat import (
