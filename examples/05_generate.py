@@ -2,9 +2,8 @@
 
 The chunks are the documentation of Python's standard library. So that this runs offline, the
 language model is a stand-in that follows two rules and understands nothing; put your own model
-in its place (`OpenAI(...)`, `Cohere(...)`, any LlamaIndex LLM). The adapter is then measured on
-questions that people wrote, about documents that it was not trained on; rules teach it little,
-and the verdict says so.
+in its place (`OpenAI(...)`, `Cohere(...)`, any LlamaIndex LLM). Questions about some modules are
+held out from training, by module. Rules teach an adapter little, and the verdict may say so.
 """
 
 import argparse
