@@ -13,7 +13,7 @@
 
 PYTHON ?= python3
 TORCH_INDEX ?=
-EXAMPLES = 01_demo.py 03_seed_guide.py 04_langchain.py
+EXAMPLES = 01_demo.py 03_seed_guide.py 04_langchain.py 05_generate.py
 
 VENV = .venv
 BIN = $(VENV)/bin

@@ -9,6 +9,8 @@ from langchain_adapter.embedder import LangChainEmbedder
 from langchain_adapter.embeddings import AdapterEmbeddings, LinearAdapterEmbeddings
 from langchain_adapter.evaluation import RetrieverEvaluator, langsmith_evaluator
 from langchain_adapter.finetuning import EmbeddingAdapterFinetuneEngine
+from langchain_adapter.generation import generate_questions
+from langchain_adapter.stores import stored_vectors
 
 __all__ = [
     "AdapterEmbeddings",
@@ -17,5 +19,7 @@ __all__ = [
     "LinearAdapterEmbeddings",
     "RetrieverEvaluator",
     "dataset_from_documents",
+    "generate_questions",
     "langsmith_evaluator",
+    "stored_vectors",
 ]

@@ -11,6 +11,7 @@ from llama_index_finetune_plugin.engines import (
     LabelFreeFinetuneEngine,
 )
 from llama_index_finetune_plugin.evaluation import RetrieverEvaluator
+from llama_index_finetune_plugin.generation import generate_qa_embedding_pairs
 
 __all__ = [
     "AdapterEmbedding",
@@ -19,4 +20,5 @@ __all__ = [
     "LabelFreeFinetuneEngine",
     "LinearAdapterEmbedding",
     "RetrieverEvaluator",
+    "generate_qa_embedding_pairs",
 ]

@@ -10,6 +10,8 @@ MODULE_OF = {
     "langchain": "langchain_core",
     "sentence-transformers": "sentence_transformers",
     "report": "rich",
+    "generate": "tenacity",
+    "pdf": "pypdf",
     "torch": "torch",
 }
 

@@ -9,6 +9,7 @@
     ├── UnreadableStoreError         (TypeError)     a store that cannot give its vectors back
     ├── AdapterMismatchError         (ValueError)    an adapter on a model it was not trained for
     ├── AdapterFileError             (ValueError)    an adapter folder that is not safe to load
+    ├── GenerationError              (RuntimeError)  a language model that gives no usable answer
     ├── UnknownMetricError           (KeyError)      a metric name that nobody has defined
     └── NotFinetunedError            (RuntimeError)  a result asked for before `finetune()`
 
@@ -82,6 +83,10 @@ class AdapterMismatchError(QueryAdaptersError, ValueError):
 
 class AdapterFileError(QueryAdaptersError, ValueError):
     """An adapter folder is incomplete, altered, of an unknown format, or holds a pickle."""
+
+
+class GenerationError(QueryAdaptersError, RuntimeError):
+    """A language model refuses to be asked, or gives no usable answer."""
 
 
 class UnknownMetricError(QueryAdaptersError, KeyError):

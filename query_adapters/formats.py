@@ -2,13 +2,16 @@
 
 import csv
 import json
+import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.splits import normalise
+from query_adapters.typing import Texts
 
 
 def read_llama_index_json(path: str | Path) -> RetrievalDataset:
@@ -99,6 +102,43 @@ def from_rows(rows: Iterable[Mapping[str, Any]] | Any) -> RetrievalDataset:
     return RetrievalDataset(queries, corpus, qrels)
 
 
+def from_clicks(
+    rows: Iterable[Sequence[Any] | Mapping[str, Any]] | Any,
+    corpus: Texts,
+    *,
+    min_weight: float = 0.0,
+) -> RetrievalDataset:
+    """Return the dataset of a query log: rows of (query, document id, weight), any table of them.
+
+    Equal queries are one question, up to case, punctuation and spacing; the first wording
+    stands. Weights of a question and a document are added up, and their sum is the grade.
+
+    Args:
+        rows: Triples, as `csv.reader` gives them, or rows with `query`, `document_id` and, if
+            wanted, `weight` (1 if left out): dicts, a pandas or a Hugging Face table.
+        corpus: Document texts by id.
+        min_weight: Pairs whose weights add up to less are left out: one click is often a slip.
+
+    Raises:
+        InvalidDatasetError: If a row cannot be read, a weight is not above 0, a document is not
+            in the corpus, or no pair is left.
+    """
+    queries: dict[str, str] = {}
+    qrels: dict[str, dict[str, float]] = {}
+    for row in _records(rows):
+        query, document, weight = _click(row)
+        key = normalise(query)
+        queries.setdefault(key, " ".join(query.split()))
+        grades = qrels.setdefault(key, {})
+        grades[document] = grades.get(document, 0.0) + weight
+    kept = {
+        query: {document: total for document, total in grades.items() if total >= min_weight}
+        for query, grades in qrels.items()
+    }
+    kept = {query: grades for query, grades in kept.items() if grades}
+    return RetrievalDataset({query: queries[query] for query in kept}, corpus, kept)
+
+
 def to_rows(dataset: RetrievalDataset) -> list[dict[str, Any]]:
     """Return one row a judgement, as `from_rows` takes them; documents without one are lost."""
     return [
@@ -118,6 +158,21 @@ def _records(rows: Any) -> Iterable[Mapping[str, Any]]:
     is_pandas = hasattr(rows, "iterrows")  # iterating over such a table gives column names
     records: Iterable[Mapping[str, Any]] = rows.to_dict("records") if is_pandas else rows
     return records
+
+
+def _click(row: Sequence[Any] | Mapping[str, Any]) -> tuple[str, str, float]:
+    try:
+        if isinstance(row, Mapping):
+            query, document, weight = row["query"], row["document_id"], row.get("weight", 1)
+        else:
+            query, document, weight = row
+        if isinstance(query, str) and query.strip() and 0 < float(weight) < math.inf:
+            return query, str(document), float(weight)
+    except (KeyError, TypeError, ValueError):
+        pass
+    raise InvalidDatasetError(
+        f"expected a query, a document id and a weight above 0, got row {row!r}"
+    )
 
 
 def _add(texts: dict[str, str], row: Mapping[str, Any], column: str) -> str:

@@ -41,13 +41,24 @@ def split_by_query(
 
 
 def split_by_document(
-    dataset: RetrievalDataset, *, held_out: float = 0.3, seed: int = 0
+    dataset: RetrievalDataset,
+    *,
+    held_out: float = 0.3,
+    seed: int = 0,
+    sources: Mapping[str, str] | None = None,
 ) -> tuple[RetrievalDataset, RetrievalDataset]:
     """Return (training, held-out) datasets with no relevant document in common.
 
-    Arguments and errors are those of `split_by_query`.
+    Other arguments and errors are those of `split_by_query`.
+
+    Args:
+        dataset: What to split; both sides keep the whole corpus.
+        held_out: Share of the questions to set apart.
+        seed: Of the shuffle.
+        sources: What a document was cut from (a file), by document id: chunks of one source
+            stay on one side. A document without a source stands for itself.
     """
-    return _split(dataset, document_groups(dataset), held_out, seed)
+    return _split(dataset, document_groups(dataset, sources=sources), held_out, seed)
 
 
 def query_groups(dataset: RetrievalDataset) -> Rows:
@@ -55,10 +66,17 @@ def query_groups(dataset: RetrievalDataset) -> Rows:
     return connected([[normalise(text)] for text in dataset.queries.values()])
 
 
-def document_groups(dataset: RetrievalDataset) -> Rows:
-    """Return a group number per question, equal where a document or the wording is shared."""
+def document_groups(dataset: RetrievalDataset, *, sources: Mapping[str, str] | None = None) -> Rows:
+    """Return a group number per question, equal where a document or the wording is shared.
+
+    Documents of one source count as one.
+    """
+    source = {document: ("source", name) for document, name in (sources or {}).items()}
     return connected(
-        [("query", normalise(text)), *(("document", d) for d in dataset.qrels[query])]
+        [
+            ("query", normalise(text)),
+            *(source.get(d, ("document", d)) for d in dataset.qrels[query]),
+        ]
         for query, text in dataset.queries.items()
     )
 

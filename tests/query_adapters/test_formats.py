@@ -1,5 +1,6 @@
 """What users have on disk comes in whole and goes out as other tools expect it, or is refused."""
 
+import csv
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.formats import (
+    from_clicks,
     from_rows,
     read_beir,
     read_llama_index_json,
@@ -345,3 +347,44 @@ def test_rows_of_grade_0_are_refused_with_their_ids() -> None:
 def test_no_rows_are_refused() -> None:
     with pytest.raises(InvalidDatasetError, match="no queries"):
         from_rows([])
+
+
+CLICKS = [
+    ("How far?", "d1", 2),
+    ("how far", "d1", 1),
+    ("how  long?", "d2", 1),
+    ("How far?", "d2", 5),
+]
+CLICKED = {"d1": "Four miles.", "d2": "An hour.", "d3": "Unasked."}
+
+
+def test_clicks_of_one_question_add_up_and_single_ones_can_be_left_out() -> None:
+    dataset = from_clicks(CLICKS, CLICKED)
+    assert list(dataset.queries.values()) == ["How far?", "how long?"]
+    assert [dict(grades) for grades in dataset.qrels.values()] == [{"d1": 3, "d2": 5}, {"d2": 1}]
+    assert dict(dataset.corpus) == CLICKED
+    assert list(from_clicks(CLICKS, CLICKED, min_weight=2).queries.values()) == ["How far?"]
+
+
+def test_clicks_come_from_a_csv_file_from_dicts_and_from_pandas(tmp_path: Path) -> None:
+    with (tmp_path / "log.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(CLICKS)
+    with (tmp_path / "log.csv").open(newline="") as file:
+        dataset = from_clicks(csv.reader(file), CLICKED)
+    columns = ("query", "document_id", "weight")
+    records = [dict(zip(columns, click, strict=True)) for click in CLICKS]
+    assert dataset == from_clicks(CLICKS, CLICKED) == from_clicks(records, CLICKED)
+    pandas = pytest.importorskip("pandas")
+    assert from_clicks(pandas.DataFrame(records), CLICKED) == dataset
+    unweighted = [{"query": "a", "document_id": "d1"}]
+    assert dict(from_clicks(unweighted, CLICKED).qrels["a"]) == {"d1": 1.0}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [("a", "d1"), ("", "d1", 1), ("a", "d1", 0), ("a", "d1", "much"), ("a", "d1", float("nan")),
+     {"query": "a"}, (float("nan"), "d1", 1), ("a", "gone", 1)],
+)  # fmt: skip
+def test_a_click_that_cannot_be_read_is_refused(row: Any) -> None:
+    with pytest.raises(InvalidDatasetError, match="expected"):
+        from_clicks([row], CLICKED)

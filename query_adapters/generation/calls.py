@@ -1,0 +1,221 @@
+"""Many prompts at once, each asked until its answer can be used, none paid for twice."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence, Sized
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeVar
+
+from tqdm.auto import tqdm
+
+from query_adapters.errors import GenerationError
+from query_adapters.generation.costs import Usage
+from query_adapters.generation.journal import Journal, Key
+from query_adapters.generation.protocol import TextGenerator
+from query_adapters.generation.retries import (
+    NOT_ALLOWED,
+    described,
+    is_bug,
+    is_worth_another_try,
+    retrying,
+    status_of,
+)
+
+OnFailure = Literal["continue", "fail"]
+Value = TypeVar("Value", bound=Sized)
+REFUSALS = 3  # requests refused at the start, and none accepted: the request itself is wrong
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(Generic[Value]):
+    """A prompt, and how its answer is read.
+
+    Attributes:
+        key: What its answers are journaled under.
+        prompt: What the model is asked.
+        read: Gives what is in an answer, and what is wrong with it; "" if nothing is.
+    """
+
+    key: Key
+    prompt: str
+    read: Callable[[str], tuple[Value, str]]
+
+    def is_settled(self, journal: Journal, *, retry_limit: int) -> bool:
+        """Return whether the journal holds a usable answer, or as many as may be paid for."""
+        answers = journal.answers(self.key)
+        return len(answers) >= retry_limit or any(not self.read(answer)[1] for answer in answers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome(Generic[Value]):
+    """What came of a request.
+
+    Attributes:
+        value: The first answer without complaint, else the one that holds most, else None.
+        problem: Why there is no better one; empty if it is as asked for.
+    """
+
+    value: Value | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallOptions:
+    """How a model is asked.
+
+    Args:
+        concurrency: Requests under way at once, at least 1.
+        retry_limit: Answers paid for per prompt until one can be used, and tries per answer
+            where the provider fails, at least 1.
+        timeout: Seconds that one try may take, None for as long as the client waits.
+        backoff: Seconds before the second try; doubled each time, with jitter.
+        on_failure: "continue" to report what failed at the end, "fail" to stop at the first.
+
+    Raises:
+        ValueError: If one is out of range.
+    """
+
+    concurrency: int = 16
+    retry_limit: int = 3
+    timeout: float | None = 120.0
+    backoff: float = 1.0
+    on_failure: OnFailure = "continue"
+
+    def __post_init__(self) -> None:
+        for name in ("concurrency", "retry_limit"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if self.on_failure not in ("continue", "fail"):
+            raise ValueError(f"on_failure: expected 'continue' or 'fail', got {self.on_failure!r}")
+
+
+@dataclass(kw_only=True)
+class Asker:
+    """Asks one model during one run.
+
+    Args:
+        llm: The model.
+        journal: Open; answers go there before they are read.
+        options: How the model is asked.
+        usage: Counts what is paid for.
+    """
+
+    llm: TextGenerator
+    journal: Journal
+    options: CallOptions
+    usage: Usage
+    _stopped: bool = field(default=False, init=False)
+    _refused: int = field(default=0, init=False)
+    _accepted: int = field(default=0, init=False)
+
+    async def ask_all(
+        self, requests: Sequence[Request[Value]], *, description: str, show_progress: bool
+    ) -> list[Outcome[Value]]:
+        """Return the outcome of each request, in their order.
+
+        Raises:
+            GenerationError: If the provider refuses the key, the model or the request itself,
+                or, with `on_failure="fail"`, if a request has no usable answer. What is under
+                way then is brought to its end, and journaled.
+        """
+        outcomes: dict[int, Outcome[Value]] = {}
+        left = iter(enumerate(requests))
+        with tqdm(total=len(requests), desc=description, disable=not show_progress) as bar:
+
+            async def work() -> None:
+                for row, request in left:
+                    if self._stopped:
+                        return
+                    outcomes[row] = await self._guarded(request)
+                    bar.set_postfix_str(str(self.usage), refresh=False)
+                    bar.update()
+
+            n_workers = min(self.options.concurrency, len(requests))
+            ended = await asyncio.gather(
+                *(work() for _ in range(n_workers)), return_exceptions=True
+            )
+        _raise_first(ended)
+        return [outcomes[row] for row in range(len(requests))]
+
+    async def _guarded(self, request: Request[Value]) -> Outcome[Value]:
+        try:
+            return await self._ask(request)
+        except BaseException:
+            self._stopped = True
+            raise
+
+    async def _ask(self, request: Request[Value]) -> Outcome[Value]:
+        """Ask until an answer can be used; those in the journal count as asked."""
+        values: list[Value] = []
+        problem = ""
+        for attempt in range(self.options.retry_limit):
+            known = self.journal.answers(request.key)
+            if attempt < len(known):
+                answer = known[attempt]
+            else:
+                try:
+                    answer = await self._paid_answer(_prompt(request, problem))
+                except Exception as exc:
+                    return self._failed(exc, request, values)
+                self.journal.append(request.key, answer)
+            value, problem = request.read(answer)
+            if not problem:
+                return Outcome(value=value)
+            values.append(value)
+        return self._unusable(request, values, problem)
+
+    async def _paid_answer(self, prompt: str) -> str:
+        policy = retrying(attempts=self.options.retry_limit, backoff=self.options.backoff)
+        answer: str = await policy(self._try, prompt)
+        self._accepted += 1
+        self.usage.add(prompt, answer)
+        return answer
+
+    async def _try(self, prompt: str) -> str:
+        async with asyncio.timeout(self.options.timeout):
+            return await self.llm.complete(prompt)
+
+    def _failed(
+        self, exc: Exception, request: Request[Value], values: Sequence[Value]
+    ) -> Outcome[Value]:
+        status = status_of(exc)
+        if is_bug(exc):
+            raise exc
+        if status in NOT_ALLOWED:
+            raise GenerationError(
+                f"{self.llm.model_name} may not be asked: {described(exc)}; expected a valid key "
+                "with access to this model: check both, then run again"
+            ) from exc
+        self._refused += status is not None and not is_worth_another_try(exc)
+        if self._refused >= REFUSALS and not self._accepted:
+            raise GenerationError(
+                f"{self.llm.model_name} refused the first {self._refused} requests: "
+                f"{described(exc)}; expected one to be accepted: check the model's name and its "
+                "settings, then run again"
+            ) from exc
+        return self._unusable(request, values, described(exc), cause=exc)
+
+    def _unusable(
+        self,
+        request: Request[Value],
+        values: Sequence[Value],
+        problem: str,
+        *,
+        cause: Exception | None = None,
+    ) -> Outcome[Value]:
+        if self.options.on_failure == "fail":
+            raise GenerationError(
+                f"chunk {request.key.chunk!r}: {problem}; on_failure='continue' would go on and "
+                "report it at the end"
+            ) from cause
+        return Outcome(value=max(values, key=len, default=None), problem=problem)
+
+
+def _prompt(request: Request[Value], problem: str) -> str:
+    note = f"\nAn earlier answer was of no use: {problem}.\n"
+    return request.prompt + (note if problem else "")
+
+
+def _raise_first(ended: Iterable[BaseException | None]) -> None:
+    errors = [error for error in ended if error is not None]
+    for error in sorted(errors, key=lambda error: not isinstance(error, GenerationError)):
+        raise error

@@ -1,0 +1,211 @@
+"""Questions out of whatever a language model wrote around them."""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Any
+
+from query_adapters.splits import normalise
+
+THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+END_OF_THOUGHT = re.compile(r"\A.*</(?:think|thinking|reasoning)>", re.DOTALL | re.IGNORECASE)
+TAG = re.compile(
+    r"^[ \t]*<(?:questions?|quer(?:y|ies)|q|li)\b[^<>]*>|</(?:questions?|quer(?:y|ies)|q|li)>",
+    re.I | re.M,
+)
+BROKEN_JSON = re.compile(r"\s*(?:[\[{]\s*(?:[\"'\[{]|$)|<)")
+FENCE = re.compile(r"^\s*(```|~~~)")
+INNER_MARK = re.compile(r"(?<=[?？])\s+(?=\(?\d{1,2}[.)]\s|[-*•]\s|(?:Q|Question )\d{1,2}\s*[:.)])")
+BULLET = re.compile(r"(?:[-*+•‣▪◦●–—>]|#{1,6})\s+")
+NUMBER = re.compile(r"\(?#?\d{1,3}\s*[.):\]](?:\s+|$)|\[\d{1,3}\]\s*|\(?[a-h]\)\s+")
+LABEL = re.compile(
+    r"(?:(?:search )?quer(?:y|ies)|questions?|q)\s*#?\d{0,3}(?:\s*(?:of|/)\s*\d+)?"
+    r"(?:\s*\([^()]*\))?\s*(?::\s*|[.)\]]\s+|[.)\]]$|\s[-–—]\s+|$)",
+    re.IGNORECASE,
+)
+BOLD = re.compile(r"(\*\*|__)(.+?)\1(.*)")
+ANSWER = re.compile(r"(?:answers?|ans|a)\s*\d{0,3}\s*:", re.IGNORECASE)
+LEAD_IN = re.compile(
+    r"(?:sure|certainly|of course|absolutely|okay|ok|here(?:['’]s| is| are)|below (?:is|are)|"
+    r"the following)\b[^?？]*?:\s*(?=\S)",
+    re.IGNORECASE,
+)
+CHAT = re.compile(
+    r"(?:sure|certainly|of course|absolutely|okay|ok|great|no problem|understood)\s*[,!.:]|"
+    r"here(?:['’]s| is| are)\b|below (?:is|are)\b|"
+    r"(?:these|the (?:following|above|generated)|both|all) (?:\w+ ){0,2}(?:questions|queries)\b|"
+    r"(?:would you like|do you want|do you need|shall i|should i|may i|can i)\b.*"
+    r"\b(?:(?:more|additional|other|further) (?:questions|queries|ones)|me to|help you)\b|"
+    r"(?:can|may) i help\b.*\belse\b|"
+    r"(?:is there )?anything else\b|let me know\b|(?:i|we) hope\b|hope (?:this|these|that)\b|"
+    r"an earlier answer was of no use\b|feel free\b|note:|note that\b|thank you\b|thanks\b|"
+    r"(?:based on|according to|given|using)\b[^?？]*(?:questions|queries)\b|"
+    r"(?:i have|i['’]ve|i) (?:generated|created|written|prepared)\b|"
+    r"(?:i['’]m|i am)? ?(?:very |so )?sorry\b|as an? (?:ai|language model)\b|unfortunately,|"
+    r"i (?:cannot|can['’]?t|can not|am unable to|won['’]t|will not|must decline|don['’]t)\b"
+    r".*\b(?:help|assist|provide|generate|create|write|answer|comply|fulfill|see|have)\b[^?？]*$|"
+    r"(?:n/?a|none|null|no questions?|\[?end\]?|eof)\W*$",
+    re.IGNORECASE,
+)
+QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "„": "“", "`": "`", "「": "」"}
+ASKS = ("?", "？", "؟", "⁇", "‽")
+
+
+def parse_questions(
+    answer: str, *, instructions: str = "", passage: str = "", unmarked: bool = False
+) -> tuple[str, ...]:
+    r"""Return the questions in a model's answer: single lines, trimmed, each once.
+
+    JSON (a list of strings or of objects, or an object that holds one) is read as such. In
+    other text a line is a question if it bears a list mark or ends in a question mark; once a
+    line bears a list mark, only such lines count. Thoughts, fences, marks, quotes, preambles,
+    refusals and last words are left out. A number that a question begins with stays.
+
+    Args:
+        answer: What the model wrote.
+        instructions: The prompt without the passage; no line of it is ever a question.
+        passage: The passage; only those lines of it count that are questions themselves.
+        unmarked: Whether a plain line without a question mark may be one, as keywords are.
+
+    Example:
+        >>> parse_questions("Sure! Two questions:\n1. How far is it?\n2. 3 ways to get there?")
+        ('How far is it?', '3 ways to get there?')
+    """
+    text = THOUGHT.sub("", answer)
+    text = TAG.sub("\n", END_OF_THOUGHT.sub("", text))
+    found = list(_from_json(text)) or list(_from_lines(text, unmarked=unmarked))
+    own = _own_words(instructions.splitlines())
+    own |= _own_words(line for line in passage.splitlines() if not _asks(line.strip()))
+    kept: dict[str, str] = {}
+    for question in filter(_is_wording, found):
+        kept.setdefault(normalise(question), question)
+    return tuple(question for key, question in kept.items() if key not in own)
+
+
+def _own_words(lines: Iterable[str]) -> set[str]:
+    return {normalise(text) for line in lines for text in (_single_line(line), _bare(line)[0])}
+
+
+def _from_json(text: str) -> Iterator[str]:
+    for value in _json_values(text):
+        for question in _questions_in(value):
+            yield _bare(question)[0]
+
+
+def _json_values(text: str) -> Iterator[Any]:
+    """JSON arrays and objects that begin a line and end one."""
+    decoder, position = json.JSONDecoder(), 0
+    while match := re.compile(r"^[ \t`]*(?:json)?[ \t]*(?=[\[{])", re.MULTILINE).search(
+        text, position
+    ):
+        try:
+            value, end = decoder.raw_decode(text, match.end())
+        except (ValueError, RecursionError):
+            position = match.end() + 1
+            continue
+        if re.compile(r"[ \t`,;]*$", re.MULTILINE).match(text, end):
+            yield value
+        position = end
+
+
+def _questions_in(value: Any, *, depth: int = 0) -> Iterator[str]:
+    if isinstance(value, str) and depth:
+        yield value
+    elif isinstance(value, list) and depth < 4:
+        for item in value:
+            yield from _questions_in(item, depth=depth + 1)
+    elif isinstance(value, dict) and depth < 4:
+        for key, item in value.items():
+            if re.match(
+                r"(?:search_?)?(?:quer(?:y|ies)|questions?|q)[_ ]?(?:text)?\d*$", key, re.I
+            ):
+                yield from _questions_in(item, depth=depth + 1)
+
+
+def _from_lines(text: str, *, unmarked: bool) -> Iterator[str]:
+    lines = [_Line(raw) for raw in _raw_lines(text)]
+    for before, line in pairwise(lines):
+        line.has_mark |= before.is_number  # "Question 1:" on a line of its own
+    listed = any(line.has_mark and line.text for line in lines)
+    for line in lines:
+        if line.has_mark if listed else (unmarked or _asks(line.text)):
+            yield line.text
+
+
+class _Line:
+    """A line without what stands around its words, and whether it bore a list mark."""
+
+    def __init__(self, raw: str) -> None:
+        self.text, self.has_mark = _bare(raw)
+        self.is_number = not self.text and any(character.isdigit() for character in raw)
+        if _is_chat(self.text):
+            self.text, self.has_mark = "", False
+
+
+def _raw_lines(text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        if line.strip() and not (FENCE.match(line) or BROKEN_JSON.match(line)):
+            yield from INNER_MARK.split(line)
+
+
+def _bare(line: str) -> tuple[str, bool]:
+    """Return the line without marks, emphasis and quotes, and whether it bore a mark."""
+    text, has_mark, before = _single_line(line), False, None
+    while text != before:
+        before = text
+        text = LEAD_IN.sub("", text, count=1) if LEAD_IN.match(text) else text
+        text = _unquoted(_plain(text))
+        for mark in (BULLET, NUMBER, LABEL):
+            if match := mark.match(text):
+                text, has_mark = text[match.end() :].strip(), True
+    return text, has_mark
+
+
+def _plain(text: str) -> str:
+    """Return the text without emphasis around the whole of it, or around its mark."""
+    if match := BOLD.match(text):
+        inner, rest = match.group(2).strip(), match.group(3)
+        if not rest or (rest[0] in " :" and _is_mark(inner + rest[:1].strip())):
+            return (inner + rest).strip()
+    if len(text) > 2 and text[0] == text[-1] in "*_" and text[0] not in text[1:-1]:
+        return text[1:-1].strip()
+    return text
+
+
+def _is_mark(text: str) -> bool:
+    return any(mark.fullmatch(text) for mark in (NUMBER, LABEL))
+
+
+def _unquoted(text: str) -> str:
+    quoted = text.rstrip(" ,;")
+    end = QUOTES.get(quoted[:1])
+    if end and len(quoted) > 2 and quoted.endswith(end) and end not in quoted[1:-1]:
+        return quoted[1:-1].strip()
+    return text
+
+
+def _single_line(text: str) -> str:
+    """Return the text on one line, without characters that nobody sees or that no file holds."""
+    text = "".join(" " if c.isspace() else c for c in text if c.isspace() or _is_visible(c))
+    return " ".join(text.split())
+
+
+def _is_visible(character: str) -> bool:
+    return (
+        unicodedata.category(character) not in ("Cc", "Cs", "Cn")
+        and character not in "\ufeff\u200b"
+    )
+
+
+def _is_wording(text: str) -> bool:
+    return any(character.isalnum() for character in text) and not _is_chat(text)
+
+
+def _is_chat(text: str) -> bool:
+    return bool(CHAT.match(text) or ANSWER.match(text)) or text.endswith((":", "："))
+
+
+def _asks(text: str) -> bool:
+    return text.rstrip("\"'”’»)*_` ").endswith(ASKS)

@@ -1,0 +1,84 @@
+"""Which of the questions are worth learning from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from query_adapters.evaluation.search import exact_search, unit
+from query_adapters.splits import normalise
+from query_adapters.typing import Rows, Texts, Vectors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A question with the chunks that answer it.
+
+    Attributes:
+        id: The same for the same chunk, content and place in the answer, on every run.
+        text: One line.
+        style: How it was to be put; empty if that was not said.
+        chunks: Ids of the chunks that it was asked about: its own first, then those of equal
+            text, and those about which the same question was asked.
+        own_grade: Of these chunks.
+        judged: Grades of the chunks that a judge added, by id.
+    """
+
+    id: str
+    text: str
+    style: str
+    chunks: tuple[str, ...]
+    own_grade: float = 1.0
+    judged: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def grades(self) -> dict[str, float]:
+        """Grades by chunk id."""
+        return {**dict.fromkeys(self.chunks, self.own_grade), **self.judged}
+
+
+def merge_repeated(questions: Sequence[Question]) -> list[Question]:
+    """Return the questions without repetitions, compared without case and punctuation.
+
+    A question that was asked about several chunks is answered by all of them.
+    """
+    first: dict[str, Question] = {}
+    for question in questions:
+        same = first.setdefault(normalise(question.text), question)
+        chunks = tuple(dict.fromkeys((*same.chunks, *question.chunks)))
+        first[normalise(question.text)] = replace(same, chunks=chunks)
+    return list(first.values())
+
+
+def dissimilar(vectors: Vectors, *, cosine: float) -> Rows:
+    """Return the rows that no earlier kept row resembles by more than this cosine."""
+    vectors = unit(vectors)
+    kept: list[int] = []
+    for row, vector in enumerate(vectors):
+        if not kept or float((vectors[kept] @ vector).max()) <= cosine:
+            kept.append(row)
+    return np.array(kept, dtype=np.int64)
+
+
+def retrieved(
+    queries: Vectors, documents: Vectors, ids: Sequence[str], *, k: int
+) -> list[tuple[str, ...]]:
+    """Return the ids of the base's k nearest chunks of each question, best first."""
+    found = exact_search(queries, documents, k=k)
+    return [tuple(ids[row] for row in rows) for rows in found]
+
+
+def overlap(questions: Sequence[Question], corpus: Texts) -> float:
+    """Return the mean share of a question's words that its chunk holds too, 0 to 1."""
+    words = {
+        chunk: set(normalise(corpus[chunk]).split()) for chunk in {q.chunks[0] for q in questions}
+    }
+    shares = [
+        float(
+            np.mean(
+                [word in words[question.chunks[0]] for word in normalise(question.text).split()]
+            )
+        )
+        for question in questions
+    ]
+    return float(np.mean(shares)) if shares else 0.0

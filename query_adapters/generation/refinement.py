@@ -1,0 +1,138 @@
+"""From all the questions that were written to those that are kept."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from query_adapters.cache import EmbeddingCache
+from query_adapters.embedders import TextEmbedder
+from query_adapters.generation.calls import Asker
+from query_adapters.generation.judge import FULL, judge_request
+from query_adapters.generation.protocol import TextGenerator
+from query_adapters.generation.quality import Question, dissimilar, merge_repeated, retrieved
+from query_adapters.typing import Texts, Vectors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checks:
+    """Which questions are kept, and who looks for further relevant chunks.
+
+    Repeated questions are merged in any case. The rest needs the base model's vectors.
+
+    Args:
+        answerable_within: A question is kept if a chunk that answers it is among the base's
+            top so many; None to keep all. Not 1: the questions whose chunk the base ranks low,
+            but not hopelessly low, are those that an adapter can learn from.
+        similar_above: Of questions with a cosine above this, the first is kept; None to keep
+            all. Questions that differ in a year or a name can be as near as 0.95.
+        judge: A model that is shown the base's top chunks of each question and grades those
+            that answer it too: 1 for partly, 2 for fully, which the own chunk then has.
+
+    Raises:
+        ValueError: If one is out of range.
+    """
+
+    answerable_within: int | None = 10
+    similar_above: float | None = None
+    judge: TextGenerator | None = None
+
+    def __post_init__(self) -> None:
+        if self.answerable_within is not None and self.answerable_within < 1:
+            raise ValueError(
+                f"answerable_within: expected at least 1 or None, got {self.answerable_within}"
+            )
+        if self.similar_above is not None and not 0 < self.similar_above <= 1:
+            raise ValueError(
+                f"similar_above: expected a cosine above 0 and up to 1, got {self.similar_above}"
+            )
+
+    def check_needs(self, embedder: TextEmbedder | None) -> None:
+        """Return nothing if what is asked for can be done.
+
+        Raises:
+            ValueError: If a judge or a limit on similarity is given, and no embedder.
+        """
+        if embedder is None and (self.judge is not None or self.similar_above is not None):
+            raise ValueError(
+                "a judge or similar_above needs the vectors of a base model; give the embedder too"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refined:
+    """Questions that are kept.
+
+    Attributes:
+        questions: In the order of their chunks.
+        dropped: How many were left out, by reason.
+        n_judged: Further relevant chunks that the judge added.
+    """
+
+    questions: Sequence[Question]
+    dropped: dict[str, int]
+    n_judged: int = 0
+
+
+async def refine(
+    questions: Sequence[Question],
+    corpus: Texts,
+    *,
+    checks: Checks,
+    embedder: TextEmbedder | None,
+    cache: EmbeddingCache | None,
+    asker: Asker,
+    show_progress: bool,
+) -> Refined:
+    """Return the questions that pass the checks; `asker` asks the judge."""
+    kept = merge_repeated(questions)
+    dropped = {"repeated": len(questions) - len(kept)}
+    if embedder is None or not kept:
+        return Refined(questions=kept, dropped=dropped)
+    cache = cache or EmbeddingCache()
+    texts = [question.text for question in kept]
+    queries = await asyncio.to_thread(
+        cache.embed_queries, embedder, texts, show_progress=show_progress
+    )
+    if checks.similar_above is not None:
+        rows = dissimilar(queries, cosine=checks.similar_above)
+        dropped["similar"] = len(kept) - len(rows)
+        kept, queries = [kept[row] for row in rows], queries[rows]
+    documents = await asyncio.to_thread(
+        cache.embed_documents, embedder, list(corpus.values()), show_progress=show_progress
+    )
+    found = _nearest(queries, documents, corpus, checks)
+    if checks.answerable_within is not None:
+        pairs = [(q, ids) for q, ids in zip(kept, found, strict=True) if set(ids) & set(q.chunks)]
+        reason = f"own chunk not in the base's top {checks.answerable_within}"
+        dropped[reason] = len(kept) - len(pairs)
+        kept, found = [question for question, _ in pairs], [ids for _, ids in pairs]
+    if checks.judge is None:
+        return Refined(questions=kept, dropped=dropped)
+    judged = await _judged(kept, found, corpus, asker, show_progress)
+    n_judged = sum(len(question.judged) for question in judged)
+    return Refined(questions=judged, dropped=dropped, n_judged=n_judged)
+
+
+def _nearest(
+    queries: Vectors, documents: Vectors, corpus: Texts, checks: Checks
+) -> list[tuple[str, ...]]:
+    return retrieved(queries, documents, list(corpus), k=checks.answerable_within or 10)
+
+
+async def _judged(
+    questions: Sequence[Question],
+    found: Sequence[Sequence[str]],
+    corpus: Texts,
+    asker: Asker,
+    show_progress: bool,
+) -> list[Question]:
+    requests = {
+        question.id: judge_request(question, others, corpus, model_name=asker.llm.model_name)
+        for question, ids in zip(questions, found, strict=True)
+        if (others := [chunk for chunk in ids if chunk not in question.chunks])
+    }
+    outcomes = await asker.ask_all(
+        list(requests.values()), description="Judging", show_progress=show_progress
+    )
+    added = {id_: o.value or {} for id_, o in zip(requests, outcomes, strict=True) if not o.problem}
+    return [replace(q, own_grade=FULL, judged=added.get(q.id, {})) for q in questions]
