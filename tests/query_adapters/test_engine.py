@@ -11,8 +11,9 @@ import pytest
 from query_adapters.adapters import LinearAdapter
 from query_adapters.engine import AdapterFinetuneEngine, EngineOptions, TrainerOptions, read_start
 from query_adapters.errors import AdapterMismatchError, InvalidVectorsError, NotFinetunedError
-from query_adapters.finetuning import AdapterFinetuner, StoredVectors
+from query_adapters.finetuning import AdapterFinetuner
 from query_adapters.storage import AdapterRecord, SavedAdapter, save_adapter
+from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer
 
 IMPORT = "import query_adapters.engine\nassert not {'scipy', 'torch'} & set(sys.modules)"
