@@ -12,7 +12,7 @@ from query_adapters.evaluation.search import Similarity
 from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore, best
 from query_adapters.training.heldout import HeldOut
 from query_adapters.training.memory import MemorySettings
-from query_adapters.training.objective import LinearMap
+from query_adapters.training.objective import MOST_SCORED, LinearMap
 from query_adapters.training.paths import ConvexPath, Fit, NetworkPath, Path, PathOptions
 from query_adapters.training.solver import COARSE, FINE, Precision
 from query_adapters.training.views import View
@@ -47,7 +47,8 @@ class Grid:
 
     def fit(self, dataset: EmbeddedDataset, candidate: Candidate) -> Fit:
         """Return the map of one candidate."""
-        path = self.path(dataset, candidate, FINE)
+        is_estimate = len(dataset.labelled) > MOST_SCORED  # no need to be exact
+        path = self.path(dataset, candidate, COARSE if is_estimate else FINE)
         if candidate.hidden is not None:  # not convex: where it ends depends on the way there
             for strength in self.strengths:
                 if strength > candidate.strength:
