@@ -8,6 +8,8 @@ from query_adapters.adapters import LinearAdapter
 from query_adapters.evaluation.search import Similarity, unit
 from query_adapters.typing import Vectors
 
+ONE_LENGTH = 1e-3  # relative: half-precision stores round
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -19,7 +21,7 @@ class Geometry:
       -‖z - d‖²/2 = z·d - ‖d‖²/2 - ‖z‖²/2. Here the length of z matters, and an adapter must not
       reset it.
 
-    Over documents of length 1 and questions of length 1 the three are the same.
+    Over documents of one length the three rank alike, and cosine stands for them all.
 
     Attributes:
         similarity: What the store ranks by.
@@ -34,8 +36,11 @@ class Geometry:
         """Return the geometry of a store that holds these documents."""
         if similarity == "cosine":
             return cls(similarity)
-        mean_square = np.einsum("ij,ij->", documents, documents, dtype=np.float64) / len(documents)
-        return cls(similarity, float(np.sqrt(mean_square)) or 1.0)
+        lengths = np.linalg.norm(documents, axis=1).astype(np.float64)
+        typical = float(np.sqrt((lengths**2).mean())) or 1.0
+        if np.ptp(lengths) < ONE_LENGTH * typical:
+            return cls("cosine")
+        return cls(similarity, typical)
 
     @property
     def keeps_length(self) -> bool:

@@ -92,7 +92,7 @@ def whitening_adapter(
             "infinity in it; read them from the index again"
         )
     prior = spectral_prior(documents, exponent=exponent, similarity=similarity)
-    return LinearAdapter(prior, keeps_length=Geometry(similarity).keeps_length)
+    return LinearAdapter(prior, keeps_length=Geometry.of(documents, similarity).keeps_length)
 
 
 def whiten(

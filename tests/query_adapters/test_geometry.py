@@ -179,6 +179,23 @@ def test_lengths_are_learned_where_the_store_ranks_by_them(memories: Any, tmp_pa
     )
 
 
+def test_over_documents_of_one_length_a_euclidean_store_gets_an_adapter_that_keeps_lengths() -> (
+    None
+):
+    data = too_long(0)
+    rng = np.random.default_rng(5)
+    turn = np.linalg.qr(rng.normal(size=(DIM, DIM)))[0].astype(np.float32)
+    turned = EmbeddedDataset(data.queries @ turn, unit(data.documents), data.relevant)
+    trainer = AdapterTrainer(similarity="euclidean", strengths=(0.03, 0.003))
+    adapter = trainer.fit(turned).adapter
+    assert not adapter.is_identity
+    np.testing.assert_allclose(
+        np.linalg.norm(adapter(turned.queries), axis=1),
+        np.linalg.norm(turned.queries, axis=1),
+        rtol=1e-4,
+    )
+
+
 def test_where_the_length_means_nothing_there_is_nothing_to_learn_from_it() -> None:
     trainer = AdapterTrainer(similarity="cosine", strengths=(0.03, 0.003), whitenings=(0.0,))
     assert trainer.fit(too_long(0)).adapter.is_identity
