@@ -10,6 +10,7 @@ MODULE_OF = {
     "langchain": "langchain_core",
     "sentence-transformers": "sentence_transformers",
     "report": "rich",
+    "pandas": "pandas",
     "generate": "tenacity",
     "pdf": "pypdf",
     "torch": "torch",
