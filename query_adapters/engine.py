@@ -11,7 +11,7 @@ from query_adapters.embedders import TextEmbedder
 from query_adapters.errors import AdapterMismatchError, NotFinetunedError
 from query_adapters.identity import check_name
 from query_adapters.storage import read_adapter
-from query_adapters.stores import gather
+from query_adapters.stores import StoredVectors, gather
 from query_adapters.typing import Vectors
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ class AdapterFinetuneEngine:
         embedder: The base model.
         model_output_path: Folder of the adapter; finished embeddings are kept there too.
         adapter_model: A LinearAdapter to refine instead of starting from the base.
-        index: What the index to be served holds already, in blocks; None if there is none.
+        index: What the index to be served holds already, in blocks or read before; None if
+            there is none.
         dim: Length of the model's vectors, checked on the first question.
         bias: Whether to learn a bias as well.
         verbose: Whether to show progress bars.
@@ -76,7 +77,7 @@ class AdapterFinetuneEngine:
         *,
         model_output_path: str | Path,
         adapter_model: LinearAdapter | None = None,
-        index: StoredBlocks | None = None,
+        index: StoredBlocks | StoredVectors | None = None,
         dim: int | None = None,
         bias: bool = False,
         verbose: bool = False,
@@ -100,7 +101,7 @@ class AdapterFinetuneEngine:
                 **_known(training),
             ),
             val_dataset=None if val_dataset is None else to_retrieval_dataset(val_dataset),
-            index=None if index is None else gather(index),
+            index=index if index is None or isinstance(index, StoredVectors) else gather(index),
             start=None if adapter_model is None else _linear(adapter_model),
             dim=dim,
             cache_path=None if cache_path is None else Path(cache_path),
