@@ -9,12 +9,13 @@ from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
 from llama_index_finetune_plugin.engines._obsolete import ObsoleteOptions, without_obsolete
 from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
-from llama_index_finetune_plugin.stores import stored_vectors
+from llama_index_finetune_plugin.stores import Store, stored_similarity, stored_vectors
 from llama_index_finetune_plugin.stores.live import live_index, own_model
 from query_adapters.adapters import LinearAdapter
 from query_adapters.dataset import QADataset, RetrievalDataset
-from query_adapters.engine import AdapterFinetuneEngine, EngineOptions, StoredBlocks, read_start
+from query_adapters.engine import AdapterFinetuneEngine, StoredBlocks, read_start
 from query_adapters.onto_index import AnyQuestions, onto_index
+from query_adapters.options import EngineOptions
 from query_adapters.stores import StoredVectors
 from query_adapters.stores.live import MAX_DOCUMENTS
 
@@ -41,9 +42,10 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
             that a run that was cut short resumes.
         verbose: Whether to show progress bars.
         bias: Whether to learn a bias as well.
-        index: The VectorStoreIndex that will be served: vectors of the dataset's documents are
-            read from it instead of embedded, and its documents shape the prior. All of them are
-            read; `from_index` reads a sample, and needs no texts. Or vectors read before.
+        index: The VectorStoreIndex that will be served, its store, blocks of (ids, vectors), or
+            what was read before: vectors of the dataset's documents are read from it instead of
+            embedded, and its documents shape the prior. All of them are read; `from_index` reads
+            a sample, and needs no texts.
         memory: Whether to learn a memory of the training questions too: it gains most where
             questions recur, and is served by an AdapterEmbedding. Without it, the adapter is
             linear.
@@ -57,6 +59,9 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
         strengths: Candidates for λ, the pull back to the base.
         whitenings: Candidates for the exponent of the label-free spectral prior; the first
             stands unless another is clearly better.
+        hidden_sizes: Hidden units of small residual networks to try besides; by default none.
+        similarity: What the index ranks by, "cosine", "dot" or "euclidean"; by default what
+            `index` tells, or "cosine".
         n_folds: Folds of the cross-validation.
         seed: Of the folds.
         cache_path: SQLite file of finished embeddings, instead of one in `model_output_path`.
@@ -86,7 +91,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
         verbose: bool = False,
         bias: bool = False,
         *,
-        index: VectorStoreIndex | StoredVectors | None = None,
+        index: Store | None = None,
         **options: Unpack[Options],
     ) -> None:
         positional = {
@@ -104,6 +109,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
             model_output_path=model_output_path,
             adapter_model=adapter_model,
             index=_read(index),
+            index_similarity=None if index is None else stored_similarity(index),
             dim=dim,
             bias=bias,
             verbose=verbose,
@@ -220,5 +226,5 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
         return model_class(self._embed_model, adapter_path=self._finetuner.output, **model_kwargs)
 
 
-def _read(index: VectorStoreIndex | StoredVectors | None) -> StoredBlocks | StoredVectors | None:
+def _read(index: Store | None) -> StoredBlocks | StoredVectors | None:
     return index if index is None or isinstance(index, StoredVectors) else stored_vectors(index)

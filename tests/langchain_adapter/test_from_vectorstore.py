@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,9 +145,7 @@ def test_a_store_is_trained_onto_as_it_is(
     before = through(store)
     assert before == pytest.approx(exact(store, base))
     there = content(store)  # after a search: Qdrant's own client rescales at the first
-    engine = engine_on(
-        store, output, val_dataset=HELD_OUT, check_model=False, similarity=shop.similarity
-    )
+    engine = engine_on(store, output, val_dataset=HELD_OUT, check_model=False)
     engine.finetune()
     assert content(store) == there
     adapted = engine.get_finetuned_model()
@@ -156,6 +155,7 @@ def test_a_store_is_trained_onto_as_it_is(
     if not shop.unit:  # a Qdrant without a server keeps its files as they were added
         assert content(served) == there
     assert engine.result.training.n_documents == N_DOCUMENTS
+    assert engine.result.saved.record.training["similarity"] == shop.similarity
     assert after["ndcg@10"] > before["ndcg@10"] + 0.1
     assert after == pytest.approx(exact(served, adapted))
     measured = engine.result.validation
@@ -284,7 +284,7 @@ def test_vectors_that_were_read_before_serve_as_the_store(
     make_store: Callable[..., VectorStore], base: PlantedEmbeddings, output: Path
 ) -> None:
     store = make_store("chroma")
-    stored = gather(stored_vectors(store))
+    stored = replace(gather(stored_vectors(store)), similarity=stored_similarity(store))
     dataset = HELD_OUT
     stores: list[Any] = [store, stored]
     prints = set()

@@ -146,15 +146,14 @@ def test_an_index_is_trained_onto_as_it_is(
     index = make_index(name)
     before = through(index, base)
     there = content(index)  # after a search: Qdrant's own client rescales at the first
-    engine = engine_on(
-        index, output, val_dataset=HELD_OUT, check_model=False, similarity=SHOPS[name].similarity
-    )
+    engine = engine_on(index, output, val_dataset=HELD_OUT, check_model=False)
     engine.finetune()
     adapted = engine.get_finetuned_model()
     after = through(index, adapted)
     assert base._texts == []
     assert content(index) == there
     assert engine.result.training.n_documents == N_DOCUMENTS
+    assert engine.result.saved.record.training["similarity"] == SHOPS[name].similarity
     assert after["ndcg@10"] > before["ndcg@10"] + 0.1
     assert before == pytest.approx(exact(index, base))
     assert after == pytest.approx(exact(index, adapted))
