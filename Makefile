@@ -13,7 +13,7 @@
 
 PYTHON ?= python3
 TORCH_INDEX ?=
-EXAMPLES = 01_demo.py 03_seed_guide.py 04_langchain.py 05_generate.py
+EXAMPLES = 01_demo.py 03_seed_guide.py 04_langchain.py 05_generate.py 06_llama_index_stores.py 07_langchain_stores.py
 
 VENV = .venv
 BIN = $(VENV)/bin

@@ -1,15 +1,13 @@
 """LangChain documents: the ids by which they are judged, and datasets made of them."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from langchain_core.documents import Document
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.dataset import Questions, RetrievalDataset, relevant_docs_of
 from query_adapters.errors import InvalidDatasetError
 
-Questions = Mapping[str, str | Iterable[str]] | Iterable[tuple[str, str | Iterable[str]]]
-"""Question texts, each with the id of its relevant document, or with several."""
+__all__ = ["Questions", "dataset_from_documents", "document_id"]
 
 
 def document_id(document: Document, id_key: str | None = None) -> str:
@@ -61,14 +59,5 @@ def dataset_from_documents(
         if key in corpus:
             raise InvalidDatasetError(f"two documents have the id {key!r}; expected unique ids")
         corpus[key] = document.page_content
-    relevant: dict[str, list[str]] = {}
-    for text, ids in _pairs(questions):
-        relevant.setdefault(text, []).extend([ids] if isinstance(ids, str) else ids)
+    relevant = relevant_docs_of(questions)
     return RetrievalDataset.from_relevant_docs({text: text for text in relevant}, corpus, relevant)
-
-
-def _pairs(questions: Any) -> Iterable[tuple[str, str | Iterable[str]]]:
-    pairs: Iterable[tuple[str, str | Iterable[str]]] = (
-        questions.items() if isinstance(questions, Mapping) else questions
-    )
-    return pairs

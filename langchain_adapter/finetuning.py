@@ -5,16 +5,21 @@ from pathlib import Path
 from typing import Any, Self, Unpack
 
 from langchain_core.documents import Document
+from langchain_core.vectorstores import VectorStore
 
 from langchain_adapter._base import embedder_of
 from langchain_adapter.documents import Questions, dataset_from_documents
 from langchain_adapter.embedder import BaseLike
 from langchain_adapter.embeddings import AdapterEmbeddings, LinearAdapterEmbeddings
 from langchain_adapter.stores import Store, stored_similarity, stored_vectors
+from langchain_adapter.stores.live import live_index
 from query_adapters.adapters import LinearAdapter
 from query_adapters.dataset import QADataset, RetrievalDataset
-from query_adapters.engine import AdapterFinetuneEngine, read_start
+from query_adapters.engine import AdapterFinetuneEngine, StoredBlocks, read_start
+from query_adapters.onto_index import AnyQuestions, onto_index
 from query_adapters.options import EngineOptions
+from query_adapters.stores import StoredVectors
+from query_adapters.stores.live import MAX_DOCUMENTS
 
 
 class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
@@ -31,9 +36,10 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
             vector store's, without the adapter that it may have already.
         model_output_path: Folder of the adapter; finished embeddings are kept there too, so
             that a run that was cut short resumes.
-        vectorstore: The vector store that will be served, or blocks of (ids, vectors) in its
-            place: vectors of the dataset's documents are read from it instead of embedded, and
-            its documents shape the prior.
+        vectorstore: The vector store that will be served, or blocks of (ids, vectors) or what was
+            read before in its place: vectors of the dataset's documents are read from it instead
+            of embedded, and its documents shape the prior. All of them are read;
+            `from_vectorstore` reads a sample, and needs no texts.
         adapter_model: A LinearAdapter to refine instead of starting from the base.
         dim: Length of the model's vectors, checked on the first question.
         bias: Whether to learn a bias as well.
@@ -86,7 +92,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
             embedder,
             model_output_path=model_output_path,
             adapter_model=adapter_model,
-            index=None if vectorstore is None else stored_vectors(vectorstore),
+            index=_read(vectorstore),
             index_similarity=None if vectorstore is None else stored_similarity(vectorstore),
             dim=dim,
             bias=bias,
@@ -121,6 +127,71 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
         """
         dataset = dataset_from_documents(documents, questions, id_key=id_key)
         return cls(dataset, embeddings, **options)
+
+    @classmethod
+    def from_vectorstore(
+        cls,
+        dataset: AnyQuestions,
+        vectorstore: VectorStore,
+        embeddings: BaseLike | None = None,
+        *,
+        val_dataset: AnyQuestions | None = None,
+        model_output_path: str | Path = "model_output",
+        check_model: bool = True,
+        max_documents: int | None = MAX_DOCUMENTS,
+        memory_map: bool | str | Path = False,
+        **options: Any,
+    ) -> Self:
+        """Return an engine for a vector store that is there already; it is never written to.
+
+        No document is embedded, but three for `check_model`. Documents that answer a question are
+        read by id; of the others, which shape the prior and are searched to choose settings and
+        to validate, all or a random sample.
+
+        Args:
+            dataset: Training questions with the ids of the documents that answer them: a dataset,
+                whose corpus is not needed; or pairs, or a mapping, of question and ids.
+            vectorstore: The vector store.
+            embeddings: The model that the store was filled with; by default the store's own,
+                without the adapter that it may have.
+            val_dataset: Questions that only measure the result; they search what was read.
+            model_output_path: As in the constructor.
+            check_model: Whether to embed three documents and to refuse a model whose vectors are
+                not the stored ones. Skipped where the store gives no documents back (LanceDB).
+            max_documents: The most documents to read besides those that answer a question; None
+                for all.
+            memory_map: Keep the vectors in a `.npy` file instead of in memory: its path, or True
+                for `index.npy` in `model_output_path`, which may be deleted after training.
+            **options: As in the constructor.
+
+        Raises:
+            AdapterMismatchError: If the store was filled with another model.
+            DimensionMismatchError: If its vectors are of another length than the model's, or
+                differ in length.
+            InvalidDatasetError: If documents that answer a question are not in the store.
+            InvalidVectorsError: If the store is empty, or lost documents while it was read.
+            UnreadableStoreError: If vectors cannot be read back from it.
+        """
+        embedder = embedder_of(embeddings, vectorstore)
+        onto = onto_index(
+            live_index(vectorstore),
+            dataset,
+            embedder,
+            val_dataset=val_dataset,
+            output=model_output_path,
+            check_model=check_model,
+            max_documents=max_documents,
+            memory_map=memory_map,
+            seed=options.get("seed", 0),
+        )
+        return cls(
+            onto["dataset"],
+            embedder.embeddings,
+            vectorstore=onto["stored"],
+            val_dataset=onto["val_dataset"],
+            model_output_path=model_output_path,
+            **options,
+        )
 
     @classmethod
     def from_model_path(
@@ -168,3 +239,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
         is_linear = isinstance(self.result.saved.adapter, LinearAdapter)
         model_class = LinearAdapterEmbeddings if is_linear else AdapterEmbeddings
         return model_class(self._embeddings, self._finetuner.output, **model_kwargs)
+
+
+def _read(store: Store | None) -> StoredBlocks | StoredVectors | None:
+    return store if store is None or isinstance(store, StoredVectors) else stored_vectors(store)

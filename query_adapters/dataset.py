@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.typing import Qrels, Texts
+
+Questions = Mapping[str, str | Iterable[str]] | Iterable[tuple[str, str | Iterable[str]]]
+"""Question texts, each with the id of its relevant document, or with several."""
 
 SHOWN = 3  # offenders that an error names before it only counts
 
@@ -106,6 +109,43 @@ def to_retrieval_dataset(dataset: RetrievalDataset | QADataset) -> RetrievalData
     return RetrievalDataset.from_relevant_docs(
         dataset.queries, dataset.corpus, dataset.relevant_docs
     )
+
+
+def to_indexed_dataset(dataset: "RetrievalDataset | QADataset | Questions") -> RetrievalDataset:
+    """Return the questions over the documents that answer them, which an index holds.
+
+    Texts of documents may be missing: ids stand in for them, as nothing of them is embedded.
+
+    Args:
+        dataset: A dataset, of whose corpus only the documents that answer a question are kept;
+            or questions with the ids of their documents, as a mapping or as pairs.
+
+    Raises:
+        InvalidDatasetError: If its parts do not fit together.
+    """
+    queries, corpus, qrels = _parts(dataset)
+    labelled = dict.fromkeys(document for grades in qrels.values() for document in grades)
+    return RetrievalDataset(queries, {key: corpus.get(key, key) for key in labelled}, qrels)
+
+
+def _parts(dataset: Any) -> tuple[Texts, Texts, Qrels]:
+    if isinstance(dataset, RetrievalDataset):
+        return dataset.queries, dataset.corpus, dataset.qrels
+    if hasattr(dataset, "relevant_docs"):
+        queries, corpus, relevant = dataset.queries, dataset.corpus, dataset.relevant_docs
+    else:
+        relevant = relevant_docs_of(dataset)
+        queries, corpus = {text: text for text in relevant}, {}
+    return queries, corpus, {query: dict.fromkeys(ids, 1.0) for query, ids in relevant.items()}
+
+
+def relevant_docs_of(questions: Questions) -> dict[str, list[str]]:
+    """Return the ids of each question's documents, by its text; equal questions are one."""
+    relevant: dict[str, list[str]] = {}
+    pairs = questions.items() if isinstance(questions, Mapping) else questions
+    for text, ids in pairs:
+        relevant.setdefault(text, []).extend([ids] if isinstance(ids, str) else ids)
+    return relevant
 
 
 def _validate(dataset: RetrievalDataset) -> None:

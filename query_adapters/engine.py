@@ -13,7 +13,7 @@ from query_adapters.evaluation.search import Similarity
 from query_adapters.identity import check_name
 from query_adapters.options import LabelFreeSettings, TrainerOptions, known, ranked_by, tuples
 from query_adapters.storage import read_adapter
-from query_adapters.stores import gather
+from query_adapters.stores import StoredVectors, gather
 from query_adapters.typing import Vectors
 
 if TYPE_CHECKING:  # the classes below name them in strings, which ruff does not read
@@ -75,7 +75,8 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
         embedder: The base model.
         model_output_path: Folder of the adapter; finished embeddings are kept there too.
         adapter_model: A LinearAdapter to refine instead of starting from the base.
-        index: What the index to be served holds already, in blocks; None if there is none.
+        index: What the index to be served holds already, in blocks or read before; None if
+            there is none.
         index_similarity: What that index ranks by, where it tells; it stands where `similarity`
             is left out.
         dim: Length of the model's vectors, checked on the first question.
@@ -102,7 +103,7 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
         *,
         model_output_path: str | Path,
         adapter_model: LinearAdapter | None = None,
-        index: StoredBlocks | None = None,
+        index: StoredBlocks | StoredVectors | None = None,
         index_similarity: Similarity | None = None,
         dim: int | None = None,
         bias: bool = False,
@@ -128,7 +129,7 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
                 **ranked_by(index_similarity, settings),
             ),
             val_dataset=None if val_dataset is None else to_retrieval_dataset(val_dataset),
-            index=None if index is None else gather(index),
+            index=index if index is None or isinstance(index, StoredVectors) else gather(index),
             start=None if adapter_model is None else _linear(adapter_model),
             dim=dim,
             cache_path=None if cache_path is None else Path(cache_path),

@@ -90,10 +90,8 @@ class AdapterFinetuner:
             InvalidVectorsError: If the model gives vectors that are not finite.
             DimensionMismatchError: If model, index, `dim` and `start` do not agree.
         """
-        embedded = self._embed(self.dataset)
-        whole_index = self._covers_labels()
-        if self.index is not None and whole_index:
-            embedded = self._over_index(embedded)
+        embedded = self._searched(self.dataset)
+        whole_index = self._covers_labels(self.dataset)
         served = None if self.index is None or whole_index else self.index.vectors
         training = self._trainer().fit(embedded, served=served, start=self.start)
         validation = self._validate(training.adapter)
@@ -104,8 +102,8 @@ class AdapterFinetuner:
     def _embed(self, dataset: RetrievalDataset) -> EmbeddedDataset:
         stored: dict[str, Vectors] = {}
         if self.index is not None:
-            rows = zip(self.index.ids, self.index.vectors, strict=True)
-            stored = {key: vector for key, vector in rows if key in dataset.corpus}
+            rows = self.index.row_of
+            stored = {k: self.index.vectors[rows[k]] for k in dataset.corpus if k in rows}
         return embed_dataset(
             dataset,
             self.embedder,
@@ -119,32 +117,37 @@ class AdapterFinetuner:
     def _known_dim(self) -> int | None:
         return self.dim or (None if self.index is None else self.index.dim)
 
-    def _covers_labels(self) -> bool:
+    def _covers_labels(self, dataset: RetrievalDataset) -> bool:
         """Whether every document that answers a question is in the index."""
-        return self.index is not None and set(self.dataset.labelled_documents) <= set(
-            self.index.ids
+        return self.index is not None and (
+            set(dataset.labelled_documents) <= self.index.row_of.keys()
         )
 
-    def _over_index(self, embedded: EmbeddedDataset) -> EmbeddedDataset:
+    def _searched(self, dataset: RetrievalDataset) -> EmbeddedDataset:
         """Return the dataset over all documents of the index, as users will search them."""
-        index = self.index
-        if index is None:
+        embedded, index = self._embed(dataset), self.index
+        if index is None or not self._covers_labels(dataset):
             return embedded
-        others = [row for row, key in enumerate(index.ids) if key not in self.dataset.corpus]
+        place = np.array([index.row_of.get(key, -1) for key in dataset.corpus])
+        new = embedded.documents[place < 0]
         return replace(
-            embedded, documents=np.concatenate([embedded.documents, index.vectors[others]])
+            embedded,
+            # without new ones there is no copy of what may not fit in memory
+            documents=np.concatenate([index.vectors, new]) if len(new) else index.vectors,
+            relevant=tuple(place[rows] for rows in embedded.relevant),
         )
 
     def _trainer(self) -> AdapterTrainer:
         if self.index is None or self.trainer.seen_share is not None:
             return self.trainer
-        labelled = set(self.dataset.labelled_documents) & set(self.index.ids)
-        return replace(self.trainer, seen_share=len(labelled) / len(self.index.ids))
+        labelled = set(self.dataset.labelled_documents) & self.index.row_of.keys()
+        n_stored = self.index.n_stored or len(self.index.ids)
+        return replace(self.trainer, seen_share=len(labelled) / n_stored)
 
     def _validate(self, adapter: QueryAdapter) -> dict[str, MetricComparison] | None:
         if self.val_dataset is None:
             return None
-        embedded = self._embed(self.val_dataset)
+        embedded = self._searched(self.val_dataset)
         metrics = tuple(dict.fromkeys((*DEFAULT_METRICS, self.trainer.metric)))
         similarity = self.trainer.similarity
         base = evaluate_vectors(embedded, metrics=metrics, similarity=similarity)

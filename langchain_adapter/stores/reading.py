@@ -7,11 +7,11 @@ from langchain_core.vectorstores import VectorStore
 from langchain_adapter.stores.readers import READERS
 from query_adapters.errors import UnreadableStoreError
 from query_adapters.evaluation.search import Similarity
-from query_adapters.stores import Blocks, BlockSource, VectorSource, read_blocks
+from query_adapters.stores import Blocks, BlockSource, StoredVectors, VectorSource, read_blocks
 from query_adapters.stores.registry import are_blocks, reader_of
 from query_adapters.typing import Vectors
 
-Store = VectorStore | Blocks
+Store = VectorStore | StoredVectors | Blocks
 
 
 def stored_vectors(
@@ -23,8 +23,8 @@ def stored_vectors(
     cosine, FAISS with `normalize_L2=True`; quantized FAISS indices round them.
 
     Args:
-        store: The vector store; or an iterator or list of blocks (ids, vectors), for a store that
-            nothing here reads.
+        store: The vector store; vectors that were read before; or an iterator or list of blocks
+            (ids, vectors), for a store that nothing here reads.
         ids: The ids wanted; those that the store lacks are not yielded. None for all.
         batch_size: Rows at once, at least 1.
 
@@ -35,7 +35,7 @@ def stored_vectors(
         DimensionMismatchError: If vectors differ in length.
     """
     name = type(store).__name__
-    return read_blocks(_source_of(store), name=name, ids=ids, batch_size=batch_size)
+    return read_blocks(source_of(store), name=name, ids=ids, batch_size=batch_size)
 
 
 def stored_similarity(store: Store) -> Similarity | None:
@@ -47,10 +47,20 @@ def stored_similarity(store: Store) -> Similarity | None:
     Raises:
         UnreadableStoreError: If it is not a store that is read here.
     """
-    return _source_of(store).similarity
+    return source_of(store).similarity
 
 
-def _source_of(store: Store) -> VectorSource:
+def source_of(store: Store) -> VectorSource:
+    """Return what the store is read through.
+
+    Args:
+        store: As in `stored_vectors`.
+
+    Raises:
+        UnreadableStoreError: If it is not a store that is read here.
+    """
+    if isinstance(store, StoredVectors):
+        return BlockSource([(store.ids, store.vectors)], store.similarity)
     reader = reader_of(store, READERS)
     if reader is not None:
         return reader(store)

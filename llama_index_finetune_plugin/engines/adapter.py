@@ -3,15 +3,21 @@
 from pathlib import Path
 from typing import Any, Self, Unpack
 
+from llama_index.core import VectorStoreIndex
+
 from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
 from llama_index_finetune_plugin.engines._obsolete import ObsoleteOptions, without_obsolete
 from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
 from llama_index_finetune_plugin.stores import Store, stored_similarity, stored_vectors
+from llama_index_finetune_plugin.stores.live import live_index, own_model
 from query_adapters.adapters import LinearAdapter
 from query_adapters.dataset import QADataset, RetrievalDataset
-from query_adapters.engine import AdapterFinetuneEngine, read_start
+from query_adapters.engine import AdapterFinetuneEngine, StoredBlocks, read_start
+from query_adapters.onto_index import AnyQuestions, onto_index
 from query_adapters.options import EngineOptions
+from query_adapters.stores import StoredVectors
+from query_adapters.stores.live import MAX_DOCUMENTS
 
 
 class Options(EngineOptions, ObsoleteOptions, total=False):
@@ -36,9 +42,10 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
             that a run that was cut short resumes.
         verbose: Whether to show progress bars.
         bias: Whether to learn a bias as well.
-        index: The VectorStoreIndex that will be served, its store, or blocks of (ids, vectors):
-            vectors of the dataset's documents are read from it instead of embedded, and its
-            documents shape the prior.
+        index: The VectorStoreIndex that will be served, its store, blocks of (ids, vectors), or
+            what was read before: vectors of the dataset's documents are read from it instead of
+            embedded, and its documents shape the prior. All of them are read; `from_index` reads
+            a sample, and needs no texts.
         memory: Whether to learn a memory of the training questions too: it gains most where
             questions recur, and is served by an AdapterEmbedding. Without it, the adapter is
             linear.
@@ -101,7 +108,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
             embedder,
             model_output_path=model_output_path,
             adapter_model=adapter_model,
-            index=None if index is None else stored_vectors(index),
+            index=_read(index),
             index_similarity=None if index is None else stored_similarity(index),
             dim=dim,
             bias=bias,
@@ -109,6 +116,72 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
             **without_obsolete({**given, **options}, stacklevel=2),
         )
         self._embed_model = embedder.embed_model
+
+    @classmethod
+    def from_index(
+        cls,
+        dataset: AnyQuestions,
+        index: VectorStoreIndex,
+        embed_model: BaseLike | None = None,
+        *,
+        val_dataset: AnyQuestions | None = None,
+        model_output_path: str | Path = "model_output",
+        check_model: bool = True,
+        max_documents: int | None = MAX_DOCUMENTS,
+        memory_map: bool | str | Path = False,
+        **options: Any,
+    ) -> Self:
+        """Return an engine for an index that is there already; it is read, never written to.
+
+        No document is embedded, but three for `check_model`. Nodes that answer a question are
+        read by id; of the others, which shape the prior and are searched to choose settings and
+        to validate, all or a random sample.
+
+        Args:
+            dataset: Training questions with the ids of the nodes that answer them: a dataset,
+                whose corpus is not needed; or pairs, or a mapping, of question and node ids.
+            index: The index.
+            embed_model: The model that the index was built with; by default the index's own,
+                without the adapter that it may have.
+            val_dataset: Questions that only measure the result; they search what was read.
+            model_output_path: As in the constructor.
+            check_model: Whether to embed three nodes, as the index did, and to refuse a model
+                whose vectors are not the stored ones. Skipped where the store gives no nodes
+                back (LanceDB, PostgreSQL with `use_halfvec`).
+            max_documents: The most nodes to read besides those that answer a question; None
+                for all.
+            memory_map: Keep the vectors in a `.npy` file instead of in memory: its path, or True
+                for `index.npy` in `model_output_path`, which may be deleted after training.
+            **options: As in the constructor.
+
+        Raises:
+            AdapterMismatchError: If the index was built with another model.
+            DimensionMismatchError: If its vectors are of another length than the model's, or
+                differ in length.
+            InvalidDatasetError: If nodes that answer a question are not in the index.
+            InvalidVectorsError: If the index is empty, or lost nodes while it was read.
+            UnreadableStoreError: If vectors cannot be read back from its store.
+        """
+        embedder = LlamaIndexEmbedder(own_model(index) if embed_model is None else embed_model)
+        onto = onto_index(
+            live_index(index),
+            dataset,
+            embedder,
+            val_dataset=val_dataset,
+            output=model_output_path,
+            check_model=check_model,
+            max_documents=max_documents,
+            memory_map=memory_map,
+            seed=options.get("seed", 0),
+        )
+        return cls(
+            onto["dataset"],
+            embedder.embed_model,
+            index=onto["stored"],
+            val_dataset=onto["val_dataset"],
+            model_output_path=model_output_path,
+            **options,
+        )
 
     @classmethod
     def from_model_path(
@@ -151,3 +224,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
         is_linear = isinstance(self.result.saved.adapter, LinearAdapter)
         model_class = LinearAdapterEmbedding if is_linear else AdapterEmbedding
         return model_class(self._embed_model, adapter_path=self._finetuner.output, **model_kwargs)
+
+
+def _read(index: Store | None) -> StoredBlocks | StoredVectors | None:
+    return index if index is None or isinstance(index, StoredVectors) else stored_vectors(index)

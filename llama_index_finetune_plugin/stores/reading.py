@@ -9,11 +9,11 @@ from llama_index_finetune_plugin.stores.nodes import NodeSource
 from llama_index_finetune_plugin.stores.readers import READERS
 from query_adapters.errors import UnreadableStoreError
 from query_adapters.evaluation.search import Similarity
-from query_adapters.stores import Blocks, BlockSource, VectorSource, read_blocks
+from query_adapters.stores import Blocks, BlockSource, StoredVectors, VectorSource, read_blocks
 from query_adapters.stores.registry import are_blocks, reader_of
 from query_adapters.typing import Vectors
 
-Store = VectorStoreIndex | BasePydanticVectorStore | Blocks
+Store = VectorStoreIndex | BasePydanticVectorStore | StoredVectors | Blocks
 
 
 def stored_vectors(
@@ -25,8 +25,9 @@ def stored_vectors(
     cosine, `halfvec` columns and quantized FAISS indices round them.
 
     Args:
-        index: The VectorStoreIndex, or its store (FAISS needs the index); or an iterator or list of
-            blocks (ids, vectors), for a store that nothing here reads.
+        index: The VectorStoreIndex, or its store (FAISS needs the index); vectors that were
+            read before; or an iterator or list of blocks (ids, vectors), for a store that nothing
+            here reads.
         ids: The node ids wanted; those that the store lacks are not yielded. None for all.
         batch_size: Rows at once, at least 1.
 
@@ -37,7 +38,7 @@ def stored_vectors(
         DimensionMismatchError: If vectors differ in length.
     """
     name = type(_store_of(index)).__name__
-    return read_blocks(_source_of(index), name=name, ids=ids, batch_size=batch_size)
+    return read_blocks(source_of(index), name=name, ids=ids, batch_size=batch_size)
 
 
 def stored_similarity(index: Store) -> Similarity | None:
@@ -49,14 +50,24 @@ def stored_similarity(index: Store) -> Similarity | None:
     Raises:
         UnreadableStoreError: If it is not a store that is read here.
     """
-    return _source_of(index).similarity
+    return source_of(index).similarity
 
 
 def _store_of(index: object) -> object:
     return index.vector_store if isinstance(index, VectorStoreIndex) else index
 
 
-def _source_of(index: Store) -> VectorSource:
+def source_of(index: Store) -> VectorSource:
+    """Return what the store is read through.
+
+    Args:
+        index: As in `stored_vectors`.
+
+    Raises:
+        UnreadableStoreError: If it is not a store that is read here.
+    """
+    if isinstance(index, StoredVectors):
+        return BlockSource([(index.ids, index.vectors)], index.similarity)
     store = _store_of(index)
     reader = reader_of(store, READERS)
     if reader is not None:

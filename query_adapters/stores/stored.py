@@ -1,7 +1,8 @@
 """All vectors of a store in one matrix, in memory or in a memory-mapped file."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
+from query_adapters.evaluation.search import Similarity
 from query_adapters.typing import Vectors
 
 Block = tuple[Sequence[str], Vectors]
@@ -22,10 +24,14 @@ class StoredVectors:
     Attributes:
         ids: Ids of its documents.
         vectors: Their vectors, `(len(ids), dim)`.
+        n_stored: How many documents it holds, where these are some of them.
+        similarity: What it ranks by, if that is known.
     """
 
     ids: tuple[str, ...]
     vectors: Vectors
+    n_stored: int | None = None
+    similarity: Similarity | None = None
 
     def __post_init__(self) -> None:
         if not self.ids or self.vectors.shape[:1] != (len(self.ids),):
@@ -34,6 +40,11 @@ class StoredVectors:
                 f"and vectors of shape {self.vectors.shape}"
             )
         _check_unique(self.ids)
+
+    @cached_property
+    def row_of(self) -> Mapping[str, int]:
+        """The row of each id."""
+        return {key: row for row, key in enumerate(self.ids)}
 
     @property
     def dim(self) -> int:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import FrozenInstanceError
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.dataset import RetrievalDataset, to_indexed_dataset
 from query_adapters.errors import InvalidDatasetError
 
 QUERIES = {"q1": "how far?", "q2": "how long?"}
@@ -108,3 +109,29 @@ def test_grades_of_any_size_above_zero_are_kept() -> None:
 def test_a_dataset_shows_its_counts_and_not_its_texts() -> None:
     shown = repr(RetrievalDataset(QUERIES, CORPUS, QRELS))
     assert shown == "RetrievalDataset(2 queries, 3 documents, 3 judgements)"
+
+
+def test_questions_over_an_index_need_no_texts_of_documents() -> None:
+    pairs = [("how far?", "d1"), ("how long?", ["d2", "d1"]), ("how far?", "d2")]
+    dataset = to_indexed_dataset(pairs)
+    assert dataset.queries == {"how far?": "how far?", "how long?": "how long?"}
+    assert dataset.qrels == {"how far?": {"d1": 1, "d2": 1}, "how long?": {"d2": 1, "d1": 1}}
+    assert set(dataset.corpus) == {"d1", "d2"}
+    assert to_indexed_dataset({"how far?": "d1"}).qrels == {"how far?": {"d1": 1}}
+
+
+def test_of_a_dataset_over_an_index_grades_and_texts_of_the_labelled_are_kept() -> None:
+    dataset = to_indexed_dataset(RetrievalDataset(QUERIES, CORPUS, QRELS))
+    assert dataset.qrels == QRELS
+    assert dataset.corpus == {key: CORPUS[key] for key in ("d1", "d2")}
+    relevant = {query: list(grades) for query, grades in QRELS.items()}
+    without_texts = SimpleNamespace(queries=QUERIES, corpus={}, relevant_docs=relevant)
+    indexed = to_indexed_dataset(without_texts)
+    assert indexed.queries == QUERIES
+    assert indexed.qrels == {query: dict.fromkeys(docs, 1.0) for query, docs in relevant.items()}
+
+
+@pytest.mark.parametrize("questions", [[], {}, [("how far?", [])], [(" ", "d1")]])
+def test_questions_over_an_index_are_validated_too(questions: Any) -> None:
+    with pytest.raises(InvalidDatasetError):
+        to_indexed_dataset(questions)

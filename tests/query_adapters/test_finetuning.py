@@ -286,6 +286,36 @@ def test_over_an_index_of_other_documents_what_was_learned_sits_on_its_own_prior
     np.testing.assert_allclose(moved, there - here, atol=1e-5)
 
 
+def test_validation_questions_search_the_whole_index_too(
+    make_finetuner: Callable[..., AdapterFinetuner], problem: Any, embedder: Any
+) -> None:
+    training, held_out = split_by_query(problem.dataset, held_out=0.25)
+    corpus = dict(list(problem.dataset.corpus.items())[:30])  # some are to be embedded besides
+    held_out = held_out.select(
+        [q for q in held_out.queries if set(held_out.qrels[q]) <= set(corpus)]
+    )
+    index = index_of(problem, documents=list(corpus)[::-1], others=60)
+    result = make_finetuner(dataset=training, val_dataset=held_out, index=index).run()
+    assert result.validation is not None
+    whole = {f"other {i}": f"other {i}" for i in range(60)}
+    everything = RetrievalDataset(held_out.queries, problem.dataset.corpus | whole, held_out.qrels)
+    others = {key: index.vectors[30 + i] for i, key in enumerate(whole)}
+    vectors = embed_dataset(everything, embedder, stored=others)
+    expected = evaluate_vectors(vectors, weights_of(result)).means
+    for name, measured in result.validation.items():
+        assert measured.adapted.mean == pytest.approx(expected[name])
+
+
+def test_of_a_sampled_index_the_share_is_that_of_the_whole(
+    make_finetuner: Callable[..., AdapterFinetuner], problem: Any
+) -> None:
+    index = index_of(problem, documents=list(problem.dataset.corpus), others=10)
+    row = make_finetuner(index=replace(index, n_stored=400)).run().training.table[-1]
+    assert row.seen is not None
+    assert row.unseen is not None
+    assert row.overall.mean == pytest.approx(0.1 * row.seen.mean + 0.9 * row.unseen.mean)
+
+
 @pytest.mark.parametrize(
     ("n_stored", "others", "given", "views"),
     [

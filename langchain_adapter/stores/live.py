@@ -1,0 +1,46 @@
+"""A vector store that is served already, as training reads it."""
+
+import logging
+from collections.abc import Sequence
+
+from langchain_core.vectorstores import VectorStore
+
+from langchain_adapter.stores.reading import source_of
+from query_adapters.stores import LiveIndex
+
+logger = logging.getLogger(__name__)
+
+
+def live_index(vectorstore: VectorStore) -> LiveIndex:
+    """Return the vector store as the core reads it.
+
+    Raises:
+        UnreadableStoreError: If vectors cannot be read back from it.
+    """
+    return LiveIndex(
+        name=type(vectorstore).__name__,
+        source=source_of(vectorstore),
+        texts=lambda ids: stored_texts(vectorstore, ids),
+        hint=_hint,
+    )
+
+
+def stored_texts(vectorstore: VectorStore, ids: Sequence[str]) -> dict[str, str]:
+    """Return the texts of documents by id; those that the store does not give are left out."""
+    texts: dict[str, str] = {}
+    for key in ids:  # one by one, as not every store says which is which
+        try:
+            found = vectorstore.get_by_ids([key])
+        except Exception as error:  # each store raises something else; training can do without
+            logger.info("%s gives no documents back: %s", type(vectorstore).__name__, error)
+            return {}
+        if found and found[0].page_content:
+            texts[key] = found[0].page_content
+    return texts
+
+
+def _hint(missing: Sequence[str]) -> str:
+    return (
+        "ids under which documents were added are expected (`Document.id`; Qdrant: "
+        'metadata["_id"]): correct them, or drop questions about documents that were deleted'
+    )

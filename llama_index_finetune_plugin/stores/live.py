@@ -1,0 +1,85 @@
+"""A VectorStoreIndex that is served already, as training reads it."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from llama_index.core import VectorStoreIndex
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, TextNode
+from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
+
+from llama_index_finetune_plugin.embedding import AdapterEmbedding
+from llama_index_finetune_plugin.stores.reading import source_of
+from query_adapters.stores import LiveIndex
+
+logger = logging.getLogger(__name__)
+
+
+def live_index(index: VectorStoreIndex) -> LiveIndex:
+    """Return the index as the core reads it.
+
+    Raises:
+        UnreadableStoreError: If vectors cannot be read back from its store.
+    """
+    return LiveIndex(
+        name=type(index.vector_store).__name__,
+        source=source_of(index),
+        texts=lambda ids: embedded_texts(index, ids),
+        hint=lambda missing: _hint(index, missing),
+    )
+
+
+def own_model(index: VectorStoreIndex) -> BaseEmbedding:
+    """Return the model that the index embeds with, without the adapter that it may have."""
+    model = index._embed_model
+    return model.base_embed_model if isinstance(model, AdapterEmbedding) else model
+
+
+def embedded_texts(index: VectorStoreIndex, ids: Sequence[str]) -> dict[str, str]:
+    """Return the texts of nodes as LlamaIndex embeds them, with metadata, by node id.
+
+    Nodes that neither the docstore nor the vector store gives back are left out.
+    """
+    nodes = index.docstore.get_nodes(list(ids), raise_error=False)
+    if not nodes:
+        nodes = _stored_nodes(index, node_ids=list(ids))
+    texts = {
+        node.node_id: node.get_content(MetadataMode.EMBED)
+        for node in nodes
+        if isinstance(node, TextNode) and not isinstance(node, ImageNode)
+    }
+    return {key: text for key, text in texts.items() if key in ids and text}
+
+
+def _hint(index: VectorStoreIndex, missing: Sequence[str]) -> str:
+    for source in missing[:1]:
+        chunks = _chunks_of(index, source)
+        if chunks:
+            return (
+                f"{source!r} is the id of a source document (ref_doc_id): name its nodes instead, "
+                f"such as {chunks[0]!r}"
+            )
+    return (
+        "ids of its nodes (node_id) are expected: correct them, or drop questions about nodes "
+        "that were deleted"
+    )
+
+
+def _chunks_of(index: VectorStoreIndex, source: str) -> list[str]:
+    """Return ids of the nodes that were cut from a source document, as far as one can ask."""
+    known = index.docstore.get_ref_doc_info(source)
+    if known is not None:
+        return known.node_ids
+    only = MetadataFilters(filters=[MetadataFilter(key="ref_doc_id", value=source)])
+    return [node.node_id for node in _stored_nodes(index, node_ids=None, filters=only)]
+
+
+def _stored_nodes(index: VectorStoreIndex, **wanted: Any) -> list[BaseNode]:
+    """Return nodes out of the vector store; none where it cannot give them back."""
+    store: Any = index.vector_store
+    try:
+        return list(store.get_nodes(**wanted))
+    except Exception as error:  # each store raises something else; training can do without
+        logger.info("%s gives no nodes back: %s", type(store).__name__, error)
+        return []

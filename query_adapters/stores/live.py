@@ -1,0 +1,144 @@
+"""An index that is served already, as training reads it: labelled documents and a sample."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from query_adapters.embedders import TextEmbedder
+from query_adapters.errors import InvalidDatasetError
+from query_adapters.stores.blocks import read_blocks
+from query_adapters.stores.origin import PROBES, check_origin
+from query_adapters.stores.source import VectorSource
+from query_adapters.stores.stored import Block, StoredVectors, gather
+
+MAX_DOCUMENTS = 100_000
+SHOWN = 3  # ids that an error names before it only counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveIndex:
+    """An index, as its door opens it.
+
+    Attributes:
+        name: What messages call it.
+        source: Its vectors.
+        texts: Gives the texts of some ids as they were embedded, by id; those that cannot be
+            read back are left out.
+        hint: Says of ids that are not there which ids are.
+    """
+
+    name: str
+    source: VectorSource
+    texts: Callable[[Sequence[str]], Mapping[str, str]]
+    hint: Callable[[Sequence[str]], str]
+
+    def read(
+        self,
+        labelled: Sequence[str],
+        *,
+        embedder: TextEmbedder | None = None,
+        max_documents: int | None = MAX_DOCUMENTS,
+        path: Path | None = None,
+        seed: int = 0,
+    ) -> StoredVectors:
+        """Return the labelled documents' vectors, then those of the others or a sample of them.
+
+        Labelled documents are read by id and checked first. The others are read in one pass;
+        of more than `max_documents` each is kept with equal chance, without replacement.
+
+        Args:
+            labelled: Ids of the documents that answer a question.
+            embedder: The model that the index should have been built with; it embeds three of
+                the labelled documents. None to leave that unchecked.
+            max_documents: The most other documents, at least 0; None for all.
+            path: A `.npy` file to keep the vectors in, instead of in memory.
+            seed: Of the sample.
+
+        Raises:
+            InvalidDatasetError: If labelled documents are not in the index.
+            AdapterMismatchError: If the model embeds documents otherwise than they are stored.
+            InvalidVectorsError: If the store is empty, lost rows while it was read, or holds a
+                vector that is missing, not flat or not finite.
+            DimensionMismatchError: If vectors differ in length.
+            ValueError: If `max_documents` is below 0.
+        """
+        if max_documents is not None and max_documents < 0:
+            raise ValueError(f"max_documents: expected at least 0 or None, got {max_documents}")
+        needed = self._labelled(labelled)
+        if embedder is not None:
+            check_origin(needed, self.texts(needed.ids[:PROBES]), embedder, name=self.name)
+        n_stored = self._count()
+        others = self._others(frozenset(needed.ids), n_stored, max_documents, seed)
+        with _folder_of(path):
+            stored = gather(chain([(needed.ids, needed.vectors)], others), path=path)
+        return replace(stored, n_stored=n_stored, similarity=self.source.similarity)
+
+    def _labelled(self, ids: Sequence[str]) -> StoredVectors:
+        blocks = list(read_blocks(self.source, name=self.name, ids=ids))
+        if not blocks:  # an empty store has a message of its own
+            next(read_blocks(self.source, name=self.name))
+        found = {key for keys, _ in blocks for key in keys}
+        missing = [key for key in ids if key not in found]
+        if missing:
+            names = ", ".join(map(repr, missing[:SHOWN]))
+            raise InvalidDatasetError(
+                f"{self.name}: expected every document that answers a question, got an index "
+                f"without {len(missing)} of {len(ids)}, such as {names}; {self.hint(missing)}"
+            )
+        return gather(blocks)
+
+    def _count(self) -> int:
+        count = self.source.count()
+        if count is None:
+            count = sum(len(keys) for keys, _ in read_blocks(self.source, name=self.name))
+        return count
+
+    def _others(
+        self, labelled: Collection[str], n_stored: int, most: int | None, seed: int
+    ) -> Iterator[Block]:
+        if most == 0:
+            return
+        n_others = n_stored - len(labelled)
+        others = _without(read_blocks(self.source, name=self.name), labelled)
+        if most is None or n_others <= most:
+            yield from others
+        else:
+            yield from _drawn(others, n_rows=n_others, n_drawn=most, seed=seed)
+
+
+def _without(blocks: Iterable[Block], ids: Collection[str]) -> Iterator[Block]:
+    for keys, vectors in blocks:
+        rows = [row for row, key in enumerate(keys) if key not in ids]
+        if rows:
+            yield [keys[row] for row in rows], vectors[rows]
+
+
+def _drawn(blocks: Iterable[Block], *, n_rows: int, n_drawn: int, seed: int) -> Iterator[Block]:
+    """Yield a random part of the rows, in their order: their places are drawn beforehand."""
+    rng = np.random.default_rng(seed)
+    places = np.sort(rng.choice(n_rows, n_drawn, replace=False, shuffle=False))
+    start = 0
+    for keys, vectors in blocks:
+        first, last = np.searchsorted(places, (start, start + len(keys)))
+        rows = places[first:last] - start
+        start += len(keys)
+        if len(rows):
+            yield [keys[row] for row in rows], vectors[rows]
+
+
+@contextmanager
+def _folder_of(path: Path | None) -> Iterator[None]:
+    """Make the file's folder, and take it away again if nothing came to lie in it."""
+    if path is None or path.parent.exists():
+        yield
+        return
+    path.parent.mkdir(parents=True)
+    try:
+        yield
+    except BaseException:
+        path.parent.rmdir()
+        raise
