@@ -9,10 +9,13 @@ MODULE_OF = {
     "llama-index": "llama_index.core",
     "langchain": "langchain_core",
     "sentence-transformers": "sentence_transformers",
+    "openai": "openai",
+    "cohere": "cohere",
     "report": "rich",
     "generate": "tenacity",
     "pdf": "pypdf",
     "torch": "torch",
+    "cli": "typer",
 }
 
 

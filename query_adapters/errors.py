@@ -10,6 +10,9 @@
     ├── AdapterMismatchError         (ValueError)    an adapter on a model it was not trained for
     ├── AdapterFileError             (ValueError)    an adapter folder that is not safe to load
     ├── GenerationError              (RuntimeError)  a language model that gives no usable answer
+    ├── UnknownModelError            (ValueError)    a model name that stands for no model
+    ├── ProviderError                (RuntimeError)  a provider that refuses, or does not answer
+    │   └── MissingKeyError                          no key for it in the environment
     ├── UnknownMetricError           (KeyError)      a metric name that nobody has defined
     └── NotFinetunedError            (RuntimeError)  a result asked for before `finetune()`
 
@@ -87,6 +90,18 @@ class AdapterFileError(QueryAdaptersError, ValueError):
 
 class GenerationError(QueryAdaptersError, RuntimeError):
     """A language model refuses to be asked, or gives no usable answer."""
+
+
+class UnknownModelError(QueryAdaptersError, ValueError):
+    """A model name whose provider is unknown, or under which there is no model."""
+
+
+class ProviderError(QueryAdaptersError, RuntimeError):
+    """A provider of models refuses what is asked of it, or gives no answer."""
+
+
+class MissingKeyError(ProviderError):
+    """The environment holds no key for a provider; nothing has been sent to it."""
 
 
 class UnknownMetricError(QueryAdaptersError, KeyError):
