@@ -23,9 +23,9 @@ def demo(
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Another model, <provider>:<model>.")
     ] = None,
-    smoke: Annotated[
-        bool, typer.Option("--smoke", help="Few questions, for a quick look.")
-    ] = False,
+    questions: Annotated[
+        int | None, typer.Option(min=1, help="Only the first so many, and few documents.")
+    ] = None,
     data_only: Annotated[
         bool, typer.Option("--data-only", help="Write the data, and stop.")
     ] = False,
