@@ -10,11 +10,13 @@ from langchain_adapter.embeddings import AdapterEmbeddings, LinearAdapterEmbeddi
 from langchain_adapter.evaluation import RetrieverEvaluator, langsmith_evaluator
 from langchain_adapter.finetuning import EmbeddingAdapterFinetuneEngine
 from langchain_adapter.generation import generate_questions
+from langchain_adapter.labelfree import LabelFreeFinetuneEngine
 from langchain_adapter.stores import stored_vectors
 
 __all__ = [
     "AdapterEmbeddings",
     "EmbeddingAdapterFinetuneEngine",
+    "LabelFreeFinetuneEngine",
     "LangChainEmbedder",
     "LinearAdapterEmbeddings",
     "RetrieverEvaluator",

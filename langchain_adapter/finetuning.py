@@ -5,15 +5,16 @@ from pathlib import Path
 from typing import Any, Self, Unpack
 
 from langchain_core.documents import Document
-from langchain_core.vectorstores import VectorStore
 
+from langchain_adapter._base import embedder_of
 from langchain_adapter.documents import Questions, dataset_from_documents
-from langchain_adapter.embedder import BaseLike, LangChainEmbedder
+from langchain_adapter.embedder import BaseLike
 from langchain_adapter.embeddings import AdapterEmbeddings, LinearAdapterEmbeddings
-from langchain_adapter.stores import stored_vectors
+from langchain_adapter.stores import Store, stored_similarity, stored_vectors
 from query_adapters.adapters import LinearAdapter
 from query_adapters.dataset import QADataset, RetrievalDataset
-from query_adapters.engine import AdapterFinetuneEngine, EngineOptions, read_start
+from query_adapters.engine import AdapterFinetuneEngine, read_start
+from query_adapters.options import EngineOptions
 
 
 class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
@@ -30,8 +31,9 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
             vector store's, without the adapter that it may have already.
         model_output_path: Folder of the adapter; finished embeddings are kept there too, so
             that a run that was cut short resumes.
-        vectorstore: The vector store that will be served: vectors of the dataset's documents
-            are read from it instead of embedded, and its documents shape the prior.
+        vectorstore: The vector store that will be served, or blocks of (ids, vectors) in its
+            place: vectors of the dataset's documents are read from it instead of embedded, and
+            its documents shape the prior.
         adapter_model: A LinearAdapter to refine instead of starting from the base.
         dim: Length of the model's vectors, checked on the first question.
         bias: Whether to learn a bias as well.
@@ -49,6 +51,9 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
         strengths: Candidates for λ, the pull back to the base.
         whitenings: Candidates for the exponent of the label-free spectral prior; the first
             stands unless another is clearly better.
+        hidden_sizes: Hidden units of small residual networks to try besides; by default none.
+        similarity: What the store ranks by, "cosine", "dot" or "euclidean"; by default what
+            `vectorstore` tells, or "cosine".
         n_folds: Folds of the cross-validation.
         seed: Of the folds.
         cache_path: SQLite file of finished embeddings, instead of one in `model_output_path`.
@@ -68,20 +73,21 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
         embeddings: BaseLike | None = None,
         *,
         model_output_path: str | Path = "model_output",
-        vectorstore: VectorStore | None = None,
+        vectorstore: Store | None = None,
         adapter_model: LinearAdapter | None = None,
         dim: int | None = None,
         bias: bool = False,
         verbose: bool = False,
         **options: Unpack[EngineOptions],
     ) -> None:
-        embedder = _embedder(embeddings, vectorstore)
+        embedder = embedder_of(embeddings, vectorstore)
         super().__init__(
             dataset,
             embedder,
             model_output_path=model_output_path,
             adapter_model=adapter_model,
             index=None if vectorstore is None else stored_vectors(vectorstore),
+            index_similarity=None if vectorstore is None else stored_similarity(vectorstore),
             dim=dim,
             bias=bias,
             verbose=verbose,
@@ -123,7 +129,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
         embeddings: BaseLike | None,
         model_path: str | Path,
         *,
-        vectorstore: VectorStore | None = None,
+        vectorstore: Store | None = None,
         **options: Any,
     ) -> Self:
         """Return an engine that refines the adapter in a folder.
@@ -141,7 +147,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
             AdapterFileError: If the folder does not hold a whole adapter.
             AdapterMismatchError: If it was trained on another model, or is not linear.
         """
-        embedder = _embedder(embeddings, vectorstore)
+        embedder = embedder_of(embeddings, vectorstore)
         start = read_start(model_path, model_name=embedder.model_name)
         return cls(
             dataset, embedder.embeddings, vectorstore=vectorstore, adapter_model=start, **options
@@ -162,15 +168,3 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
         is_linear = isinstance(self.result.saved.adapter, LinearAdapter)
         model_class = LinearAdapterEmbeddings if is_linear else AdapterEmbeddings
         return model_class(self._embeddings, self._finetuner.output, **model_kwargs)
-
-
-def _embedder(embeddings: BaseLike | None, vectorstore: VectorStore | None) -> LangChainEmbedder:
-    if embeddings is None and vectorstore is not None:
-        stored = vectorstore.embeddings
-        embeddings = stored.base if isinstance(stored, AdapterEmbeddings) else stored
-    if embeddings is None:
-        raise TypeError(
-            "embeddings: expected a LangChain embedding model, got none, and no vectorstore that "
-            "tells its own; pass the model that the documents are embedded with"
-        )
-    return LangChainEmbedder(embeddings)

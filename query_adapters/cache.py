@@ -11,21 +11,28 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from query_adapters.embedders import TextEmbedder
-from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
+from query_adapters.errors import (
+    DimensionMismatchError,
+    InvalidVectorsError,
+    ProviderRefusedError,
+)
+from query_adapters.http_status import status_of
 from query_adapters.matrix import check_finite
 from query_adapters.typing import Vectors
 
 Role = Literal["query", "document"]
 SCHEMA = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID"
+QUERIES_AT_ONCE = 64  # most models embed them one by one, and a batch cut short is paid for twice
 LOOKED_UP_AT_ONCE = 500  # SQLite's limit on parameters of one statement is 999 in old builds
 
 
 class EmbeddingCache:
     """Embeds texts and remembers every finished batch in one SQLite file.
 
-    A process killed at any moment loses the batch in flight and nothing else. The key is the
-    SHA-256 of the model's identity, the role and the text, so a question never gets a
-    document's vector; the texts themselves are not stored.
+    A process killed at any moment, or a provider that fails, loses the batch in flight and
+    nothing else. Only the model's own client tries a request again. The key is the SHA-256 of the
+    model's identity, the role and the text, so a question never gets a document's vector; the
+    texts themselves are not stored.
 
     Args:
         path: The file, made with its folders when it is first used; or None to remember
@@ -43,6 +50,8 @@ class EmbeddingCache:
         Raises:
             InvalidVectorsError: If the model gives vectors that are not finite, or of
                 differing lengths. What was finished before stays in the cache.
+            ProviderRefusedError: If the model's provider refuses the key. Other errors of its
+                client pass, with a note on what is finished.
         """
         return self._embed(embedder, "query", embedder.embed_queries, texts, show_progress)
 
@@ -60,24 +69,41 @@ class EmbeddingCache:
         texts: Sequence[str],
         show_progress: bool,
     ) -> Vectors:
-        identity = embedder.identity
+        identity, size = embedder.identity, embedder.batch_size
+        size = min(size, QUERIES_AT_ONCE) if role == "query" else size
         keys = [vector_key(identity, role, text) for text in texts]
         with self._open() as connection:
             known = _look_up(connection, keys)
             missing = [
                 (k, t) for k, t in dict(zip(keys, texts, strict=True)).items() if k not in known
             ]
+            total = len(known) + len(missing)
             with tqdm(
                 total=len(missing), desc=f"Embedding {role} texts", disable=not show_progress
             ) as bar:
-                for start in range(0, len(missing), embedder.batch_size):
-                    batch = dict(missing[start : start + embedder.batch_size])
-                    vectors = _checked(embed(list(batch.values())), len(batch), role)
+                for start in range(0, len(missing), size):
+                    batch = dict(missing[start : start + size])
+                    with self._failing_well(embedder.model_name, f"{len(known)} of {total} {role}"):
+                        given = embed(list(batch.values()))
+                    vectors = _checked(given, len(batch), role)
                     fresh = dict(zip(batch, vectors, strict=True))
                     _store(connection, fresh)
                     known |= fresh
                     bar.update(len(batch))
         return _stacked([known[key] for key in keys], role)
+
+    @contextmanager
+    def _failing_well(self, model_name: str, finished: str) -> Iterator[None]:
+        """Name a refused key; to any other error, note that what was paid for is kept."""
+        try:
+            yield
+        except Exception as error:
+            status = status_of(error)
+            if status in (401, 403):
+                raise ProviderRefusedError(model_name, status) from error
+            if self.path is not None:
+                error.add_note(f"{finished} texts are kept in {self.path}: run again to go on")
+            raise
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

@@ -1,49 +1,73 @@
-"""The fine-tune engine beneath every door: options and a model in, an adapter out."""
+"""The fine-tune engines beneath every door: options and a model in, an adapter out."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, Unpack
 
 from query_adapters._extras import require_extra
 from query_adapters.adapters import LinearAdapter
 from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.errors import AdapterMismatchError, NotFinetunedError
+from query_adapters.evaluation.search import Similarity
 from query_adapters.identity import check_name
+from query_adapters.options import LabelFreeSettings, TrainerOptions, known, ranked_by, tuples
 from query_adapters.storage import read_adapter
 from query_adapters.stores import gather
 from query_adapters.typing import Vectors
 
-if TYPE_CHECKING:
-    from query_adapters.finetuning import FinetuneResult
+if TYPE_CHECKING:  # the classes below name them in strings, which ruff does not read
+    from query_adapters.finetuning import FinetuneResult  # noqa: F401
+    from query_adapters.labelfree import LabelFreeResult  # noqa: F401
 
+Result_co = TypeVar("Result_co", covariant=True)
 StoredBlocks = Iterable[tuple[Sequence[str], Vectors]]
 """Blocks of (document ids, their vectors `(n, dim)`), as read out of an index."""
 
 
-class TrainerOptions(TypedDict, total=False):
-    """Settings of the training; `AdapterTrainer` explains them and holds their defaults."""
+class Finetuner(Protocol[Result_co]):
+    """What an engine runs."""
 
-    metric: str
-    guard: Literal["strict", "expected", "off"]
-    seen_share: float | None
-    strengths: Sequence[float]
-    whitenings: Sequence[float]
-    hidden_sizes: Sequence[int]
-    similarity: Literal["cosine", "dot", "euclidean"]
-    n_folds: int
-    seed: int
+    @property
+    def output(self) -> Path:
+        """Folder of the adapter."""
+
+    def run(self) -> Result_co:
+        """Return the result, saved in that folder."""
 
 
-class EngineOptions(TrainerOptions, total=False):
-    """The keyword-only arguments that the engine of every door takes."""
+class FinetuneEngine(Generic[Result_co]):
+    """Trains when it is told to, and keeps the result."""
 
-    val_dataset: QADataset | RetrievalDataset | None
-    memory: bool
-    cache_path: str | Path | None
+    _finetuner: Finetuner[Result_co]
+    _result: Result_co | None = None
+
+    def finetune(self) -> None:
+        """Embed what is not embedded yet, train, and save to `model_output_path`.
+
+        Raises:
+            InvalidVectorsError: If the model gives vectors that are not finite.
+            DimensionMismatchError: If model, index and `dim` do not agree.
+            ProviderRefusedError: If the model's provider refuses the key.
+        """
+        self._result = self._finetuner.run()
+
+    @property
+    def result(self) -> Result_co:
+        """The saved adapter, its verdict, and the figures that it rests on.
+
+        Raises:
+            NotFinetunedError: If `finetune()` has not run.
+        """
+        if self._result is None:
+            raise NotFinetunedError(
+                "expected a fine-tuned engine, got none; call finetune() first, or serve an "
+                "adapter that is there already by putting its folder on the base model"
+            )
+        return self._result
 
 
-class AdapterFinetuneEngine:
+class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
     """Learns a query adapter on any embedding model; a door puts its framework's nouns on it.
 
     Args:
@@ -52,6 +76,8 @@ class AdapterFinetuneEngine:
         model_output_path: Folder of the adapter; finished embeddings are kept there too.
         adapter_model: A LinearAdapter to refine instead of starting from the base.
         index: What the index to be served holds already, in blocks; None if there is none.
+        index_similarity: What that index ranks by, where it tells; it stands where `similarity`
+            is left out.
         dim: Length of the model's vectors, checked on the first question.
         bias: Whether to learn a bias as well.
         verbose: Whether to show progress bars.
@@ -77,6 +103,7 @@ class AdapterFinetuneEngine:
         model_output_path: str | Path,
         adapter_model: LinearAdapter | None = None,
         index: StoredBlocks | None = None,
+        index_similarity: Similarity | None = None,
         dim: int | None = None,
         bias: bool = False,
         verbose: bool = False,
@@ -89,6 +116,7 @@ class AdapterFinetuneEngine:
         from query_adapters.finetuning import AdapterFinetuner  # needs scipy; serving must not
         from query_adapters.training import MEMORIES, AdapterTrainer
 
+        settings = tuples(known(training, TrainerOptions))
         self._finetuner = AdapterFinetuner(
             dataset=to_retrieval_dataset(dataset),
             embedder=embedder,
@@ -97,7 +125,7 @@ class AdapterFinetuneEngine:
                 memories=MEMORIES if memory else (),
                 bias=bias,
                 show_progress=verbose,
-                **_known(training),
+                **ranked_by(index_similarity, settings),
             ),
             val_dataset=None if val_dataset is None else to_retrieval_dataset(val_dataset),
             index=None if index is None else gather(index),
@@ -106,30 +134,55 @@ class AdapterFinetuneEngine:
             cache_path=None if cache_path is None else Path(cache_path),
             show_progress=verbose,
         )
-        self._result: FinetuneResult | None = None
 
-    def finetune(self) -> None:
-        """Embed what is not embedded yet, train, and save to `model_output_path`.
 
-        Raises:
-            InvalidVectorsError: If the model gives vectors that are not finite.
-            DimensionMismatchError: If model, index and `dim` do not agree.
-        """
-        self._result = self._finetuner.run()
+class LabelFreeEngine(FinetuneEngine["LabelFreeResult"]):
+    """Whitens an index without labels; a door puts its framework's nouns on it.
 
-    @property
-    def result(self) -> "FinetuneResult":
-        """The adapter, the out-of-fold table with its verdict, and the validation figures.
+    Args:
+        index: What the index to be served holds, in blocks.
+        embedder: The model that it was built with.
+        model_output_path: Folder of the adapter; finished embeddings are kept there too.
+        index_similarity: What the index ranks by, where it tells; it stands where `similarity`
+            is left out.
+        check_dataset: Labelled questions about documents of the index; they fit nothing, but
+            decide whether the whitening is kept.
+        cache_path: SQLite file of finished embeddings, instead of one in the output folder.
+        verbose: Whether to show a progress bar.
+        **settings: As in `LabelFreeFinetuner`.
 
-        Raises:
-            NotFinetunedError: If `finetune()` has not run.
-        """
-        if self._result is None:
-            raise NotFinetunedError(
-                "expected a fine-tuned engine, got none; call finetune() first, or serve an "
-                "adapter that is there already by putting its folder on the base model"
-            )
-        return self._result
+    Raises:
+        InvalidDatasetError: If documents that answer check questions are not in the index.
+        InvalidVectorsError: If the index is empty.
+        MissingExtraError: If the extra `train` is not installed.
+        TypeError: If an argument is not of an expected type, or unknown.
+        ValueError: If a setting is out of range.
+    """
+
+    def __init__(
+        self,
+        index: StoredBlocks,
+        embedder: TextEmbedder,
+        *,
+        model_output_path: str | Path,
+        index_similarity: Similarity | None = None,
+        check_dataset: QADataset | RetrievalDataset | None = None,
+        cache_path: str | Path | None = None,
+        verbose: bool = False,
+        **settings: Unpack[LabelFreeSettings],
+    ) -> None:
+        require_extra("train")
+        from query_adapters.labelfree import LabelFreeFinetuner  # needs scipy; serving must not
+
+        self._finetuner = LabelFreeFinetuner(
+            index=gather(index),
+            embedder=embedder,
+            output=Path(model_output_path),
+            check=None if check_dataset is None else to_retrieval_dataset(check_dataset),
+            cache_path=None if cache_path is None else Path(cache_path),
+            show_progress=verbose,
+            **ranked_by(index_similarity, known(settings, LabelFreeSettings)),
+        )
 
 
 def read_start(folder: str | Path, *, model_name: str) -> LinearAdapter:
@@ -151,17 +204,3 @@ def _linear(adapter: object) -> LinearAdapter:
         f"adapter_model: expected a query_adapters LinearAdapter, got {type(adapter).__name__}; "
         "leave it out to start from the base, or load a saved one with from_model_path"
     )
-
-
-def _known(training: TrainerOptions) -> dict[str, Any]:
-    """Return the settings as the trainer takes them."""
-    known = TrainerOptions.__optional_keys__
-    unknown = sorted(training.keys() - known)
-    if unknown:
-        raise TypeError(
-            f"unexpected arguments: {', '.join(unknown)}; settings of training are "
-            f"{', '.join(sorted(known))}"
-        )
-    settings: dict[str, Any] = dict(training)
-    given = [name for name in ("strengths", "whitenings", "hidden_sizes") if name in settings]
-    return settings | {name: tuple(settings[name]) for name in given}

@@ -9,6 +9,7 @@
     ├── UnreadableStoreError         (TypeError)     a store that cannot give its vectors back
     ├── AdapterMismatchError         (ValueError)    an adapter on a model it was not trained for
     ├── AdapterFileError             (ValueError)    an adapter folder that is not safe to load
+    ├── ProviderRefusedError         (PermissionError) a provider that does not take the key
     ├── GenerationError              (RuntimeError)  a language model that gives no usable answer
     ├── UnknownModelError            (ValueError)    a model name that stands for no model
     ├── ProviderError                (RuntimeError)  a provider that refuses, or does not answer
@@ -86,6 +87,22 @@ class AdapterMismatchError(QueryAdaptersError, ValueError):
 
 class AdapterFileError(QueryAdaptersError, ValueError):
     """An adapter folder is incomplete, altered, of an unknown format, or holds a pickle."""
+
+
+class ProviderRefusedError(QueryAdaptersError, PermissionError):
+    """The provider of an embedding model does not take the key, or not for this model.
+
+    Attributes:
+        status: The HTTP status, 401 or 403.
+    """
+
+    def __init__(self, model_name: str, status: int) -> None:
+        self.status = status
+        super().__init__(
+            f"the provider of {model_name!r} refused the key (HTTP {status}); expected one that is "
+            "valid for this model: check the key and the address that the embedding model was "
+            "made with, and what the account may use; the provider's own words are above"
+        )
 
 
 class GenerationError(QueryAdaptersError, RuntimeError):

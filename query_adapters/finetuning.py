@@ -162,7 +162,11 @@ class AdapterFinetuner:
             base_model=self.embedder.model_name,
             probe_text=next(iter(self.dataset.queries.values())),
             training=training.to_record()
-            | {"validation": measured, "libraries": library_versions()},
+            | {
+                "similarity": self.trainer.similarity,
+                "validation": measured,
+                "libraries": library_versions(),
+            },
         )
         probe = embedded.queries[0]
         return SavedAdapter(adapter=training.adapter, record=record, probe_vector=probe)

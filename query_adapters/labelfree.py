@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -56,6 +57,7 @@ class LabelFreeFinetuner:
     Raises:
         InvalidDatasetError: If documents that answer check questions are not in the index.
         NotADirectoryError: If the output folder is a file.
+        ValueError: If the similarity is none.
     """
 
     index: StoredVectors
@@ -70,6 +72,10 @@ class LabelFreeFinetuner:
     show_progress: bool = False
 
     def __post_init__(self) -> None:
+        if self.similarity not in get_args(Similarity):
+            raise ValueError(
+                f"expected a similarity of {get_args(Similarity)}, got {self.similarity}"
+            )
         if self.output.exists() and not self.output.is_dir():
             raise NotADirectoryError(
                 f"expected a folder for the adapter, got the file {self.output}"
@@ -111,7 +117,8 @@ class LabelFreeFinetuner:
         record = AdapterRecord(
             base_model=self.embedder.model_name,
             probe_text=texts[0],
-            training=whitening.to_record() | {"libraries": library_versions()},
+            training=whitening.to_record()
+            | {"similarity": self.similarity, "libraries": library_versions()},
         )
         saved = SavedAdapter(adapter=whitening.adapter, record=record, probe_vector=probe)
         save_adapter(saved, self.output)

@@ -5,6 +5,6 @@ another one, add a reader to `READERS`, or pass blocks of (ids, vectors) in plac
 """
 
 from langchain_adapter.stores.readers import READERS
-from langchain_adapter.stores.reading import stored_similarity, stored_vectors
+from langchain_adapter.stores.reading import Store, stored_similarity, stored_vectors
 
-__all__ = ["READERS", "stored_similarity", "stored_vectors"]
+__all__ = ["READERS", "Store", "stored_similarity", "stored_vectors"]

@@ -3,16 +3,15 @@
 from pathlib import Path
 from typing import Any, Self, Unpack
 
-from llama_index.core import VectorStoreIndex
-
 from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
 from llama_index_finetune_plugin.engines._obsolete import ObsoleteOptions, without_obsolete
 from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
-from llama_index_finetune_plugin.stores import stored_vectors
+from llama_index_finetune_plugin.stores import Store, stored_similarity, stored_vectors
 from query_adapters.adapters import LinearAdapter
 from query_adapters.dataset import QADataset, RetrievalDataset
-from query_adapters.engine import AdapterFinetuneEngine, EngineOptions, read_start
+from query_adapters.engine import AdapterFinetuneEngine, read_start
+from query_adapters.options import EngineOptions
 
 
 class Options(EngineOptions, ObsoleteOptions, total=False):
@@ -37,8 +36,9 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
             that a run that was cut short resumes.
         verbose: Whether to show progress bars.
         bias: Whether to learn a bias as well.
-        index: The VectorStoreIndex that will be served: vectors of the dataset's documents are
-            read from it instead of embedded, and its documents shape the prior.
+        index: The VectorStoreIndex that will be served, its store, or blocks of (ids, vectors):
+            vectors of the dataset's documents are read from it instead of embedded, and its
+            documents shape the prior.
         memory: Whether to learn a memory of the training questions too: it gains most where
             questions recur, and is served by an AdapterEmbedding. Without it, the adapter is
             linear.
@@ -52,6 +52,9 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
         strengths: Candidates for λ, the pull back to the base.
         whitenings: Candidates for the exponent of the label-free spectral prior; the first
             stands unless another is clearly better.
+        hidden_sizes: Hidden units of small residual networks to try besides; by default none.
+        similarity: What the index ranks by, "cosine", "dot" or "euclidean"; by default what
+            `index` tells, or "cosine".
         n_folds: Folds of the cross-validation.
         seed: Of the folds.
         cache_path: SQLite file of finished embeddings, instead of one in `model_output_path`.
@@ -81,7 +84,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
         verbose: bool = False,
         bias: bool = False,
         *,
-        index: VectorStoreIndex | None = None,
+        index: Store | None = None,
         **options: Unpack[Options],
     ) -> None:
         positional = {
@@ -99,6 +102,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
             model_output_path=model_output_path,
             adapter_model=adapter_model,
             index=None if index is None else stored_vectors(index),
+            index_similarity=None if index is None else stored_similarity(index),
             dim=dim,
             bias=bias,
             verbose=verbose,

@@ -6,6 +6,6 @@ reader to `READERS`, or pass blocks of (ids, vectors) in place of the index.
 """
 
 from llama_index_finetune_plugin.stores.readers import READERS
-from llama_index_finetune_plugin.stores.reading import stored_similarity, stored_vectors
+from llama_index_finetune_plugin.stores.reading import Store, stored_similarity, stored_vectors
 
-__all__ = ["READERS", "stored_similarity", "stored_vectors"]
+__all__ = ["READERS", "Store", "stored_similarity", "stored_vectors"]

@@ -17,8 +17,8 @@ from query_adapters.generation.retries import (
     is_bug,
     is_worth_another_try,
     retrying,
-    status_of,
 )
+from query_adapters.http_status import status_of
 
 OnFailure = Literal["continue", "fail"]
 Value = TypeVar("Value", bound=Sized)

@@ -2,13 +2,15 @@
 
 import contextlib
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
+
+from query_adapters.http_status import causes, status_of
 
 LONGEST_WAIT = 60.0  # seconds between two tries, where the provider does not say
 LONGEST_RETRY_AFTER = 600.0  # seconds; a provider that says more is asked again then
@@ -49,20 +51,9 @@ def is_bug(error: BaseException) -> bool:
     return isinstance(error, BUGS) and status_of(error) is None
 
 
-def status_of(error: BaseException | None) -> int | None:
-    """Return the HTTP status that an error of any SDK carries, if it carries one."""
-    for cause in _chain(error):
-        for holder in (cause, getattr(cause, "response", None)):
-            for name in ("status_code", "http_status", "status", "code"):
-                status = getattr(holder, name, None)
-                if isinstance(status, int) and 100 <= status <= 599:
-                    return int(status)
-    return None
-
-
 def retry_after(error: BaseException | None) -> float | None:
     """Return the seconds that the provider asks to wait (`Retry-After`), if it does."""
-    for cause in _chain(error):
+    for cause in causes(error):
         for holder in (getattr(cause, "response", None), cause):
             headers = getattr(holder, "headers", None)
             if isinstance(headers, Mapping):
@@ -77,14 +68,6 @@ def described(error: BaseException) -> str:
     status = status_of(error)
     text = " ".join(str(error).split())[:300]
     return f"{type(error).__name__}{f' {status}' if status else ''}: {text}"
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _seconds(headers: Mapping[str, Any]) -> float | None:

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from langchain_chroma import Chroma
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 from langchain_core.vectorstores import InMemoryVectorStore
@@ -230,6 +232,39 @@ def test_options_reach_the_trainer(planted: PlantedEmbeddings, tmp_path: Path) -
     assert all(row.unseen is None for row in tables[0])
     assert tables[0] != tables[1]  # the seed deals the questions to other folds
     assert (tmp_path / "cache.sqlite").is_file()
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "expected"),
+    [
+        ("chroma", {}, "euclidean"),
+        ("in memory", {}, "cosine"),
+        ("chroma", {"similarity": "cosine"}, "cosine"),
+        ("blocks", {}, "cosine"),
+    ],
+)
+def test_it_ranks_as_the_store_does_unless_told_otherwise(
+    planted: PlantedEmbeddings, tmp_path: Path, kind: str, given: dict[str, Any], expected: str
+) -> None:
+    stores: dict[str, Callable[[], Any]] = {
+        "chroma": lambda: Chroma("docs", planted, persist_directory=str(tmp_path / "chroma")),
+        "in memory": lambda: InMemoryVectorStore(planted),
+    }
+    if kind == "blocks":
+        texts = [document.page_content for document in DOCUMENTS]
+        store: Any = [([str(d.id) for d in DOCUMENTS], planted.embed_documents(texts))]
+    else:
+        store = stores[kind]()
+        store.add_documents(DOCUMENTS)
+    planted._texts.clear()
+    engine = EmbeddingAdapterFinetuneEngine(
+        TRAIN, planted, model_output_path=tmp_path / "out", vectorstore=store, guard="off",
+        n_folds=2, strengths=[0.3], hidden_sizes=[2], **given,
+    )  # fmt: skip
+    engine.finetune()
+    assert planted._texts == []
+    assert read_adapter(tmp_path / "out").record.training["similarity"] == expected
+    assert 2 in [row.candidate.hidden for row in engine.result.training.table]
 
 
 def test_the_served_model_is_the_adapter_on_the_base(

@@ -8,11 +8,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import chromadb
 import numpy as np
 import pytest
-from llama_index.core import VectorStoreIndex
+from llama_index.core import StorageContext, VectorStoreIndex
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.schema import TextNode
+from llama_index.vector_stores.chroma import ChromaVectorStore
 from pydantic import PrivateAttr
 
 from llama_index_finetune_plugin import (
@@ -21,6 +23,7 @@ from llama_index_finetune_plugin import (
     LinearAdapterEmbedding,
     RetrieverEvaluator,
 )
+from llama_index_finetune_plugin.stores import stored_vectors
 from query_adapters.adapters import LinearAdapter
 from query_adapters.errors import (
     AdapterMismatchError,
@@ -170,6 +173,37 @@ def test_another_index_lends_its_spectrum(planted: PlantedEmbedding, tmp_path: P
         for d in (TRAIN, OTHER)
     )
     np.testing.assert_allclose(weights[1] - weights[0], served - own, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "expected"),
+    [
+        ("chroma", {}, "euclidean"),
+        ("in memory", {}, "cosine"),
+        ("chroma", {"similarity": "cosine"}, "cosine"),
+        ("blocks", {}, "cosine"),
+    ],
+)
+def test_it_ranks_as_the_index_does_unless_told_otherwise(
+    planted: PlantedEmbedding, tmp_path: Path, kind: str, given: dict[str, Any], expected: str
+) -> None:
+    index: Any = make_index(TRAIN, planted)
+    if kind == "chroma":
+        client = chromadb.PersistentClient(str(tmp_path / "chroma"))
+        store = ChromaVectorStore(client.create_collection("docs"))
+        nodes = [TextNode(id_=key, text=text) for key, text in TRAIN.corpus.items()]
+        context = StorageContext.from_defaults(vector_store=store)
+        index = VectorStoreIndex(nodes, storage_context=context, embed_model=planted)
+    if kind == "blocks":
+        index = list(stored_vectors(index))
+    planted._texts.clear()
+    engine = EmbeddingAdapterFinetuneEngine(
+        TRAIN, planted, model_output_path=tmp_path / "out", index=index, guard="off",
+        n_folds=2, strengths=[0.3], **given,
+    )  # fmt: skip
+    engine.finetune()
+    assert planted._texts == []
+    assert read_adapter(tmp_path / "out").record.training["similarity"] == expected
 
 
 def test_a_second_run_asks_for_nothing(planted: PlantedEmbedding, tmp_path: Path) -> None:

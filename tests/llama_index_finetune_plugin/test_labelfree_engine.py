@@ -4,16 +4,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import chromadb
 import numpy as np
 import pytest
-from llama_index.core import VectorStoreIndex
+from llama_index.core import StorageContext, VectorStoreIndex
 from llama_index.core.schema import TextNode
+from llama_index.vector_stores.chroma import ChromaVectorStore
 
 from llama_index_finetune_plugin import (
     EmbeddingQAFinetuneDataset,
     LabelFreeFinetuneEngine,
     LinearAdapterEmbedding,
 )
+from llama_index_finetune_plugin.stores import stored_vectors
 from query_adapters.errors import (
     DimensionMismatchError,
     InvalidDatasetError,
@@ -21,6 +24,7 @@ from query_adapters.errors import (
     NotFinetunedError,
 )
 from query_adapters.storage import read_adapter
+from query_adapters.stores import gather
 from query_adapters.training import whitening_adapter
 
 TEXTS = [f"text {number}" for number in range(30)]
@@ -78,6 +82,30 @@ def test_check_questions_decide(base: Any, tmp_path: Path) -> None:
         assert engine.result.whitening.comparison is not None
         kept[guard] = not engine.result.saved.adapter.is_identity
     assert kept == {"strict": False, "off": True}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [({}, "euclidean"), ({"similarity": "cosine"}, "cosine")]
+)
+def test_it_ranks_as_the_index_does_unless_told_otherwise(
+    base: Any, tmp_path: Path, given: dict[str, Any], expected: Any
+) -> None:
+    client = chromadb.PersistentClient(str(tmp_path / "chroma"))
+    store = ChromaVectorStore(client.create_collection("docs"))
+    context = StorageContext.from_defaults(vector_store=store)
+    nodes = [TextNode(id_=f"id {text}", text=text) for text in TEXTS]
+    index = VectorStoreIndex(nodes, storage_context=context, embed_model=base)
+    engine = LabelFreeFinetuneEngine(index, base, tmp_path / "out", **given)
+    engine.finetune()
+    assert read_adapter(tmp_path / "out").record.training["similarity"] == expected
+    stored = gather(stored_vectors(index)).vectors
+    adapter = whitening_adapter(stored, similarity=expected)
+    assert engine.result.saved.adapter.fingerprint == adapter.fingerprint
+
+
+def test_an_unknown_setting_is_named(base: Any, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="unexpected arguments: epochs"):
+        LabelFreeFinetuneEngine(make_index(base), base, tmp_path, epochs=4)  # type: ignore[call-arg]
 
 
 def test_a_model_before_there_is_one_is_refused(base: Any, tmp_path: Path) -> None:

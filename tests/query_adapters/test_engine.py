@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from query_adapters.adapters import LinearAdapter
-from query_adapters.engine import AdapterFinetuneEngine, EngineOptions, TrainerOptions, read_start
+from query_adapters.engine import AdapterFinetuneEngine, LabelFreeEngine, read_start
 from query_adapters.errors import AdapterMismatchError, InvalidVectorsError, NotFinetunedError
 from query_adapters.finetuning import AdapterFinetuner
-from query_adapters.storage import AdapterRecord, SavedAdapter, save_adapter
+from query_adapters.labelfree import LabelFreeFinetuner
+from query_adapters.options import EngineOptions, LabelFreeSettings, TrainerOptions
+from query_adapters.storage import AdapterRecord, SavedAdapter, read_adapter, save_adapter
 from query_adapters.stores import StoredVectors
-from query_adapters.training import AdapterTrainer
+from query_adapters.training import AdapterTrainer, whitening_adapter
 
 IMPORT = "import query_adapters.engine\nassert not {'scipy', 'torch'} & set(sys.modules)"
 CONSTRUCT = """
@@ -80,6 +82,71 @@ def test_every_setting_of_training_is_one_of_the_trainers() -> None:
     fields = set(AdapterTrainer.__dataclass_fields__)
     assert fields >= TrainerOptions.__optional_keys__
     assert EngineOptions.__optional_keys__ > TrainerOptions.__optional_keys__
+
+
+def test_every_setting_of_whitening_is_one_of_the_finetuners() -> None:
+    fields = set(LabelFreeFinetuner.__dataclass_fields__)
+    assert fields >= LabelFreeSettings.__optional_keys__
+
+
+@pytest.mark.parametrize(
+    ("told", "given", "expected"),
+    [
+        (None, {}, "cosine"),
+        ("euclidean", {}, "euclidean"),
+        ("euclidean", {"similarity": "dot"}, "dot"),
+        (None, {"similarity": "dot"}, "dot"),
+    ],
+)
+def test_it_ranks_as_the_index_tells_unless_told_otherwise(
+    problem: Any, embedder: Any, tmp_path: Path, told: Any, given: Any, expected: str
+) -> None:
+    keys = list(problem.dataset.corpus)
+    rows = np.stack([problem.vectors[text] for text in problem.dataset.corpus.values()])
+    rows *= np.linspace(0.5, 2, len(rows), dtype=np.float32)[:, None]  # lengths matter now
+    index = StoredVectors(tuple(keys), rows)
+    engine = AdapterFinetuneEngine(
+        problem.dataset, embedder, model_output_path=tmp_path / "a",
+        index=[(keys, rows)], index_similarity=told, guard="off", hidden_sizes=[3],
+        n_folds=2, strengths=[0.1], **given,
+    )  # fmt: skip
+    engine.finetune()
+    trainer = AdapterTrainer(
+        similarity=expected, guard="off", hidden_sizes=(3,), n_folds=2, strengths=(0.1,)  # type: ignore[arg-type]
+    )  # fmt: skip
+    whole = AdapterFinetuner(
+        dataset=problem.dataset, embedder=embedder, output=tmp_path / "b", trainer=trainer,
+        index=index,
+    ).run()  # fmt: skip
+    assert engine.result.training.table == whole.training.table
+    assert 3 in [row.candidate.hidden for row in engine.result.training.table]
+    assert engine.result.saved.adapter.fingerprint == whole.saved.adapter.fingerprint
+    assert read_adapter(tmp_path / "a").record.training["similarity"] == expected
+
+    whitened = LabelFreeEngine(
+        [(keys, rows)], embedder, model_output_path=tmp_path / "c", index_similarity=told, **given
+    )
+    whitened.finetune()
+    prior = whitening_adapter(rows, similarity=expected)  # type: ignore[arg-type]
+    assert whitened.result.saved.adapter.fingerprint == prior.fingerprint
+    assert read_adapter(tmp_path / "c").record.training["similarity"] == expected
+
+
+def test_similarities_that_are_none_are_refused(problem: Any, embedder: Any) -> None:
+    keys, rows = ["a", "b"], np.eye(2, dtype=np.float32)
+    wrong: dict[str, Any] = {"similarity": "l2"}
+    with pytest.raises(ValueError, match=r"expected a similarity of .* got l2"):
+        AdapterFinetuneEngine(problem.dataset, embedder, model_output_path="out", **wrong)
+    with pytest.raises(ValueError, match=r"expected a similarity of .* got l2"):
+        LabelFreeEngine([(keys, rows)], embedder, model_output_path="out", **wrong)
+
+
+def test_a_whitening_setting_that_is_none_is_named(embedder: Any) -> None:
+    wrong: dict[str, Any] = {"exponents": 0.3}
+    with pytest.raises(TypeError, match=r"unexpected arguments: exponents; .* exponent"):
+        LabelFreeEngine(
+            [(["a"], np.ones((1, 2), dtype=np.float32))], embedder, model_output_path="o", **wrong
+        )
 
 
 def test_a_setting_that_is_none_is_named_with_those_that_are(problem: Any, embedder: Any) -> None:

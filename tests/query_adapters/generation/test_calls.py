@@ -18,8 +18,8 @@ from query_adapters.generation.retries import (
     is_worth_another_try,
     retry_after,
     retrying,
-    status_of,
 )
+from query_adapters.http_status import status_of
 
 QUICK = CallOptions(backoff=0.0, retry_limit=3, concurrency=2)
 

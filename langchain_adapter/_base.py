@@ -1,0 +1,22 @@
+"""The base model of an engine: the one that is given, or the vector store's own."""
+
+from langchain_adapter.embedder import BaseLike, LangChainEmbedder
+from langchain_adapter.embeddings import AdapterEmbeddings
+from langchain_adapter.stores import Store
+
+
+def embedder_of(embeddings: BaseLike | None, vectorstore: Store | None) -> LangChainEmbedder:
+    """Return the embedder of the model, by default of the store's without its adapter.
+
+    Raises:
+        TypeError: If there is no model, or it is none.
+    """
+    if embeddings is None and vectorstore is not None:
+        stored = getattr(vectorstore, "embeddings", None)  # blocks that stand in have none
+        embeddings = stored.base if isinstance(stored, AdapterEmbeddings) else stored
+    if embeddings is None:
+        raise TypeError(
+            "embeddings: expected a LangChain embedding model, got none, and no vectorstore that "
+            "tells its own; pass the model that the documents are embedded with"
+        )
+    return LangChainEmbedder(embeddings)
