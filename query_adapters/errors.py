@@ -12,7 +12,7 @@
     ├── ProviderRefusedError         (PermissionError) a provider that does not take the key
     ├── GenerationError              (RuntimeError)  a language model that gives no usable answer
     ├── UnknownModelError            (ValueError)    a model name that stands for no model
-    ├── ProviderError                (RuntimeError)  a provider that refuses, or does not answer
+    ├── ProviderError                (RuntimeError)  a provider that fails, or has no key
     │   └── MissingKeyError                          no key for it in the environment
     ├── UnknownMetricError           (KeyError)      a metric name that nobody has defined
     └── NotFinetunedError            (RuntimeError)  a result asked for before `finetune()`
@@ -114,7 +114,7 @@ class UnknownModelError(QueryAdaptersError, ValueError):
 
 
 class ProviderError(QueryAdaptersError, RuntimeError):
-    """A provider of models refuses what is asked of it, or gives no answer."""
+    """A provider of models does not do what is asked of it, or gives no answer."""
 
 
 class MissingKeyError(ProviderError):

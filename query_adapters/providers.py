@@ -5,7 +5,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from query_adapters.errors import MissingKeyError, ProviderError, UnknownModelError
+from query_adapters.errors import (
+    MissingKeyError,
+    ProviderError,
+    ProviderRefusedError,
+    UnknownModelError,
+)
+from query_adapters.http_status import status_of
 
 Model = TypeVar("Model")
 LONGEST_TOLD = 200  # characters of what a provider says
@@ -49,33 +55,27 @@ def key_from(*variables: str) -> str:
 
 
 @contextmanager
-def refusals_of(
-    model: str, *, key_variable: str, errors: tuple[type[Exception], ...]
-) -> Iterator[None]:
+def refusals_of(model: str, errors: tuple[type[Exception], ...]) -> Iterator[None]:
     """Return a context in which the errors of an SDK become ours.
 
     Args:
         model: Who refuses, for the message.
-        key_variable: Where its key was taken from, for the message.
         errors: What the SDK raises after its own retries.
 
     Raises:
-        ProviderError: In place of one of them.
+        ProviderRefusedError: If the provider does not take the key.
+        ProviderError: In place of any other of them.
     """
     try:
         yield
     except errors as exc:
-        raise ProviderError(_told(exc, model, key_variable)) from exc
+        status = status_of(exc)
+        if status in (401, 403):
+            raise ProviderRefusedError(model, status) from exc
+        raise ProviderError(_told(exc, status, model)) from exc
 
 
-def _told(exc: Exception, model: str, key_variable: str) -> str:
-    """Return one line; what a provider says about a key may quote it, and is left out."""
-    status = getattr(exc, "status_code", None)
-    if status in (401, 403):
-        return (
-            f"{model}: the provider refused the key in {key_variable} (status {status}); "
-            "expected a valid one with access to this model"
-        )
+def _told(exc: Exception, status: int | None, model: str) -> str:
     body = getattr(exc, "body", None)
     text = body.get("message", body) if isinstance(body, Mapping) else body or exc
     said = " ".join(str(text).split())[:LONGEST_TOLD]
@@ -84,4 +84,4 @@ def _told(exc: Exception, model: str, key_variable: str) -> str:
     remedy = {429: "wait, or ask for fewer at once", 404: "check the model's name"}.get(
         status, "try again later" if status >= 500 else "check the model's settings and the texts"
     )
-    return f"{model}: the provider refused with status {status}: {said}; {remedy}"
+    return f"{model}: the provider answered with status {status}: {said}; {remedy}"

@@ -69,7 +69,8 @@ class CohereEmbedder:
         """Return the vectors of questions, `(len(texts), dim)`.
 
         Raises:
-            ProviderError: If the provider refuses, or does not answer, in the end.
+            ProviderRefusedError: If the provider does not take the key.
+            ProviderError: If it refuses something else, or does not answer in the end.
         """
         return self._embed(texts, "search_query")
 
@@ -90,8 +91,7 @@ class CohereEmbedder:
         from cohere.core.api_error import ApiError
         from httpx import HTTPError
 
-        name, errors = f"cohere:{self.model_name}", (ApiError, HTTPError)
-        with refusals_of(name, key_variable=KEY_VARIABLES[0], errors=errors):
+        with refusals_of(f"cohere:{self.model_name}", (ApiError, HTTPError)):
             answer = self._client.embed(
                 model=self.model_name,
                 texts=list(texts),

@@ -66,7 +66,8 @@ class OpenAIEmbedder:
         """Return the vectors of questions, `(len(texts), dim)`.
 
         Raises:
-            ProviderError: If the provider refuses, or does not answer, in the end.
+            ProviderRefusedError: If the provider does not take the key.
+            ProviderError: If it refuses something else, or does not answer in the end.
         """
         return self._embed(texts)
 
@@ -83,7 +84,7 @@ class OpenAIEmbedder:
         from openai import OpenAIError, omit
 
         name = f"openai:{self.model_name}"
-        with refusals_of(name, key_variable=KEY_VARIABLE, errors=(OpenAIError,)):
+        with refusals_of(name, (OpenAIError,)):
             answer = self._client.embeddings.create(
                 model=self.model_name, input=list(texts), dimensions=self.dimensions or omit
             )
