@@ -18,7 +18,7 @@ def embed_in_requests(send: Send, texts: Sequence[str], *, limit: int, concurren
         send: One request: texts in, a vector for each out.
         texts: Spread evenly over the requests.
         limit: Texts that one request may hold.
-        concurrency: Requests under way at once; once one fails, none is begun.
+        concurrency: Requests under way at once.
     """
     size = max(1, min(limit, ceil(len(texts) / concurrency)))
     parts = [texts[start : start + size] for start in range(0, len(texts), size)]
