@@ -11,11 +11,12 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from tests.servers.loopback import LONGEST_WAIT, Loopback, body_of, start_answer
 
 MARKER = re.compile(r"marker-\w+")
-LONGEST_WAIT = 20.0  # seconds; nothing that goes well waits so long
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ SHAPES: Mapping[str, str] = {
 """How models dress two questions up, by name."""
 
 
-class ChatServer:
+class ChatServer(Loopback):
     """The provider; use it as a context manager.
 
     Args:
@@ -121,48 +122,14 @@ class ChatServer:
         self.requests: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         self.in_flight = self.most_in_flight = 0
         self.changed = threading.Condition()
-        self.closing = threading.Event()
-
-    def __enter__(self) -> Self:
-        chat = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def do_POST(self) -> None:
-                chat.answer(self)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 128
-
-            def handle_error(self, request: Any, client_address: Any) -> None:
-                pass  # clients that are killed hang up, which is what they are here for
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__()
 
     @property
     def n_paid(self) -> int:
         return sum(self.paid.values())
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        body = handler.rfile.read(int(handler.headers["Content-Length"]))
-        request = json.loads(body)
+        request = body_of(handler)
         text = json.dumps(request.get("messages") or request.get("message"), ensure_ascii=False)
         found = MARKER.search(text)
         marker = found[0] if found else ""
@@ -201,13 +168,8 @@ class ChatServer:
         content = json.dumps(said).encode()
         if fault.broken:
             content = content[: len(content) // 2]
-        handler.send_response(fault.status)
-        handler.send_header("Content-Type", "application/json")
-        handler.send_header("Content-Length", str(len(content)))
-        handler.send_header("Connection", "close")  # clients are not closed by those who test them
-        if fault.retry_after:
-            handler.send_header("Retry-After", fault.retry_after)
-        handler.end_headers()
+        headers = {"Retry-After": fault.retry_after} if fault.retry_after else {}
+        start_answer(handler, fault.status, len(content), headers)
         if fault.truncated:
             handler.wfile.write(content[: len(content) // 2])
             handler.close_connection = True
