@@ -1,6 +1,5 @@
 """Commands that make datasets: `generate` and `split`."""
 
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -114,12 +113,12 @@ def generate(
     chunks = read_texts(documents)
     planned = generator.plan(chunks)
     if plan:
-        return output.show_json(asdict(planned)) if as_json else output.show(str(planned))
+        return output.show_json(vars(planned)) if as_json else output.show(str(planned))
     typer.echo(str(planned), err=True)
     made = generator.run(chunks)
     write_dataset(made.dataset, output_path)
     if as_json:
-        return output.show_json({"output": str(output_path), **asdict(made.summary)})
+        return output.show_json({"output": str(output_path), **vars(made.summary)})
     output.show(str(made.summary), f"written to {output_path}")
 
 
