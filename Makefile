@@ -39,6 +39,7 @@ smoke: $(VENV)/.test
 	    echo "examples/$$example --smoke"; \
 	    $(OFFLINE) $(BIN)/python "examples/$$example" --smoke; \
 	done
+	$(OFFLINE) PYTHON="$$PWD/$(BIN)/python" sh examples/cli_walkthrough.sh --smoke
 
 # The source archive, the wheel made from it, and that wheel with either framework alone,
 # outside the checkout.
