@@ -12,6 +12,7 @@ MODULE_OF = {
     "openai": "openai",
     "cohere": "cohere",
     "report": "rich",
+    "pandas": "pandas",
     "generate": "tenacity",
     "pdf": "pypdf",
     "torch": "torch",

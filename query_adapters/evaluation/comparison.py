@@ -3,23 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
+from query_adapters.evaluation.bootstrap import Interval, bootstrap_intervals
 from query_adapters.evaluation.evaluate import Evaluation
 from query_adapters.typing import Values
-
-CONFIDENCE = 0.95
-RESAMPLES = 9_999
-ROUNDING = 1e-12  # values that differ by less are equal: BCa of rounding errors is not a number
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """A mean with the ends of its confidence interval."""
-
-    mean: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,42 +53,17 @@ def compare(base: Evaluation, adapted: Evaluation, *, seed: int = 0) -> dict[str
     }
 
 
-def bootstrap_interval(values: Values, *, seed: int = 0) -> Interval:
-    """Return the mean with its 95 % interval over resampled questions (BCa, 9,999 resamples).
-
-    Where all values are equal, or there is but one, the interval is that value.
-
-    Args:
-        values: One value a question, `(n_queries,)`; paired differences for a comparison.
-        seed: Of the resampling.
-
-    Source: Efron, Better Bootstrap Confidence Intervals (1987), section 3, by way of scipy.
-    """
-    mean = float(values.mean())
-    if np.ptp(values) < ROUNDING:
-        return Interval(mean=mean, low=mean, high=mean)
-    result = stats.bootstrap(
-        (values,),
-        np.mean,
-        confidence_level=CONFIDENCE,
-        n_resamples=RESAMPLES,
-        batch=max(1, 4_000_000 // len(values)),
-        rng=np.random.default_rng(seed),
-    )
-    low, high = result.confidence_interval
-    return Interval(mean=mean, low=float(low), high=float(high))
-
-
 def _compare_metric(base: Values, adapted: Values, seed: int) -> MetricComparison:
     if base.shape != adapted.shape:
         raise ValueError(
             f"expected scores of the same questions, got {len(base)} and {len(adapted)} values"
         )
     difference = adapted - base
+    means = bootstrap_intervals(np.stack([base, adapted, difference], axis=1), seed=seed)
     return MetricComparison(
-        base=bootstrap_interval(base, seed=seed),
-        adapted=bootstrap_interval(adapted, seed=seed),
-        difference=bootstrap_interval(difference, seed=seed),
+        base=means[0],
+        adapted=means[1],
+        difference=means[2],
         wins=int((difference > 0).sum()),
         ties=int((difference == 0).sum()),
         losses=int((difference < 0).sum()),

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from query_adapters.adapters import QueryAdapter
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.errors import InvalidDatasetError
 from query_adapters.evaluation.metrics import DEFAULT_METRICS, Judged, Metric, judge_rows, judge_run
 from query_adapters.evaluation.search import Similarity, exact_search
-from query_adapters.typing import Qrels, Run, Values
+from query_adapters.typing import Qrels, Rows, Run, Values
 from query_adapters.vectors import EmbeddedDataset
 
 
@@ -19,12 +21,16 @@ class Evaluation:
     Attributes:
         per_query: For each metric, such as "ndcg@10", one value a question, `(n_queries,)`.
         query_ids: Ids of the questions, in the same order; empty if they have none.
-        run: What was retrieved; empty if the evaluation came from vectors.
+        run: What was retrieved, best first; empty if the evaluation came from vectors without
+            their texts.
+        first_relevant: Place of the first relevant document that was retrieved, 1 for the best,
+            0 for none, `(n_queries,)`; empty if not known.
     """
 
     per_query: Mapping[str, Values]
     query_ids: tuple[str, ...] = ()
     run: Run = field(default_factory=dict, repr=False)
+    first_relevant: Rows = field(default_factory=lambda: np.empty(0, np.int64), repr=False)
 
     @property
     def means(self) -> dict[str, float]:
@@ -43,6 +49,7 @@ def evaluate_vectors(
     *,
     metrics: Sequence[str] = DEFAULT_METRICS,
     similarity: Similarity = "cosine",
+    texts: RetrievalDataset | None = None,
 ) -> Evaluation:
     """Return the scores of exact search over all documents.
 
@@ -51,16 +58,25 @@ def evaluate_vectors(
         adapter: Applied to the questions; None for the base model as it is.
         metrics: Names such as "ndcg@10".
         similarity: What the search ranks by.
+        texts: What `dataset` was embedded from, for an evaluation with ids and a run.
 
     Raises:
+        InvalidDatasetError: If texts and vectors differ in number.
         UnknownMetricError: If a metric is unknown.
     """
+    if texts is not None:
+        _check_texts(texts, dataset)
     parsed = [Metric.parse(name) for name in metrics]
     queries = dataset.queries if adapter is None else adapter(dataset.queries)
     depth = max(metric.k for metric in parsed)
     ranking = exact_search(queries, dataset.documents, k=depth, similarity=similarity)
     judged = judge_rows(ranking, dataset.relevant, dataset.grades)
-    return Evaluation(_values(judged, parsed))
+    return Evaluation(
+        _values(judged, parsed),
+        query_ids=() if texts is None else tuple(texts.queries),
+        run={} if texts is None else _as_run(ranking, texts),
+        first_relevant=judged.first_relevant,
+    )
 
 
 def evaluate_run(run: Run, qrels: Qrels, *, metrics: Sequence[str] = DEFAULT_METRICS) -> Evaluation:
@@ -71,8 +87,24 @@ def evaluate_run(run: Run, qrels: Qrels, *, metrics: Sequence[str] = DEFAULT_MET
     """
     judged = judge_run(run, qrels)
     values = _values(judged, [Metric.parse(name) for name in metrics])
-    return Evaluation(values, query_ids=tuple(qrels), run=run)
+    return Evaluation(values, query_ids=tuple(qrels), run=run, first_relevant=judged.first_relevant)
 
 
 def _values(judged: Judged, metrics: Sequence[Metric]) -> dict[str, Values]:
     return {str(metric): np.asarray(metric(judged)) for metric in metrics}
+
+
+def _check_texts(texts: RetrievalDataset, dataset: EmbeddedDataset) -> None:
+    expected = len(dataset.queries), len(dataset.documents)
+    actual = len(texts.queries), len(texts.corpus)
+    if expected != actual:
+        raise InvalidDatasetError(
+            f"expected the texts of {expected[0]} questions and {expected[1]} documents, got "
+            f"{actual[0]} and {actual[1]}; give the dataset that was embedded"
+        )
+
+
+def _as_run(ranking: Rows, texts: RetrievalDataset) -> Run:
+    ids = list(texts.corpus)
+    found = ([ids[row] for row in rows] for rows in ranking.tolist())
+    return dict(zip(texts.queries, found, strict=True))

@@ -7,6 +7,7 @@ first place; only the first k documents count; gains are linear in the grade.
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -27,6 +28,12 @@ class Judged:
 
     gains: Values
     ideal: Values
+
+    @property
+    def first_relevant(self) -> Rows:
+        """Place of the first relevant document, 1 for the best, 0 for none, `(n_queries,)`."""
+        hits = self.gains > 0
+        return np.where(hits.any(axis=1), 1 + hits.argmax(axis=1), 0)
 
     @property
     def n_relevant(self) -> Values:
@@ -62,11 +69,16 @@ def judge_run(run: Run, qrels: Qrels) -> Judged:
 
 def judge_rows(ranking: Rows, relevant: Sequence[Rows], grades: Sequence[Values]) -> Judged:
     """Return the judged rankings of document rows, `(n_queries, depth)`, distinct in a row."""
-    gains = np.zeros(ranking.shape)
-    for query, (rows, values) in enumerate(zip(relevant, grades, strict=True)):
-        for row, value in zip(rows, values, strict=True):
-            gains[query, ranking[query] == row] = value
-    return Judged(gains, _padded(sorted(values, reverse=True) for values in grades))
+    counts = np.fromiter(map(len, relevant), np.int64, len(relevant))
+    rows, values = np.concatenate(relevant), np.concatenate(grades)
+    span = 1 + max(rows.max(), ranking.max())  # a judgement is one number: question and row
+    judged = np.repeat(np.arange(len(counts)), counts) * span + rows
+    order = np.argsort(judged)
+    judged, values = judged[order], values[order]
+    found = np.arange(len(ranking))[:, None] * span + ranking
+    place = np.minimum(np.searchsorted(judged, found), len(judged) - 1)
+    gains = np.where(judged[place] == found, values[place], 0.0)
+    return Judged(gains, -np.sort(-_padded(grades), axis=1))
 
 
 def hit_rate(judged: Judged, k: int) -> Values:
@@ -91,6 +103,18 @@ def precision(judged: Judged, k: int) -> Values:
     """
     found: Values = _hits(judged, k).sum(axis=1)
     return found / k
+
+
+def r_precision(judged: Judged, k: int) -> Values:
+    """Return the precision at R, of a question with R relevant documents, over the first k.
+
+    With k at least R it is trec_eval's Rprec; places beyond k count as wrong.
+
+    Source: Manning, Raghavan, Schütze, Introduction to Information Retrieval (2008), 8.4.
+    """
+    hits = _hits(judged, k)
+    within = np.arange(1, hits.shape[1] + 1) <= judged.n_relevant[:, None]
+    return _total(hits * within) / judged.n_relevant
 
 
 def mrr(judged: Judged, k: int) -> Values:
@@ -127,6 +151,7 @@ METRICS: dict[str, Callable[[Judged, int], Values]] = {
     "hit_rate": hit_rate,
     "recall": recall,
     "precision": precision,
+    "r_precision": r_precision,
     "mrr": mrr,
     "map": average_precision,
     "ndcg": ndcg,
@@ -189,10 +214,13 @@ def _total(values: Values) -> Values:
     return values.cumsum(axis=1)[:, -1]
 
 
-def _padded(rows: Iterable[Sequence[float]]) -> Values:
+def _padded(rows: Iterable[Sequence[float] | Values]) -> Values:
     """Return the rows as one matrix, filled with 0 on the right, at least one column wide."""
     rows = list(rows)
-    matrix = np.zeros((len(rows), max([1, *map(len, rows)])))
-    for index, row in enumerate(rows):
-        matrix[index, : len(row)] = row
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    matrix = np.zeros((len(rows), max([1, *lengths])))
+    total = int(lengths.sum())
+    matrix[np.arange(matrix.shape[1]) < lengths[:, None]] = np.fromiter(
+        chain.from_iterable(rows), np.float64, total
+    )
     return matrix

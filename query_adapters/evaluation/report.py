@@ -8,7 +8,8 @@ require_extra("report")
 
 from rich.table import Table
 
-from query_adapters.evaluation.comparison import Interval, MetricComparison
+from query_adapters.evaluation.bootstrap import Interval
+from query_adapters.evaluation.comparison import MetricComparison
 
 
 def comparison_table(comparison: Mapping[str, MetricComparison], *, title: str = "") -> Table:

@@ -9,6 +9,7 @@ from query_adapters.typing import Rows, Vectors
 
 Similarity = Literal["cosine", "dot", "euclidean"]
 SCORES_AT_ONCE = 16_000_000  # numbers in one block of scores: 64 MB
+GROUPS_PER_RESULT = 64  # sets of columns a result: so many that two of the best seldom share one
 
 
 def exact_search(
@@ -50,15 +51,25 @@ def _blocks(n: int, size: int) -> Iterator[slice]:
 
 def _top(scores: Vectors, k: int) -> Rows:
     """Return the columns of the k highest scores of each row; ties go to the lower column."""
-    if k < scores.shape[1]:
-        threshold = np.partition(scores, -k, axis=1)[:, -k, None]
-        above = scores > threshold
-        room = k - above.sum(axis=1, keepdims=True)
-        tied = scores == threshold
-        chosen = above | (tied & (tied.cumsum(axis=1) <= room))
-        columns = np.nonzero(chosen)[1].reshape(len(scores), k)
-    else:
-        columns = np.broadcast_to(np.arange(k), scores.shape)
-    kept = np.take_along_axis(scores, columns, axis=1)
-    order = np.argsort(-kept, axis=1, kind="stable")
-    return np.take_along_axis(columns, order, axis=1)
+    rows, columns = np.divmod(
+        np.flatnonzero(scores >= _reached(scores, k)[:, None]), scores.shape[1]
+    )
+    order = np.lexsort((-scores[rows, columns], rows))  # stable: equal scores stay by column
+    starts = np.searchsorted(rows, np.arange(len(scores)))
+    best: Rows = columns[order[starts[:, None] + np.arange(k)]]
+    return best
+
+
+def _reached(scores: Vectors, k: int) -> Vectors:
+    """Return a score that at least k columns of each row reach, and few others.
+
+    It is the k-th highest of the maxima of disjoint sets of columns: one pass over the scores,
+    where a partition of all of them takes several.
+    """
+    width = min(scores.shape[1], GROUPS_PER_RESULT * k)
+    maxima = scores[:, :width].copy()
+    for start in range(width, scores.shape[1], width):
+        part = scores[:, start : start + width]
+        np.maximum(maxima[:, : part.shape[1]], part, out=maxima[:, : part.shape[1]])
+    reached: Vectors = np.partition(maxima, -k, axis=1)[:, -k]
+    return reached

@@ -21,6 +21,7 @@ TREC_NAMES = {
     "map": "map_cut",
     "ndcg": "ndcg_cut",
 }
+UNCUT_TREC_NAMES = {"mrr": "recip_rank", "r_precision": "Rprec"}
 EVERY_METRIC = [f"{name}@{k}" for name in METRICS for k in CUTS]
 
 documents = st.sampled_from([f"d{number:02}" for number in range(12)])
@@ -51,14 +52,18 @@ def trec_eval(run: Scored, qrels: Grades) -> dict[str, list[float]]:
         for ours, theirs in TREC_NAMES.items()
         for k in CUTS
     }
-    return values | {f"mrr@{k}": reciprocal_ranks(run, qrels, k) for k in CUTS}
+    return values | {
+        f"{ours}@{k}": on_cut_runs(run, qrels, theirs, k)
+        for ours, theirs in UNCUT_TREC_NAMES.items()
+        for k in CUTS
+    }
 
 
-def reciprocal_ranks(run: Scored, qrels: Grades, k: int) -> list[float]:
-    """trec_eval has no cut for this one: its value on runs cut off before it sees them."""
+def on_cut_runs(run: Scored, qrels: Grades, name: str, k: int) -> list[float]:
+    """trec_eval has no cut for these: its value on runs cut off before it sees them."""
     cut = {q: {d: run[q][d] for d in as_trec_orders(run[q])[:k]} for q in qrels if run.get(q)}
-    found = pytrec_eval.RelevanceEvaluator(qrels, {"recip_rank"}).evaluate(cut)
-    return [found.get(q, {}).get("recip_rank", 0.0) for q in qrels]
+    found = pytrec_eval.RelevanceEvaluator(qrels, {name}).evaluate(cut)
+    return [found.get(q, {}).get(name, 0.0) for q in qrels]
 
 
 @settings(max_examples=300, deadline=None)
@@ -93,6 +98,9 @@ def test_a_repeated_id_counts_once_at_its_first_place(
         ("precision@2", 1 / 2),
         ("precision@4", 2 / 4),
         ("precision@10", 2 / 10),
+        ("r_precision@2", 1 / 3),
+        ("r_precision@3", 1 / 3),
+        ("r_precision@10", 1 / 3),
         ("mrr@1", 0.0),
         ("mrr@10", 1 / 2),
         ("map@3", (1 / 2) / 3),

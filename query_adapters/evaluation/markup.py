@@ -1,0 +1,104 @@
+"""Scores as HTML tables; every text is escaped here."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from query_adapters.evaluation.bootstrap import Interval
+from query_adapters.evaluation.scores import Contrast, Score, Scores
+
+WON = "wins / ties / losses"
+HEADINGS = ("metric", "system", "mean × 100", "difference", WON, "p", "effect")
+
+
+def table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str = "", caption: str = ""
+) -> str:
+    """Return a table of cells that are HTML already.
+
+    Args:
+        headings: Text of each column's heading; escaped here.
+        rows: The cells; the first of each row is its heading.
+        kind: Class of the table.
+        caption: Text above it; escaped here.
+    """
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in headings)
+    body = "".join(
+        f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+        for first, *cells in rows
+    )
+    told = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return (
+        f'<table class="{escape(kind)}">{told}<thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table>"
+    )
+
+
+def scores_table(scores: Scores) -> str:
+    """Return one row per metric and system: mean, difference from the baseline, and tests."""
+    rows = (
+        (_once(escape(metric), is_first=place == 0), escape(system), *_cells(score))
+        for metric, systems in scores.items()
+        for place, (system, score) in enumerate(systems.items())
+    )
+    return table(HEADINGS, rows, kind="scores")
+
+
+def section(title: str, content: str) -> str:
+    """Return a section of the page; the title is escaped, the content is HTML already."""
+    return f"<section><h2>{escape(title)}</h2>{content}</section>"
+
+
+def figure(name: str, plot: str, caption: str) -> str:
+    """Return a plot with its caption, both HTML already."""
+    return f'<figure class="{name}">{plot}<figcaption>{caption}</figcaption></figure>'
+
+
+def wide(content: str) -> str:
+    """Return content that scrolls sideways where the page is narrow."""
+    return f'<div class="wide" role="region" aria-label="table" tabindex="0">{content}</div>'
+
+
+def times_100(interval: Interval, *, sign: str = "") -> str:
+    """Return mean and interval, times 100; `sign` "+" shows the sign."""
+    mean, low, high = (100 * x for x in (interval.mean, interval.low, interval.high))
+    ends = f"[{low:{sign}.1f}, {high:{sign}.1f}]"
+    return f'{_minus(f"{mean:{sign}.1f}")} <span class="interval">{_minus(ends)}</span>'
+
+
+def probability(p: float) -> str:
+    """Return a probability as people read it."""
+    return "&lt; 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def verdict_class(against: Contrast) -> str:
+    """Return "better", "worse" or "unsure": where the interval of the difference lies."""
+    if against.difference.low > 0:
+        return "better"
+    return "worse" if against.difference.high < 0 else "unsure"
+
+
+def difference_cells(against: Contrast) -> tuple[str, str]:
+    """Return the difference, coloured where it is sure, and who won."""
+    difference = times_100(against.difference, sign="+")
+    return (
+        f'<span class="{verdict_class(against)}">{difference}</span>',
+        f"{against.wins} / {against.ties} / {against.losses}",
+    )
+
+
+def _cells(score: Score) -> tuple[str, ...]:
+    against = score.against
+    if against is None:
+        return times_100(score.mean), "", "", "", ""
+    effect = "" if against.effect_size is None else _minus(f"{against.effect_size:+.2f}")
+    tests = probability(against.p_adjusted), effect
+    return times_100(score.mean), *difference_cells(against), *tests
+
+
+def _once(text: str, *, is_first: bool) -> str:
+    """Return a row's heading; a repeated one is hidden from the eye alone."""
+    return text if is_first else f'<span class="same">{text}</span>'
+
+
+def _minus(figure: str) -> str:
+    return figure.replace("-", "−")

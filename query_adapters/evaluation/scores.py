@@ -1,0 +1,124 @@
+"""What systems score on a set of questions, each against the first: means, differences, tests."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from query_adapters.evaluation.bootstrap import Interval, bootstrap_intervals
+from query_adapters.evaluation.significance import (
+    SignFlips,
+    detectable_effect,
+    effect_size,
+    sign_flip_test,
+)
+from query_adapters.typing import Values
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """One metric of a system against the baseline, question by question.
+
+    Attributes:
+        difference: Mean of system - baseline, with its 95 % interval.
+        p_value: Probability of so large a difference, either way, if both were alike.
+        p_adjusted: The same, allowing for the number of systems that are compared.
+        p_greater: Probability of so large a gain if both were alike (one-sided).
+        effect_size: Mean over standard deviation; None where all differences are equal.
+        detectable: The difference that so many questions would show 4 times of 5.
+        wins: Questions on which the system is better.
+        ties: Questions on which both are equal.
+        losses: Questions on which the system is worse.
+    """
+
+    difference: Interval
+    p_value: float
+    p_adjusted: float
+    p_greater: float
+    effect_size: float | None
+    detectable: float
+    wins: int
+    ties: int
+    losses: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One metric of one system.
+
+    Attributes:
+        mean: Over the questions, with its 95 % interval.
+        against: The difference from the baseline; None for the baseline itself.
+    """
+
+    mean: Interval
+    against: Contrast | None
+
+
+Scores = Mapping[str, Mapping[str, Score]]
+"""Scores by metric and system."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """Part of the questions.
+
+    Attributes:
+        n_queries: How many they are.
+        scores: As in `Comparison`, over these questions alone.
+    """
+
+    n_queries: int
+    scores: Scores
+
+
+def score(
+    values: Values, metrics: Sequence[str], systems: Sequence[str], *, seed: int = 0
+) -> Scores:
+    """Return every system's scores, and its differences from the first system.
+
+    Args:
+        values: Shape `(n_queries, n_metrics, n_systems)`.
+        metrics: Names of the second axis.
+        systems: Names of the third axis, the baseline first.
+        seed: Of bootstrap and permutation test.
+    """
+    n, n_metrics, n_systems = values.shape
+    differences = values[:, :, 1:] - values[:, :, :1]
+    columns = np.concatenate([values, differences], axis=2).reshape(n, -1)
+    intervals = np.array(bootstrap_intervals(columns, seed=seed), dtype=object)
+    grid = intervals.reshape(n_metrics, -1)
+    flips = sign_flip_test(differences, seed=seed)
+    return {
+        metric: {
+            system: Score(
+                mean=grid[row, place],
+                against=None
+                if place == 0
+                else _contrast(
+                    differences[:, row, place - 1],
+                    grid[row, n_systems + place - 1],
+                    flips,
+                    (row, place - 1),
+                ),
+            )
+            for place, system in enumerate(systems)
+        }
+        for row, metric in enumerate(metrics)
+    }
+
+
+def _contrast(
+    differences: Values, interval: Interval, flips: SignFlips, place: tuple[int, int]
+) -> Contrast:
+    return Contrast(
+        difference=interval,
+        p_value=float(flips.two_sided[place]),
+        p_adjusted=float(flips.adjusted[place]),
+        p_greater=float(flips.greater[place]),
+        effect_size=effect_size(differences),
+        detectable=detectable_effect(differences),
+        wins=int((differences > 0).sum()),
+        ties=int((differences == 0).sum()),
+        losses=int((differences < 0).sum()),
+    )

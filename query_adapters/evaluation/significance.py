@@ -1,0 +1,94 @@
+"""Whether a difference could be chance, how large it is, and how large it must be to be found."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+
+from query_adapters.typing import Values
+
+ALPHA = 0.05
+POWER = 0.8
+FLIPS = 9_999
+SIGNS_AT_ONCE = 4_000_000  # signs drawn in one step: 32 MB
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SignFlips:
+    """Probabilities of such differences if systems and baseline were alike, all in (0, 1].
+
+    Attributes:
+        greater: Of so large a gain, `(n_metrics, n_systems)`.
+        two_sided: Of so large a difference either way, `(n_metrics, n_systems)`.
+        adjusted: The latter, allowing for the number of systems, `(n_metrics, n_systems)`.
+    """
+
+    greater: Values
+    two_sided: Values
+    adjusted: Values
+
+
+def sign_flip_test(differences: Values, *, seed: int = 0) -> SignFlips:
+    """Return the paired permutation test of every metric and system.
+
+    If two systems are alike, swapping their values on a question changes nothing: each
+    difference is as likely to be positive as negative. The signs of whole questions are flipped
+    9,999 times, for all metrics and systems alike, and the means compared with those observed.
+    The adjusted value compares each system with the largest among all systems (max-T). Where two
+    systems differ but for the mean, the two-sided test holds for some hundreds of questions.
+
+    Args:
+        differences: System minus baseline, `(n_queries, n_metrics, n_systems)`.
+        seed: Of the flips.
+
+    Source: Smucker, Allan, Carterette, A Comparison of Statistical Significance Tests for
+        Information Retrieval Evaluation (2007), 3.1; Westfall, Young, Resampling-Based Multiple
+        Testing (1993), 2.6.
+    """
+    n, *shape = differences.shape
+    scale = np.sqrt((differences**2).sum(axis=0))  # the same under every flip
+    scale[scale == 0] = np.inf
+    standardised = differences / scale
+    observed = standardised.sum(axis=0) - ROUNDING
+    extent = np.abs(standardised.sum(axis=0)) - ROUNDING
+    counts = np.zeros((3, *shape))
+    rng = np.random.default_rng(seed)
+    step = max(1, SIGNS_AT_ONCE // n)
+    for start in range(0, FLIPS, step):
+        signs = _signs(rng, min(step, FLIPS - start), n)
+        flipped = (signs @ standardised.reshape(n, -1)).reshape(-1, *shape)
+        counts[0] += (flipped >= observed).sum(axis=0)
+        np.abs(flipped, out=flipped)
+        counts[1] += (flipped >= extent).sum(axis=0)
+        counts[2] += (flipped.max(axis=2, keepdims=True) >= extent).sum(axis=0)
+    greater, two_sided, adjusted = (1 + counts) / (1 + FLIPS)
+    return SignFlips(greater=greater, two_sided=two_sided, adjusted=adjusted)
+
+
+def effect_size(differences: Values) -> float | None:
+    """Return mean over standard deviation of the differences; None where they are all equal.
+
+    Source: Cohen, Statistical Power Analysis (1988), 2.3.5 (dz).
+    """
+    spread = _spread(differences)
+    return float(differences.mean()) / spread if spread > ROUNDING else None
+
+
+def detectable_effect(differences: Values) -> float:
+    """Return the mean difference that so many questions would show 4 times of 5, two-sided 5 %.
+
+    Source: Cohen, Statistical Power Analysis (1988), 2.4.
+    """
+    errors = float(ndtri(1 - ALPHA / 2) + ndtri(POWER))
+    return errors * _spread(differences) / float(np.sqrt(len(differences)))
+
+
+def _spread(differences: Values) -> float:
+    return float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
+
+
+def _signs(rng: np.random.Generator, size: int, n: int) -> Values:
+    """Return signs, -1 or 1, `(size, n)`; a bit each from the generator."""
+    bits = np.unpackbits(np.frombuffer(rng.bytes(size * (n // 8 + 1)), np.uint8))
+    return bits.reshape(size, -1)[:, :n].astype(np.float64) * 2 - 1

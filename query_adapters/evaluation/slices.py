@@ -1,0 +1,24 @@
+"""Parts of the questions that are worth looking at apart."""
+
+from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
+
+
+def seen_documents(
+    dataset: RetrievalDataset | QADataset, training: RetrievalDataset | QADataset
+) -> dict[str, str]:
+    """Return "seen" or "unseen" by question id.
+
+    A question is seen if one of its relevant documents answers a training question too.
+
+    Args:
+        dataset: The questions to label.
+        training: What the adapter was trained on.
+
+    Raises:
+        InvalidDatasetError: If a dataset's parts do not fit together.
+    """
+    seen = set(to_retrieval_dataset(training).labelled_documents)
+    return {
+        query: "seen" if seen.intersection(grades) else "unseen"
+        for query, grades in to_retrieval_dataset(dataset).qrels.items()
+    }

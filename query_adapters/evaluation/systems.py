@@ -1,0 +1,199 @@
+"""Any number of systems on the same questions, each against one of them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
+from query_adapters.evaluation.changes import Change, changes_between
+from query_adapters.evaluation.evaluate import Evaluation
+from query_adapters.evaluation.markup import scores_table
+from query_adapters.evaluation.records import frame, part_records
+from query_adapters.evaluation.scores import Scores, Slice, score
+from query_adapters.typing import Rows, Values
+
+ALL = "all"  # slice and label of all questions
+
+Labels = Mapping[str, str]
+"""A label by question id, such as "seen" or "unseen"."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Comparison:
+    """Systems on the same questions.
+
+    Attributes:
+        baseline: The system that the others are compared with.
+        evaluations: What each system scored, the baseline first.
+        scores: By metric and system: means, differences, and how sure they are.
+        slices: The same for parts of the questions, by slice ("document") and label ("seen").
+        dataset: The texts; None if they were not given.
+    """
+
+    baseline: str
+    evaluations: Mapping[str, Evaluation]
+    scores: Scores
+    slices: Mapping[str, Mapping[str, Slice]]
+    dataset: RetrievalDataset | None
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics that all systems have."""
+        return tuple(self.scores)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Names of the systems that are compared with the baseline."""
+        return tuple(name for name in self.evaluations if name != self.baseline)
+
+    @property
+    def n_queries(self) -> int:
+        """How many questions all systems were asked."""
+        return len(self.evaluations[self.baseline].per_query[self.metrics[0]])
+
+    def differences(self, system: str, metric: str) -> Values:
+        """Return system - baseline, one value a question, `(n_queries,)`."""
+        base = self.evaluations[self.baseline].per_query[metric]
+        return self.evaluations[system].per_query[metric] - base
+
+    def gains(self, system: str, *, metric: str | None = None, n: int = 10) -> list[Change]:
+        """Return the questions that gain most, the largest gain first.
+
+        Args:
+            system: One of `others`.
+            metric: One of `metrics`; by default the last.
+            n: How many at most.
+        """
+        return self._changes(system, metric, n, sign=1)
+
+    def regressions(self, system: str, *, metric: str | None = None, n: int = 10) -> list[Change]:
+        """Return the questions that lose most, the largest loss first; arguments as in `gains`."""
+        return self._changes(system, metric, n, sign=-1)
+
+    def _changes(self, system: str, metric: str | None, n: int, *, sign: int) -> list[Change]:
+        metric = metric or self.metrics[-1]
+        differences = sign * self.differences(system, metric)
+        rows = np.argsort(-differences, kind="stable")[:n]
+        moved = rows[differences[rows] > 0]
+        evaluations = self.evaluations[self.baseline], self.evaluations[system]
+        return changes_between(*evaluations, metric=metric, rows=moved, dataset=self.dataset)
+
+    @property
+    def parts(self) -> list[tuple[str, str, Slice]]:
+        """Slice, label and scores: of all questions ("all", "all") first, then of the slices."""
+        whole = Slice(n_queries=self.n_queries, scores=self.scores)
+        parts = [(ALL, ALL, whole)]
+        for kind, labelled in self.slices.items():
+            parts += [(kind, label, part) for label, part in labelled.items()]
+        return parts
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all figures as JSON can hold them; per-question values are left out."""
+        return {
+            "baseline": self.baseline,
+            "systems": list(self.evaluations),
+            "parts": part_records(self.parts),
+        }
+
+    def to_json(self) -> str:
+        """Return all figures as JSON text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    def to_pandas(self) -> Any:
+        """Return a `pandas.DataFrame`, one row per slice, label, metric and system.
+
+        Raises:
+            MissingExtraError: If pandas is not installed.
+        """
+        return frame(self.parts)
+
+    def _repr_html_(self) -> str:
+        """Return the table of scores as notebooks show it."""
+        return scores_table(self.scores)
+
+
+def compare_systems(
+    evaluations: Mapping[str, Evaluation],
+    *,
+    baseline: str,
+    slices: Mapping[str, Labels] | None = None,
+    dataset: RetrievalDataset | QADataset | None = None,
+    seed: int = 0,
+) -> Comparison:
+    """Return every system against the baseline: intervals, tests, slices.
+
+    Args:
+        evaluations: By name of the system; at least two, on the same questions in one order.
+        baseline: The name of the system that the others are compared with.
+        slices: For each kind of slice, a label by question id. Questions without a label are
+            in no slice of that kind.
+        dataset: The texts, for reports that show questions.
+        seed: Of bootstrap and permutation test.
+
+    Raises:
+        ValueError: If systems, baseline, questions, metrics or slices do not fit together.
+    """
+    _check_systems(evaluations, baseline)
+    names = [baseline, *(name for name in evaluations if name != baseline)]
+    ordered = {name: evaluations[name] for name in names}
+    shared = ordered[baseline].per_query
+    metrics = [m for m in shared if all(m in e.per_query for e in ordered.values())]
+    if not metrics:
+        raise ValueError("expected a metric that all systems have, got none in common")
+    values = _stacked(ordered, metrics)
+    parts = {
+        kind: _labelled_rows(kind, labels, ordered[baseline].query_ids)
+        for kind, labels in (slices or {}).items()
+    }
+    return Comparison(
+        baseline=baseline,
+        evaluations=ordered,
+        scores=score(values, metrics, names, seed=seed),
+        slices={
+            kind: {
+                label: Slice(
+                    n_queries=len(rows), scores=score(values[rows], metrics, names, seed=seed)
+                )
+                for label, rows in labelled.items()
+            }
+            for kind, labelled in parts.items()
+        },
+        dataset=None if dataset is None else to_retrieval_dataset(dataset),
+    )
+
+
+def _check_systems(evaluations: Mapping[str, Evaluation], baseline: str) -> None:
+    if len(evaluations) < 2 or baseline not in evaluations:
+        raise ValueError(
+            f"expected at least two systems, the baseline {baseline!r} among them; got "
+            f"{list(evaluations)}"
+        )
+    for name, evaluation in evaluations.items():
+        if evaluation.query_ids != evaluations[baseline].query_ids:
+            raise ValueError(
+                f"{name!r} and {baseline!r}: expected evaluations of the same questions in the "
+                "same order; evaluate all systems on one dataset"
+            )
+
+
+def _stacked(evaluations: Mapping[str, Evaluation], metrics: Sequence[str]) -> Values:
+    """Return all values, `(n_queries, n_metrics, n_systems)`."""
+    columns = [[e.per_query[metric] for e in evaluations.values()] for metric in metrics]
+    counts = {len(values) for row in columns for values in row}
+    if len(counts) != 1:
+        raise ValueError(f"expected scores of the same questions, got {sorted(counts)} values")
+    return np.moveaxis(np.array(columns), 2, 0)
+
+
+def _labelled_rows(kind: str, labels: Labels, query_ids: tuple[str, ...]) -> dict[str, Rows]:
+    found = [labels.get(query) for query in query_ids]
+    names = sorted({label for label in found if label is not None})
+    if not names:
+        raise ValueError(
+            f"slice {kind!r}: expected labels by question id, got none for any of the "
+            f"{len(query_ids)} ids of the evaluations"
+        )
+    return {name: np.flatnonzero([label == name for label in found]) for name in names}

@@ -1,0 +1,63 @@
+"""Intervals against scipy's, and by simulation: they hold the truth as often as they say."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from query_adapters.evaluation import bootstrap
+from query_adapters.evaluation.bootstrap import Interval, bootstrap_interval, bootstrap_intervals
+from query_adapters.typing import Values
+
+SIMULATED, QUESTIONS = 2_000, 200
+
+
+def mostly_zero_and_skewed(rng: np.random.Generator) -> Values:
+    """Differences as adapters make them: half are 0, the others lean to one side. Mean 0."""
+    moved = rng.random((QUESTIONS, SIMULATED)) < 0.5
+    return moved * (rng.exponential(size=moved.shape) - 0.5) - 0.25
+
+
+@pytest.mark.parametrize("n", [5, 60])
+def test_the_interval_is_scipys_bca_bootstrap(n: int) -> None:
+    values = np.random.default_rng(0).beta(0.5, 2, size=n)
+    expected = stats.bootstrap(
+        (values,),
+        np.mean,
+        method="BCa",
+        confidence_level=0.95,
+        n_resamples=9_999,
+        rng=np.random.default_rng(3),
+    ).confidence_interval
+    interval = bootstrap_interval(values, seed=3)
+    assert interval.mean == pytest.approx(values.mean())
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["normal", "skewed"])
+def test_95_percent_intervals_hold_the_truth_93_to_97_times_in_100(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 1_999)
+    rng = np.random.default_rng(5)
+    normal = rng.normal(size=(QUESTIONS, SIMULATED))
+    values = normal if kind == "normal" else mostly_zero_and_skewed(rng)
+    held = np.mean([i.low <= 0 <= i.high for i in bootstrap_intervals(values)])
+    assert 0.93 <= held <= 0.97
+
+
+def test_no_column_and_no_step_changes_another_columns_interval(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values = np.random.default_rng(1).uniform(size=(30, 3))
+    together = bootstrap_intervals(values, seed=2)
+    monkeypatch.setattr(bootstrap, "DRAWS_AT_ONCE", 70)
+    for column, interval in zip(values.T, together, strict=True):
+        alone = bootstrap_interval(column, seed=2)
+        assert vars(alone) == pytest.approx(vars(interval), abs=1e-12)
+
+
+def test_columns_of_one_value_are_certain_beside_others_that_are_not() -> None:
+    values = np.stack([np.full(9, 0.25), np.arange(9.0)], axis=1)
+    certain, other = bootstrap_intervals(values)
+    assert certain == Interval(mean=0.25, low=0.25, high=0.25)
+    assert other.low < other.mean == 4 < other.high
