@@ -14,7 +14,7 @@ from query_adapters import embed_dataset, evaluate_vectors, read_adapter
 from query_adapters.evaluation.comparison import compare
 from query_adapters.files import read_dataset, write_dataset
 from tests.query_adapters.cli.command_line import CommandLine
-from tests.tiny_model import write_tiny_model
+from tests.six_words import write_six_words
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -178,7 +178,7 @@ def test_as_a_script_in_a_process_of_its_own(tmp_path: Path) -> None:
     for name, rows in (("questions", lines), ("docs", corpus)):
         text = "\n".join(map(json.dumps, rows))
         (tmp_path / f"{name}.jsonl").write_text(text, encoding="utf-8")
-    model = write_tiny_model(tmp_path / "model")
+    model = write_six_words(tmp_path / "model")
     command = [
         *(sys.executable, "-m", "query_adapters", "evaluate", "questions.jsonl"),
         *(

@@ -7,7 +7,7 @@ import numpy as np
 WORDS = ("[UNK]", "query", "how", "far", "harbour", "mile")
 
 
-def write_tiny_model(folder: Path, *, scale: float = 1.0, prompt: str = "query ") -> Path:
+def write_six_words(folder: Path, *, scale: float = 1.0, prompt: str = "query ") -> Path:
     """Return the folder of a model that averages its words' vectors, of which each has its own.
 
     Args:
