@@ -1,6 +1,7 @@
 """A two-layer BERT made from nothing, and a language in which questions have words of their own."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -83,3 +84,12 @@ def toy_dataset(*, n_documents: int = 150, seed: int = 0) -> RetrievalDataset:
             queries[f"{document}q{turn}"] = " ".join([*asked, filler])
             qrels[f"{document}q{turn}"] = {document: 1.0}
     return RetrievalDataset(queries, corpus, qrels)
+
+
+LEARNS: dict[str, Any] = {
+    "learning_rate": 3e-3,
+    "epochs": 5,
+    "batch_size": 16,
+    "evaluation_steps": 25,
+}
+"""Settings under which the tiny model learns the language in seconds."""

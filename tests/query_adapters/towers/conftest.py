@@ -5,15 +5,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sentence_transformers import SentenceTransformer
 
 from query_adapters.dataset import RetrievalDataset
-from tests.tiny_model import save_tiny_model, toy_dataset
+from query_adapters.towers import TowerFinetuneEngine, TowerResult
+from tests.tiny_model import LEARNS, save_tiny_model, toy_dataset
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Folder of a two-layer BERT with random weights."""
     return save_tiny_model(tmp_path_factory.mktemp("tiny") / "tiny-bert")
+
+
+@pytest.fixture
+def base(tiny: str) -> SentenceTransformer:
+    return SentenceTransformer(tiny, device="cpu")
 
 
 @pytest.fixture(scope="session")
@@ -30,15 +37,20 @@ def shuffled(toy: RetrievalDataset) -> RetrievalDataset:
     return RetrievalDataset(toy.queries, toy.corpus, dealt)
 
 
-@pytest.fixture
-def options(tmp_path: Path) -> dict[str, Any]:
-    """Settings under which the tiny model learns in seconds."""
-    return {
-        "model_output_path": tmp_path / "tuned",
-        "learning_rate": 3e-3,
-        "epochs": 4,
-        "batch_size": 16,
-        "evaluation_steps": 12,
-        "show_progress_bar": False,
-        "device": "cpu",
-    }
+def tune(dataset: RetrievalDataset, model_id: str, folder: Path, **options: Any) -> TowerResult:
+    settings = {**LEARNS, "show_progress_bar": False, "device": "cpu", **options}
+    engine = TowerFinetuneEngine(dataset, model_id, model_output_path=folder, **settings)
+    engine.finetune()
+    return engine.result
+
+
+@pytest.fixture(scope="session")
+def full(toy: RetrievalDataset, tiny: str, tmp_path_factory: pytest.TempPathFactory) -> TowerResult:
+    return tune(toy, tiny, tmp_path_factory.mktemp("full") / "tuned")
+
+
+@pytest.fixture(scope="session")
+def query_tower(
+    toy: RetrievalDataset, tiny: str, tmp_path_factory: pytest.TempPathFactory
+) -> TowerResult:
+    return tune(toy, tiny, tmp_path_factory.mktemp("query") / "tuned", train="query")
