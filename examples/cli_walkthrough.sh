@@ -32,7 +32,11 @@ model = "sentence-transformers:$model"
 output = "adapter"
 
 [compare]
-adapter = "adapter"
+adapter = ["adapter"]
+
+[report]
+adapter = ["adapter"]
+output = "report.html"
 END
 
 query_adapters train --config run.toml
@@ -40,3 +44,4 @@ query_adapters inspect adapter
 query_adapters verify adapter --model "sentence-transformers:$model"
 query_adapters evaluate --config run.toml --metric recall@5 --json
 query_adapters compare --config run.toml
+if [ -z "$questions" ]; then query_adapters report --config run.toml; fi

@@ -9,6 +9,8 @@ MODULE_OF = {
     "llama-index": "llama_index.core",
     "langchain": "langchain_core",
     "sentence-transformers": "sentence_transformers",
+    "lora": "peft",
+    "huggingface": "llama_index.embeddings.huggingface",
     "openai": "openai",
     "cohere": "cohere",
     "report": "rich",

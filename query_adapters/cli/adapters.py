@@ -1,4 +1,4 @@
-"""Commands about adapters: `train`, `inspect` and `verify`."""
+"""Commands about adapters: `train`, `inspect`, `verify` and `export`."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from query_adapters._extras import require_extra
 from query_adapters.cli import output
 from query_adapters.cli.config import Config
 from query_adapters.cli.inputs import VECTORS, dataset_at
@@ -21,7 +22,9 @@ from query_adapters.cli.options import (
     Json,
     Model,
     Progress,
+    Ranking,
     Seed,
+    Similarity,
     Split,
     shows,
 )
@@ -40,14 +43,6 @@ class Guard(StrEnum):
     STRICT = "strict"
     EXPECTED = "expected"
     OFF = "off"
-
-
-class Similarity(StrEnum):
-    """What the store to be served ranks by."""
-
-    COSINE = "cosine"
-    DOT = "dot"
-    EUCLIDEAN = "euclidean"
 
 
 def train(
@@ -72,9 +67,7 @@ def train(
     bias: Annotated[bool, typer.Option("--bias", help="Learn a bias as well.")] = False,
     metric: Annotated[str, typer.Option(help="What candidates are compared by.")] = "ndcg@10",
     guard: Annotated[Guard, typer.Option(help="How sure a gain must be.")] = Guard.STRICT,
-    similarity: Annotated[
-        Similarity, typer.Option(help="What your store ranks by.")
-    ] = Similarity.COSINE,
+    similarity: Ranking = Similarity.COSINE,
     seen_share: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Share of questions to come about known documents."),
@@ -157,6 +150,31 @@ def verify(
     if as_json:
         return output.show_json({"adapter": str(folder), "model": model, "fits": True})
     output.show(f"{folder} fits {model}")
+
+
+def export(
+    folder: Folder,
+    model: Model,
+    output_path: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new model.")],
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Write model and linear adapter as one sentence-transformers model.
+
+    SentenceTransformer(...).encode_query is adapted, encode_document as before.
+
+    Example:  query-adapters export my_adapter -m sentence-transformers:base -o new
+    """
+    provider, _, model_id = model.partition(":")
+    if provider != "sentence-transformers" or not model_id:
+        raise typer.BadParameter(f"--model: expected sentence-transformers:<model>, got {model!r}")
+    require_extra("sentence-transformers")
+    from query_adapters.towers import export_adapter
+
+    written = export_adapter(folder, model_id, output_path)
+    if as_json:
+        return output.show_json({"output": str(written)})
+    output.show(f"written to {written}")
 
 
 def show_finetuned(result: "FinetuneResult", folder: Path, *, as_json: bool) -> None:

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from query_adapters.cli.adapters import inspect, train, verify
+from query_adapters.cli.adapters import export, inspect, train, verify
 from query_adapters.cli.data import generate, split
 from query_adapters.cli.demo import demo
-from query_adapters.cli.measures import compare, evaluate
+from query_adapters.cli.measures import compare, evaluate, report
 from query_adapters.errors import QueryAdaptersError
 
-COMMANDS = (generate, split, train, evaluate, compare, inspect, verify, demo)
+COMMANDS = (generate, split, train, evaluate, compare, report, inspect, verify, export, demo)
 EXPECTED = (QueryAdaptersError, OSError, ValueError, sqlite3.Error)  # the user can mend these
 DESCRIPTION = """Better retrieval on an index that stays as it is.
 

@@ -1,10 +1,20 @@
 """Options that several commands have, each described once."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class Similarity(StrEnum):
+    """What a store ranks by."""
+
+    COSINE = "cosine"
+    DOT = "dot"
+    EUCLIDEAN = "euclidean"
+
 
 Dataset = Annotated[
     Path,
@@ -22,8 +32,15 @@ Model = Annotated[str, typer.Option("--model", "-m", help="Embedding model, <pro
 Dimensions = Annotated[
     int | None, typer.Option(min=1, help="Length to shorten the model's vectors to.")
 ]
-Adapter = Annotated[
-    Path, typer.Option("--adapter", "-a", help="Adapter folder.", exists=True, file_okay=False)
+Adapters = Annotated[
+    list[Path],
+    typer.Option(
+        "--adapter",
+        "-a",
+        help="Adapter folder; or several.",
+        exists=True,
+        file_okay=False,
+    ),
 ]
 Folder = Annotated[Path, typer.Argument(help="Adapter folder.", exists=True, file_okay=False)]
 Metrics = Annotated[
@@ -44,6 +61,8 @@ Progress = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of what is dealt at random.")]
+Ranking = Annotated[Similarity, typer.Option(help="What your store ranks by.")]
+BootstrapSeed = Annotated[int, typer.Option("--seed", min=0, help="Of bootstrap and test.")]
 
 
 def shows(progress: bool | None) -> bool:

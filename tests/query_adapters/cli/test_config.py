@@ -18,7 +18,7 @@ seen-share = 1.0
 hidden_size = [4]
 
 [compare]
-adapter = "from_file"
+adapter = ["from_file"]
 """
 
 
@@ -38,7 +38,7 @@ def test_a_whole_run_is_repeated_from_a_file(cli: CommandLine, config: Path) -> 
     assert all(row["unseen"] is None for row in trained["training"]["table"])
     assert any(row["candidate"]["hidden"] == 4 for row in trained["training"]["table"])
     compared = cli.json("compare", "--config", config)
-    assert list(compared["metrics"]) == ["mrr@3", "ndcg@3"]
+    assert list(compared["parts"][0]["scores"]) == ["mrr@3", "ndcg@3"]
 
 
 def test_options_override_the_file(cli: CommandLine, config: Path) -> None:

@@ -92,6 +92,9 @@ def test_an_adapter_without_a_probe_cannot_be_verified(
         ["train", "data", "-m", "fake:8", "-o", "adapter", "--seen-share", "2"],
         ["compare", "data", "-m", "fake:8"],
         ["evaluate", "data", "-m", "fake:8", "-a", "nowhere"],
+        ["compare", "data", "-m", "fake:8", "-a", "adapter", "-a", "adapter"],
+        ["report", "data", "-m", "fake:8", "-a", "adapter"],
+        ["export", "adapter", "-m", "fake:8", "-o", "new"],
         ["evaluate", "data", "-m", "fake:8", "--dimensions", "0"],
         ["split", "data", "-o", "parts", "--by", "author"],
         [
@@ -112,6 +115,7 @@ def test_a_wrong_call_is_told_from_what_goes_wrong(
     arguments: list[str],
     cli: CommandLine,
     data: Path,
+    adapter: Path,
     writer: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

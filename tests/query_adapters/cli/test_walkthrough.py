@@ -2,15 +2,25 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from query_adapters import embed_dataset, evaluate_vectors, read_adapter
+from query_adapters import (
+    AdapterRecord,
+    LinearAdapter,
+    SavedAdapter,
+    embed_dataset,
+    evaluate_vectors,
+    read_adapter,
+    save_adapter,
+)
 from query_adapters.evaluation.comparison import compare
 from query_adapters.files import read_dataset, write_dataset
 from tests.query_adapters.cli.command_line import CommandLine
@@ -36,10 +46,13 @@ def test_split_train_evaluate_compare(
     assert not trained["keeps_base"]
     assert trained["training"]["verdict"] == saved.record.training["verdict"]
     assert evaluated == {"queries": 20, "means": adapted.means}
-    assert compared["metrics"] == trained["validation"]
-    difference = compare(base, adapted)["ndcg@10"].difference
-    assert compared["metrics"]["ndcg@10"]["difference"] == vars(difference)
-    assert difference.low > 0
+    assert compared["baseline"] == "base"
+    scores = compared["parts"][0]["scores"]
+    for metric, expected in compare(base, adapted).items():
+        assert scores[metric]["base"]["mean"] == vars(expected.base)
+        assert scores[metric][str(folder)]["against"]["difference"] == vars(expected.difference)
+        assert trained["validation"][metric]["difference"] == vars(expected.difference)
+        assert expected.difference.low > 0
 
 
 def test_the_same_is_printed_for_people(cli: CommandLine, data: Path) -> None:
@@ -50,10 +63,55 @@ def test_the_same_is_printed_for_people(cli: CommandLine, data: Path) -> None:
     assert "24 queries" in cli.text("evaluate", data, "-m", "fake:8")
     compared = cli.text("compare", data, "-m", "fake:8", "-a", folder).splitlines()
     assert compared[0] == "24 questions, 40 documents"
-    for line in compared[1:]:
-        assert line in trained  # the same table, heading and all
+    listed = [line.split()[:2] for line in compared[2:]]
+    assert listed[:2] == [["hit_rate@5", "base"], ["hit_rate@5", str(folder)]]
+    for line in trained.splitlines():
+        if line.startswith("ndcg@10"):
+            base, adapted, difference = re.findall(r"\S+ \[\S+\]", line)
+            assert base in compared[-2]
+            assert adapted in compared[-1]
+            assert difference in compared[-1]
     chosen = cli.text("compare", data, "-m", "fake:8", "-a", folder, "--metric", "mrr@3")
-    assert [line.split()[0] for line in chosen.splitlines()[2:]] == ["mrr@3"]
+    assert {line.split()[0] for line in chosen.splitlines()[2:]} == {"mrr@3"}
+
+
+def test_several_adapters_are_compared_with_one_base(
+    cli: CommandLine, data: Path, adapter: Path
+) -> None:
+    other = data.parent / "other"
+    cli.text("train", data, "-m", "fake:8", "-o", other, "--metric", "mrr@1")
+    both = ["-m", "fake:8", "-a", adapter, "-a", other]
+    compared = cli.json("compare", data, *both)
+    assert compared["systems"] == ["base", str(adapter), str(other)]
+    page = data.parent / "report.html"
+    assert cli.json("report", data, *both, "-o", page)["output"] == str(page)
+    assert "adapter kept" not in page.read_text(encoding="utf-8")  # by which of the two?
+
+
+def test_report_writes_what_was_measured_and_how_the_adapter_was_chosen(
+    cli: CommandLine, data: Path, adapter: Path
+) -> None:
+    page = data.parent / "report.html"
+    options = ["-m", "fake:8", "-a", adapter, "-o", page, "--title", "Rotated"]
+    assert f"written to {page}" in cli.text("report", data, *options)
+    written = page.read_text(encoding="utf-8")
+    assert "<title>Rotated</title>" in written
+    assert read_adapter(adapter).record.training["verdict"] in written
+
+
+def test_export_writes_a_model_that_needs_nothing_of_ours(cli: CommandLine, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    base, new = write_six_words(tmp_path / "base"), tmp_path / "new"
+    turn = np.roll(np.eye(6, dtype=np.float32), 1, axis=0)
+    record = AdapterRecord(base_model=str(base))
+    save_adapter(SavedAdapter(adapter=LinearAdapter(turn), record=record), tmp_path / "adapter")
+    name = f"sentence-transformers:{base}"
+    assert cli.json("export", tmp_path / "adapter", "-m", name, "-o", new)["output"] == str(new)
+    before, after = SentenceTransformer(str(base)), SentenceTransformer(str(new))
+    expected = before.encode_query(["how far"]) @ turn.T
+    np.testing.assert_allclose(after.encode_query(["how far"]), expected, atol=1e-6)
+    np.testing.assert_array_equal(after.encode_document(["far"]), before.encode_document(["far"]))
 
 
 def test_what_training_has_embedded_is_not_embedded_again(
