@@ -32,10 +32,10 @@ model = "sentence-transformers:$model"
 output = "adapter"
 
 [compare]
-adapter = ["adapter"]
+adapter = "adapter"
 
 [report]
-adapter = ["adapter"]
+adapter = "adapter"
 output = "report.html"
 END
 

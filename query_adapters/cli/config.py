@@ -32,14 +32,21 @@ def use_config(ctx: typer.Context, path: Path | None) -> Path | None:
         _refuse_unknown(path, table, names[command], place=f"[{command}] ")
     own = names[str(ctx.info_name)]
     given = shared | tables.get(str(ctx.info_name), {})
-    ctx.default_map = {own[k]: v for key, v in given.items() if (k := _plain(key)) in own}
+    known = {own[name]: value for key, value in given.items() if (name := _plain(key)) in own}
+    ctx.default_map = {parameter.name: _as_taken(parameter, v) for parameter, v in known.items()}
     return path
 
 
-def _settings(command: Any) -> dict[str, str]:
+def _as_taken(parameter: Any, value: Any) -> Any:
+    """Return the value, as a list where the option may be given several times."""
+    several = getattr(parameter, "multiple", False) and not isinstance(value, list)
+    return [value] if several else value
+
+
+def _settings(command: Any) -> dict[str, Any]:
     """Return the command's parameters by the name that they have on the command line."""
     return {
-        _plain(option): parameter.name
+        _plain(option): parameter
         for parameter in command.params
         for option in parameter.opts
         if parameter.name not in ("config", "help")

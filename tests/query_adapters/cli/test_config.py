@@ -18,7 +18,7 @@ seen-share = 1.0
 hidden_size = [4]
 
 [compare]
-adapter = ["from_file"]
+adapter = "from_file"
 """
 
 
