@@ -101,7 +101,7 @@ class ProviderRefusedError(QueryAdaptersError, PermissionError):
         super().__init__(
             f"the provider of {model_name!r} refused the key (HTTP {status}); expected one that is "
             "valid for this model: check the key and the address that the embedding model was "
-            "made with, and what the account may use; the provider's own words are above"
+            "made with, and what the account may use; its own words are this error's cause"
         )
 
 

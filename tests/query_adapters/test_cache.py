@@ -14,7 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from query_adapters.cache import EmbeddingCache
-from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
+from query_adapters.errors import (
+    DimensionMismatchError,
+    InvalidVectorsError,
+    ProviderRefusedError,
+)
 
 TEXTS = [f"text {i}" for i in range(10)]
 EMBED = """
@@ -74,6 +78,61 @@ def test_batches_are_as_large_as_the_model_likes_them(
     EmbeddingCache(path).embed_documents(embedder, TEXTS)
     assert [len(texts) for _, texts in embedder.calls] == [4, 4, 2]
     assert embedder.embedded("document") == TEXTS
+
+
+def test_a_batch_of_questions_is_small_whatever_the_model_likes(
+    make_embedder: Callable[..., Any], path: Path
+) -> None:
+    texts = [f"text {i}" for i in range(100)]
+    embedder = make_embedder(batch_size=1_000, after=1)
+    with pytest.raises(ConnectionError):
+        EmbeddingCache(path).embed_queries(embedder, texts)
+    assert n_stored(path) == 64
+    embedder = make_embedder(batch_size=1_000)
+    EmbeddingCache(path).embed_documents(embedder, texts)
+    assert [len(texts) for _, texts in embedder.calls] == [100]
+
+
+def test_an_error_says_what_is_kept_and_where(
+    make_embedder: Callable[..., Any], path: Path
+) -> None:
+    with pytest.raises(ConnectionError) as kept:
+        EmbeddingCache(path).embed_documents(make_embedder(after=1), TEXTS)
+    assert kept.value.__notes__ == [
+        f"4 of 10 document texts are kept in {path}: run again to go on"
+    ]
+    with pytest.raises(ConnectionError) as lost:
+        EmbeddingCache().embed_documents(make_embedder(after=1), TEXTS)
+    assert not hasattr(lost.value, "__notes__")
+
+
+class Refused(Exception):  # noqa: N818
+    """An SDK's error of a request that was answered."""
+
+    def __init__(self, status: int) -> None:
+        self.status_code = status
+        super().__init__("Incorrect API key provided: sk-do-not-tell")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(401, ProviderRefusedError), (403, PermissionError), (404, Refused), (429, Refused)],
+)
+def test_a_refused_key_is_named_and_not_told(
+    status: int, error: type[Exception], make_embedder: Callable[..., Any], path: Path
+) -> None:
+    embedder = make_embedder()
+
+    def refuse(texts: list[str]) -> None:
+        raise Refused(status)
+
+    embedder.embed_queries = refuse
+    with pytest.raises(error) as caught:
+        EmbeddingCache(path).embed_queries(embedder, TEXTS)
+    if isinstance(caught.value, ProviderRefusedError):
+        assert caught.value.status == status
+        assert f"the provider of 'fake' refused the key (HTTP {status})" in str(caught.value)
+        assert "sk-do-not-tell" not in str(caught.value)
 
 
 def test_another_object_on_the_same_file_asks_for_nothing(
