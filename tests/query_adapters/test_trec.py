@@ -107,6 +107,7 @@ def test_ir_measures_says_the_same() -> None:
     assert [found[measure] for measure in wanted] == pytest.approx(list(ours.values()))
 
 
+@pytest.mark.filterwarnings("ignore:.*unsafe cast")  # by numba, of ranx itself
 def test_ranx_says_the_same() -> None:
     ranx = pytest.importorskip("ranx", reason="ranx, with 15 packages of its own, is not installed")
     run, qrels = to_ranx(RUN, QRELS, name="ours")
