@@ -13,7 +13,8 @@
 
 PYTHON ?= python3
 TORCH_INDEX ?=
-EXAMPLES = 01_demo.py 03_seed_guide.py 04_langchain.py 05_generate.py
+EXAMPLES = 01_demo.py 03_seed_guide.py 04_langchain.py 05_generate.py \
+    07_finetune_model.py
 
 VENV = .venv
 BIN = $(VENV)/bin

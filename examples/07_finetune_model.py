@@ -52,9 +52,9 @@ METRICS = ("hit_rate@5", "mrr@10", "ndcg@10")
 def smoke_files(folder: Path) -> tuple[Path, Path]:
     """Write two small QA files about different functions and return their paths."""
     paths = folder / "train.json", folder / "val.json"
-    whole = read_dataset(n_queries=80)
+    whole = read_dataset(n_queries=40)
     for path, part in zip(paths, split_by_document(whole, held_out=0.5), strict=True):
-        corpus = {key: part.corpus[key][:300] for key in part.labelled_documents}
+        corpus = {key: part.corpus[key][:200] for key in part.labelled_documents}
         alone = RetrievalDataset(part.queries, corpus, part.qrels)
         EmbeddingQAFinetuneDataset.from_retrieval_dataset(alone).save_json(path)
     return paths
@@ -104,7 +104,7 @@ def main() -> None:
         train_dataset = EmbeddingQAFinetuneDataset.from_json(train)
         val_dataset = EmbeddingQAFinetuneDataset.from_json(val)
         model_id = options.model or packaged_model()
-        length = options.max_seq_length or (64 if options.smoke else None)
+        length = options.max_seq_length or (32 if options.smoke else None)
         epochs = 1 if options.smoke else options.epochs
 
         base = SentenceTransformersEmbedding(model_id, max_length=length)
@@ -122,6 +122,7 @@ def main() -> None:
                 epochs=epochs,
                 max_seq_length=length,
                 train=train,
+                interpolations=(1.0,) if options.smoke else (0.25, 0.5, 0.75, 1.0),
                 show_progress_bar=False,
             )
             seconds = timed(engine.finetune)

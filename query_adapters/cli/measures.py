@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from query_adapters._extras import require_extra
 from query_adapters.cache import EmbeddingCache
@@ -35,9 +34,7 @@ from query_adapters.evaluation import Similarity as Ranked
 from query_adapters.storage import read_adapter
 from query_adapters.vectors import embed_dataset
 
-if TYPE_CHECKING:  # these need scipy
-    from query_adapters.evaluation.bootstrap import Interval
-    from query_adapters.evaluation.scores import Contrast
+if TYPE_CHECKING:  # it needs scipy
     from query_adapters.evaluation.systems import Comparison
 
 BASE = "base"
@@ -116,8 +113,10 @@ def compare(
     )
     if as_json:
         return output.show_json({"documents": len(texts.corpus), **comparison.to_dict()})
-    counts = f"{len(texts.queries)} questions, {len(texts.corpus)} documents"
-    output.show(counts, _table(comparison))
+    from query_adapters.evaluation.report import systems_table
+
+    title = f"{len(texts.queries)} questions, {len(texts.corpus)} documents"
+    output.show(systems_table(comparison, title=title))
 
 
 def report(
@@ -192,26 +191,3 @@ def _compared(
         for name, system in [(BASE, None), *learned.items()]
     }
     return compare_systems(evaluations, baseline=BASE, dataset=texts, seed=seed)
-
-
-def _table(comparison: "Comparison") -> Table:
-    """Return one row a metric and system: mean and difference × 100, p, and who won."""
-    headings = ("× 100", "system", "mean", "difference", "p", "+/=/−")
-    rows = [
-        (metric, system, _interval(score.mean), *_against(score.against))
-        for metric, systems in comparison.scores.items()
-        for system, score in systems.items()
-    ]
-    return output.plain_table(headings, rows)
-
-
-def _against(contrast: "Contrast | None") -> tuple[str, str, str]:
-    if contrast is None:
-        return "", "", ""
-    counts = f"{contrast.wins}/{contrast.ties}/{contrast.losses}"
-    return _interval(contrast.difference, "+"), f"{contrast.p_adjusted:.2g}", counts
-
-
-def _interval(interval: "Interval", sign: str = "") -> str:
-    mean, low, high = (100 * x for x in (interval.mean, interval.low, interval.high))
-    return f"{mean:{sign}.1f} [{low:{sign}.1f},{high:{sign}.1f}]"

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 from rich.console import Console, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 
 def show_json(content: Mapping[str, Any]) -> None:
@@ -16,9 +17,9 @@ def show_json(content: Mapping[str, Any]) -> None:
 
 def show(*parts: RenderableType) -> None:
     """Print lines and tables."""
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True)
     for part in parts:
-        console.print(part)
+        console.print(Text(part) if isinstance(part, str) else part)
 
 
 def facts(rows: Mapping[str, Any]) -> Table:
@@ -28,7 +29,7 @@ def facts(rows: Mapping[str, Any]) -> Table:
     table.add_column(overflow="fold")
     for name, value in rows.items():
         if value is not None:
-            table.add_row(name, str(value))
+            table.add_row(name, Text(str(value)))
     return table
 
 
@@ -38,5 +39,5 @@ def plain_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="right" if place else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     return table

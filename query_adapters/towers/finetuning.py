@@ -183,6 +183,7 @@ class TowerFinetuner:
         )
         if self.max_seq_length is not None:
             base.max_seq_length = self.max_seq_length
+        base.model_card_data.generate_widget_examples = False  # they take time
         base.prompts = {**base.prompts, **self.prompts}
         ranking_of(base)
         if self.settings.train == "query":

@@ -62,9 +62,7 @@ def test_the_same_is_printed_for_people(cli: CommandLine, data: Path) -> None:
     assert f"saved to {folder}" in trained
     assert "24 queries" in cli.text("evaluate", data, "-m", "fake:8")
     compared = cli.text("compare", data, "-m", "fake:8", "-a", folder).splitlines()
-    assert compared[0] == "24 questions, 40 documents"
-    listed = [line.split()[:2] for line in compared[2:]]
-    assert listed[:2] == [["hit_rate@5", "base"], ["hit_rate@5", str(folder)]]
+    assert compared[0].strip() == "24 questions, 40 documents"
     for line in trained.splitlines():
         if line.startswith("ndcg@10"):
             base, adapted, difference = re.findall(r"\S+ \[\S+\]", line)
@@ -72,7 +70,7 @@ def test_the_same_is_printed_for_people(cli: CommandLine, data: Path) -> None:
             assert adapted in compared[-1]
             assert difference in compared[-1]
     chosen = cli.text("compare", data, "-m", "fake:8", "-a", folder, "--metric", "mrr@3")
-    assert {line.split()[0] for line in chosen.splitlines()[2:]} == {"mrr@3"}
+    assert [line.split()[0] for line in chosen.splitlines()[2:]] == ["mrr@3", str(folder)]
 
 
 def test_several_adapters_are_compared_with_one_base(

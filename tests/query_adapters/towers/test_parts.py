@@ -1,10 +1,12 @@
 """The pieces: the loss against an independent one, rows, weights in between, the evaluator."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
 
@@ -25,8 +27,9 @@ SMALL = RetrievalDataset(
 )
 
 
-def unit(vector: np.ndarray) -> np.ndarray:
-    return vector / np.linalg.norm(vector)
+def unit(vector: NDArray[Any]) -> NDArray[Any]:
+    directed: NDArray[Any] = vector / np.linalg.norm(vector)
+    return directed
 
 
 @pytest.mark.parametrize("use_all_docs", [True, False])
@@ -109,7 +112,7 @@ def test_weights_lie_as_far_between_as_asked(base: SentenceTransformer) -> None:
     tuned = SentenceTransformer(base.model_card_data.base_model or "", device="cpu")
     with torch.no_grad():
         for parameter in tuned.parameters():
-            parameter += 1
+            parameter.add_(1)
     start = {name: tensor.clone() for name, tensor in base.state_dict().items()}
     mixed = interpolated(base, tuned, 0.25)
     for name, tensor in mixed.state_dict().items():
@@ -126,7 +129,7 @@ def test_folded_updates_give_the_vectors_that_they_gave_apart(
     with torch.no_grad():
         for name, parameter in trained.named_parameters():
             if "lora_B" in name:
-                parameter += 0.1
+                parameter.add_(0.1)
     trained.eval()
     texts = ["asked1 asked2 asked3", "said4"]
     apart = trained.encode(texts)
