@@ -13,7 +13,8 @@
 
 PYTHON ?= python3
 TORCH_INDEX ?=
-EXAMPLES = 01_demo.py 03_seed_guide.py 04_langchain.py 05_generate.py 06_llama_index_stores.py 07_langchain_stores.py
+EXAMPLES = 01_demo.py 03_seed_guide.py 04_langchain.py 05_generate.py \
+    06_llama_index_stores.py 07_langchain_stores.py 08_finetune_model.py
 
 VENV = .venv
 BIN = $(VENV)/bin
@@ -39,6 +40,7 @@ smoke: $(VENV)/.test
 	    echo "examples/$$example --smoke"; \
 	    $(OFFLINE) $(BIN)/python "examples/$$example" --smoke; \
 	done
+	$(OFFLINE) PYTHON="$$PWD/$(BIN)/python" sh examples/cli_walkthrough.sh --smoke
 
 # The source archive, the wheel made from it, and that wheel with either framework alone,
 # outside the checkout.

@@ -2,8 +2,9 @@
 
 Indexes the documentation of Python's standard library with a base model, learns a query
 adapter from part of our questions, and prints base against adapted on the others: hit rate,
-MRR and nDCG with 95 % intervals, then questions whose top 3 changed. A fresh process then
-puts the saved adapter onto the persisted index (02_serve.py). Offline once it is installed.
+MRR and nDCG with 95 % intervals, then questions whose top 3 changed; `--report page.html` writes
+it all as a page. A fresh process then puts the saved adapter onto the persisted index
+(02_serve.py). Offline once it is installed.
 """
 
 import argparse
@@ -15,16 +16,18 @@ from llama_index.core import VectorStoreIndex
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.schema import TextNode
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
-from packaged_model import packaged_model
 from results_file import as_json, write_results
 from rich.console import Console
-from stdlib_dataset import read_dataset
 
 from llama_index_finetune_plugin import EmbeddingAdapterFinetuneEngine, RetrieverEvaluator
 from query_adapters.dataset import RetrievalDataset
+from query_adapters.demo import packaged_model, read_dataset
 from query_adapters.evaluation import Evaluation
 from query_adapters.evaluation.comparison import compare
+from query_adapters.evaluation.page import write_html
 from query_adapters.evaluation.report import comparison_table
+from query_adapters.evaluation.slices import seen_documents
+from query_adapters.evaluation.systems import compare_systems
 from query_adapters.splits import split_by_query
 
 HERE = Path(__file__).parent
@@ -63,6 +66,7 @@ def main() -> None:
     parser.add_argument("--model", default=None, help="any Hugging Face model instead")
     parser.add_argument("--output", type=Path, default=Path("demo_output"))
     parser.add_argument("--results", type=Path, help="JSON file to keep the figures in")
+    parser.add_argument("--report", type=Path, help="HTML page to write")
     parser.add_argument("--smoke", action="store_true", help="few questions, for a quick check")
     options = parser.parse_args()
 
@@ -87,6 +91,16 @@ def main() -> None:
     comparison = compare(before, after)
     console.print(comparison_table(comparison, title=title))
     show_changes(held_out, before, after)
+
+    if options.report:
+        whole = compare_systems(
+            {"base": before, "adapted": after},
+            baseline="base",
+            slices={"document": seen_documents(held_out, training)},
+            dataset=held_out,
+        )
+        page = write_html(whole, options.report, training=result, title=title)
+        console.print(f"\nThe whole comparison: {page}")
 
     if options.results:
         figures = {"what": title, "verdict": result.verdict, "metrics": as_json(comparison)}

@@ -17,10 +17,8 @@ from llama_index.core import VectorStoreIndex
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.schema import TextNode
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
-from packaged_model import packaged_model
 from results_file import as_json, write_results
 from rich.console import Console
-from stdlib_dataset import read_dataset
 
 from llama_index_finetune_plugin import (
     EmbeddingAdapterFinetuneEngine,
@@ -28,6 +26,7 @@ from llama_index_finetune_plugin import (
     LinearAdapterEmbedding,
     RetrieverEvaluator,
 )
+from query_adapters.demo import packaged_model, read_dataset
 from query_adapters.evaluation import Evaluation
 from query_adapters.evaluation.comparison import compare
 from query_adapters.evaluation.report import comparison_table

@@ -19,12 +19,11 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable, RunnablePassthrough
 from langchain_core.vectorstores import InMemoryVectorStore, VectorStoreRetriever
-from packaged_model import packaged_model
 from rich.console import Console
 from sentence_transformers import SentenceTransformer
-from stdlib_dataset import read_dataset
 
 from langchain_adapter import EmbeddingAdapterFinetuneEngine, RetrieverEvaluator
+from query_adapters.demo import packaged_model, read_dataset
 from query_adapters.evaluation.comparison import compare
 from query_adapters.evaluation.report import comparison_table
 from query_adapters.splits import split_by_query

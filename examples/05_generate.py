@@ -15,12 +15,11 @@ from typing import Any
 from llama_index.core.llms import CompletionResponse, CompletionResponseGen, CustomLLM, LLMMetadata
 from llama_index.core.schema import TextNode
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
-from packaged_model import packaged_model
 from rich.console import Console
-from stdlib_dataset import read_dataset
 
 from llama_index_finetune_plugin import EmbeddingAdapterFinetuneEngine
 from llama_index_finetune_plugin.generation import question_generator, texts_of
+from query_adapters.demo import packaged_model, read_dataset
 from query_adapters.generation import Prices
 
 PROMPT = "Write {num_questions_per_chunk} questions about this.\n\n{context_str}"

@@ -20,13 +20,13 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.schema import TextNode
 from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
-from packaged_model import packaged_model
 from rich.console import Console
 from rich.table import Table
 from stores_dataset import missing, read_split, row_of
 
 from llama_index_finetune_plugin import EmbeddingAdapterFinetuneEngine, RetrieverEvaluator
 from query_adapters.dataset import RetrievalDataset
+from query_adapters.demo import packaged_model
 from query_adapters.evaluation.comparison import compare
 
 DIM = 384

@@ -18,7 +18,6 @@ from typing import Any
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import InMemoryVectorStore, VectorStore
-from packaged_model import packaged_model
 from rich.console import Console
 from rich.table import Table
 from sentence_transformers import SentenceTransformer
@@ -26,6 +25,7 @@ from stores_dataset import missing, read_split, row_of
 
 from langchain_adapter import EmbeddingAdapterFinetuneEngine, RetrieverEvaluator
 from query_adapters.dataset import RetrievalDataset
+from query_adapters.demo import packaged_model
 from query_adapters.evaluation.comparison import compare
 
 DIM = 384

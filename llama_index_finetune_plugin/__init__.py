@@ -9,6 +9,7 @@ from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapte
 from llama_index_finetune_plugin.engines import (
     EmbeddingAdapterFinetuneEngine,
     LabelFreeFinetuneEngine,
+    SentenceTransformersFinetuneEngine,
 )
 from llama_index_finetune_plugin.evaluation import RetrieverEvaluator
 from llama_index_finetune_plugin.generation import generate_qa_embedding_pairs
@@ -20,5 +21,6 @@ __all__ = [
     "LabelFreeFinetuneEngine",
     "LinearAdapterEmbedding",
     "RetrieverEvaluator",
+    "SentenceTransformersFinetuneEngine",
     "generate_qa_embedding_pairs",
 ]

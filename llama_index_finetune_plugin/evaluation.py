@@ -9,7 +9,19 @@ from llama_index.core.evaluation.retrieval.metrics_base import RetrievalMetricRe
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore
 
-from query_adapters.evaluation import DEFAULT_METRICS, DatasetEvaluator, evaluate_run
+from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
+from llama_index_finetune_plugin.stores import stored_similarity, stored_vectors
+from llama_index_finetune_plugin.stores.reading import Store
+from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
+from query_adapters.evaluation import (
+    DEFAULT_METRICS,
+    DatasetEvaluator,
+    Evaluation,
+    Metric,
+    evaluate_run,
+)
+from query_adapters.evaluation.search import search_run
+from query_adapters.stores import gather
 from query_adapters.typing import Qrels
 
 
@@ -88,3 +100,41 @@ class RetrieverEvaluator(DatasetEvaluator):
             retrieved_texts=[node.node.get_content() for node in nodes],
             metric_dict={name: RetrievalMetricResult(score=s) for name, s in scores.items()},
         )
+
+
+def evaluate_index(
+    index: Store,
+    embed_model: BaseLike,
+    dataset: RetrievalDataset | QADataset,
+    *,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+) -> Evaluation:
+    """Return the scores of exact search over the vectors that an index holds.
+
+    What a retriever over a store in memory finds, without asking it question by question.
+    Vectors of documents are read, not computed; the store's own similarity ranks, cosine where
+    it does not tell.
+
+    Args:
+        index: A VectorStoreIndex, or its store.
+        embed_model: Embeds the questions: the base model, or one with an adapter.
+        dataset: The questions.
+        metrics: Names such as "ndcg@10".
+
+    Raises:
+        UnreadableStoreError: If vectors cannot be read back from such a store.
+        DimensionMismatchError: If the model's vectors are not as long as the stored ones.
+        UnknownMetricError: If a metric is unknown, or has no cut-off.
+    """
+    depth = max(Metric.parse(name).k for name in metrics)
+    texts = to_retrieval_dataset(dataset)
+    stored = gather(stored_vectors(index))
+    vectors = LlamaIndexEmbedder(embed_model).embed_queries(list(texts.queries.values()))
+    run = search_run(
+        dict(zip(texts.queries, vectors, strict=True)),
+        stored.ids,
+        stored.vectors,
+        k=depth,
+        similarity=stored_similarity(index) or "cosine",
+    )
+    return evaluate_run(run, texts.qrels, metrics=metrics)

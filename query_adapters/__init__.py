@@ -3,7 +3,7 @@
 from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.cache import EmbeddingCache
 from query_adapters.dataset import RetrievalDataset
-from query_adapters.embedders import TextEmbedder
+from query_adapters.embedders import TextEmbedder, resolve_embedder
 from query_adapters.evaluation import Evaluation, evaluate_run, evaluate_vectors
 from query_adapters.storage import (
     AdapterRecord,
@@ -29,5 +29,6 @@ __all__ = [
     "evaluate_vectors",
     "load_adapter",
     "read_adapter",
+    "resolve_embedder",
     "save_adapter",
 ]

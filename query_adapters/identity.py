@@ -69,7 +69,12 @@ def identity_of(model: Any) -> str:
     if isinstance(own, str):
         return own
     settings = _fields(model) if _has_fields(model) else _attributes(model)
-    return f"{type(model).__name__}:{model_name_of(model)}#{_digest(settings)}"
+    return identity_from(type(model).__name__, model_name_of(model), settings)
+
+
+def identity_from(kind: str, name: str, settings: Mapping[str, Any]) -> str:
+    """Return `kind:name#digest` of a model with these settings, secrets among them left out."""
+    return f"{kind}:{name}#{_digest(settings)}"
 
 
 def check_name(actual: str, expected: str | None) -> None:

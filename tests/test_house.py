@@ -107,6 +107,11 @@ def canonical(requirement: str) -> str:
             ("torch", "scipy", "langchain_core", "sentence_transformers"),
         ),
         ("import query_adapters", ("llama_index", "llama_index_finetune_plugin", "rich")),
+        ("import query_adapters.embedders", ("openai", "cohere", "sentence_transformers")),
+        (
+            "import query_adapters.cli",
+            ("llama_index", "langchain_core", "scipy", "torch", "openai", "cohere"),
+        ),
         (
             "import langchain_adapter",
             ("torch", "scipy", "llama_index", "llama_index_finetune_plugin", "pandas"),
@@ -118,6 +123,8 @@ def canonical(requirement: str) -> str:
     ids=[
         "LlamaIndex",
         "core",
+        "models by name",
+        "command line",
         "LangChain",
         "serving in LlamaIndex",
         "serving in LangChain",
@@ -153,6 +160,7 @@ def test_a_missing_extra_is_refused_with_its_pip_line(extra: str, module: str) -
     ("package", "extra"),
     [
         ("query_adapters.training", "train"),
+        ("query_adapters.cli", "cli"),
         ("llama_index_finetune_plugin", "llama-index"),
         ("langchain_adapter", "langchain"),
     ],

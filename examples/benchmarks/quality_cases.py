@@ -1,6 +1,5 @@
 """The sets that quality.py measures on, read and embedded."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,11 +9,9 @@ from typing import Any
 import numpy as np
 
 from query_adapters import EmbeddedDataset, EmbeddingCache, RetrievalDataset, embed_dataset
+from query_adapters.demo import packaged_model
 from query_adapters.formats import read_beir
 from query_adapters.typing import Vectors
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the examples are scripts, not a package
-from packaged_model import packaged_model
 
 FILES = ("corpus.jsonl", "queries.jsonl", "qrels/train.tsv", "qrels/test.tsv")
 

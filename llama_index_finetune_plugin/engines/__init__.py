@@ -3,9 +3,13 @@
 from llama_index_finetune_plugin.engines.adapter import EmbeddingAdapterFinetuneEngine
 from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
 from llama_index_finetune_plugin.engines.labelfree import LabelFreeFinetuneEngine
+from llama_index_finetune_plugin.engines.sentence_transformers import (
+    SentenceTransformersFinetuneEngine,
+)
 
 __all__ = [
     "BaseEmbeddingFinetuneEngine",
     "EmbeddingAdapterFinetuneEngine",
     "LabelFreeFinetuneEngine",
+    "SentenceTransformersFinetuneEngine",
 ]

@@ -6,7 +6,8 @@ from html import escape
 from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.evaluation.scores import Contrast, Score, Scores
 
-HEADINGS = ("metric", "system", "mean × 100", "difference", "p", "effect", "wins / ties / losses")
+WON = "wins / ties / losses"
+HEADINGS = ("metric", "system", "mean × 100", "difference", WON, "p", "effect")
 
 
 def table(
@@ -35,11 +36,26 @@ def table(
 def scores_table(scores: Scores) -> str:
     """Return one row per metric and system: mean, difference from the baseline, and tests."""
     rows = (
-        (escape(metric), escape(system), *_cells(score))
+        (_once(escape(metric), is_first=place == 0), escape(system), *_cells(score))
         for metric, systems in scores.items()
-        for system, score in systems.items()
+        for place, (system, score) in enumerate(systems.items())
     )
     return table(HEADINGS, rows, kind="scores")
+
+
+def section(title: str, content: str) -> str:
+    """Return a section of the page; the title is escaped, the content is HTML already."""
+    return f"<section><h2>{escape(title)}</h2>{content}</section>"
+
+
+def figure(name: str, plot: str, caption: str) -> str:
+    """Return a plot with its caption, both HTML already."""
+    return f'<figure class="{name}">{plot}<figcaption>{caption}</figcaption></figure>'
+
+
+def wide(content: str) -> str:
+    """Return content that scrolls sideways where the page is narrow."""
+    return f'<div class="wide" role="region" aria-label="table" tabindex="0">{content}</div>'
 
 
 def times_100(interval: Interval, *, sign: str = "") -> str:
@@ -61,18 +77,27 @@ def verdict_class(against: Contrast) -> str:
     return "worse" if against.difference.high < 0 else "unsure"
 
 
+def difference_cells(against: Contrast) -> tuple[str, str]:
+    """Return the difference, coloured where it is sure, and who won."""
+    difference = times_100(against.difference, sign="+")
+    return (
+        f'<span class="{verdict_class(against)}">{difference}</span>',
+        f"{against.wins} / {against.ties} / {against.losses}",
+    )
+
+
 def _cells(score: Score) -> tuple[str, ...]:
     against = score.against
     if against is None:
         return times_100(score.mean), "", "", "", ""
     effect = "" if against.effect_size is None else _minus(f"{against.effect_size:+.2f}")
-    return (
-        times_100(score.mean),
-        f'<span class="{verdict_class(against)}">{times_100(against.difference, sign="+")}</span>',
-        probability(against.p_adjusted),
-        effect,
-        f"{against.wins} / {against.ties} / {against.losses}",
-    )
+    tests = probability(against.p_adjusted), effect
+    return times_100(score.mean), *difference_cells(against), *tests
+
+
+def _once(text: str, *, is_first: bool) -> str:
+    """Return a row's heading; a repeated one is hidden from the eye alone."""
+    return text if is_first else f'<span class="same">{text}</span>'
 
 
 def _minus(figure: str) -> str:

@@ -6,10 +6,13 @@ from query_adapters._extras import require_extra
 
 require_extra("report")
 
+from rich.markup import escape
 from rich.table import Table
 
 from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.evaluation.comparison import MetricComparison
+from query_adapters.evaluation.scores import Score
+from query_adapters.evaluation.systems import ALL, Comparison
 
 
 def comparison_table(comparison: Mapping[str, MetricComparison], *, title: str = "") -> Table:
@@ -32,6 +35,51 @@ def comparison_table(comparison: Mapping[str, MetricComparison], *, title: str =
             f"{row.wins}/{row.ties}/{row.losses}",
         )
     return table
+
+
+def systems_table(comparison: Comparison, *, title: str = "", kind: str | None = None) -> Table:
+    """Return one row per metric and system: mean and difference from the baseline, times 100.
+
+    p is of the paired permutation test, two-sided, allowing for the number of systems.
+
+    Args:
+        comparison: Any number of systems.
+        title: Above the table.
+        kind: A kind of slice, for its parts, each with its number of questions, instead of all
+            questions.
+
+    Raises:
+        ValueError: If there is no such slice.
+    """
+    parts = [part for part in comparison.parts if part[0] == (kind or ALL)]
+    if not parts:
+        raise ValueError(f"expected a slice of {list(comparison.slices)}, got {kind!r}")
+    table = Table(title=title or None, box=None, padding=(0, 2, 0, 0), title_justify="left")
+    for heading in ("× 100", "system"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("mean", "difference", "p"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("+/=/−", justify="right", overflow="fold")
+    for _, label, part in parts:
+        if kind:
+            table.add_row(f"[bold]{escape(label)}[/bold] ({part.n_queries})")
+        for metric, systems in part.scores.items():
+            for place, (system, score) in enumerate(systems.items()):
+                name = "" if place else metric
+                table.add_row(name, escape(system), *_score_cells(score))
+    return table
+
+
+def _score_cells(score: Score) -> tuple[str, ...]:
+    against = score.against
+    if against is None:
+        return (_cell(score.mean),)
+    return (
+        _cell(score.mean),
+        _cell(against.difference, sign="+"),
+        f"{against.p_adjusted:.3f}",
+        f"{against.wins}/{against.ties}/{against.losses}",
+    )
 
 
 def _cell(interval: Interval, sign: str = "") -> str:

@@ -1,11 +1,12 @@
 """Exact search: every document is scored, in blocks of questions that fit in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
-from query_adapters.typing import Rows, Vectors
+from query_adapters.errors import DimensionMismatchError
+from query_adapters.typing import Rows, Run, Vectors
 
 Similarity = Literal["cosine", "dot", "euclidean"]
 SCORES_AT_ONCE = 16_000_000  # numbers in one block of scores: 64 MB
@@ -36,6 +37,39 @@ def exact_search(
             scores += offset
         found[block] = _top(scores, k)
     return found
+
+
+def search_run(
+    queries: Mapping[str, Vectors],
+    document_ids: Sequence[str],
+    documents: Vectors,
+    *,
+    k: int,
+    similarity: Similarity = "cosine",
+) -> Run:
+    """Return the ids of the k most similar documents of each question, best first.
+
+    Args:
+        queries: Vectors `(dim,)` by question id.
+        document_ids: Ids of the rows of `documents`.
+        documents: Shape `(n_documents, dim)`.
+        k: How many documents a question, at least 1.
+        similarity: As in `exact_search`.
+
+    Raises:
+        DimensionMismatchError: If questions and documents differ in length.
+    """
+    asked = np.stack(list(queries.values()))
+    if asked.shape[1] != documents.shape[1]:
+        raise DimensionMismatchError(
+            "document vectors",
+            expected=asked.shape[1],
+            actual=documents.shape[1],
+            remedy="embed questions with the model that the index was built with",
+        )
+    found = exact_search(asked, documents, k=k, similarity=similarity).tolist()
+    ranked = ([document_ids[row] for row in rows] for rows in found)
+    return dict(zip(queries, ranked, strict=True))
 
 
 def unit(vectors: Vectors) -> Vectors:

@@ -10,19 +10,29 @@ from query_adapters.generation.generator import QuestionGenerator
 from query_adapters.generation.parsing import parse_questions
 from query_adapters.generation.prompts import DEFAULT_PROMPT, STYLES
 from query_adapters.generation.protocol import TextGenerator
+from query_adapters.generation.providers import (
+    GENERATORS,
+    CohereGenerator,
+    OpenAIGenerator,
+    resolve_generator,
+)
 from query_adapters.generation.refinement import Checks
 from query_adapters.generation.result import GeneratedQuestions, QualitySummary
 
 __all__ = [
     "DEFAULT_PROMPT",
+    "GENERATORS",
     "STYLES",
     "CallOptions",
     "Checks",
+    "CohereGenerator",
     "GeneratedQuestions",
+    "OpenAIGenerator",
     "Plan",
     "Prices",
     "QualitySummary",
     "QuestionGenerator",
     "TextGenerator",
     "parse_questions",
+    "resolve_generator",
 ]

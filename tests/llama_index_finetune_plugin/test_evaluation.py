@@ -10,7 +10,12 @@ from llama_index.core.postprocessor import SimilarityPostprocessor
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from llama_index_finetune_plugin import EmbeddingQAFinetuneDataset, RetrieverEvaluator
-from query_adapters.errors import InvalidDatasetError, UnknownMetricError
+from llama_index_finetune_plugin.evaluation import evaluate_index
+from query_adapters.errors import (
+    DimensionMismatchError,
+    InvalidDatasetError,
+    UnknownMetricError,
+)
 
 RANKINGS = {
     "first": ["a", "b", "c"],
@@ -106,3 +111,29 @@ def test_bad_arguments_are_refused_at_once() -> None:
         RetrieverEvaluator(ListedRetriever(), workers=0)
     with pytest.raises(InvalidDatasetError, match="got none"):
         RetrieverEvaluator(ListedRetriever()).evaluate("first", [])
+
+
+def test_an_index_scores_as_its_retriever_does(make_base: Any) -> None:
+    from llama_index.core import VectorStoreIndex
+
+    corpus = {f"d{i}": f"text {i}" for i in range(30)}
+    queries = {f"q{i}": f"question {i}" for i in range(20)}
+    dataset = EmbeddingQAFinetuneDataset(
+        queries=queries, corpus=corpus, relevant_docs={q: [f"d{i}"] for i, q in enumerate(queries)}
+    )
+    nodes = [TextNode(id_=key, text=text) for key, text in corpus.items()]
+    model = make_base()
+    index = VectorStoreIndex(nodes, embed_model=model)
+    by_index = evaluate_index(index, model, dataset, metrics=["mrr@10", "recall@3"])
+    retriever = index.as_retriever(similarity_top_k=10)
+    by_retriever = RetrieverEvaluator(retriever, ["mrr@10", "recall@3"]).evaluate_dataset(dataset)
+    assert by_index.run == by_retriever.run
+    assert by_index.means == by_retriever.means
+
+
+def test_an_index_of_another_model_is_refused(make_base: Any) -> None:
+    from llama_index.core import MockEmbedding, VectorStoreIndex
+
+    index = VectorStoreIndex([TextNode(id_="a", text="a")], embed_model=make_base())
+    with pytest.raises(DimensionMismatchError, match="document vectors: expected 3 dimensions"):
+        evaluate_index(index, MockEmbedding(embed_dim=3), DATASET)

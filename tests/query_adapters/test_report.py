@@ -3,17 +3,24 @@
 import io
 
 import numpy as np
+import pytest
 from rich.console import Console
+from rich.table import Table
 
 from query_adapters.evaluation import Evaluation
 from query_adapters.evaluation.comparison import compare
-from query_adapters.evaluation.report import comparison_table
+from query_adapters.evaluation.report import comparison_table, systems_table
+from query_adapters.evaluation.systems import compare_systems
+
+
+def printed(table: Table) -> str:
+    console = Console(file=io.StringIO(), width=80, record=True)
+    console.print(table)
+    return console.export_text()
 
 
 def rendered(base: Evaluation, adapted: Evaluation) -> str:
-    console = Console(file=io.StringIO(), width=80, record=True)
-    console.print(comparison_table(compare(base, adapted), title="a title"))
-    return console.export_text()
+    return printed(comparison_table(compare(base, adapted), title="a title"))
 
 
 def test_each_metric_has_a_row_with_means_difference_and_who_won() -> None:
@@ -33,3 +40,43 @@ def test_eighty_columns_hold_names_and_figures_whole() -> None:
     base = Evaluation({"hit_rate@10": rng.integers(0, 2, 5_000).astype(float)})
     adapted = Evaluation({"hit_rate@10": rng.integers(0, 2, 5_000).astype(float)})
     assert "…" not in rendered(base, adapted)
+
+
+def three_systems() -> dict[str, Evaluation]:
+    values = {"base": [0.0, 0.5, 1.0, 0.5], "adapted": [1.0, 0.5, 0.5, 1.0], "[red]": [0.0] * 4}
+    return {
+        name: Evaluation({"ndcg@10": np.array(v)}, query_ids=("a", "b", "c", "d"))
+        for name, v in values.items()
+    }
+
+
+def test_each_system_has_a_row_under_its_metric() -> None:
+    text = printed(systems_table(compare_systems(three_systems(), baseline="base"), title="all"))
+    lines = [line.split() for line in text.splitlines()]
+    base, adapted, other = (
+        line for line in lines if line and line[0] in ("ndcg@10", "adapted", "[red]")
+    )
+    assert base[:3] == ["ndcg@10", "base", "50.0"]
+    assert (adapted[0], adapted[1], adapted[-1]) == ("adapted", "75.0", "2/1/1")
+    assert "+25.0" in adapted
+    assert (other[0], other[1], other[-1]) == ("[red]", "0.0", "0/1/3")
+
+
+def test_a_slice_has_its_parts_with_their_sizes() -> None:
+    labels = {"length": {"a": "short", "b": "short", "c": "long"}}
+    comparison = compare_systems(three_systems(), baseline="base", slices=labels)
+    text = printed(systems_table(comparison, kind="length"))
+    assert "short (2)" in text
+    assert "long (1)" in text
+    with pytest.raises(ValueError, match=r"a slice of \['length'\], got 'size'"):
+        systems_table(comparison, kind="size")
+
+
+def test_eighty_columns_hold_several_systems_too() -> None:
+    rng = np.random.default_rng(0)
+    ids = tuple(map(str, range(2_000)))
+    systems = {
+        name: Evaluation({"hit_rate@10": rng.integers(0, 2, 2_000) * 1.0}, query_ids=ids)
+        for name in ("base", "adapted", "with memory")
+    }
+    assert "…" not in printed(systems_table(compare_systems(systems, baseline="base")))

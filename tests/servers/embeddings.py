@@ -29,7 +29,7 @@ class Request:
         model: By which model.
         texts: The texts, in order.
         input_type: Cohere's role, None where none was sent.
-        dimensions: OpenAI's, None where none were sent.
+        dimensions: The length asked for, None where none was.
         encoding: How OpenAI's vectors are to be sent, None where it was not said.
         authorization: The header with the key.
         status: What it was answered.
@@ -97,7 +97,7 @@ class EmbeddingServer(Loopback):
                     model=body["model"],
                     texts=(texts,) if isinstance(texts, str) else tuple(texts),
                     input_type=body.get("input_type"),
-                    dimensions=body.get("dimensions"),
+                    dimensions=body.get("dimensions", body.get("output_dimension")),
                     encoding=body.get("encoding_format"),
                     authorization=authorization,
                     status=fault.status,

@@ -3,11 +3,10 @@
 import json
 from pathlib import Path
 
-from stdlib_corpus import read_corpus
-
 from query_adapters.dataset import RetrievalDataset
+from query_adapters.demo.corpus import read_corpus
 
-QUESTIONS = Path(__file__).parent / "data" / "stdlib_questions.jsonl"
+QUESTIONS = Path(__file__).parent / "questions.jsonl"
 
 
 def read_dataset(*, n_queries: int | None = None) -> RetrievalDataset:

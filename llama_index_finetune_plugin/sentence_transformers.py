@@ -1,0 +1,107 @@
+"""A fine-tuned sentence-transformers model in LlamaIndex (extra: huggingface)."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from query_adapters._extras import require_extra
+
+require_extra("huggingface")
+
+from llama_index.core.bridge.pydantic import Field
+from llama_index.core.callbacks import CallbackManager
+from llama_index.embeddings.huggingface import HuggingFaceEmbedding
+
+from query_adapters.towers.embedder import weights_digest
+from query_adapters.towers.models import DOCUMENT_PROMPTS
+
+CONFIG = "config_sentence_transformers.json"
+
+
+class SentenceTransformersEmbedding(HuggingFaceEmbedding):
+    """A HuggingFaceEmbedding that embeds each role by the model's own prompt and route.
+
+    A plain HuggingFaceEmbedding forgets the prompts that are saved with a model, and embeds
+    questions by the document route of one that has routes.
+
+    Args:
+        model_name: The model's folder.
+        embed_batch_size: Texts at once.
+        max_length: Tokens of a text that the model reads; by default its own limit.
+        normalize: Whether vectors get length 1; by default where the model ranks by cosine.
+        query_instruction: What is put before a question instead of the model's own prompt.
+        text_instruction: The same for documents.
+        device: Where to run.
+        trust_remote_code: Whether code that comes with the model may run.
+        callback_manager: As in every embedding model.
+        show_progress_bar: Whether to show a progress bar.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+    """
+
+    max_length: int | None = Field(default=None)  # type: ignore[assignment]  # some have none
+
+    def __init__(
+        self,
+        model_name: str | Path,
+        *,
+        embed_batch_size: int = 32,
+        max_length: int | None = None,
+        normalize: bool | None = None,
+        query_instruction: str | None = None,
+        text_instruction: str | None = None,
+        device: str | None = None,
+        trust_remote_code: bool = False,
+        callback_manager: CallbackManager | None = None,
+        show_progress_bar: bool = False,
+    ) -> None:
+        if not Path(model_name).is_dir():
+            raise FileNotFoundError(
+                f"no folder at {model_name}; expected that of a sentence-transformers model"
+            )
+        config = _config(Path(model_name))
+        prompts = config.get("prompts") or {}
+        document = next((prompts[name] for name in DOCUMENT_PROMPTS if name in prompts), None)
+        is_cosine = config.get("similarity_fn_name") in (None, "cosine")
+        super().__init__(
+            model_name=str(model_name),
+            embed_batch_size=embed_batch_size,
+            max_length=max_length,
+            normalize=is_cosine if normalize is None else normalize,
+            query_instruction=query_instruction or prompts.get("query"),
+            text_instruction=text_instruction or document,
+            device=device,
+            trust_remote_code=trust_remote_code,
+            callback_manager=callback_manager,
+            show_progress_bar=show_progress_bar,
+        )
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Return the name under which the class is stored and reported."""
+        return "SentenceTransformersEmbedding"
+
+    @cached_property
+    def identity(self) -> str:
+        """What tells these vectors from any others: a folder may hold another model tomorrow."""
+        settings = f"{weights_digest(self._model)},{self.normalize}"
+        return f"{self.class_name()}:{self.model_name}#{settings}"
+
+    def _embed(self, inputs: list[Any], prompt_name: str | None = None) -> list[list[float]]:
+        vectors = self._model.encode(
+            inputs,
+            task="query" if prompt_name == "query" else "document",
+            prompt_name=prompt_name,
+            batch_size=self.embed_batch_size,
+            normalize_embeddings=self.normalize,
+            show_progress_bar=self.show_progress_bar,
+        )
+        embeddings: list[list[float]] = vectors.tolist()
+        return embeddings
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

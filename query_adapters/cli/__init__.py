@@ -1,0 +1,9 @@
+"""The command line, `query-adapters`: each command a thin layer over the package (extra: cli)."""
+
+from query_adapters._extras import require_extra
+
+require_extra("cli")
+
+from query_adapters.cli.main import app
+
+__all__ = ["app"]

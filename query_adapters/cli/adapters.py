@@ -1,0 +1,237 @@
+"""Commands about adapters: `train`, `inspect`, `verify` and `export`."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from query_adapters._extras import require_extra
+from query_adapters.cli import output
+from query_adapters.cli.config import Config
+from query_adapters.cli.inputs import VECTORS, dataset_at
+from query_adapters.cli.options import (
+    Cache,
+    Corpus,
+    Dataset,
+    Dimensions,
+    Folder,
+    Json,
+    Model,
+    Progress,
+    Ranking,
+    Seed,
+    Similarity,
+    Split,
+    shows,
+)
+from query_adapters.embedders import resolve_embedder
+from query_adapters.engine import AdapterFinetuneEngine
+from query_adapters.serving import check_probe, probe_of
+from query_adapters.storage import SavedAdapter, read_adapter
+
+if TYPE_CHECKING:
+    from query_adapters.finetuning import FinetuneResult
+
+
+class Guard(StrEnum):
+    """How sure a gain must be for the adapter to be kept."""
+
+    STRICT = "strict"
+    EXPECTED = "expected"
+    OFF = "off"
+
+
+def train(
+    dataset: Dataset,
+    model: Model,
+    output_path: Annotated[Path, typer.Option("--output", "-o", help="Folder of the adapter.")],
+    split: Split = None,
+    corpus: Corpus = None,
+    val: Annotated[
+        Path | None, typer.Option(help="Questions that only measure the result.", exists=True)
+    ] = None,
+    val_split: Annotated[
+        str | None, typer.Option(help="Split of --val, or else of the dataset.")
+    ] = None,
+    dimensions: Dimensions = None,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Try a memory of the training questions too.")
+    ] = False,
+    hidden_size: Annotated[
+        list[int] | None, typer.Option(min=1, help="Try a network of so many hidden units too.")
+    ] = None,
+    bias: Annotated[bool, typer.Option("--bias", help="Learn a bias as well.")] = False,
+    metric: Annotated[str, typer.Option(help="What candidates are compared by.")] = "ndcg@10",
+    guard: Annotated[Guard, typer.Option(help="How sure a gain must be.")] = Guard.STRICT,
+    similarity: Ranking = Similarity.COSINE,
+    seen_share: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of questions to come about known documents."),
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 4,
+    seed: Seed = 0,
+    cache: Cache = None,
+    progress: Progress = None,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Learn an adapter, keep it only where it helps, and save it.
+
+    Where no reliable gain can be shown, what is saved is the base as it is, and the verdict
+    says so; that is no error.
+
+    Example:  query-adapters train data -m cohere:embed-v4.0 -o my_adapter
+    """
+    measured = val or (dataset if val_split else None)
+    validation = (
+        None if measured is None else dataset_at(measured, val_split, corpus, default="test")
+    )
+    engine = AdapterFinetuneEngine(
+        dataset_at(dataset, split, corpus, default="train"),
+        resolve_embedder(model, dimensions=dimensions),
+        model_output_path=output_path,
+        val_dataset=validation,
+        memory=memory,
+        hidden_sizes=tuple(hidden_size or ()),
+        bias=bias,
+        metric=metric,
+        guard=guard.value,
+        similarity=similarity.value,
+        seen_share=seen_share,
+        n_folds=folds,
+        seed=seed,
+        cache_path=cache or output_path / VECTORS,
+        verbose=shows(progress),
+    )
+    engine.finetune()
+    show_finetuned(engine.result, output_path, as_json=as_json)
+
+
+def inspect(folder: Folder, as_json: Json = False, config: Config = None) -> None:
+    """Show what an adapter is: kind, model, verdict, and every candidate out of fold.
+
+    Example:  query-adapters inspect my_adapter
+    """
+    described = _described(read_adapter(folder))
+    if as_json:
+        return output.show_json(described)
+    training = described.pop("training")
+    dims = f"{described.pop('dim_in')} → {described.pop('dim_out')}"
+    counts = {name: training.get(f"n_{name}") for name in ("queries", "documents")}
+    output.show(
+        output.facts(
+            {**described, "dimensions": dims, **counts, "verdict": training.get("verdict")}
+        )
+    )
+    if training.get("table"):
+        output.show("", _candidates(training))
+
+
+def verify(
+    folder: Folder,
+    model: Model,
+    dimensions: Dimensions = None,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Check that a model is the one that an adapter was trained on, by embedding one question.
+
+    Exit status 1 if it is not.
+
+    Example:  query-adapters verify my_adapter -m cohere:embed-v4.0
+    """
+    text, expected = probe_of(read_adapter(folder))
+    embedder = resolve_embedder(model, dimensions=dimensions)
+    check_probe(embedder.embed_queries([text])[0].tolist(), expected, model_name=model)
+    if as_json:
+        return output.show_json({"adapter": str(folder), "model": model, "fits": True})
+    output.show(f"{folder} fits {model}")
+
+
+def export(
+    folder: Folder,
+    model: Model,
+    output_path: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new model.")],
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Write model and linear adapter as one sentence-transformers model.
+
+    SentenceTransformer(...).encode_query is adapted, encode_document as before.
+
+    Example:  query-adapters export my_adapter -m sentence-transformers:base -o new
+    """
+    provider, _, model_id = model.partition(":")
+    if provider != "sentence-transformers" or not model_id:
+        raise typer.BadParameter(f"--model: expected sentence-transformers:<model>, got {model!r}")
+    require_extra("sentence-transformers")
+    from query_adapters.towers import export_adapter
+
+    written = export_adapter(folder, model_id, output_path)
+    if as_json:
+        return output.show_json({"output": str(written)})
+    output.show(f"written to {written}")
+
+
+def show_finetuned(result: "FinetuneResult", folder: Path, *, as_json: bool) -> None:
+    """Print what training has found, and where it was saved."""
+    if as_json:
+        rows = {name: asdict(row) for name, row in (result.validation or {}).items()}
+        described = {"output": str(folder), **_described(result.saved), "validation": rows}
+        return output.show_json(described)
+    output.show(f"{result.training.verdict}  ({result.training.elapsed_seconds:.1f} s)")
+    if result.validation:
+        from query_adapters.evaluation.report import comparison_table
+
+        output.show("", comparison_table(result.validation, title="validation questions"), "")
+    output.show(f"saved to {folder}")
+
+
+def _described(saved: SavedAdapter) -> dict[str, Any]:
+    adapter, record = saved.adapter, saved.record
+    return {
+        "kind": adapter.kind,
+        "keeps_base": adapter.is_identity,
+        "dim_in": adapter.dim_in,
+        "dim_out": adapter.dim_out,
+        "base_model": record.base_model,
+        "created": record.created or None,
+        "fingerprint": adapter.fingerprint,
+        "training": dict(record.training),
+    }
+
+
+def _candidates(training: Mapping[str, Any]) -> Table:
+    """Return the out-of-fold table, the chosen row marked."""
+    headings = ("", "whitening", "λ", "memory", "hidden", "seen", "unseen", "overall")
+    chosen = training.get("chosen")
+    rows = [(_mark(row == chosen), *_settings(row["candidate"]), *_scores(row))
+            for row in training["table"]]  # fmt: skip
+    table = output.plain_table(headings, rows)
+    table.title = f"differences from the base out of fold, {training.get('metric')} × 100"
+    return table
+
+
+def _mark(chosen: bool) -> str:
+    return "*" if chosen else ""
+
+
+def _settings(candidate: Mapping[str, Any]) -> list[str]:
+    memory = candidate["memory"]
+    told = "" if memory is None else f"r={memory['ease']:g} β={memory['sharpness']:g}"
+    strength = candidate["strength"]
+    return [
+        f"{candidate['whitening']:g}",
+        "∞" if strength is None else f"{strength:g}",
+        told,
+        str(candidate["hidden"] or ""),
+    ]
+
+
+def _scores(row: Mapping[str, Any]) -> list[str]:
+    views = (row[view] for view in ("seen", "unseen", "overall"))
+    return ["" if v is None else f"{100 * v['mean']:+.1f} ± {100 * v['error']:.1f}" for v in views]

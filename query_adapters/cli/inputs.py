@@ -1,0 +1,47 @@
+"""From what was typed to what the package takes."""
+
+from pathlib import Path
+
+from query_adapters.adapters import QueryAdapter
+from query_adapters.cache import EmbeddingCache
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.embedders import TextEmbedder
+from query_adapters.files import read_dataset
+from query_adapters.serving import check_fits
+from query_adapters.storage import read_adapter
+
+VECTORS = "embeddings.sqlite"  # where training keeps them, in the adapter's folder
+
+
+def dataset_at(
+    path: Path, split: str | None, corpus: Path | None, *, default: str
+) -> RetrievalDataset:
+    """Return the dataset at the path.
+
+    Args:
+        path: As of `read_dataset`.
+        split: Of a BEIR folder; None for `default`.
+        corpus: Documents of a file of questions, which training and validation may share.
+        default: The split that the command is for.
+    """
+    if split is None and path.is_dir():
+        split = default
+    return read_dataset(path, split=split, corpus=corpus)
+
+
+def cache_at(path: Path | None, *, adapter: Path | None = None) -> EmbeddingCache:
+    """Return the cache in the file, or else the one that the adapter's training has left."""
+    left = None if adapter is None else adapter / VECTORS
+    return EmbeddingCache(path or (left if left is not None and left.exists() else None))
+
+
+def adapter_for(embedder: TextEmbedder, folder: Path) -> QueryAdapter:
+    """Return the adapter in the folder.
+
+    Raises:
+        AdapterFileError: If the folder does not hold a whole adapter.
+        AdapterMismatchError: If it was trained on another model.
+    """
+    saved = read_adapter(folder)
+    check_fits(saved, kind=None, model_name=embedder.model_name, dim=None)
+    return saved.adapter

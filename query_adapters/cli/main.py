@@ -1,0 +1,64 @@
+"""The application: its commands in the order of a walk-through, and what becomes of errors."""
+
+import sqlite3
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from query_adapters.cli.adapters import export, inspect, train, verify
+from query_adapters.cli.data import generate, split
+from query_adapters.cli.demo import demo
+from query_adapters.cli.measures import compare, evaluate, report
+from query_adapters.errors import QueryAdaptersError
+
+COMMANDS = (generate, split, train, evaluate, compare, report, inspect, verify, export, demo)
+EXPECTED = (QueryAdaptersError, OSError, ValueError, sqlite3.Error)  # the user can mend these
+DESCRIPTION = """Better retrieval on an index that stays as it is.
+
+Learn a small map on query embeddings, measure it, keep it only where it helps.
+
+Models are named <provider>:<model>, for example openai:text-embedding-3-small,
+cohere:embed-v4.0 or sentence-transformers:<folder or id on the Hub>. Keys are taken from
+the environment (OPENAI_API_KEY, CO_API_KEY) and from nowhere else.
+
+Exit status: 0 if all went well, 1 if something is wrong with the data, the adapter or the
+provider, 2 if the command was called wrongly.
+"""
+
+
+class ReportingGroup(TyperGroup):
+    """Commands whose expected errors are one line on stderr and exit status 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Return what the command returns."""
+        try:
+            return super().invoke(ctx)
+        except EXPECTED as exc:
+            if ctx.params.get("traceback"):
+                raise
+            typer.echo(f"error: {' '.join(str(exc).split())}", err=True)
+            raise typer.Exit(1) from exc
+
+
+app = typer.Typer(
+    name="query-adapters",
+    cls=ReportingGroup,
+    help=DESCRIPTION,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # it would show variables, and a key may be among them
+)
+
+
+@app.callback()
+def options(
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show where an error comes from.")
+    ] = False,
+) -> None:
+    """Take the options of all commands; the group reads them."""
+
+
+for command in COMMANDS:
+    app.command()(command)

@@ -1,0 +1,193 @@
+"""Commands that measure: `evaluate`, `compare` and `report`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from query_adapters._extras import require_extra
+from query_adapters.cache import EmbeddingCache
+from query_adapters.cli import output
+from query_adapters.cli.config import Config
+from query_adapters.cli.inputs import adapter_for, cache_at, dataset_at
+from query_adapters.cli.options import (
+    Adapters,
+    BootstrapSeed,
+    Cache,
+    Corpus,
+    Dataset,
+    Dimensions,
+    Json,
+    Metrics,
+    Model,
+    Progress,
+    Ranking,
+    Similarity,
+    Split,
+    shows,
+)
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.embedders import TextEmbedder, resolve_embedder
+from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
+from query_adapters.evaluation import Similarity as Ranked
+from query_adapters.storage import read_adapter
+from query_adapters.vectors import embed_dataset
+
+if TYPE_CHECKING:  # it needs scipy
+    from query_adapters.evaluation.systems import Comparison
+
+BASE = "base"
+
+
+def evaluate(
+    dataset: Dataset,
+    model: Model,
+    adapter: Annotated[
+        Path | None,
+        typer.Option("--adapter", "-a", help="Adapter folder.", exists=True, file_okay=False),
+    ] = None,
+    split: Split = None,
+    corpus: Corpus = None,
+    dimensions: Dimensions = None,
+    metric: Metrics = list(DEFAULT_METRICS),  # noqa: B006 (Typer reads it, nothing changes it)
+    similarity: Ranking = Similarity.COSINE,
+    cache: Cache = None,
+    progress: Progress = None,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Measure retrieval: the base model alone, or with an adapter.
+
+    Search is exact, over all documents of the dataset; of a BEIR folder, the split `test`.
+
+    Example:  query-adapters evaluate data -m cohere:embed-v4.0 -a my_adapter
+    """
+    texts = dataset_at(dataset, split, corpus, default="test")
+    embedder = resolve_embedder(model, dimensions=dimensions)
+    learned = None if adapter is None else adapter_for(embedder, adapter)
+    embedded = embed_dataset(
+        texts,
+        embedder,
+        cache=cache_at(cache, adapter=adapter),
+        dim=None if learned is None else learned.dim_in,
+        show_progress=shows(progress),
+    )
+    measured = evaluate_vectors(embedded, learned, metrics=metric, similarity=similarity.value)
+    if as_json:
+        return output.show_json({"queries": len(texts.queries), "means": measured.means})
+    output.show(str(measured))
+
+
+def compare(
+    dataset: Dataset,
+    model: Model,
+    adapter: Adapters,
+    split: Split = None,
+    corpus: Corpus = None,
+    dimensions: Dimensions = None,
+    metric: Metrics = list(DEFAULT_METRICS),  # noqa: B006 (Typer reads it, nothing changes it)
+    similarity: Ranking = Similarity.COSINE,
+    seed: BootstrapSeed = 0,
+    cache: Cache = None,
+    progress: Progress = None,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Compare base and adapters on the same questions: 95 % intervals, paired tests.
+
+    Search is exact, over all documents of the dataset; of a BEIR folder, the split `test`.
+
+    Example:  query-adapters compare data -m cohere:embed-v4.0 -a my_adapter
+    """
+    texts = dataset_at(dataset, split, corpus, default="test")
+    comparison = _compared(
+        texts,
+        resolve_embedder(model, dimensions=dimensions),
+        adapter,
+        cache=cache_at(cache, adapter=adapter[0]),
+        metrics=metric,
+        similarity=similarity.value,
+        seed=seed,
+        show_progress=shows(progress),
+    )
+    if as_json:
+        return output.show_json({"documents": len(texts.corpus), **comparison.to_dict()})
+    from query_adapters.evaluation.report import systems_table
+
+    title = f"{len(texts.queries)} questions, {len(texts.corpus)} documents"
+    output.show(systems_table(comparison, title=title))
+
+
+def report(
+    dataset: Dataset,
+    model: Model,
+    adapter: Adapters,
+    output_path: Annotated[
+        Path, typer.Option("--output", "-o", help="HTML file to write.", dir_okay=False)
+    ],
+    split: Split = None,
+    corpus: Corpus = None,
+    dimensions: Dimensions = None,
+    metric: Metrics = list(DEFAULT_METRICS),  # noqa: B006 (Typer reads it, nothing changes it)
+    similarity: Ranking = Similarity.COSINE,
+    seed: BootstrapSeed = 0,
+    title: Annotated[str, typer.Option(help="Of the page.")] = "Retrieval report",
+    cache: Cache = None,
+    progress: Progress = None,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Write what `compare` measures as one HTML page, with every gain and loss by its question.
+
+    With one adapter, the page also tells how it was trained and chosen.
+
+    Example:  query-adapters report data -m cohere:embed-v4.0 -a my_adapter -o r.html
+    """
+    from query_adapters.evaluation.page import write_html
+
+    texts = dataset_at(dataset, split, corpus, default="test")
+    comparison = _compared(
+        texts,
+        resolve_embedder(model, dimensions=dimensions),
+        adapter,
+        cache=cache_at(cache, adapter=adapter[0]),
+        metrics=metric,
+        similarity=similarity.value,
+        seed=seed,
+        show_progress=shows(progress),
+    )
+    training = read_adapter(adapter[0]).record.training if len(adapter) == 1 else {}
+    written = write_html(comparison, output_path, training=training or None, title=title)
+    if as_json:
+        return output.show_json({"output": str(written), "queries": comparison.n_queries})
+    output.show(f"written to {written}")
+
+
+def _compared(
+    texts: RetrievalDataset,
+    embedder: TextEmbedder,
+    folders: Sequence[Path],
+    *,
+    cache: EmbeddingCache,
+    metrics: Sequence[str],
+    similarity: Ranked,
+    seed: int,
+    show_progress: bool,
+) -> "Comparison":
+    """Return the base and the adapters in the folders on the same questions."""
+    require_extra("train")
+    from query_adapters.evaluation.systems import compare_systems
+
+    learned = {str(folder): adapter_for(embedder, folder) for folder in folders}
+    if len({BASE, *learned}) <= len(folders):
+        raise typer.BadParameter(f"adapters must differ, and none may be named {BASE!r}")
+    dim = learned[str(folders[0])].dim_in
+    embedded = embed_dataset(texts, embedder, cache=cache, dim=dim, show_progress=show_progress)
+    evaluations = {
+        name: evaluate_vectors(
+            embedded, system, metrics=metrics, similarity=similarity, texts=texts
+        )
+        for name, system in [(BASE, None), *learned.items()]
+    }
+    return compare_systems(evaluations, baseline=BASE, dataset=texts, seed=seed)

@@ -1,0 +1,43 @@
+"""What commands print: JSON for programs, lines and tables for people."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+
+def show_json(content: Mapping[str, Any]) -> None:
+    """Print the content as JSON."""
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def show(*parts: RenderableType) -> None:
+    """Print lines and tables."""
+    console = Console(highlight=False, soft_wrap=True)
+    for part in parts:
+        console.print(Text(part) if isinstance(part, str) else part)
+
+
+def facts(rows: Mapping[str, Any]) -> Table:
+    """Return one line a fact that is known."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        if value is not None:
+            table.add_row(name, Text(str(value)))
+    return table
+
+
+def plain_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a table without lines, its columns but the first to the right."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if place else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table

@@ -1,0 +1,110 @@
+"""Embedding models of Cohere (extra: cohere)."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from query_adapters._extras import require_extra
+from query_adapters.embedders.requests import check_at_least_one, embed_in_requests
+from query_adapters.identity import identity_from
+from query_adapters.providers import key_from, refusals_of
+from query_adapters.typing import Vectors
+
+if TYPE_CHECKING:
+    from cohere import ClientV2
+
+KEY_VARIABLES = ("CO_API_KEY", "COHERE_API_KEY")
+URL_VARIABLE = "CO_API_URL"
+TEXTS_PER_REQUEST = 96  # the API's limit
+InputType = Literal["search_query", "search_document"]
+
+
+class CohereEmbedder:
+    """An embedding model behind Cohere's API; the key is taken from `CO_API_KEY` alone.
+
+    Questions go out as `search_query`, documents as `search_document`. `CO_API_URL` names
+    another server with the same API.
+
+    Args:
+        model: Such as "embed-v4.0".
+        dimensions: Length of the vectors, `output_dimension`, where the model can shorten them.
+        batch_size: Texts handed over at once, spread over up to `concurrency` requests.
+        concurrency: Requests under way at once.
+        max_retries: Tries after the first, by the SDK: rate limits and failures.
+        timeout: Seconds that one try may take.
+
+    Raises:
+        MissingExtraError: If the extra `cohere` is not installed.
+        MissingKeyError: If there is no key; nothing has been sent.
+        ValueError: If a setting is out of range.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        dimensions: int | None = None,
+        batch_size: int = 384,
+        concurrency: int = 4,
+        max_retries: int = 5,
+        timeout: float = 60.0,
+    ) -> None:
+        require_extra("cohere")
+        check_at_least_one(dimensions=dimensions, batch_size=batch_size, concurrency=concurrency)
+        self.model_name = model
+        self.dimensions = dimensions
+        self.batch_size = batch_size
+        self.concurrency = concurrency
+        self.max_retries = max_retries
+        self._client = _client(timeout)
+        self._base_url = os.environ.get(URL_VARIABLE)
+
+    @property
+    def identity(self) -> str:
+        """Model, dimensions and server; never the key."""
+        settings = {"dimensions": self.dimensions, "base_url": self._base_url}
+        return identity_from("cohere", self.model_name, settings)
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of questions, `(len(texts), dim)`.
+
+        Raises:
+            ProviderRefusedError: If the provider does not take the key.
+            ProviderError: If it refuses something else, or does not answer in the end.
+        """
+        return self._embed(texts, "search_query")
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of documents; otherwise as `embed_queries`."""
+        return self._embed(texts, "search_document")
+
+    def _embed(self, texts: Sequence[str], input_type: InputType) -> Vectors:
+        return embed_in_requests(
+            lambda part: self._send(part, input_type),
+            texts,
+            limit=TEXTS_PER_REQUEST,
+            concurrency=self.concurrency,
+        )
+
+    def _send(self, texts: Sequence[str], input_type: InputType) -> list[list[float]]:
+        from cohere.base_client import OMIT
+        from cohere.core.api_error import ApiError
+        from httpx import HTTPError
+
+        with refusals_of(f"cohere:{self.model_name}", (ApiError, HTTPError)):
+            answer = self._client.embed(
+                model=self.model_name,
+                texts=list(texts),
+                input_type=input_type,
+                output_dimension=self.dimensions or OMIT,
+                embedding_types=["float"],
+                request_options={"max_retries": self.max_retries},
+            )
+        return answer.embeddings.float_ or []
+
+
+def _client(timeout: float) -> "ClientV2":
+    key = key_from(*KEY_VARIABLES)
+    from cohere import ClientV2
+
+    return ClientV2(api_key=key, base_url=os.environ.get(URL_VARIABLE), timeout=timeout)

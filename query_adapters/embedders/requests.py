@@ -1,0 +1,38 @@
+"""Many texts in few requests: within a provider's limit, and only so many under way at once."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from math import ceil
+
+import numpy as np
+
+from query_adapters.typing import Vectors
+
+Send = Callable[[Sequence[str]], Sequence[Sequence[float]]]
+
+
+def embed_in_requests(send: Send, texts: Sequence[str], *, limit: int, concurrency: int) -> Vectors:
+    """Return the vectors of the texts in their order, `(len(texts), dim)`.
+
+    Args:
+        send: One request: texts in, a vector for each out.
+        texts: Spread evenly over the requests.
+        limit: Texts that one request may hold.
+        concurrency: Requests under way at once.
+    """
+    size = max(1, min(limit, ceil(len(texts) / concurrency)))
+    parts = [texts[start : start + size] for start in range(0, len(texts), size)]
+    with ThreadPoolExecutor(concurrency) as pool:
+        vectors = [vector for part in pool.map(send, parts) for vector in part]
+    return np.asarray(vectors, dtype=np.float32)
+
+
+def check_at_least_one(**settings: int | None) -> None:
+    """Return nothing if each setting that is given is at least 1.
+
+    Raises:
+        ValueError: If one is below.
+    """
+    for name, value in settings.items():
+        if value is not None and value < 1:
+            raise ValueError(f"{name}: expected at least 1, got {value}")

@@ -1,0 +1,97 @@
+"""Embedding models of sentence-transformers, on this machine (extra: sentence-transformers)."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from query_adapters._extras import require_extra
+from query_adapters.embedders.requests import check_at_least_one
+from query_adapters.errors import UnknownModelError
+from query_adapters.identity import identity_from
+from query_adapters.typing import Vectors
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+HEAD = 64  # numbers of each weight that tell it from what training would make of it
+
+
+class SentenceTransformerEmbedder:
+    """A sentence-transformers model, from a folder or from the Hugging Face Hub.
+
+    Questions and documents get the model's own prompts for them, where it has any.
+
+    Args:
+        path_or_id: A folder, or a model's id on the Hub.
+        dimensions: Length to cut the vectors to; for models that were trained to be cut.
+        batch_size: Texts embedded at once.
+        device: Such as "cuda"; by default the best there is.
+
+    Raises:
+        MissingExtraError: If the extra `sentence-transformers` is not installed.
+        UnknownModelError: If there is no such model.
+        ValueError: If a setting is out of range.
+    """
+
+    def __init__(
+        self,
+        path_or_id: str | Path,
+        *,
+        dimensions: int | None = None,
+        batch_size: int = 32,
+        device: str | None = None,
+    ) -> None:
+        require_extra("sentence-transformers")
+        check_at_least_one(dimensions=dimensions, batch_size=batch_size)
+        self.model_name = str(path_or_id)
+        self.batch_size = batch_size
+        self._model = _loaded(str(path_or_id), dimensions, device)
+        self._identity = identity_from(
+            "sentence-transformers", Path(path_or_id).name, _settings(self._model)
+        )
+
+    @property
+    def identity(self) -> str:
+        """Layers, prompts, dimensions and weights, wherever the model lies."""
+        return self._identity
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of questions, `(len(texts), dim)`."""
+        return self._embed(getattr(self._model, "encode_query", self._model.encode), texts)
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of documents, `(len(texts), dim)`."""
+        return self._embed(getattr(self._model, "encode_document", self._model.encode), texts)
+
+    def _embed(self, encode: Callable[..., Any], texts: Sequence[str]) -> Vectors:
+        vectors = encode(list(texts), batch_size=self.batch_size, show_progress_bar=False)
+        return np.asarray(vectors, dtype=np.float32)
+
+
+def _loaded(path_or_id: str, dimensions: int | None, device: str | None) -> "SentenceTransformer":
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        return SentenceTransformer(path_or_id, truncate_dim=dimensions, device=device)
+    except OSError as exc:  # what the Hub and transformers raise where there is no model
+        raise UnknownModelError(
+            f"expected the folder of a sentence-transformers model, or a model's id on the Hugging "
+            f"Face Hub, got {path_or_id!r}; check it, and whether the Hub can be reached"
+        ) from exc
+
+
+def _settings(model: "SentenceTransformer") -> dict[str, Any]:
+    """Return what decides the vectors; training changes the head of every weight it touches."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(model.state_dict().items()):
+        digest.update(f"{name}{tuple(weight.shape)}{weight.dtype}".encode())
+        digest.update(weight.flatten()[:HEAD].float().cpu().numpy().tobytes())
+    return {
+        "layers": repr(model),
+        "prompts": model.prompts,
+        "dimensions": model.truncate_dim,
+        "weights": digest.hexdigest(),
+    }

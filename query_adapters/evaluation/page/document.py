@@ -1,0 +1,92 @@
+"""The page as a whole: one file, no network, nothing that a text could smuggle in."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any, Protocol
+
+from query_adapters.evaluation.page.sections import (
+    changes_section,
+    headline,
+    questions_section,
+    scores_section,
+    slices_section,
+)
+from query_adapters.evaluation.page.verdict import training_section
+from query_adapters.evaluation.systems import Comparison
+
+
+class Recorded(Protocol):
+    """Anything that tells how training went, such as a `TrainingResult`."""
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the record as JSON can hold it."""
+
+
+def write_html(
+    comparison: Comparison,
+    path: str | Path,
+    *,
+    training: Recorded | Mapping[str, Any] | None = None,
+    title: str = "Retrieval report",
+    max_changes: int = 100,
+) -> Path:
+    """Return the path of the page, written in UTF-8; arguments as in `page_html`."""
+    path = Path(path)
+    page = page_html(comparison, training=training, title=title, max_changes=max_changes)
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def page_html(
+    comparison: Comparison,
+    *,
+    training: Recorded | Mapping[str, Any] | None = None,
+    title: str = "Retrieval report",
+    max_changes: int = 100,
+) -> str:
+    """Return the page: metrics, gains by question, ranks, slices, training, wins and losses.
+
+    It loads nothing; its policy forbids the browser every request and every script but its own.
+
+    Args:
+        comparison: What is shown. Texts come from its dataset, ranks from its evaluations.
+        training: How the adapter was chosen: a `TrainingResult`, or its record.
+        title: Of the page.
+        max_changes: How many gains, and how many losses, of a system are listed, at least 0.
+
+    Raises:
+        ValueError: If `max_changes` is negative.
+    """
+    if max_changes < 0:
+        raise ValueError(f"max_changes: expected at least 0, got {max_changes}")
+    record = training if training is None or isinstance(training, Mapping) else training.to_record()
+    sections = [
+        scores_section(comparison),
+        questions_section(comparison),
+        slices_section(comparison),
+        "" if record is None else training_section(record),
+        changes_section(comparison, max_changes),
+    ]
+    style, script = _part("page.css"), _part("page.js")
+    return Template(_part("page.html")).substitute(
+        title=escape(title),
+        headline=headline(comparison),
+        body="\n".join(filter(None, sections)),
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+
+
+def _part(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"

@@ -1,0 +1,115 @@
+"""Datasets and texts by their path: what the file or folder is says how it is read."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.errors import InvalidDatasetError
+from query_adapters.formats import read_beir, read_llama_index_json, write_beir
+from query_adapters.formats import write_llama_index_json as write_json
+
+
+def read_dataset(
+    path: str | Path, *, split: str | None = None, corpus: str | Path | None = None
+) -> RetrievalDataset:
+    """Return the dataset at the path.
+
+    Args:
+        path: A BEIR folder, a file of questions (`.jsonl`, see `read_questions`), or else a
+            LlamaIndex QA file.
+        split: Of a BEIR folder, "train" if left out; nothing else has any.
+        corpus: Where the documents of a file of questions are, see `read_texts`; nothing else
+            needs it.
+
+    Raises:
+        FileNotFoundError: If it is not there.
+        InvalidDatasetError: If it cannot be read as what it is, its parts do not fit together,
+            or `split` or `corpus` do not go with it.
+    """
+    path = Path(path)
+    questions = path.suffix == ".jsonl"
+    if split is not None and not path.is_dir():
+        raise InvalidDatasetError(f"{path}: expected a BEIR folder for split {split!r}, got a file")
+    if questions != (corpus is not None):
+        needs = "needs a corpus" if questions else "holds its own documents, no corpus goes with it"
+        raise InvalidDatasetError(f"{path}: {needs}; only a file of questions (.jsonl) takes one")
+    if path.is_dir():
+        return read_beir(path, split=split or "train")
+    if corpus is not None:
+        return read_questions(path, read_texts(corpus))
+    return read_llama_index_json(path)
+
+
+def write_dataset(dataset: RetrievalDataset, path: str | Path) -> None:
+    """Write the dataset as a LlamaIndex QA file (`.json`), or as split `train` of a BEIR folder.
+
+    Folders on the way are made.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".json":
+        write_json(dataset, path)
+    else:
+        write_beir(dataset, path)
+
+
+def read_texts(path: str | Path) -> dict[str, str]:
+    """Return the texts in a JSONL file, by id: objects with `id` (or `_id`) and `text`.
+
+    Raises:
+        InvalidDatasetError: If a line cannot be read, or an id stands twice.
+    """
+    texts: dict[str, str] = {}
+    for place, row in _rows(path):
+        key, text = row.get("id", row.get("_id")), row.get("text")
+        if key is None or not isinstance(text, str):
+            raise InvalidDatasetError(f"{place}: expected an object with id and text, got {row}")
+        if str(key) in texts:
+            raise InvalidDatasetError(f"{place}: id {key!r} stands twice; expected unique ids")
+        texts[str(key)] = text
+    return texts
+
+
+def read_questions(path: str | Path, corpus: Mapping[str, str]) -> RetrievalDataset:
+    """Return the questions in a JSONL file, with these documents.
+
+    Each line is an object with `question` (or `query`), `relevant`, and, if wanted, `id`.
+    `relevant` lists the ids of the documents that answer it, or maps them to grades.
+
+    Raises:
+        InvalidDatasetError: If a line cannot be read, an id stands twice, or a document is not
+            in the corpus.
+    """
+    queries: dict[str, str] = {}
+    qrels: dict[str, Mapping[str, float]] = {}
+    for place, row in _rows(path):
+        question, relevant = row.get("question", row.get("query")), row.get("relevant")
+        if not isinstance(question, str) or not isinstance(relevant, list | dict):
+            raise InvalidDatasetError(
+                f"{place}: expected an object with question and relevant (ids, or ids with "
+                f"grades), got {row}"
+            )
+        key = str(row.get("id", len(queries)))
+        if key in queries:
+            raise InvalidDatasetError(f"{place}: id {key!r} stands twice; expected unique ids")
+        queries[key] = question
+        grades = relevant if isinstance(relevant, dict) else dict.fromkeys(map(str, relevant), 1.0)
+        qrels[key] = grades
+    return RetrievalDataset(queries, corpus, qrels)
+
+
+def _rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the place of each line that is not empty, for messages, and what it holds."""
+    with Path(path).open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as exc:
+                raise InvalidDatasetError(f"{path}:{number}: expected JSON, got {exc}") from exc
+            if not isinstance(row, dict):
+                raise InvalidDatasetError(f"{path}:{number}: expected a JSON object, got {row!r}")
+            yield f"{path}:{number}", row

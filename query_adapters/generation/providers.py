@@ -1,0 +1,90 @@
+"""Chat models by name, such as "openai:gpt-4o-mini", through their providers' SDKs."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from query_adapters._extras import require_extra
+from query_adapters.generation.protocol import TextGenerator
+from query_adapters.providers import key_from, resolve
+
+
+class OpenAIGenerator:
+    """A chat model behind OpenAI's API (extra: openai); the key is in `OPENAI_API_KEY` alone.
+
+    Args:
+        model: Such as "gpt-4o-mini".
+
+    Raises:
+        MissingExtraError: If the extra is not installed.
+        MissingKeyError: If there is no key; nothing has been sent.
+    """
+
+    def __init__(self, model: str) -> None:
+        require_extra("openai")
+        key = key_from("OPENAI_API_KEY")
+        from openai import AsyncOpenAI
+
+        self.model_name = model
+        self._client = AsyncOpenAI(api_key=key, max_retries=0)  # the caller counts the tries
+
+    async def complete(self, prompt: str) -> str:
+        """Return the model's answer."""
+        answer = await self._client.chat.completions.create(
+            model=self.model_name, messages=[{"role": "user", "content": prompt}]
+        )
+        return answer.choices[0].message.content or ""
+
+
+class CohereGenerator:
+    """A chat model behind Cohere's API (extra: cohere); the key is in `CO_API_KEY` alone.
+
+    Args:
+        model: Such as "command-a-03-2025".
+
+    Raises:
+        MissingExtraError: If the extra is not installed.
+        MissingKeyError: If there is no key; nothing has been sent.
+    """
+
+    def __init__(self, model: str) -> None:
+        require_extra("cohere")
+        key = key_from("CO_API_KEY", "COHERE_API_KEY")
+        from cohere import AsyncClientV2
+
+        self.model_name = model
+        self._client = AsyncClientV2(api_key=key, base_url=os.environ.get("CO_API_URL"))
+
+    async def complete(self, prompt: str) -> str:
+        """Return the model's answer."""
+        from cohere import UserChatMessageV2
+
+        answer = await self._client.chat(
+            model=self.model_name,
+            messages=[UserChatMessageV2(content=prompt)],
+            request_options={"max_retries": 0},  # the caller counts the tries
+        )
+        parts = answer.message.content or []
+        return "".join(part.text for part in parts if part.type == "text")
+
+
+GENERATORS: dict[str, Callable[..., TextGenerator]] = {
+    "openai": OpenAIGenerator,
+    "cohere": CohereGenerator,
+}
+"""What makes a text generator from a model's name, by provider; register your own here."""
+
+
+def resolve_generator(name: str, **options: Any) -> TextGenerator:
+    """Return the chat model that `name` stands for, `<provider>:<model>`.
+
+    Args:
+        name: "openai:gpt-4o-mini", "cohere:command-a-03-2025", or of a provider in `GENERATORS`.
+        **options: As the generator takes them.
+
+    Raises:
+        UnknownModelError: If the provider is unknown, or no model is named.
+        MissingExtraError: If the provider's SDK is not installed.
+        MissingKeyError: If the environment holds no key for it.
+    """
+    return resolve(name, GENERATORS, **options)

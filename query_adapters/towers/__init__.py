@@ -1,0 +1,25 @@
+"""Fine-tuning the open model itself, whole or its query tower (extra: sentence-transformers).
+
+The query tower embeds questions, the document tower documents; in most models they are one.
+"""
+
+from query_adapters._extras import require_extra
+
+require_extra("sentence-transformers")
+require_extra("train")
+
+from query_adapters.towers.embedder import SentenceTransformerEmbedder
+from query_adapters.towers.engine import TowerFinetuneEngine, TowerOptions
+from query_adapters.towers.export import export_adapter
+from query_adapters.towers.finetuning import TowerFinetuner, TowerResult
+from query_adapters.towers.settings import TowerSettings
+
+__all__ = [
+    "SentenceTransformerEmbedder",
+    "TowerFinetuneEngine",
+    "TowerFinetuner",
+    "TowerOptions",
+    "TowerResult",
+    "TowerSettings",
+    "export_adapter",
+]

@@ -1,0 +1,86 @@
+"""A linear adapter as a model that sentence-transformers loads by itself."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Dense, Normalize, Router
+
+from query_adapters.adapters import LinearAdapter
+from query_adapters.errors import AdapterMismatchError
+from query_adapters.serving import AdapterLike, check_fits, check_probe, read
+from query_adapters.storage import SavedAdapter
+from query_adapters.towers.models import has_routes, like, load_model, ranking_of
+
+
+def export_adapter(
+    adapter: AdapterLike,
+    model_id: str,
+    folder: str | Path,
+    *,
+    check_model: bool = True,
+    device: str | None = None,
+    trust_remote_code: bool = False,
+) -> Path:
+    """Return the folder that now holds the base with the adapter on its queries.
+
+    `SentenceTransformer(folder)` loads it without this package: `encode_query` is adapted,
+    `encode_document` is the base. It ranks as the adapter does; vectors are equal too where the
+    base's have length 1.
+
+    Args:
+        adapter: A linear adapter, with or without its record, or its folder.
+        model_id: The base: a hub name or a folder.
+        folder: Where to.
+        check_model: Whether the adapter's record must name this base, and its probe question
+            must have the vector that it had in training.
+        device: Where to load the base.
+        trust_remote_code: Whether code that comes with the base may run.
+
+    Raises:
+        AdapterMismatchError: If the adapter is not linear or for another model, or the model
+            has routes or ranks by neither cosine nor dot.
+        DimensionMismatchError: If it is for vectors of another length.
+    """
+    saved = read(adapter)
+    if saved is None or not isinstance(saved.adapter, LinearAdapter):
+        kind = "none" if saved is None else saved.adapter.kind
+        raise AdapterMismatchError(
+            f"expected a linear adapter, got {kind}: a Dense layer holds one matrix and a bias "
+            "and nothing else; train without memory and hidden_sizes, or serve this one with "
+            "AdapterEmbedding (LangChain: AdapterEmbeddings)"
+        )
+    base = load_model(model_id, device=device, trust_remote_code=trust_remote_code)
+    _check(saved, base, model_id if check_model else None)
+    adapted = like(base, [*base.children(), _on_queries(base, saved.adapter)])
+    adapted.save_pretrained(str(folder))
+    return Path(folder)
+
+
+def _check(saved: SavedAdapter, base: SentenceTransformer, model_id: str | None) -> None:
+    ranking_of(base)
+    if has_routes(base):
+        raise AdapterMismatchError(
+            "expected a model without routes, got one that has them; put the adapter on it with "
+            "AdapterEmbedding instead"
+        )
+    check_fits(saved, kind=None, model_name=model_id, dim=base.get_embedding_dimension())
+    probe = saved.record.probe_text
+    if model_id is not None and probe is not None and saved.probe_vector is not None:
+        vector = np.asarray(base.encode_query(probe), dtype=np.float32)
+        check_probe(vector.tolist(), saved.probe_vector, model_name=model_id)
+
+
+def _on_queries(base: SentenceTransformer, adapter: LinearAdapter) -> Router:
+    dense = Dense(
+        adapter.dim_in,
+        adapter.dim_out,
+        bias=adapter.bias is not None,
+        activation_function=torch.nn.Identity(),
+        init_weight=torch.tensor(adapter.weight),
+        init_bias=None if adapter.bias is None else torch.tensor(adapter.bias),
+    )
+    gives_units = isinstance(list(base.children())[-1], Normalize)
+    length = [Normalize()] if gives_units and adapter.keeps_length else []
+    return Router.for_query_document(query_modules=[dense, *length], document_modules=[])

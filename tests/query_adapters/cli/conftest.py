@@ -1,0 +1,64 @@
+"""A command line, and models of the provider `fake` that need no network."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from query_adapters.embedders import EMBEDDERS, TextEmbedder
+from query_adapters.formats import write_beir
+from query_adapters.generation import GENERATORS
+from query_adapters.splits import split_by_query
+from tests.query_adapters.cli.command_line import CommandLine
+from tests.query_adapters.generation.conftest import ScriptedWriter
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    monkeypatch.setenv("COLUMNS", "200")  # no message is broken over lines
+    monkeypatch.delenv("QUERY_ADAPTERS_CACHE", raising=False)
+    return CommandLine()
+
+
+@pytest.fixture
+def embedder(
+    make_embedder: Callable[..., Any],
+    make_problem: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Any:
+    """The model `fake:8`, which knows the vectors of the problem; `fake:6` gives shorter ones."""
+    known = make_embedder(vectors=make_problem().vectors)
+    others: dict[str, TextEmbedder] = {
+        "8": known,
+        "6": make_embedder(dim=6),
+        "other": make_embedder(identity="another/1"),
+        "namesake": make_embedder(),
+    }
+    monkeypatch.setitem(EMBEDDERS, "fake", lambda model: others[model])
+    return known
+
+
+@pytest.fixture
+def writer(monkeypatch: pytest.MonkeyPatch) -> ScriptedWriter:
+    """The chat model `fake:writer`."""
+    known = ScriptedWriter()
+    monkeypatch.setitem(GENERATORS, "fake", lambda model: known)
+    return known
+
+
+@pytest.fixture
+def data(make_problem: Callable[..., Any], embedder: Any, tmp_path: Path) -> Path:
+    """A BEIR folder with the splits `train` and `test` of the problem."""
+    training, test = split_by_query(make_problem().dataset)
+    write_beir(training, tmp_path / "data", split="train")
+    write_beir(test, tmp_path / "data", split="test")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def adapter(cli: CommandLine, data: Path) -> Path:
+    """An adapter that was trained on `fake:8`."""
+    folder = data.parent / "adapter"
+    cli.text("train", data, "-m", "fake:8", "-o", folder)
+    return folder

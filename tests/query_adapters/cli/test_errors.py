@@ -1,0 +1,219 @@
+"""What goes wrong is one clear line and an exit status; never a traceback, never a key."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from query_adapters import save_adapter
+from query_adapters.adapters import LinearAdapter
+from query_adapters.embedders import EMBEDDERS
+from query_adapters.errors import QueryAdaptersError
+from query_adapters.files import write_dataset
+from tests.query_adapters.cli.command_line import CommandLine
+from tests.servers.embeddings import EmbeddingServer
+
+USAGE = 2
+
+
+def one_line(error: str) -> str:
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    return error
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["-m", "fake:8", "--metric", "ndgc@10"], "unknown metric 'ndgc@10'"),
+        (["-m", "fake", "-o", "a"], "expected a model as <provider>:<model>, got 'fake'"),
+        (["-m", "nobody:m"], "providers are openai, cohere, sentence-transformers, fake"),
+        (["-m", "sentence-transformers:/no/model"], "got '/no/model'"),
+        (["-m", "fake:8", "--split", "dev"], "No such file or directory"),
+        (["-m", "fake:8", "--corpus", "docs.jsonl"], "holds its own documents"),
+        (["-m", "fake:8", "--val", "data", "--val-split", "train"], "are training questions too"),
+        (["-m", "fake:8", "-o", "docs.jsonl"], "expected a folder for the adapter"),
+        (["-m", "fake:8", "--cache", "docs.jsonl"], "file is not a database"),
+    ],
+)
+def test_train_refuses_in_one_line(
+    options: list[str], told: str, cli: CommandLine, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data.parent)
+    Path("docs.jsonl").write_text('{"id": "d", "text": "a"}', encoding="utf-8")
+    output = [] if "-o" in options else ["-o", "adapter"]
+    assert told in one_line(cli.refusal("train", "data", *options, *output))
+    assert not Path("adapter", "adapter.safetensors").exists()
+
+
+@pytest.mark.parametrize("command", ["evaluate", "compare"])
+def test_an_adapter_of_another_model_is_refused(
+    command: str, cli: CommandLine, data: Path, adapter: Path
+) -> None:
+    other = one_line(cli.refusal(command, data, "-m", "fake:other", "-a", adapter))
+    assert "expected the embedding model 'fake'" in other
+    longer = one_line(cli.refusal(command, data, "-m", "fake:6", "-a", adapter))
+    assert "expected 8 dimensions, got 6" in longer
+
+
+@pytest.mark.parametrize(
+    "arguments", [["inspect", "folder"], ["verify", "folder", "-m", "fake:8"]], ids=lambda a: a[0]
+)
+def test_a_folder_without_an_adapter_is_refused(
+    arguments: list[str], cli: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    assert "expected adapter.safetensors, found none" in one_line(cli.refusal(*arguments))
+
+
+def test_an_adapter_without_a_probe_cannot_be_verified(
+    cli: CommandLine, embedder: Any, tmp_path: Path
+) -> None:
+    folder = save_adapter(LinearAdapter([[0.0, 1.0], [1.0, 0.0]]), tmp_path / "adapter")
+    assert "probe question" in one_line(cli.refusal("verify", folder, "-m", "fake:8"))
+    assert cli.json("inspect", folder)["training"] == {}
+    assert "2 → 2" in cli.text("inspect", folder)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["trian"],
+        ["train", "data", "-m", "fake:8"],
+        ["train", "data", "-o", "adapter"],
+        ["train", "nowhere", "-m", "fake:8", "-o", "adapter"],
+        ["train", "data", "-m", "fake:8", "-o", "adapter", "--guard", "strickt"],
+        ["train", "data", "-m", "fake:8", "-o", "adapter", "--folds", "1"],
+        ["train", "data", "-m", "fake:8", "-o", "adapter", "--seen-share", "2"],
+        ["compare", "data", "-m", "fake:8"],
+        ["evaluate", "data", "-m", "fake:8", "-a", "nowhere"],
+        ["compare", "data", "-m", "fake:8", "-a", "adapter", "-a", "adapter"],
+        ["report", "data", "-m", "fake:8", "-a", "adapter"],
+        ["export", "adapter", "-m", "fake:8", "-o", "new"],
+        ["evaluate", "data", "-m", "fake:8", "--dimensions", "0"],
+        ["split", "data", "-o", "parts", "--by", "author"],
+        [
+            "generate",
+            "docs.jsonl",
+            "--llm",
+            "fake:writer",
+            "-o",
+            "qa.json",
+            "--judge",
+            "fake:writer",
+        ],
+        ["generate", "docs.jsonl", "--llm", "fake:writer", "-o", "qa.json", "--dimensions", "8"],
+    ],
+    ids=lambda arguments: " ".join(arguments) or "nothing",
+)
+def test_a_wrong_call_is_told_from_what_goes_wrong(
+    arguments: list[str],
+    cli: CommandLine,
+    data: Path,
+    adapter: Path,
+    writer: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(data.parent)
+    Path("docs.jsonl").write_text('{"id": "d", "text": "a"}', encoding="utf-8")
+    ran = cli.run(*arguments)
+    assert ran.exit_code == USAGE
+    assert "Usage: " in ran.output
+    assert "Traceback" not in ran.output
+
+
+def test_documents_that_cannot_be_read_are_named_before_any_call(
+    cli: CommandLine, writer: Any, tmp_path: Path
+) -> None:
+    documents = tmp_path / "docs.jsonl"
+    documents.write_text('{"id": "d"}', encoding="utf-8")
+    arguments = ["generate", documents, "--llm", "fake:writer", "-o", tmp_path / "qa.json"]
+    assert "docs.jsonl:1: expected an object with id and text" in one_line(cli.refusal(*arguments))
+    assert writer.prompts == []
+
+
+def test_a_share_that_is_none_is_refused(cli: CommandLine, data: Path) -> None:
+    error = cli.refusal("split", data, "-o", data.parent / "parts", "--held-out", 1.5)
+    assert "held_out: expected a share between 0 and 1" in one_line(error)
+
+
+def test_no_key_is_sent_nothing_and_a_refused_one_is_not_shown(
+    cli: CommandLine, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with EmbeddingServer() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+        arguments = ["evaluate", data, "-m", "openai:text-embedding-3-small", "--no-progress"]
+        assert "variable OPENAI_API_KEY, got none" in one_line(cli.refusal(*arguments))
+        assert server.requests == []
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-another")
+        refused = one_line(cli.refusal(*arguments))
+    assert "refused the key" in refused
+    assert "sk-another" not in refused
+    assert [request.status for request in server.requests] == [401]
+
+
+def test_the_traceback_is_there_for_who_asks(cli: CommandLine, data: Path) -> None:
+    ran = cli.run("--traceback", "evaluate", data, "-m", "nobody:m")
+    assert isinstance(ran.exception, QueryAdaptersError)
+
+
+def test_a_bug_is_no_expected_error(
+    cli: CommandLine, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(model: str) -> Any:
+        raise TypeError("a bug")
+
+    monkeypatch.setitem(EMBEDDERS, "broken", broken)
+    assert isinstance(cli.run("evaluate", data, "-m", "broken:m").exception, TypeError)
+
+
+def test_progress_goes_to_stderr_where_it_is_asked_for(cli: CommandLine, data: Path) -> None:
+    ran = cli.run("evaluate", data, "-m", "fake:8", "--json", "--progress")
+    json.loads(ran.stdout)
+    assert "Embedding document texts: 100%" in ran.stderr
+    assert cli.run("evaluate", data, "-m", "fake:8", "--json").stderr == ""
+
+
+def test_without_its_extra_the_script_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in [name for name in sys.modules if name.startswith("query_adapters.cli")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "typer", None)
+    with pytest.raises(SystemExit, match=r"error: 'typer' is not installed.*plugin\[cli\]'"):
+        runpy.run_module("query_adapters", run_name="__main__")
+
+
+def test_help_is_there_for_every_command_and_names_an_example(cli: CommandLine) -> None:
+    commands = [
+        line.split()[0]
+        for line in cli.text("--help").partition("Commands:")[2].splitlines()
+        if line
+    ]
+    assert "train" in commands
+    for command in commands:
+        assert f"query-adapters {command} " in cli.text(command, "--help")
+
+
+def test_a_file_that_is_no_dataset_is_named(
+    cli: CommandLine, embedder: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "qa.json"
+    path.write_text("{}", encoding="utf-8")
+    error = one_line(cli.refusal("evaluate", path, "-m", "fake:8"))
+    assert f"{path}: expected the keys queries, corpus, relevant_docs" in error
+
+
+def test_too_few_questions_to_set_apart_are_named(
+    cli: CommandLine, make_problem: Any, tmp_path: Path
+) -> None:
+    whole = make_problem().dataset
+    write_dataset(whole.select(list(whole.queries)[:1]), tmp_path / "one.json")
+    error = one_line(cli.refusal("split", tmp_path / "one.json", "-o", tmp_path / "parts"))
+    assert "bring more" in error

@@ -1,0 +1,251 @@
+"""Every command, from a dataset to a comparison; what is printed is what the package says."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from query_adapters import (
+    AdapterRecord,
+    LinearAdapter,
+    SavedAdapter,
+    embed_dataset,
+    evaluate_vectors,
+    read_adapter,
+    save_adapter,
+)
+from query_adapters.evaluation.comparison import compare
+from query_adapters.files import read_dataset, write_dataset
+from tests.query_adapters.cli.command_line import CommandLine
+from tests.six_words import write_six_words
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_split_train_evaluate_compare(
+    cli: CommandLine, embedder: Any, make_problem: Callable[..., Any], tmp_path: Path
+) -> None:
+    whole, data, folder = tmp_path / "qa.json", tmp_path / "data", tmp_path / "adapter"
+    write_dataset(make_problem().dataset, whole)
+    counts = cli.json("split", whole, "-o", data, "--held-out", 0.25)["questions"]
+    assert counts == {"train": 60, "test": 20}
+    trained = cli.json("train", data, "-m", "fake:8", "-o", folder, "--val-split", "test")
+    evaluated = cli.json("evaluate", data, "-m", "fake:8", "-a", folder)
+    compared = cli.json("compare", data, "-m", "fake:8", "-a", folder)
+
+    saved = read_adapter(folder)
+    embedded = embed_dataset(read_dataset(data, split="test"), embedder)
+    base, adapted = evaluate_vectors(embedded), evaluate_vectors(embedded, saved.adapter)
+    assert not trained["keeps_base"]
+    assert trained["training"]["verdict"] == saved.record.training["verdict"]
+    assert evaluated == {"queries": 20, "means": adapted.means}
+    assert compared["baseline"] == "base"
+    scores = compared["parts"][0]["scores"]
+    for metric, expected in compare(base, adapted).items():
+        assert scores[metric]["base"]["mean"] == vars(expected.base)
+        assert scores[metric][str(folder)]["against"]["difference"] == vars(expected.difference)
+        assert trained["validation"][metric]["difference"] == vars(expected.difference)
+        assert expected.difference.low > 0
+
+
+def test_the_same_is_printed_for_people(cli: CommandLine, data: Path) -> None:
+    folder = data.parent / "adapter"
+    trained = cli.text("train", data, "-m", "fake:8", "-o", folder, "--val-split", "test")
+    assert "adapter kept: ndcg@10 out of fold" in trained
+    assert f"saved to {folder}" in trained
+    assert "24 queries" in cli.text("evaluate", data, "-m", "fake:8")
+    compared = cli.text("compare", data, "-m", "fake:8", "-a", folder).splitlines()
+    assert compared[0].strip() == "24 questions, 40 documents"
+    for line in trained.splitlines():
+        if line.startswith("ndcg@10"):
+            base, adapted, difference = re.findall(r"\S+ \[\S+\]", line)
+            assert base in compared[-2]
+            assert adapted in compared[-1]
+            assert difference in compared[-1]
+    chosen = cli.text("compare", data, "-m", "fake:8", "-a", folder, "--metric", "mrr@3")
+    assert [line.split()[0] for line in chosen.splitlines()[2:]] == ["mrr@3", str(folder)]
+
+
+def test_several_adapters_are_compared_with_one_base(
+    cli: CommandLine, data: Path, adapter: Path
+) -> None:
+    other = data.parent / "other"
+    cli.text("train", data, "-m", "fake:8", "-o", other, "--metric", "mrr@1")
+    both = ["-m", "fake:8", "-a", adapter, "-a", other]
+    compared = cli.json("compare", data, *both)
+    assert compared["systems"] == ["base", str(adapter), str(other)]
+    page = data.parent / "report.html"
+    assert cli.json("report", data, *both, "-o", page)["output"] == str(page)
+    assert "adapter kept" not in page.read_text(encoding="utf-8")  # by which of the two?
+
+
+def test_report_writes_what_was_measured_and_how_the_adapter_was_chosen(
+    cli: CommandLine, data: Path, adapter: Path
+) -> None:
+    page = data.parent / "report.html"
+    options = ["-m", "fake:8", "-a", adapter, "-o", page, "--title", "Rotated"]
+    assert f"written to {page}" in cli.text("report", data, *options)
+    written = page.read_text(encoding="utf-8")
+    assert "<title>Rotated</title>" in written
+    assert read_adapter(adapter).record.training["verdict"] in written
+
+
+def test_export_writes_a_model_that_needs_nothing_of_ours(cli: CommandLine, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    base, new = write_six_words(tmp_path / "base"), tmp_path / "new"
+    turn = np.roll(np.eye(6, dtype=np.float32), 1, axis=0)
+    record = AdapterRecord(base_model=str(base))
+    save_adapter(SavedAdapter(adapter=LinearAdapter(turn), record=record), tmp_path / "adapter")
+    name = f"sentence-transformers:{base}"
+    assert cli.json("export", tmp_path / "adapter", "-m", name, "-o", new)["output"] == str(new)
+    before, after = SentenceTransformer(str(base)), SentenceTransformer(str(new))
+    expected = before.encode_query(["how far"]) @ turn.T
+    np.testing.assert_allclose(after.encode_query(["how far"]), expected, atol=1e-6)
+    np.testing.assert_array_equal(after.encode_document(["far"]), before.encode_document(["far"]))
+
+
+def test_what_training_has_embedded_is_not_embedded_again(
+    cli: CommandLine, data: Path, adapter: Path, embedder: Any
+) -> None:
+    embedder.calls.clear()
+    cli.text("compare", data, "-m", "fake:8", "-a", adapter)
+    assert embedder.embedded("document") == []
+    assert sorted(embedder.embedded("query")) == sorted(
+        read_dataset(data, split="test").queries.values()
+    )
+    embedder.calls.clear()
+    cli.text("evaluate", data, "-m", "fake:8", "-a", adapter)
+    assert embedder.calls == []
+
+
+def test_a_cache_of_ones_own_is_used_instead(
+    cli: CommandLine, data: Path, embedder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = data.parent / "vectors.sqlite"
+    cli.text("evaluate", data, "-m", "fake:8", "--cache", cache)
+    embedder.calls.clear()
+    monkeypatch.setenv("QUERY_ADAPTERS_CACHE", str(cache))
+    cli.text("evaluate", data, "-m", "fake:8")
+    assert embedder.calls == []
+
+
+def test_settings_of_training_reach_the_trainer(cli: CommandLine, data: Path) -> None:
+    options = ["--memory", "--bias", "--metric", "mrr@5", "--folds", 3, "--hidden-size", 4]
+    more = ["--guard", "off", "--similarity", "dot", "--seen-share", 1, "--seed", 3]
+    trained = cli.json("train", data, "-m", "fake:8", "-o", data.parent / "a", *options, *more)
+    record = trained["training"]
+    assert record["metric"] == "mrr@5"
+    assert record["similarity"] == "dot"
+    assert {row["candidate"]["hidden"] for row in record["table"]} == {None, 4}
+    assert any(row["candidate"]["memory"] for row in record["table"])
+    assert all(row["unseen"] is None for row in record["table"])  # at a seen share of 1
+
+
+def test_where_nothing_can_be_learned_the_base_is_kept_and_that_is_no_error(
+    cli: CommandLine, make_problem: Callable[..., Any], embedder: Any, tmp_path: Path
+) -> None:
+    few = make_problem().dataset
+    write_dataset(few.select(list(few.queries)[:3]), tmp_path / "few.json")
+    folder = tmp_path / "adapter"
+    trained = cli.json("train", tmp_path / "few.json", "-m", "fake:8", "-o", folder)
+    assert trained["keeps_base"]
+    assert "base kept" in cli.text("inspect", folder)
+
+
+def test_inspect_shows_every_candidate_and_marks_the_chosen_one(
+    cli: CommandLine, adapter: Path
+) -> None:
+    shown, described = cli.text("inspect", adapter), cli.json("inspect", adapter)
+    saved = read_adapter(adapter)
+    assert described["fingerprint"] == saved.adapter.fingerprint
+    assert described["training"] == json.loads(json.dumps(saved.record.training))
+    assert "8 → 8" in shown
+    assert "ndcg@10 × 100" in shown
+    marked = [line for line in shown.splitlines() if line.startswith("*")]
+    assert len(marked) == 1
+    assert f"{described['training']['chosen']['candidate']['strength']:g}" in marked[0]
+    n_rows = len(described["training"]["table"])
+    assert sum(" ± " in line for line in shown.splitlines()[-n_rows:]) == n_rows
+
+
+def test_verify_takes_the_model_and_refuses_another_of_its_name(
+    cli: CommandLine, adapter: Path
+) -> None:
+    assert cli.json("verify", adapter, "-m", "fake:8")["fits"]
+    assert "fits fake:8" in cli.text("verify", adapter, "-m", "fake:8")
+    assert "probe question's vector" in cli.refusal("verify", adapter, "-m", "fake:namesake")
+    assert "expected 8 dimensions, got 6" in cli.refusal("verify", adapter, "-m", "fake:6")
+
+
+@pytest.mark.parametrize("name", ["questions.json", "questions"])
+def test_generate_writes_questions_that_can_be_read(
+    name: str, cli: CommandLine, writer: Any, tmp_path: Path
+) -> None:
+    documents, output = tmp_path / "docs.jsonl", tmp_path / "made" / name
+    rows = [{"id": f"d{i}", "text": f"About marker-{i}."} for i in range(3)]
+    documents.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    plan = cli.json("generate", documents, "--llm", "fake:writer", "-o", output, "--plan")
+    assert plan["n_calls"] == 3
+    assert writer.prompts == []
+    made = cli.json("generate", documents, "--llm", "fake:writer", "-o", output)
+    assert (made["n_questions"], made["output"]) == (6, str(output))
+    assert len(read_dataset(output).queries) == 6
+    again = cli.text("generate", documents, "--llm", "fake:writer", "-o", output)
+    assert "6 questions about 3 of 3 chunks" in again
+    assert len(writer.prompts) == 3  # the journal beside the output was read
+
+
+def test_generate_checks_questions_with_a_base_model(
+    cli: CommandLine, writer: Any, embedder: Any, tmp_path: Path
+) -> None:
+    documents, examples = tmp_path / "docs.jsonl", tmp_path / "examples.txt"
+    documents.write_text('{"id": "d", "text": "About marker-1."}', encoding="utf-8")
+    examples.write_text("real query\n\n", encoding="utf-8")
+    options = ["-m", "fake:8", "--examples", examples, "--style", "keyword", "--questions", 2]
+    prices = ["--prompt-price", 1, "--answer-price", 2]
+    output = tmp_path / "qa.json"
+    made = cli.json("generate", documents, "--llm", "fake:writer", "-o", output, *options, *prices)
+    assert made["dropped"]["own chunk not in the base's top 10"] == 0
+    assert made["cost"] > 0
+    assert "- real query\n" in writer.prompts[0] or writer.prompts[0].endswith("- real query")
+
+
+def test_demo_writes_data_and_trains_on_it(cli: CommandLine, embedder: Any, tmp_path: Path) -> None:
+    written = cli.json("demo", "-o", tmp_path, "--questions", 40, "--data-only")
+    assert len(read_dataset(written["data"], split="train").queries) == 28
+    told = cli.text("demo", "-o", tmp_path, "--questions", 40, "--data-only")
+    assert told.strip() == written["data"]
+    trained = cli.json("demo", "-o", tmp_path, "--questions", 40, "-m", "fake:8")
+    assert "verdict" in trained["training"]
+    assert read_adapter(tmp_path / "adapter").adapter.fingerprint == trained["fingerprint"]
+
+
+def test_as_a_script_in_a_process_of_its_own(tmp_path: Path) -> None:
+    lines = [{"question": "how far?", "relevant": ["d"]}]
+    corpus = [{"id": "d", "text": "far mile"}, {"id": "e", "text": "harbour"}]
+    for name, rows in (("questions", lines), ("docs", corpus)):
+        text = "\n".join(map(json.dumps, rows))
+        (tmp_path / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    model = write_six_words(tmp_path / "model")
+    command = [
+        *(sys.executable, "-m", "query_adapters", "evaluate", "questions.jsonl"),
+        *(
+            "--corpus",
+            "docs.jsonl",
+            "--model",
+            f"sentence-transformers:{model}",
+            "--json",
+        ),
+    ]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)  # noqa: S603
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["means"]["ndcg@10"] == 1

@@ -1,0 +1,279 @@
+"""The page holds what the comparison says, escapes what users wrote, and works in a browser."""
+
+import re
+from collections.abc import Iterator
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from query_adapters.adapters import LinearAdapter
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.evaluation import Evaluation, evaluate_run
+from query_adapters.evaluation.bootstrap import Interval
+from query_adapters.evaluation.page import page_html, write_html
+from query_adapters.evaluation.page.plots import Whisker, gain_plot, rank_plot, whisker_plot
+from query_adapters.evaluation.systems import Comparison, compare_systems
+from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore
+from query_adapters.training.memory import MemorySettings
+from query_adapters.training.result import TrainingResult
+from tests.servers.chromium import Tab, find_chromium, running_chromium
+
+ATTACK = """<script>alert("x")</script><img src=x onerror=alert(1)> ' " & $title ]]>"""
+N = 60
+
+
+def dataset() -> RetrievalDataset:
+    """Question q7 is an attack, and so are a document and its id."""
+    queries = {f"q{i}": f"how is number {i} done?" for i in range(N)} | {"q7": ATTACK}
+    corpus = {f"d{i}": f"text of document {i} " + "word " * 200 for i in range(N)}
+    corpus[ATTACK] = ATTACK
+    relevant = {q: [f"d{i}"] for i, q in enumerate(queries)} | {"q7": ["d7", ATTACK]}
+    return RetrievalDataset.from_relevant_docs(queries, corpus, relevant)
+
+
+def evaluation(shift: int) -> Evaluation:
+    """The relevant document stands at a place that depends on question and shift."""
+    data, run = dataset(), {}
+    for i, query in enumerate(data.queries):
+        others = [f"d{j}" for j in range(N) if j != i][:20]
+        others.insert((i * shift) % 13, f"d{i}")
+        run[query] = others[:10]
+    return evaluate_run(run, data.qrels, metrics=["hit_rate@5", "ndcg@10"])
+
+
+def comparison(*systems: str) -> Comparison:
+    names = {"base": 1, **{name: place + 2 for place, name in enumerate(systems or ["adapted"])}}
+    slices = {"style": {f"q{i}": "short" if i % 3 else ATTACK for i in range(N)}}
+    evaluations = {name: evaluation(shift) for name, shift in names.items()}
+    return compare_systems(evaluations, baseline="base", slices=slices, dataset=dataset())
+
+
+def trained(*, kept: bool) -> TrainingResult:
+    rows = tuple(
+        CandidateScore(
+            candidate=Candidate(0.15, strength, MemorySettings(ease=100.0, sharpness=5.0)),
+            seen=ViewScore(mean=0.04, error=0.01),
+            unseen=ViewScore(mean=-0.02, error=0.01) if strength == 1.0 else None,
+            overall=ViewScore(mean=0.03, error=0.01),
+            differences=np.zeros(3),
+            controls=np.zeros(3),
+        )
+        for strength in (1.0, float("inf"))
+    )
+    return TrainingResult(
+        adapter=LinearAdapter.identity(2),
+        chosen=rows[0] if kept else None,
+        table=rows,
+        p_value=0.01,
+        verdict=f"adapter kept {ATTACK}",
+        metric="ndcg@10",
+        n_queries=3,
+        n_compared=3,
+        n_documents=5,
+        elapsed_seconds=1.0,
+    )
+
+
+class Elements(HTMLParser):
+    """All tags with their attributes, and the text outside style and script."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.tags)
+
+
+def test_every_figure_of_the_comparison_is_on_the_page() -> None:
+    shown = comparison()
+    text = Elements(page_html(shown, title="a title")).text
+    assert "a title" in text
+    for metric in shown.metrics:
+        score = shown.scores[metric]["adapted"]
+        assert score.against is not None
+        for mean in (f"{100 * score.mean.mean:.1f}", f"{100 * score.against.difference.mean:+.1f}"):
+            assert mean.replace("-", "−") in text
+        against = score.against
+        assert f"{against.wins} / {against.ties} / {against.losses}" in text
+    assert "style" in text
+    assert "rank 2 → 3" in text  # question 1
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_users_wrote_is_text_and_never_markup(kept: bool) -> None:
+    page = page_html(comparison("adapted", ATTACK), training=trained(kept=kept), title=ATTACK)
+    elements = Elements(page)
+    assert (elements.count("script"), elements.count("img")) == (1, 0)
+    assert not [a for _, attributes in elements.tags for a in attributes if a.startswith("on")]
+    assert elements.text.count(ATTACK) >= 8
+    assert unescape(page).count(ATTACK) >= elements.text.count(ATTACK)
+
+
+def test_the_page_points_nowhere() -> None:
+    elements = Elements(page_html(comparison()))
+    pointers = [
+        attributes[name]
+        for _, attributes in elements.tags
+        for name in ("src", "href", "action", "srcset", "style")
+        if name in attributes
+    ]
+    assert pointers == ["data:,"]
+    assert "url(" not in page_html(comparison())
+    assert "@import" not in page_html(comparison())
+
+
+def test_both_views_of_training_are_shown_with_the_candidate_that_was_chosen() -> None:
+    kept = Elements(page_html(comparison(), training=trained(kept=True))).text
+    assert "strength 1, memory (ease 100, sharpness 5) (chosen)" in kept
+    assert "+4.0 ± 1.0" in kept
+    assert "−2.0 ± 1.0" in kept
+    assert "not measured" in kept
+    refused = Elements(page_html(comparison(), training=trained(kept=False).to_record())).text
+    assert "which was not kept" in refused
+    assert "(chosen)" not in refused
+    unmeasured: dict[str, Any] = {"verdict": "too few questions", "table": [], "chosen": None}
+    assert "too few questions" in Elements(page_html(comparison(), training=unmeasured)).text
+
+
+def test_no_more_changes_are_listed_than_asked_for() -> None:
+    shown = comparison()
+    page = page_html(shown, max_changes=3)
+    assert (page.count('data-kind="better"'), page.count('data-kind="worse"')) == (3, 3)
+    assert "data-kind" not in page_html(shown, max_changes=0)
+    with pytest.raises(ValueError, match="max_changes: expected at least 0, got -1"):
+        page_html(shown, max_changes=-1)
+
+
+def test_figures_alone_make_a_page_without_texts_ranks_or_slices() -> None:
+    base, adapted = (Evaluation({"mrr@3": np.array(v)}) for v in ([0.0, 1.0], [0.5, 1.0]))
+    page = page_html(compare_systems({"base": base, "adapted": adapted}, baseline="base"))
+    assert "Slices" not in page
+    assert "rank after" not in page
+    assert page.count("<li data-kind") == 1
+
+
+def test_a_system_that_changes_nothing_makes_a_page_too() -> None:
+    same = evaluation(1)
+    page = page_html(compare_systems({"base": same, "same": same}, baseline="base"))
+    assert "60 equal" in page
+    assert "Wins and losses" not in page
+
+
+def test_the_file_is_what_the_function_returns(tmp_path: Path) -> None:
+    written = write_html(comparison(), tmp_path / "page.html", title="é")
+    assert written.read_text(encoding="utf-8") == page_html(comparison(), title="é")
+
+
+def test_ranks_are_counted_in_their_cells_and_coloured_by_direction() -> None:
+    plot = rank_plot(np.array([1, 7, 0, 12, 3]), np.array([1, 1, 4, 0, 3]), label="ranks")
+    kinds = re.findall(r'class="cell (\w+)"', plot)
+    assert sorted(kinds) == ["better", "better", "unsure", "unsure", "worse"]
+
+
+def test_thousands_of_gains_are_one_short_path_that_keeps_its_extremes() -> None:
+    differences = np.concatenate([np.linspace(-0.5, 0, 4_000), np.linspace(0, 1, 6_000)])
+    plot = gain_plot(differences, label="gains")
+    assert len(plot) < 20_000
+    assert "3999 worse" in plot
+    assert "V10.0" in plot  # the largest gain reaches the top
+    assert "V130.0" in plot  # the largest loss half of the way down
+
+
+def test_intervals_lie_to_scale_around_zero() -> None:
+    rows = [
+        Whisker(label="m", interval=Interval(mean=0.1, low=0.0, high=0.2), kind="better"),
+        Whisker(label="n", interval=Interval(mean=-0.2, low=-0.2, high=-0.2), kind="worse"),
+    ]
+    plot = whisker_plot(["heading", *rows], label="intervals")
+    better, worse = (float(x) for x in re.findall(r'<circle class="\w+" cx="([\d.]+)"', plot))
+    zero = float(re.search(r'class="zero" x1="([\d.]+)"', plot)[1])  # type: ignore[index]
+    assert (worse - zero) == pytest.approx(-2 * (better - zero), abs=0.2)
+    assert "heading" in plot
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    program = find_chromium()
+    if program is None:
+        pytest.skip("no Chromium on this machine to open the page in")
+    with running_chromium(program, tmp_path_factory.mktemp("profile")) as tab:
+        yield tab
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    shown = comparison("adapted", ATTACK)
+    return write_html(shown, path, training=trained(kept=True), title=ATTACK).as_uri()
+
+
+class TestInABrowser:
+    """The page as a user opens it: from a file, with scripts, in light and in dark."""
+
+    def test_nothing_is_requested_and_nothing_complained_about(self, tab: Tab, page: str) -> None:
+        tab.events.clear()
+        tab.open(page)
+        assert tab.run("document.title") == ATTACK.strip()
+        assert tab.complaints == []
+        assert {url for url in tab.requested if not url.startswith("data:")} == {page}
+
+    def test_every_plot_is_drawn(self, tab: Tab, page: str) -> None:
+        tab.open(page)
+        for kind, count in {"intervals": 1, "gains": 2, "ranks": 2, "views": 1}.items():
+            sizes = tab.run(
+                f"[...document.querySelectorAll('figure.{kind} svg')]"
+                ".map((s) => s.getBoundingClientRect().height * s.children.length)"
+            )
+            assert len(sizes) == count
+            assert min(sizes) > 300, kind
+
+    def test_search_and_choice_work_from_the_keyboard(self, tab: Tab, page: str) -> None:
+        tab.open(page)
+        shown = "[...document.querySelectorAll('.changes > li')].filter((li) => !li.hidden)"
+        everything = tab.run(f"{shown}.map((li) => li.textContent)")
+        tab.run("document.getElementById('search').focus()")
+        tab.type("NUMBER  11")
+        texts = tab.run(f"{shown}.map((li) => li.textContent)")
+        assert texts == [text for text in everything if "number" in text and "11" in text]
+        assert 0 < len(texts) < len(everything)
+        assert tab.run("count.textContent") == f"{len(texts)} of {len(everything)} shown"
+        tab.press("Tab")
+        assert tab.run("document.activeElement.id") == "kind"
+        tab.press("Tab")
+        assert tab.run("document.activeElement.tagName") == "SUMMARY"
+        tab.press("Enter")
+        assert tab.run("document.activeElement.parentElement.open") is True
+
+    def test_wins_alone_are_shown_if_chosen(self, tab: Tab, page: str) -> None:
+        tab.open(page)
+        tab.run("kind.value = 'better'; kind.dispatchEvent(new Event('input'))")
+        kinds = "[...document.querySelectorAll('.changes > li:not([hidden])')]"
+        assert set(tab.run(f"{kinds}.map((li) => li.dataset.kind)")) == {"better"}
+
+    def test_light_and_dark_are_readable_and_differ(self, tab: Tab, page: str) -> None:
+        grounds = {}
+        for scheme in ("light", "dark"):
+            tab.open(page, scheme=scheme)
+            ground = tab.run("getComputedStyle(document.body).backgroundColor")
+            grounds[scheme] = sum(map(int, re.findall(r"\d+", ground)))
+            assert len(tab.screenshot()) > 20_000  # a blank page of this size has 6,000 bytes
+        assert grounds["light"] > 3 * 200
+        assert grounds["dark"] < 3 * 60
+
+    def test_a_phone_never_scrolls_sideways(self, tab: Tab, page: str) -> None:
+        tab.open(page, width=360)
+        tab.run("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        assert tab.run("document.documentElement.scrollWidth") == 360

@@ -1,0 +1,117 @@
+"""Files that trec_eval's own parser reads, and what comes back out of them."""
+
+from pathlib import Path
+
+import pytest
+import pytrec_eval
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from query_adapters.errors import InvalidDatasetError
+from query_adapters.evaluation import evaluate_run
+from query_adapters.evaluation.exchange import from_ranx, to_ir_measures, to_ranx
+from query_adapters.evaluation.trec import read_qrels, read_run, scored, write_qrels, write_run
+
+words = st.text(st.characters(exclude_categories=["Z", "C"]), min_size=1, max_size=5)
+rankings = st.lists(words, min_size=1, max_size=12, unique=True)
+RUN = {"q1": ["d3", "d1", "d3", "d2"], "q2": ["d2"], "q3": []}
+QRELS = {"q1": {"d1": 2.0, "d9": 1.0}, "q2": {"d2": 1.0}, "q3": {"d1": 1.0}}
+NAMES = ["recall@3", "map@10", "ndcg@2"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(run=st.dictionaries(words, rankings, max_size=4))
+def test_a_run_comes_back_as_it_was(
+    run: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = write_run(run, tmp_path_factory.mktemp("run") / "a.run")
+    assert read_run(path) == run
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    qrels=st.dictionaries(words, st.dictionaries(words, st.integers(1, 9), min_size=1), max_size=4)
+)
+def test_judgements_come_back_as_they_were(
+    qrels: dict[str, dict[str, int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = write_qrels(qrels, tmp_path_factory.mktemp("qrels") / "a.qrels")
+    assert read_qrels(path) == qrels
+
+
+def test_trec_evals_own_parser_reads_the_files_and_agrees(tmp_path: Path) -> None:
+    with write_run(RUN, tmp_path / "run", tag="ours").open() as file:
+        run = pytrec_eval.parse_run(file)
+    with write_qrels(QRELS, tmp_path / "qrels").open() as file:
+        qrels = pytrec_eval.parse_qrel(file)
+    found = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut.2", "recall.3"}).evaluate(run)
+    ours = evaluate_run(RUN, QRELS, metrics=NAMES).per_query
+    assert [found["q1"]["recall_3"], found["q2"]["recall_3"]] == ours["recall@3"][:2].tolist()
+    assert found["q1"]["ndcg_cut_2"] == pytest.approx(ours["ndcg@2"][0])
+
+
+def test_the_columns_are_trecs(tmp_path: Path) -> None:
+    assert write_run(RUN, tmp_path / "run", tag="ours").read_text() == (
+        "q1 Q0 d3 1 3 ours\nq1 Q0 d1 2 2 ours\nq1 Q0 d2 3 1 ours\nq2 Q0 d2 1 1 ours\n"
+    )
+    assert write_qrels({"q": {"d": 2.0}}, tmp_path / "qrels").read_text() == "q 0 d 2\n"
+
+
+def test_scores_order_a_run_not_ranks_or_lines(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    path.write_text("q Q0 a 1 0.5 t\n\nq\tQ0\tb\t2\t7\tt\nq Q0 c 3 0.5 t\n")
+    assert read_run(path) == {"q": ["b", "c", "a"]}
+
+
+def test_judgements_of_0_or_less_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "qrels"
+    path.write_text("q 0 a 0\nq 0 b 1\nq 0 c -1\nr 0 a 0\n")
+    assert read_qrels(path) == {"q": {"b": 1.0}}
+
+
+def test_files_of_another_kind_are_refused_with_their_line(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("q 0 a 1\n")
+    with pytest.raises(InvalidDatasetError, match="line 1: expected 6 columns, got 4"):
+        read_run(path)
+    path.write_text("q 0 a 1\nq 0 b one\n")
+    with pytest.raises(InvalidDatasetError, match="line 2: expected a number, got 'one'"):
+        read_qrels(path)
+
+
+@pytest.mark.parametrize("odd", ["two words", "", "tab\t", " d"])
+def test_ids_that_the_format_cannot_hold_are_refused(odd: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidDatasetError, match="without white space"):
+        write_run({"q": [odd]}, tmp_path / "run")
+    with pytest.raises(InvalidDatasetError, match="without white space"):
+        write_qrels({odd: {"d": 1}}, tmp_path / "qrels")
+    with pytest.raises(InvalidDatasetError, match="without white space"):
+        write_run({"q": ["d"]}, tmp_path / "file", tag=odd)
+
+
+def test_a_grade_in_parts_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidDatasetError, match=r"whole grade, got 0.5"):
+        write_qrels({"q": {"d": 0.5}}, tmp_path / "qrels")
+
+
+def test_scores_fall_by_place_and_repeats_count_once() -> None:
+    assert scored(RUN) == {"q1": {"d3": 3.0, "d1": 2.0, "d2": 1.0}, "q2": {"d2": 1.0}}
+
+
+def test_ir_measures_says_the_same() -> None:
+    measures = pytest.importorskip("ir_measures", reason="ir_measures is not installed")
+    documents, judgements = to_ir_measures(RUN, QRELS)
+    wanted = [measures.R @ 3, measures.AP @ 10, measures.nDCG @ 2]
+    found = measures.pytrec_eval.calc_aggregate(wanted, judgements, documents)
+    ours = evaluate_run(RUN, QRELS, metrics=NAMES).means
+    assert [found[measure] for measure in wanted] == pytest.approx(list(ours.values()))
+
+
+@pytest.mark.filterwarnings("ignore:.*unsafe cast")  # by numba, of ranx itself
+def test_ranx_says_the_same() -> None:
+    ranx = pytest.importorskip("ranx", reason="ranx, with 15 packages of its own, is not installed")
+    run, qrels = to_ranx(RUN, QRELS, name="ours")
+    assert run.name == "ours"
+    assert from_ranx(run) == {"q1": ["d3", "d1", "d2"], "q2": ["d2"]}
+    found = ranx.evaluate(qrels, run, ["recall@3", "map@10", "ndcg@2"], make_comparable=True)
+    assert found == pytest.approx(evaluate_run(RUN, QRELS, metrics=NAMES).means)

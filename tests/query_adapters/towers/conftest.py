@@ -1,0 +1,56 @@
+"""A tiny model that knows nothing, and questions from which it can learn what words mean."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sentence_transformers import SentenceTransformer
+
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.towers import TowerFinetuneEngine, TowerResult
+from tests.tiny_model import LEARNS, save_tiny_model, toy_dataset
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of a two-layer BERT with random weights."""
+    return save_tiny_model(tmp_path_factory.mktemp("tiny") / "tiny-bert")
+
+
+@pytest.fixture
+def base(tiny: str) -> SentenceTransformer:
+    return SentenceTransformer(tiny, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def toy() -> RetrievalDataset:
+    return toy_dataset()
+
+
+@pytest.fixture(scope="session")
+def shuffled(toy: RetrievalDataset) -> RetrievalDataset:
+    """The same questions, each with the answers of another one."""
+    order = np.random.default_rng(0).permutation(len(toy.queries))
+    grades = list(toy.qrels.values())
+    dealt = {query: grades[place] for query, place in zip(toy.qrels, order, strict=True)}
+    return RetrievalDataset(toy.queries, toy.corpus, dealt)
+
+
+def tune(dataset: RetrievalDataset, model_id: str, folder: Path, **options: Any) -> TowerResult:
+    settings = {**LEARNS, "show_progress_bar": False, "device": "cpu", **options}
+    engine = TowerFinetuneEngine(dataset, model_id, model_output_path=folder, **settings)
+    engine.finetune()
+    return engine.result
+
+
+@pytest.fixture(scope="session")
+def full(toy: RetrievalDataset, tiny: str, tmp_path_factory: pytest.TempPathFactory) -> TowerResult:
+    return tune(toy, tiny, tmp_path_factory.mktemp("full") / "tuned")
+
+
+@pytest.fixture(scope="session")
+def query_tower(
+    toy: RetrievalDataset, tiny: str, tmp_path_factory: pytest.TempPathFactory
+) -> TowerResult:
+    return tune(toy, tiny, tmp_path_factory.mktemp("query") / "tuned", train="query")
