@@ -3,9 +3,9 @@
 Prints, on the questions of `--val` over its chunks, through a real index:
 
     base           the model as it is
-    full           all of it tuned; its index is built anew
     query tower    only its way with questions tuned; the base's index stays as it is
     adapter        a linear map on the base's questions; the base's index stays as it is
+    full           all of it tuned; its index is built anew
     full + adapter the same map learned on top of the tuned model
 
     python examples/08_finetune_model.py --train train_dataset.json --val val_dataset.json
@@ -17,10 +17,10 @@ on a fifth of the training questions. `--smoke` takes a small part of the demo's
 import argparse
 import hashlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from llama_index.core import VectorStoreIndex
@@ -41,12 +41,14 @@ from llama_index_finetune_plugin.stores import stored_vectors
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.demo import packaged_model, read_dataset
 from query_adapters.evaluation import Evaluation
-from query_adapters.evaluation.comparison import compare
+from query_adapters.evaluation.comparison import MetricComparison, compare
 from query_adapters.splits import split_by_document
 from query_adapters.stores import gather
 
 console = Console(highlight=False)
 METRICS = ("hit_rate@5", "mrr@10", "ndcg@10")
+ROWS = ("query", "adapter", "full", "stacked")
+Tuned = tuple[BaseEmbedding, float, str]
 
 
 def smoke_files(folder: Path) -> tuple[Path, Path]:
@@ -84,91 +86,113 @@ def timed(work: Callable[[], Any]) -> float:
     return perf_counter() - started
 
 
-def main() -> None:
+class Comparison:
+    """Each model on the questions of `--val`, against the base."""
+
+    def __init__(self, options: argparse.Namespace, train: Path, val: Path, output: Path) -> None:
+        self.options, self.output = options, output
+        self.train = EmbeddingQAFinetuneDataset.from_json(train)
+        self.val = EmbeddingQAFinetuneDataset.from_json(val)
+        self.model_id = options.model or packaged_model()
+        self.base = SentenceTransformersEmbedding(self.model_id, max_length=options.max_seq_length)
+        self.index = index_of(self.base, self.val)
+        self.stored = checksum(self.index)
+        self.before = retrieve(self.index, self.base, self.val)
+        self.figures: dict[str, Any] = {
+            "model": Path(self.model_id).name,
+            "epochs": options.epochs,
+            "max_seq_length": self.base.max_length,
+            "interpolations": options.interpolations,
+        }
+        self.table = Table(box=None, padding=(0, 2, 0, 0))
+        for heading in ("× 100", *METRICS, "difference in ndcg@10", "seconds"):
+            self.table.add_column(heading, no_wrap=True)
+        self.add_row("base", compare(self.before, self.before), 0)
+
+    def tune(self, train: Literal["both", "query"]) -> Tuned:
+        engine = SentenceTransformersFinetuneEngine(
+            self.train,
+            self.model_id,
+            model_output_path=self.output / f"tuned-{train}",
+            epochs=self.options.epochs,
+            max_seq_length=self.options.max_seq_length,
+            train=train,
+            interpolations=tuple(self.options.interpolations),
+            show_progress_bar=False,
+        )
+        seconds = timed(engine.finetune)
+        return engine.get_finetuned_model(), seconds, engine.result.verdict
+
+    def adapt(self, model: BaseEmbedding, name: str) -> Tuned:
+        folder = self.output / f"adapter-{name}"
+        engine = EmbeddingAdapterFinetuneEngine(self.train, model, model_output_path=folder)
+        seconds = timed(engine.finetune)
+        return engine.get_finetuned_model(), seconds, engine.result.training.verdict
+
+    def keep(self, name: str, index: VectorStoreIndex, tuned: Tuned) -> None:
+        model, seconds, verdict = tuned
+        comparison = compare(self.before, retrieve(index, model, self.val))
+        row = {"verdict": verdict, "seconds": round(seconds, 1), **as_json(comparison)}
+        checksums = {"before": self.stored, "after": checksum(self.index)}
+        self.figures.update({name: row, "index_checksum": checksums})
+        self.add_row(name, comparison, seconds)
+        console.print(f"{name}: {verdict}")
+        if self.options.results:
+            write_results(self.options.results, self.figures)
+
+    def add_row(
+        self, name: str, comparison: Mapping[str, MetricComparison], seconds: float
+    ) -> None:
+        gain = comparison["ndcg@10"].difference
+        told = f"{100 * gain.mean:+.1f} [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
+        means = (f"{100 * comparison[metric].adapted.mean:.1f}" for metric in METRICS)
+        self.table.add_row(name, *means, "" if name == "base" else told, f"{seconds:.0f}")
+
+    def run(self) -> None:
+        rows = self.options.rows
+        if "query" in rows:
+            self.keep("query tower", self.index, self.tune("query"))
+        if "adapter" in rows:
+            self.keep("adapter", self.index, self.adapt(self.base, "base"))
+        if "full" in rows:
+            full = self.tune("both")
+            index = index_of(full[0], self.val)
+            self.keep("full", index, full)
+            if "stacked" in rows:
+                self.keep("full + adapter", index, self.adapt(full[0], "full"))
+        console.print(self.table)
+        same = "the same as before" if checksum(self.index) == self.stored else "CHANGED"
+        console.print(f"vectors stored in the base's index: {same}")
+
+
+def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--train", type=Path)
     parser.add_argument("--val", type=Path)
     parser.add_argument("--model", default=None, help="hub name or folder; by default packaged")
     parser.add_argument("--epochs", type=float, default=2)
     parser.add_argument("--max-seq-length", type=int, default=None)
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS, help="which of them")
+    parser.add_argument(
+        "--interpolations", nargs="+", type=float, default=[0.25, 0.5, 0.75, 1.0],
+        help="shares of the way from the base's weights that are tried",
+    )  # fmt: skip
     parser.add_argument("--output", type=Path, help="folder of the models; by default none")
     parser.add_argument("--results", type=Path, help="JSON file to keep the figures in")
     parser.add_argument("--smoke", action="store_true", help="a small part of the demo's data")
     options = parser.parse_args()
+    if options.smoke:
+        options.epochs, options.max_seq_length, options.interpolations = 1, 32, [1.0]
+    return options
 
+
+def main() -> None:
+    options = parse()
     with tempfile.TemporaryDirectory() as temporary:
-        output = options.output or Path(temporary)
         train, val = options.train, options.val
         if train is None or val is None:
             train, val = smoke_files(Path(temporary))
-        train_dataset = EmbeddingQAFinetuneDataset.from_json(train)
-        val_dataset = EmbeddingQAFinetuneDataset.from_json(val)
-        model_id = options.model or packaged_model()
-        length = options.max_seq_length or (32 if options.smoke else None)
-        epochs = 1 if options.smoke else options.epochs
-
-        base = SentenceTransformersEmbedding(model_id, max_length=length)
-        index = index_of(base, val_dataset)
-        before = checksum(index)
-        rows: dict[str, tuple[Evaluation, float, str]] = {
-            "base": (retrieve(index, base, val_dataset), 0.0, "")
-        }
-
-        def tune(train: str) -> tuple[BaseEmbedding, float, str]:
-            engine = SentenceTransformersFinetuneEngine(
-                train_dataset,
-                model_id,
-                model_output_path=output / f"tuned-{train}",
-                epochs=epochs,
-                max_seq_length=length,
-                train=train,
-                interpolations=(1.0,) if options.smoke else (0.25, 0.5, 0.75, 1.0),
-                show_progress_bar=False,
-            )
-            seconds = timed(engine.finetune)
-            return engine.get_finetuned_model(), seconds, engine.result.verdict
-
-        def adapt(model: BaseEmbedding, name: str) -> tuple[BaseEmbedding, float, str]:
-            folder = output / f"adapter-{name}"
-            engine = EmbeddingAdapterFinetuneEngine(train_dataset, model, model_output_path=folder)
-            seconds = timed(engine.finetune)
-            return engine.get_finetuned_model(), seconds, engine.result.training.verdict
-
-        full, seconds, verdict = tune("both")
-        full_index = index_of(full, val_dataset)
-        rows["full"] = (retrieve(full_index, full, val_dataset), seconds, verdict)
-        query, seconds, verdict = tune("query")
-        rows["query tower"] = (retrieve(index, query, val_dataset), seconds, verdict)
-        adapter, seconds, verdict = adapt(base, "base")
-        rows["adapter"] = (retrieve(index, adapter, val_dataset), seconds, verdict)
-        stacked, seconds, verdict = adapt(full, "full")
-        rows["full + adapter"] = (retrieve(full_index, stacked, val_dataset), seconds, verdict)
-
-        table = Table(box=None, padding=(0, 2, 0, 0))
-        for heading in ("× 100", *METRICS, "difference in ndcg@10", "seconds"):
-            table.add_column(heading, no_wrap=True)
-        figures: dict[str, Any] = {}
-        for name, (evaluation, seconds, verdict) in rows.items():
-            comparison = compare(rows["base"][0], evaluation)
-            d = comparison["ndcg@10"].difference
-            gain = f"{100 * d.mean:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
-            means = (f"{100 * evaluation.means[metric]:.1f}" for metric in METRICS)
-            table.add_row(name, *means, "" if name == "base" else gain, f"{seconds:.0f}")
-            figures[name] = {
-                "verdict": verdict, "seconds": round(seconds, 1), **as_json(comparison)
-            }  # fmt: skip
-            if verdict:
-                console.print(f"{name}: {verdict}")
-        console.print(table)
-        after = checksum(index)
-        same = "the same as before" if before == after else "CHANGED"
-        console.print(f"vectors stored in the base's index: {same}")
-        if options.results:
-            about = {
-                "model": Path(model_id).name, "epochs": epochs, "max_seq_length": base.max_length,
-                "index_checksum": {"before": before, "after": after},
-            }  # fmt: skip
-            write_results(options.results, {**about, **figures})
+        Comparison(options, train, val, options.output or Path(temporary)).run()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from llama_index.core import VectorStoreIndex
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.schema import TextNode
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
+from llama_index.embeddings.huggingface.utils import get_query_instruct_for_model_name
 from sentence_transformers import SentenceTransformer
 
 from llama_index_finetune_plugin import (
@@ -157,4 +158,6 @@ def test_the_instruction_that_llama_index_uses_for_a_model_is_part_of_it(tmp_pat
     dataset = toy_dataset(n_documents=10)
     engine = SentenceTransformersFinetuneEngine(dataset, model_output_path=tmp_path)  # no download
     prompts = engine._engine._finetuner.prompts
-    assert prompts == {"query": "Represent this sentence for searching relevant passages:"}
+    instruction = get_query_instruct_for_model_name("BAAI/bge-small-en")
+    assert instruction.endswith("for searching relevant passages: ")
+    assert prompts == {"query": instruction}

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from query_adapters.adapters import LinearAdapter
-from query_adapters.errors import UnknownMetricError
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.errors import InvalidDatasetError, UnknownMetricError
 from query_adapters.evaluation import (
     METRICS,
     Similarity,
@@ -86,3 +87,26 @@ def test_an_unknown_metric_is_refused_on_both_ways() -> None:
         evaluate_vectors(random_dataset(seed=0), metrics=["ndcg"])
     with pytest.raises(UnknownMetricError):
         evaluate_run({}, {"q": {"d": 1}}, metrics=["ndcg"])
+
+
+def test_with_their_texts_vectors_give_ids_a_run_and_ranks() -> None:
+    dataset = random_dataset(seed=3, n_queries=9, n_documents=12)
+    graded = zip(dataset.relevant, dataset.grades, strict=True)
+    texts = RetrievalDataset(
+        {f"q{row}": "?" for row in range(9)},
+        {f"d{row}": "text" for row in range(12)},
+        {
+            f"q{query}": {f"d{row}": grade for row, grade in zip(rows, grades, strict=True)}
+            for query, (rows, grades) in enumerate(graded)
+        },
+    )
+    found = evaluate_vectors(dataset, metrics=["ndcg@5"], texts=texts)
+    again = evaluate_run(found.run, texts.qrels, metrics=["ndcg@5"])
+    assert found.query_ids == again.query_ids
+    assert found.means == again.means
+    assert {len(ranking) for ranking in found.run.values()} == {5}
+    for query, rank in zip(found.query_ids, found.first_relevant, strict=True):
+        relevant = [place for place, d in enumerate(found.run[query], 1) if d in texts.qrels[query]]
+        assert rank == min(relevant, default=0)
+    with pytest.raises(InvalidDatasetError, match="9 questions and 11 documents, got 9 and 12"):
+        evaluate_vectors(random_dataset(seed=3, n_queries=9, n_documents=11), texts=texts)

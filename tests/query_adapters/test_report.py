@@ -76,7 +76,9 @@ def test_eighty_columns_hold_several_systems_too() -> None:
     rng = np.random.default_rng(0)
     ids = tuple(map(str, range(2_000)))
     systems = {
-        name: Evaluation({"hit_rate@10": rng.integers(0, 2, 2_000) * 1.0}, query_ids=ids)
+        name: Evaluation(
+            {"hit_rate@10": rng.integers(0, 2, 2_000).astype(np.float64)}, query_ids=ids
+        )
         for name in ("base", "adapted", "with memory")
     }
     assert "…" not in printed(systems_table(compare_systems(systems, baseline="base")))

@@ -36,6 +36,9 @@ def test_split_train_evaluate_compare(
     write_dataset(make_problem().dataset, whole)
     counts = cli.json("split", whole, "-o", data, "--held-out", 0.25)["questions"]
     assert counts == {"train": 60, "test": 20}
+    told = cli.text("split", whole, "-o", data, "--held-out", 0.25, "--by", "document")
+    assert told.startswith("60 questions to train on, 20 held out")
+    cli.text("split", whole, "-o", data, "--held-out", 0.25)
     trained = cli.json("train", data, "-m", "fake:8", "-o", folder, "--val-split", "test")
     evaluated = cli.json("evaluate", data, "-m", "fake:8", "-a", folder)
     compared = cli.json("compare", data, "-m", "fake:8", "-a", folder)
@@ -106,6 +109,7 @@ def test_export_writes_a_model_that_needs_nothing_of_ours(cli: CommandLine, tmp_
     save_adapter(SavedAdapter(adapter=LinearAdapter(turn), record=record), tmp_path / "adapter")
     name = f"sentence-transformers:{base}"
     assert cli.json("export", tmp_path / "adapter", "-m", name, "-o", new)["output"] == str(new)
+    assert f"written to {new}" in cli.text("export", tmp_path / "adapter", "-m", name, "-o", new)
     before, after = SentenceTransformer(str(base)), SentenceTransformer(str(new))
     expected = before.encode_query(["how far"]) @ turn.T
     np.testing.assert_allclose(after.encode_query(["how far"]), expected, atol=1e-6)

@@ -12,7 +12,7 @@ from sentence_transformers.sentence_transformer.evaluation import InformationRet
 
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.evaluation import evaluate_vectors
-from query_adapters.towers import SentenceTransformerEmbedder, TowerSettings
+from query_adapters.towers import SentenceTransformerEmbedder, TowerResult, TowerSettings
 from query_adapters.towers.frozen import FrozenDocumentsLoss
 from query_adapters.towers.held_out import HeldOutEvaluator, looks
 from query_adapters.towers.lora import add_lora, folded
@@ -85,10 +85,11 @@ def test_every_relevant_document_is_a_pair_or_the_first_alone() -> None:
 
 
 def test_hard_negatives_are_never_relevant_and_no_pair_is_lost(
-    base: SentenceTransformer, toy: RetrievalDataset
+    full: TowerResult, toy: RetrievalDataset
 ) -> None:
+    knowing = SentenceTransformer(str(full.folder), device="cpu")
     rows = pairs(toy, use_all_docs=True)
-    mined = with_negatives(rows, toy, base, TowerSettings(hard_negatives=2))
+    mined = with_negatives(rows, toy, knowing, TowerSettings(hard_negatives=2))
     parts = list(mined.values()) if isinstance(mined, dict) else [mined]
     relevant = set(zip(rows["anchor"], rows["positive"], strict=True))
     kept = {pair for part in parts for pair in zip(part["anchor"], part["positive"], strict=True)}
@@ -108,8 +109,8 @@ def test_where_nothing_can_be_mined_the_pairs_stay(base: SentenceTransformer) ->
     assert mined is rows
 
 
-def test_weights_lie_as_far_between_as_asked(base: SentenceTransformer) -> None:
-    tuned = SentenceTransformer(base.model_card_data.base_model or "", device="cpu")
+def test_weights_lie_as_far_between_as_asked(base: SentenceTransformer, tiny: str) -> None:
+    tuned = SentenceTransformer(tiny, device="cpu")
     with torch.no_grad():
         for parameter in tuned.parameters():
             parameter.add_(1)
