@@ -99,7 +99,7 @@ class Comparison:
         self.stored = checksum(self.index)
         self.before = retrieve(self.index, self.base, self.val)
         self.figures: dict[str, Any] = {
-            "model": Path(self.model_id).name,
+            "model": options.model or "all-MiniLM-L6-v2",
             "epochs": options.epochs,
             "max_seq_length": self.base.max_length,
             "interpolations": options.interpolations,
