@@ -51,7 +51,7 @@ def test_a_fresh_interpreter_without_us_finds_the_same_ten_documents(
         [sys.executable, "-c", LOAD_WITHOUT_US, str(folder), json.dumps(texts)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         cwd=tmp_path,
         check=True,
     )
