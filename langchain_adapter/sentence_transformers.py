@@ -8,7 +8,8 @@ from langchain_core.vectorstores import VectorStore
 
 from langchain_adapter.stores import stored_vectors
 from query_adapters.dataset import QADataset, RetrievalDataset
-from query_adapters.towers import SentenceTransformerEmbedder, TowerFinetuneEngine, TowerOptions
+from query_adapters.embedders import SentenceTransformerEmbedder
+from query_adapters.towers import TowerFinetuneEngine, TowerOptions
 from query_adapters.towers.models import load_model
 
 
@@ -32,7 +33,7 @@ class SentenceTransformersEmbeddings(Embeddings):
     ) -> None:
         model = load_model(str(model_name), device=device, trust_remote_code=trust_remote_code)
         self.model_name = str(model_name)
-        self._embedder = SentenceTransformerEmbedder(
+        self._embedder = SentenceTransformerEmbedder.from_model(
             model, model_name=self.model_name, batch_size=batch_size
         )
 

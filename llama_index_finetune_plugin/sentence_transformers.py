@@ -13,7 +13,8 @@ from llama_index.core.bridge.pydantic import Field
 from llama_index.core.callbacks import CallbackManager
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 
-from query_adapters.towers.embedder import weights_digest
+from query_adapters.embedders.sentence_transformers import settings_of
+from query_adapters.identity import identity_from
 from query_adapters.towers.models import DOCUMENT_PROMPTS
 
 CONFIG = "config_sentence_transformers.json"
@@ -86,8 +87,8 @@ class SentenceTransformersEmbedding(HuggingFaceEmbedding):
     @cached_property
     def identity(self) -> str:
         """What tells these vectors from any others: a folder may hold another model tomorrow."""
-        settings = f"{weights_digest(self._model)},{self.normalize}"
-        return f"{self.class_name()}:{self.model_name}#{settings}"
+        settings = {**settings_of(self._model), "normalize": self.normalize}
+        return identity_from(self.class_name(), self.model_name, settings)
 
     def _embed(self, inputs: list[Any], prompt_name: str | None = None) -> list[list[float]]:
         vectors = self._model.encode(

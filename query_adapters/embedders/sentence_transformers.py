@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from query_adapters._extras import require_extra
 from query_adapters.embedders.requests import check_at_least_one
 from query_adapters.errors import UnknownModelError
 from query_adapters.identity import identity_from
+from query_adapters.matrix import check_finite
 from query_adapters.typing import Vectors
 
 if TYPE_CHECKING:
@@ -46,29 +47,56 @@ class SentenceTransformerEmbedder:
     ) -> None:
         require_extra("sentence-transformers")
         check_at_least_one(dimensions=dimensions, batch_size=batch_size)
-        self.model_name = str(path_or_id)
+        model = _loaded(str(path_or_id), dimensions, device)
+        self._set(model, model_name=str(path_or_id), batch_size=batch_size)
+
+    @classmethod
+    def from_model(
+        cls, model: "SentenceTransformer", *, model_name: str, batch_size: int = 32
+    ) -> Self:
+        """Return the embedder of a model that is loaded already.
+
+        Args:
+            model: The model.
+            model_name: Its id on the Hub, or its folder.
+            batch_size: Texts embedded at once.
+        """
+        embedder = cls.__new__(cls)
+        embedder._set(model, model_name=model_name, batch_size=batch_size)
+        return embedder
+
+    def _set(self, model: "SentenceTransformer", *, model_name: str, batch_size: int) -> None:
+        self.model_name = model_name
         self.batch_size = batch_size
-        self._model = _loaded(str(path_or_id), dimensions, device)
-        self._identity = identity_from(
-            "sentence-transformers", Path(path_or_id).name, _settings(self._model)
-        )
+        self._model = model
 
     @property
     def identity(self) -> str:
-        """Layers, prompts, dimensions and weights, wherever the model lies."""
-        return self._identity
+        """Layers, prompts, lengths and weights as they are now, wherever the model lies."""
+        settings = settings_of(self._model)
+        return identity_from("sentence-transformers", Path(self.model_name).name, settings)
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
-        """Return the vectors of questions, `(len(texts), dim)`."""
+        """Return the vectors of questions, `(len(texts), dim)`.
+
+        Raises:
+            InvalidVectorsError: If they are not finite.
+        """
         return self._embed(getattr(self._model, "encode_query", self._model.encode), texts)
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        """Return the vectors of documents, `(len(texts), dim)`."""
+        """Return the vectors of documents, `(len(texts), dim)`.
+
+        Raises:
+            InvalidVectorsError: If they are not finite.
+        """
         return self._embed(getattr(self._model, "encode_document", self._model.encode), texts)
 
     def _embed(self, encode: Callable[..., Any], texts: Sequence[str]) -> Vectors:
-        vectors = encode(list(texts), batch_size=self.batch_size, show_progress_bar=False)
-        return np.asarray(vectors, dtype=np.float32)
+        encoded = encode(list(texts), batch_size=self.batch_size, show_progress_bar=False)
+        vectors = np.asarray(encoded, np.float32).reshape(len(texts), -1 if texts else 0)
+        check_finite(vectors, "vectors of the embedding model")
+        return vectors
 
 
 def _loaded(path_or_id: str, dimensions: int | None, device: str | None) -> "SentenceTransformer":
@@ -83,7 +111,7 @@ def _loaded(path_or_id: str, dimensions: int | None, device: str | None) -> "Sen
         ) from exc
 
 
-def _settings(model: "SentenceTransformer") -> dict[str, Any]:
+def settings_of(model: "SentenceTransformer") -> dict[str, Any]:
     """Return what decides the vectors; training changes the head of every weight it touches."""
     digest = hashlib.sha256()
     for name, weight in sorted(model.state_dict().items()):
@@ -91,7 +119,9 @@ def _settings(model: "SentenceTransformer") -> dict[str, Any]:
         digest.update(weight.flatten()[:HEAD].float().cpu().numpy().tobytes())
     return {
         "layers": repr(model),
+        "length": model.max_seq_length,
         "prompts": model.prompts,
+        "default_prompt": model.default_prompt_name,
         "dimensions": model.truncate_dim,
         "weights": digest.hexdigest(),
     }

@@ -8,14 +8,13 @@ from query_adapters._extras import require_extra
 require_extra("sentence-transformers")
 require_extra("train")
 
-from query_adapters.towers.embedder import SentenceTransformerEmbedder
+
 from query_adapters.towers.engine import TowerFinetuneEngine, TowerOptions
 from query_adapters.towers.export import export_adapter
 from query_adapters.towers.finetuning import TowerFinetuner, TowerResult
 from query_adapters.towers.settings import TowerSettings
 
 __all__ = [
-    "SentenceTransformerEmbedder",
     "TowerFinetuneEngine",
     "TowerFinetuner",
     "TowerOptions",

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
 from query_adapters.dataset import RetrievalDataset
+from query_adapters.embedders import SentenceTransformerEmbedder
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.splits import check_leakage, split_by_document
 from query_adapters.stores import StoredVectors
-from query_adapters.towers.embedder import SentenceTransformerEmbedder
 from query_adapters.towers.held_out import HeldOutEvaluator
 from query_adapters.towers.judging import Judge, Judgement
 from query_adapters.towers.models import load_model, progress_bars, ranking_of, two_towers
@@ -212,7 +212,7 @@ class TowerFinetuner:
             )
 
     def _embedder(self, model: SentenceTransformer) -> SentenceTransformerEmbedder:
-        return SentenceTransformerEmbedder(model, model_name=self.model_id)
+        return SentenceTransformerEmbedder.from_model(model, model_name=self.model_id)
 
     def _task(
         self,

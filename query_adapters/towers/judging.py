@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike
 from sentence_transformers import SentenceTransformer
 
 from query_adapters.dataset import RetrievalDataset
+from query_adapters.embedders import SentenceTransformerEmbedder
 from query_adapters.evaluation import DEFAULT_METRICS, Evaluation, evaluate_vectors
 from query_adapters.evaluation.comparison import MetricComparison, compare
 from query_adapters.splits import document_groups
-from query_adapters.towers.embedder import SentenceTransformerEmbedder
 from query_adapters.towers.held_out import METRIC
 from query_adapters.towers.models import interpolated, ranking_of
 from query_adapters.training.guard import ALPHA, max_t_p_value
@@ -72,7 +72,9 @@ class Judge:
 
     def evaluate(self, model: SentenceTransformer) -> Evaluation:
         """Return the model's scores."""
-        embedder = SentenceTransformerEmbedder(model, model_name="", batch_size=self.batch_size)
+        embedder = SentenceTransformerEmbedder.from_model(
+            model, model_name="", batch_size=self.batch_size
+        )
         embedded = embed_dataset(self.held_out, embedder, stored=self.stored)
         metrics = tuple(dict.fromkeys((*DEFAULT_METRICS, METRIC)))
         return evaluate_vectors(embedded, metrics=metrics, similarity=ranking_of(model))

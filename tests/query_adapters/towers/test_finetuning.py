@@ -12,6 +12,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
 from query_adapters.dataset import RetrievalDataset
+from query_adapters.embedders import SentenceTransformerEmbedder
 from query_adapters.errors import (
     AdapterMismatchError,
     DimensionMismatchError,
@@ -22,7 +23,6 @@ from query_adapters.evaluation import evaluate_vectors
 from query_adapters.splits import split_by_document
 from query_adapters.stores import StoredVectors
 from query_adapters.towers import (
-    SentenceTransformerEmbedder,
     TowerFinetuneEngine,
     TowerResult,
     TowerSettings,
@@ -34,7 +34,7 @@ from tests.tiny_model import FILLERS, save_tiny_model
 
 
 def ndcg(model: SentenceTransformer, dataset: RetrievalDataset) -> float:
-    embedder = SentenceTransformerEmbedder(model, model_name="m")
+    embedder = SentenceTransformerEmbedder.from_model(model, model_name="m")
     return evaluate_vectors(embed_dataset(dataset, embedder)).means["ndcg@10"]
 
 
@@ -235,7 +235,7 @@ def test_the_query_tower_learns_against_the_vectors_of_the_index(
     stored = dict(zip(index.ids, documents, strict=True))
 
     def score(model: SentenceTransformer) -> float:
-        embedder = SentenceTransformerEmbedder(model, model_name="m")
+        embedder = SentenceTransformerEmbedder.from_model(model, model_name="m")
         return evaluate_vectors(embed_dataset(held_out, embedder, stored=stored)).means["ndcg@10"]
 
     gain = result.judgement.comparison["ndcg@10"]

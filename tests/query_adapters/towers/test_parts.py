@@ -11,8 +11,9 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
 
 from query_adapters.dataset import RetrievalDataset
+from query_adapters.embedders import SentenceTransformerEmbedder
 from query_adapters.evaluation import evaluate_vectors
-from query_adapters.towers import SentenceTransformerEmbedder, TowerResult, TowerSettings
+from query_adapters.towers import TowerResult, TowerSettings
 from query_adapters.towers.frozen import FrozenDocumentsLoss
 from query_adapters.towers.held_out import HeldOutEvaluator, looks
 from query_adapters.towers.lora import add_lora, folded
@@ -164,7 +165,7 @@ def test_the_guides_evaluator_and_ours_agree(
         "cosine_ndcg@10": "ndcg@10",
         "cosine_map@100": "map@100",
     }
-    embedder = SentenceTransformerEmbedder(base, model_name="m")
+    embedder = SentenceTransformerEmbedder.from_model(base, model_name="m")
     ours = evaluate_vectors(embed_dataset(toy, embedder), metrics=tuple(names.values())).means
     assert {ours[name] for name in names.values()} != {0.0}
     for there, here in names.items():
@@ -182,7 +183,7 @@ def test_the_evaluator_keeps_each_questions_value_and_takes_stored_vectors(
     assert HeldOutEvaluator(toy, documents=nowhere)(base)["ndcg@10"] != own["ndcg@10"]
     (values,) = looks(tmp_path)
     expected = evaluate_vectors(
-        embed_dataset(toy, SentenceTransformerEmbedder(base, model_name="m"))
+        embed_dataset(toy, SentenceTransformerEmbedder.from_model(base, model_name="m"))
     ).per_query["ndcg@10"]
     np.testing.assert_allclose(values, expected, atol=1e-9)
 
@@ -190,7 +191,7 @@ def test_the_evaluator_keeps_each_questions_value_and_takes_stored_vectors(
 def test_the_embedders_identity_changes_with_weights_prompts_and_length(
     base: SentenceTransformer,
 ) -> None:
-    embedder = SentenceTransformerEmbedder(base, model_name="m")
+    embedder = SentenceTransformerEmbedder.from_model(base, model_name="m")
     seen = {embedder.identity}
     assert embedder.identity in seen
     base.max_seq_length = 9
