@@ -139,7 +139,7 @@ class SoftmaxObjective:
 
     def value_and_gradient(self, at: LinearMap) -> tuple[float, LinearMap]:
         """Return f and its gradient at the given map."""
-        value, gradient, _ = self.value_and_slopes(at)
+        value, gradient, _ = self._with_slope(at)
         return value, gradient
 
     def value_and_slopes(self, at: LinearMap) -> tuple[float, LinearMap, Vectors]:
@@ -147,6 +147,12 @@ class SoftmaxObjective:
 
         The last is of shape `(n_queries, n_features)`.
         """
+        value, gradient, slope = self._with_slope(at)
+        by_features = self._lengths * (slope @ self._inward(at.weight[:, self.shape[0] :]))
+        return value, gradient, by_features
+
+    def _with_slope(self, at: LinearMap) -> tuple[float, LinearMap, Vectors]:
+        """Return f, its gradient at the given map, and its derivative by what `_mapped` gives."""
         loss, slope = self._loss(self._mapped(at))
         weight_shift, bias_shift = at.weight - self._prior.weight, at.bias - self._prior.bias
         penalty = np.vdot(weight_shift, weight_shift) + np.vdot(bias_shift, bias_shift)
@@ -154,8 +160,7 @@ class SoftmaxObjective:
         bias = self._outward(slope.sum(axis=0)) + 2 * self._strength * bias_shift
         if not self._with_bias:
             bias = np.zeros_like(bias)
-        by_features = self._lengths * (slope @ self._inward(at.weight[:, self.shape[0] :]))
-        return loss + self._strength * float(penalty), LinearMap(weight, bias), by_features
+        return loss + self._strength * float(penalty), LinearMap(weight, bias), slope
 
     def _mapped(self, at: LinearMap) -> Vectors:
         """Return z of all questions, `(n_queries, dim)`, or what of it the documents span."""
