@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, Unpack
+from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar, Unpack
 
 from query_adapters._extras import require_extra
 from query_adapters.adapters import LinearAdapter
@@ -39,6 +39,9 @@ class Finetuner(Protocol[Result_co]):
 class FinetuneEngine(Generic[Result_co]):
     """Trains when it is told to, and keeps the result."""
 
+    _otherwise: ClassVar[str] = (
+        "serve an adapter that is there already by putting its folder on the base model"
+    )
     _finetuner: Finetuner[Result_co]
     _result: Result_co | None = None
 
@@ -54,15 +57,15 @@ class FinetuneEngine(Generic[Result_co]):
 
     @property
     def result(self) -> Result_co:
-        """The saved adapter, its verdict, and the figures that it rests on.
+        """What was saved, its verdict, and the figures that it rests on.
 
         Raises:
             NotFinetunedError: If `finetune()` has not run.
         """
         if self._result is None:
             raise NotFinetunedError(
-                "expected a fine-tuned engine, got none; call finetune() first, or serve an "
-                "adapter that is there already by putting its folder on the base model"
+                "expected a fine-tuned engine, got none; call finetune() first, or "
+                f"{self._otherwise}"
             )
         return self._result
 

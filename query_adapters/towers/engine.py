@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
-from query_adapters.engine import StoredBlocks
-from query_adapters.errors import NotFinetunedError
+from query_adapters.engine import FinetuneEngine, StoredBlocks
 from query_adapters.stores import gather
 from query_adapters.towers.finetuning import TowerFinetuner, TowerResult
 from query_adapters.towers.settings import LossLike, TowerSettings
@@ -36,7 +35,7 @@ class TowerOptions(TypedDict, total=False):
     training_args: Mapping[str, Any]
 
 
-class TowerFinetuneEngine:
+class TowerFinetuneEngine(FinetuneEngine[TowerResult]):
     """Fine-tunes a sentence-transformers model; a door puts its framework's nouns on it.
 
     Args:
@@ -58,6 +57,9 @@ class TowerFinetuneEngine:
         TypeError: If an argument is unknown.
         ValueError: If a setting is out of range.
     """
+
+    _otherwise: ClassVar[str] = "load a model that is there already from its folder"
+    _finetuner: TowerFinetuner
 
     def __init__(
         self,
@@ -87,7 +89,6 @@ class TowerFinetuneEngine:
             prompts=prompts or {},
             show_progress=show_progress_bar,
         )
-        self._result: TowerResult | None = None
 
     def finetune(self) -> None:
         """Train, judge, and save to `model_output_path`.
@@ -98,18 +99,4 @@ class TowerFinetuneEngine:
             DimensionMismatchError: If the index's vectors are of another length.
             InvalidDatasetError: If there are too few questions to hold any out.
         """
-        self._result = self._finetuner.run()
-
-    @property
-    def result(self) -> TowerResult:
-        """What was saved, base against tuned on the held-out questions, and the verdict.
-
-        Raises:
-            NotFinetunedError: If `finetune()` has not run.
-        """
-        if self._result is None:
-            raise NotFinetunedError(
-                "expected a fine-tuned engine, got none; call finetune() first, or load a model "
-                "that is there already from its folder"
-            )
-        return self._result
+        super().finetune()
