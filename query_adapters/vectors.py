@@ -1,7 +1,7 @@
 """The dataset as numbers: what training and evaluation see."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -101,6 +101,11 @@ class EmbeddedDataset:
             tuple(self.grades[query] for query in queries),
             self.query_groups[queries],
         )
+
+    def over(self, documents: Rows) -> "EmbeddedDataset":
+        """Return the dataset over these documents, ascending rows that hold all relevant ones."""
+        relevant = tuple(np.searchsorted(documents, rows) for rows in self.relevant)
+        return replace(self, documents=self.documents[documents], relevant=relevant)
 
 
 def embed_dataset(

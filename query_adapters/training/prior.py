@@ -1,5 +1,7 @@
 """Where training starts from, and what it is pulled back to."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from query_adapters.evaluation.search import Similarity
@@ -8,6 +10,34 @@ from query_adapters.typing import Values, Vectors
 
 EPSILON = 1e-3  # added to each variance of unit vectors, so that empty directions stay tame
 ROWS_AT_ONCE = 50_000
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """How documents spread: `V Λ Vᵀ` is their covariance, at unit length for cosine.
+
+    Attributes:
+        variances: Λ, ascending, at least 0, `(dim,)`.
+        directions: V, one a column, `(dim, dim)`.
+    """
+
+    variances: Values
+    directions: Values
+
+    @classmethod
+    def of(cls, documents: Vectors, similarity: Similarity) -> "Spectrum":
+        """Return the spectrum of documents `(n_documents, dim)` in a store with this similarity."""
+        variances, directions = np.linalg.eigh(_covariance(documents, similarity))
+        return cls(np.maximum(variances, 0), directions)
+
+    def prior(self, exponent: float) -> Vectors:
+        """Return the matrix `V (Λ + ε)^-p Vᵀ` at mean trace 1, `(dim, dim)`; `spectral_prior`."""
+        if exponent == 0:
+            return np.eye(len(self.variances), dtype=np.float32)
+        gains = (self.variances + EPSILON) ** -exponent
+        scaled = self.directions * (gains / gains.mean())
+        prior: Vectors = (scaled @ self.directions.T).astype(np.float32)
+        return prior
 
 
 def spectral_prior(
@@ -27,13 +57,7 @@ def spectral_prior(
     Source: Mu, Viswanath, All-but-the-Top (2018), section 2, softened to a power of the
         spectrum and put on the query side alone.
     """
-    dim = documents.shape[1]
-    if exponent == 0:
-        return np.eye(dim, dtype=np.float32)
-    variances, directions = np.linalg.eigh(_covariance(documents, similarity))
-    gains = (np.maximum(variances, 0) + EPSILON) ** -exponent
-    prior: Vectors = ((directions * (gains / gains.mean())) @ directions.T).astype(np.float32)
-    return prior
+    return Spectrum.of(documents, similarity).prior(exponent)
 
 
 def _covariance(documents: Vectors, similarity: Similarity) -> Values:

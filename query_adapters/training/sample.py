@@ -1,6 +1,5 @@
 """The part of a large dataset on which candidates are compared: all of it where it is small."""
 
-from dataclasses import replace
 from math import ceil
 
 import numpy as np
@@ -28,7 +27,7 @@ def selection_sample(
     if len(dataset.queries) > MOST_QUERIES:
         dataset = dataset.select(_sampled_queries(dataset, rng))
     if len(dataset.documents) > MOST_DOCUMENTS:
-        dataset = _over(dataset, _sampled_documents(dataset, similarity, rng))
+        dataset = dataset.over(_sampled_documents(dataset, similarity, rng))
     return dataset
 
 
@@ -53,9 +52,3 @@ def _sampled_documents(
     others = np.setdiff1d(np.arange(len(dataset.documents)), needed, assume_unique=True)
     drawn = rng.choice(others, min(len(others), max(0, MOST_DOCUMENTS - len(needed))), False)
     return np.union1d(needed, drawn)
-
-
-def _over(dataset: EmbeddedDataset, documents: Rows) -> EmbeddedDataset:
-    """Return the dataset over these documents (ascending rows), which hold all relevant ones."""
-    relevant = tuple(np.searchsorted(documents, rows) for rows in dataset.relevant)
-    return replace(dataset, documents=dataset.documents[documents], relevant=relevant)

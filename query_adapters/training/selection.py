@@ -45,10 +45,12 @@ class Grid:
     hidden_sizes: Sequence[int] = ()
     similarity: Similarity = "cosine"
 
-    def fit(self, dataset: EmbeddedDataset, candidate: Candidate) -> Fit:
+    def fit(
+        self, dataset: EmbeddedDataset, candidate: Candidate, *, precision: Precision = FINE
+    ) -> Fit:
         """Return the map of one candidate."""
         is_estimate = len(dataset.labelled) > MOST_SCORED  # no need to be exact
-        path = self.path(dataset, candidate, COARSE if is_estimate else FINE)
+        path = self.path(dataset, candidate, COARSE if is_estimate else precision)
         if candidate.hidden is not None:  # not convex: where it ends depends on the way there
             for strength in self.strengths:
                 if strength > candidate.strength:

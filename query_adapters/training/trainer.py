@@ -19,10 +19,11 @@ from query_adapters.training.geometry import Geometry
 from query_adapters.training.guard import ALPHA, max_t_p_value
 from query_adapters.training.memory import MemorySettings
 from query_adapters.training.objective import LinearMap
-from query_adapters.training.prior import spectral_prior
+from query_adapters.training.prior import Spectrum, spectral_prior
 from query_adapters.training.result import TrainingResult, verdict_on
 from query_adapters.training.sample import selection_sample
 from query_adapters.training.selection import Grid
+from query_adapters.training.served import served_exponent
 from query_adapters.training.views import make_views
 from query_adapters.typing import Vectors
 from query_adapters.vectors import EmbeddedDataset
@@ -121,7 +122,8 @@ class AdapterTrainer:
         Args:
             dataset: Training questions over the documents that selection searches.
             served: Document vectors of the index to be served, `(n, dim)`, where it is not
-                the dataset's own: what is learned is then put on top of *its* spectral prior.
+                the dataset's own: what is learned is then put on top of *its* spectral prior,
+                as strong as does best on documents held out with their questions.
             start: An adapter to refine; it takes the place of the spectral prior.
 
         Raises:
@@ -139,7 +141,7 @@ class AdapterTrainer:
             with _calm_blas(dataset):
                 fitted = grid.fit(dataset, chosen.candidate)
                 if served is not None and start is None:
-                    fitted = fitted.shifted(self._shift(chosen.candidate, dataset, served))
+                    fitted = fitted.shifted(self._shift(grid, sample, chosen.candidate, served))
                 adapter = fitted.as_adapter(dataset.queries)
         verdict = verdict_on(chosen, table, p_value, self.metric)
         logger.info("%s", verdict)
@@ -192,7 +194,8 @@ class AdapterTrainer:
 
     def _grid(self, dataset: EmbeddedDataset, start: LinearAdapter | None) -> Grid:
         if start is None:
-            maps = {p: LinearMap.of(self._prior(dataset.documents, p)) for p in self.whitenings}
+            spectrum = Spectrum.of(dataset.documents, self.similarity)
+            maps = {p: LinearMap.of(spectrum.prior(p)) for p in self.whitenings}
         else:
             geometry = Geometry.of(dataset.documents, self.similarity)
             maps = {0.0: LinearMap.from_adapter(start, dataset.queries, geometry)}
@@ -206,13 +209,13 @@ class AdapterTrainer:
             similarity=self.similarity,
         )
 
-    def _prior(self, documents: Vectors, whitening: float) -> Vectors:
-        return spectral_prior(documents, exponent=whitening, similarity=self.similarity)
-
-    def _shift(self, chosen: Candidate, dataset: EmbeddedDataset, served: Vectors) -> Vectors:
+    def _shift(
+        self, grid: Grid, sample: EmbeddedDataset, chosen: Candidate, served: Vectors
+    ) -> Vectors:
         """Return what turns the training documents' prior into the served index's."""
-        whitening = chosen.whitening
-        return self._prior(served, whitening) - self._prior(dataset.documents, whitening)
+        exponent = served_exponent(grid, sample, chosen, self.seed)
+        prior = spectral_prior(served, exponent=exponent, similarity=self.similarity)
+        return prior - grid.priors[chosen.whitening].weight
 
 
 def _calm_blas(dataset: EmbeddedDataset) -> AbstractContextManager[object]:
