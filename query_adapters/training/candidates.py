@@ -1,8 +1,8 @@
 """Settings of the trainer, what they scored on held-out questions, and which to take."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from math import sqrt
+from dataclasses import dataclass, field, replace
+from math import inf, sqrt
 
 from query_adapters.training.memory import MemorySettings
 from query_adapters.typing import Values
@@ -81,11 +81,15 @@ def choose(table: Sequence[CandidateScore]) -> CandidateScore | None:
 
     A candidate that is worse than the base in either view is out. Of the others, the best one
     on the first settings stands unless one on other settings is better by more than a standard
-    error, and what is left must beat the base by more than a standard error.
+    error. Its strength gives way to a greater one that scores within a standard error of it, and
+    what is left must beat the base by more than a standard error.
 
     Args:
         table: At least one row; the first settings are those of the first row and, where there
             are rows with a memory, of the first of those; a hidden layer is never among them.
+
+    Source: Hastie, Tibshirani, Friedman, The Elements of Statistical Learning (2009), 7.10.1, for
+        the rule of one standard error, here of the paired difference.
     """
     admissible = [row for row in table if row.is_admissible]
     memories = [row.candidate.memory for row in table if row.candidate.memory is not None]
@@ -102,7 +106,21 @@ def choose(table: Sequence[CandidateScore]) -> CandidateScore | None:
         bar = 0.0 if chosen is None else chosen.overall.mean
         if row.overall.mean - row.overall.error > bar:
             chosen = row
+    if chosen is not None:
+        chosen = _strongest(chosen, admissible)
     return chosen if chosen and chosen.overall.mean > chosen.overall.error else None
+
+
+def _strongest(chosen: CandidateScore, rows: Sequence[CandidateScore]) -> CandidateScore:
+    """Return the row with the greatest λ among those as good as the chosen one, else like it."""
+
+    def is_as_good(row: CandidateScore) -> bool:
+        lost = ViewScore.of(chosen.differences - row.differences)
+        return lost.mean <= lost.error
+
+    settings = replace(chosen.candidate, strength=inf)
+    alike = [row for row in rows if replace(row.candidate, strength=inf) == settings]
+    return max(filter(is_as_good, alike), key=lambda row: row.candidate.strength)
 
 
 def best(table: Sequence[CandidateScore]) -> CandidateScore:

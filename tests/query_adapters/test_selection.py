@@ -1,5 +1,6 @@
 """What is measured out of fold, on which questions, and which candidate it lets through."""
 
+from collections.abc import Sequence
 from math import inf
 
 import numpy as np
@@ -348,3 +349,40 @@ FINE = row((0.05, 0.01))
 def test_the_choice_by_hand(table: list[CandidateScore], chosen: int | None) -> None:
     expected = None if chosen is None else table[chosen]
     assert choose(table) is expected
+
+
+def strong(strength: float, gains: Sequence[float], *, whitening: float = 0.15) -> CandidateScore:
+    overall = ViewScore(mean=float(np.mean(gains)), error=0.001)
+    return CandidateScore(
+        candidate=Candidate(whitening, strength),
+        seen=None,
+        unseen=None,
+        overall=overall,
+        differences=np.array(gains),
+        controls=np.zeros(len(gains)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "chosen"),
+    [
+        pytest.param(
+            [strong(3.0, [0.05, 0.24]), strong(1.0, [0.2, 0.18]), strong(0.3, [0.1, 0.3])],
+            1,
+            id="the greatest within a standard error of the paired difference",
+        ),
+        pytest.param(
+            [strong(3.0, [0.1, 0.21]), strong(1.0, [0.2, 0.3])], 1, id="all others clearly worse"
+        ),
+        pytest.param([strong(0.3, [0.2, 0.2]), strong(1.0, [0.2, 0.2])], 1, id="of equals"),
+        pytest.param(
+            [strong(3.0, [0.2, 0.2], whitening=0.3), strong(1.0, [0.2, 0.21])],
+            1,
+            id="only those on the same prior count",
+        ),
+    ],
+)
+def test_strengths_as_good_as_the_best_give_way_to_the_greatest(
+    table: list[CandidateScore], chosen: int
+) -> None:
+    assert choose(table) is table[chosen]
