@@ -8,14 +8,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from query_adapters.adapters.length import LengthKeepingAdapter
+from query_adapters.adapters.extended import ExtendedAdapter
 from query_adapters.adapters.linear import LinearAdapter, frozen
 from query_adapters.errors import InvalidVectorsError
 from query_adapters.typing import Vectors
 
 
 @dataclass(frozen=True, eq=False)
-class ResidualMLPAdapter(LengthKeepingAdapter):
+class ResidualMLPAdapter(ExtendedAdapter):
     """The map `z = W q + b + W₂ max(0, W₁ q + ‖q‖ b₁)`, given the length of `q`.
 
     What the network adds depends on the direction of q alone, and scales with its length.
@@ -66,21 +66,6 @@ class ResidualMLPAdapter(LengthKeepingAdapter):
         """Return the adapter that changes nothing, with so many hidden units."""
         silent = np.zeros((n_hidden, dim), np.float32)
         return cls(LinearAdapter.identity(dim), silent, silent[:, 0], silent.T)
-
-    @property
-    def dim_in(self) -> int:  # type: ignore[override]
-        """Length of the vectors that it takes."""
-        return self.linear.dim_in
-
-    @property
-    def dim_out(self) -> int:  # type: ignore[override]
-        """Length of the vectors that it gives."""
-        return self.linear.dim_out
-
-    @property
-    def keeps_length(self) -> bool:  # type: ignore[override]
-        """Whether the result gets the length of its query, as the linear part says."""
-        return self.linear.keeps_length
 
     @cached_property
     def is_identity(self) -> bool:

@@ -1,6 +1,7 @@
 """Commands that measure: `evaluate`, `compare` and `report`."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ from query_adapters.cli.options import (
     Json,
     Metrics,
     Model,
+    OtherModels,
     Progress,
     Ranking,
     Similarity,
@@ -83,6 +85,7 @@ def compare(
     dataset: Dataset,
     model: Model,
     adapter: Adapters,
+    other_model: OtherModels = None,
     split: Split = None,
     corpus: Corpus = None,
     dimensions: Dimensions = None,
@@ -94,7 +97,7 @@ def compare(
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Compare base and adapters on the same questions: 95 % intervals, paired tests.
+    """Compare base, adapters and other models on the same questions: intervals, paired tests.
 
     Search is exact, over all documents of the dataset; of a BEIR folder, the split `test`.
 
@@ -105,6 +108,7 @@ def compare(
         texts,
         resolve_embedder(model, dimensions=dimensions),
         adapter,
+        others=other_model or (),
         cache=cache_at(cache, adapter=adapter[0]),
         metrics=metric,
         similarity=similarity.value,
@@ -126,6 +130,7 @@ def report(
     output_path: Annotated[
         Path, typer.Option("--output", "-o", help="HTML file to write.", dir_okay=False)
     ],
+    other_model: OtherModels = None,
     split: Split = None,
     corpus: Corpus = None,
     dimensions: Dimensions = None,
@@ -151,6 +156,7 @@ def report(
         texts,
         resolve_embedder(model, dimensions=dimensions),
         adapter,
+        others=other_model or (),
         cache=cache_at(cache, adapter=adapter[0]),
         metrics=metric,
         similarity=similarity.value,
@@ -169,25 +175,32 @@ def _compared(
     embedder: TextEmbedder,
     folders: Sequence[Path],
     *,
+    others: Sequence[str],
     cache: EmbeddingCache,
     metrics: Sequence[str],
     similarity: Ranked,
     seed: int,
     show_progress: bool,
 ) -> "Comparison":
-    """Return the base and the adapters in the folders on the same questions."""
+    """Return base, the adapters in the folders and other models on the same questions."""
     require_extra("train")
     from query_adapters.evaluation.systems import compare_systems
 
+    _check_distinct([BASE, *map(str, folders), *others])
     learned = {str(folder): adapter_for(embedder, folder) for folder in folders}
-    if len({BASE, *learned}) <= len(folders):
-        raise typer.BadParameter(f"adapters must differ, and none may be named {BASE!r}")
-    dim = learned[str(folders[0])].dim_in
-    embedded = embed_dataset(texts, embedder, cache=cache, dim=dim, show_progress=show_progress)
-    evaluations = {
-        name: evaluate_vectors(
-            embedded, system, metrics=metrics, similarity=similarity, texts=texts
-        )
-        for name, system in [(BASE, None), *learned.items()]
-    }
+    embedders = {name: resolve_embedder(name) for name in others}
+
+    embed = partial(embed_dataset, texts, cache=cache, show_progress=show_progress)
+    measure = partial(evaluate_vectors, metrics=metrics, similarity=similarity, texts=texts)
+    own = embed(embedder, dim=learned[str(folders[0])].dim_in)
+    evaluations = {BASE: measure(own)}
+    evaluations |= {name: measure(own, adapter) for name, adapter in learned.items()}
+    evaluations |= {name: measure(embed(model)) for name, model in embedders.items()}
     return compare_systems(evaluations, baseline=BASE, dataset=texts, seed=seed)
+
+
+def _check_distinct(names: Sequence[str]) -> None:
+    if len(set(names)) < len(names):
+        raise typer.BadParameter(
+            f"adapters and other models must differ, and none may be named {BASE!r}"
+        )

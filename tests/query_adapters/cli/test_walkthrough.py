@@ -89,6 +89,23 @@ def test_several_adapters_are_compared_with_one_base(
     assert "adapter kept" not in page.read_text(encoding="utf-8")  # by which of the two?
 
 
+def test_other_models_stand_beside_base_and_adapter(
+    cli: CommandLine, data: Path, adapter: Path
+) -> None:
+    chosen = ["-m", "fake:8", "-a", adapter]
+    compared = cli.json("compare", data, *chosen, "--other-model", "fake:other")
+    assert compared["systems"] == ["base", str(adapter), "fake:other"]
+    alone = cli.json("evaluate", data, "-m", "fake:other")["means"]
+    for metric, systems in compared["parts"][0]["scores"].items():
+        assert systems["fake:other"]["mean"]["mean"] == alone[metric]
+        assert systems["fake:other"]["against"] is not None
+    page = data.parent / "report.html"
+    cli.text("report", data, *chosen, "--other-model", "fake:other", "-o", page)
+    assert "fake:other" in page.read_text(encoding="utf-8")
+    twice = ["--other-model", "fake:other", "--other-model", "fake:other"]
+    assert "must differ" in cli.refusal("compare", data, *chosen, *twice, status=2)
+
+
 def test_report_writes_what_was_measured_and_how_the_adapter_was_chosen(
     cli: CommandLine, data: Path, adapter: Path
 ) -> None:
