@@ -7,6 +7,9 @@ Prints, on the questions of `--val` over its chunks, through a real index:
     adapter        a linear map on the base's questions; the base's index stays as it is
     full           all of it tuned; its index is built anew
     full + adapter the same map learned on top of the tuned model
+    third          another model, by name or folder, where `--third` names one
+
+and below, of all of them, every metric of sentence-transformers' InformationRetrievalEvaluator.
 
     python examples/08_finetune_model.py --train train_dataset.json --val val_dataset.json
 
@@ -39,7 +42,7 @@ from llama_index_finetune_plugin import (
 from llama_index_finetune_plugin.sentence_transformers import SentenceTransformersEmbedding
 from llama_index_finetune_plugin.stores import stored_vectors
 from query_adapters.dataset import RetrievalDataset
-from query_adapters.demo import packaged_model, read_dataset
+from query_adapters.demo import packaged_model, read_dataset, write_word_model
 from query_adapters.evaluation import Evaluation
 from query_adapters.evaluation.comparison import MetricComparison, compare
 from query_adapters.splits import split_by_document
@@ -47,6 +50,8 @@ from query_adapters.stores import gather
 
 console = Console(highlight=False)
 METRICS = ("hit_rate@5", "mrr@10", "ndcg@10")
+AT_CUTOFFS = [f"{name}@{k}" for name in ("hit_rate", "precision", "recall") for k in (1, 3, 5, 10)]
+ALL_METRICS = (*AT_CUTOFFS, "mrr@10", "ndcg@10", "map@100")
 ROWS = ("query", "adapter", "full", "stacked")
 Tuned = tuple[BaseEmbedding, float, str]
 
@@ -76,8 +81,8 @@ def checksum(index: VectorStoreIndex) -> str:
 def retrieve(
     index: VectorStoreIndex, model: BaseEmbedding, dataset: EmbeddingQAFinetuneDataset
 ) -> Evaluation:
-    retriever = index.as_retriever(similarity_top_k=10, embed_model=model)
-    return RetrieverEvaluator(retriever, metrics=METRICS).evaluate_dataset(dataset)
+    retriever = index.as_retriever(similarity_top_k=100, embed_model=model)
+    return RetrieverEvaluator(retriever, metrics=ALL_METRICS).evaluate_dataset(dataset)
 
 
 def timed(work: Callable[[], Any]) -> float:
@@ -98,6 +103,7 @@ class Comparison:
         self.index = index_of(self.base, self.val)
         self.stored = checksum(self.index)
         self.before = retrieve(self.index, self.base, self.val)
+        self.evaluations = {"base": self.before}
         self.figures: dict[str, Any] = {
             "model": options.model or "all-MiniLM-L6-v2",
             "epochs": options.epochs,
@@ -131,8 +137,14 @@ class Comparison:
 
     def keep(self, name: str, index: VectorStoreIndex, tuned: Tuned) -> None:
         model, seconds, verdict = tuned
-        comparison = compare(self.before, retrieve(index, model, self.val))
-        row = {"verdict": verdict, "seconds": round(seconds, 1), **as_json(comparison)}
+        self.evaluations[name] = retrieve(index, model, self.val)
+        comparison = compare(self.before, self.evaluations[name])
+        row = {
+            "verdict": verdict,
+            "seconds": round(seconds, 1),
+            **as_json({metric: comparison[metric] for metric in METRICS}),
+            "means": {metric: round(x, 4) for metric, x in self.evaluations[name].means.items()},
+        }
         checksums = {"before": self.stored, "after": checksum(self.index)}
         self.figures.update({name: row, "index_checksum": checksums})
         self.add_row(name, comparison, seconds)
@@ -148,6 +160,13 @@ class Comparison:
         means = (f"{100 * comparison[metric].adapted.mean:.1f}" for metric in METRICS)
         self.table.add_row(name, *means, "" if name == "base" else told, f"{seconds:.0f}")
 
+    def all_metrics(self) -> Table:
+        table = Table("× 100", *self.evaluations, box=None, padding=(0, 2, 0, 0))
+        for metric in ALL_METRICS:
+            means = (evaluation.means[metric] for evaluation in self.evaluations.values())
+            table.add_row(metric, *(f"{100 * mean:.1f}" for mean in means))
+        return table
+
     def run(self) -> None:
         rows = self.options.rows
         if "query" in rows:
@@ -160,7 +179,10 @@ class Comparison:
             self.keep("full", index, full)
             if "stacked" in rows:
                 self.keep("full + adapter", index, self.adapt(full[0], "full"))
-        console.print(self.table)
+        if self.options.third:
+            third = SentenceTransformersEmbedding(self.options.third)
+            self.keep("third", index_of(third, self.val), (third, 0, "as it is"))
+        console.print(self.table, self.all_metrics(), sep="\n")
         same = "the same as before" if checksum(self.index) == self.stored else "CHANGED"
         console.print(f"vectors stored in the base's index: {same}")
 
@@ -170,6 +192,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--train", type=Path)
     parser.add_argument("--val", type=Path)
     parser.add_argument("--model", default=None, help="hub name or folder; by default packaged")
+    parser.add_argument("--third", help="hub name or folder of another model to compare with")
     parser.add_argument("--epochs", type=float, default=2)
     parser.add_argument("--max-seq-length", type=int, default=None)
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS, help="which of them")
@@ -192,6 +215,7 @@ def main() -> None:
         train, val = options.train, options.val
         if train is None or val is None:
             train, val = smoke_files(Path(temporary))
+            options.third = options.third or write_word_model(Path(temporary) / "third")
         Comparison(options, train, val, options.output or Path(temporary)).run()
 
 
