@@ -6,6 +6,7 @@ from typing import Any
 from langchain_core.documents import Document
 from langchain_core.runnables import Runnable
 
+from langchain_adapter._batch import StoreBatch
 from langchain_adapter.documents import document_id
 from query_adapters.evaluation import DEFAULT_METRICS, DatasetEvaluator, Metric, evaluate_run
 
@@ -21,6 +22,9 @@ class RetrieverEvaluator(DatasetEvaluator):
             `Document.id`.
         workers: Questions under way at once in the asynchronous method, at least 1.
         show_progress: Whether to show a progress bar.
+        batch: Whether to search for all questions at once where that finds the same: an
+            `InMemoryVectorStore`, asked by its own retriever for the `k` nearest documents and
+            no more. The retriever's callbacks, one run a question, are not called then.
 
     Raises:
         UnknownMetricError: If a metric is unknown, or has no cut-off to go by.
@@ -35,11 +39,16 @@ class RetrieverEvaluator(DatasetEvaluator):
         id_key: str | None = None,
         workers: int = 8,
         show_progress: bool = False,
+        batch: bool = True,
     ) -> None:
         top_k = getattr(retriever, "search_kwargs", {}).get("k")
         super().__init__(metrics, top_k=top_k, workers=workers, show_progress=show_progress)
         self.retriever = retriever
         self.id_key = id_key
+        self.batch = batch
+
+    def _batch(self) -> StoreBatch | None:
+        return StoreBatch.of(self.retriever, self.id_key) if self.batch else None
 
     def _retrieved_ids(self, text: str) -> list[str]:
         return self._ids(self.retriever.invoke(text))

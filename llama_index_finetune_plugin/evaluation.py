@@ -9,6 +9,7 @@ from llama_index.core.evaluation.retrieval.metrics_base import RetrievalMetricRe
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore
 
+from llama_index_finetune_plugin._batch import IndexBatch
 from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
 from llama_index_finetune_plugin.stores import stored_similarity, stored_vectors
 from llama_index_finetune_plugin.stores.reading import Store
@@ -35,6 +36,9 @@ class RetrieverEvaluator(DatasetEvaluator):
         node_postprocessors: Applied to what was retrieved, in order.
         workers: Questions under way at once in the async methods, at least 1.
         show_progress: Whether to show a progress bar.
+        batch: Whether to search for all questions of a dataset at once where that finds the
+            same: an index in memory, asked by its own retriever for the nearest nodes and no
+            more. Events and callbacks of the retriever, one a question, are not sent then.
 
     Raises:
         UnknownMetricError: If a metric is unknown, or has no cut-off to go by.
@@ -49,11 +53,13 @@ class RetrieverEvaluator(DatasetEvaluator):
         node_postprocessors: Sequence[BaseNodePostprocessor] = (),
         workers: int = 8,
         show_progress: bool = False,
+        batch: bool = True,
     ) -> None:
         top_k = getattr(retriever, "similarity_top_k", None)
         super().__init__(metrics, top_k=top_k, workers=workers, show_progress=show_progress)
         self.retriever = retriever
         self.node_postprocessors = tuple(node_postprocessors or ())
+        self.batch = batch
 
     @classmethod
     def from_metric_names(
@@ -69,6 +75,10 @@ class RetrieverEvaluator(DatasetEvaluator):
     async def aevaluate(self, query: str, expected_ids: Sequence[str]) -> RetrievalEvalResult:
         """Return one question's scores in LlamaIndex's own result type."""
         return self._result(query, expected_ids, await self._anodes(query))
+
+    def _batch(self) -> IndexBatch | None:
+        as_found = self.batch and not self.node_postprocessors
+        return IndexBatch.of(self.retriever) if as_found else None
 
     def _retrieved_ids(self, text: str) -> list[str]:
         return [node.node.node_id for node in self._nodes(text)]

@@ -3,7 +3,8 @@
 import asyncio
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 from tqdm.asyncio import tqdm_asyncio
 from tqdm.auto import tqdm
@@ -11,6 +12,25 @@ from tqdm.auto import tqdm
 from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.evaluation.evaluate import Evaluation, evaluate_run
 from query_adapters.evaluation.metrics import DEFAULT_METRICS, Metric
+from query_adapters.typing import Run, Texts
+
+Answer = TypeVar("Answer")
+
+
+class Batch(Protocol):
+    """A search for many questions at once, which finds what the retriever finds for each."""
+
+    def embed(self, text: str) -> Sequence[float]:
+        """Return the vector that the retriever would search with."""
+
+    async def aembed(self, text: str) -> Sequence[float]:
+        """Return the same by the asynchronous method."""
+
+    def run(self, queries: Texts, vectors: Mapping[str, Sequence[float]]) -> Run:
+        """Return the run by vectors of texts, without questions that the retriever must answer."""
+
+    async def arun(self, queries: Texts, vectors: Mapping[str, Sequence[float]]) -> Run:
+        """Return the same by asynchronous methods."""
 
 
 class DatasetEvaluator(ABC):
@@ -52,26 +72,38 @@ class DatasetEvaluator(ABC):
             InvalidDatasetError: If the dataset does not fit together.
         """
         texts = to_retrieval_dataset(dataset)
-        questions = tqdm(texts.queries.items(), "Retrieving", disable=not self.show_progress)
-        run = {query: self._retrieved_ids(text) for query, text in questions}
-        return evaluate_run(run, texts.qrels, metrics=self.metrics)
+        found = self._found_at_once(texts.queries)
+        rest = [text for query, text in texts.queries.items() if query not in found]
+        asked = [self._retrieved_ids(text) for text in self._progress(rest, "Retrieving")]
+        return self._scores(texts, found, asked)
 
     async def aevaluate_dataset(self, dataset: RetrievalDataset | QADataset) -> Evaluation:
         """Return the same as `evaluate_dataset`, with up to `workers` questions at once."""
         texts = to_retrieval_dataset(dataset)
-        turn = asyncio.Semaphore(self.workers)
+        found = await self._afound_at_once(texts.queries)
+        rest = [text for query, text in texts.queries.items() if query not in found]
+        asked = await self._together(self._aretrieved_ids, rest, "Retrieving")
+        return self._scores(texts, found, asked)
 
-        async def retrieve(text: str) -> list[str]:
-            async with turn:
-                return await self._aretrieved_ids(text)
+    def _batch(self) -> Batch | None:
+        """Return a search for all questions at once that finds the same, None without one."""
+        return None
 
-        found = await tqdm_asyncio.gather(
-            *(retrieve(text) for text in texts.queries.values()),
-            desc="Retrieving",
-            disable=not self.show_progress,
-        )
-        run = dict(zip(texts.queries, found, strict=True))
-        return evaluate_run(run, texts.qrels, metrics=self.metrics)
+    def _found_at_once(self, queries: Texts) -> Run:
+        batch = self._batch()
+        if batch is None:
+            return {}
+        once = list(dict.fromkeys(queries.values()))
+        vectors = [batch.embed(text) for text in self._progress(once, "Embedding")]
+        return batch.run(queries, dict(zip(once, vectors, strict=True)))
+
+    async def _afound_at_once(self, queries: Texts) -> Run:
+        batch = self._batch()
+        if batch is None:
+            return {}
+        once = list(dict.fromkeys(queries.values()))
+        vectors = await self._together(batch.aembed, once, "Embedding")
+        return await batch.arun(queries, dict(zip(once, vectors, strict=True)))
 
     @abstractmethod
     def _retrieved_ids(self, text: str) -> list[str]:
@@ -80,6 +112,36 @@ class DatasetEvaluator(ABC):
     @abstractmethod
     async def _aretrieved_ids(self, text: str) -> list[str]:
         """Return the same by the retriever's asynchronous method."""
+
+    def _progress(self, texts: Sequence[str], what: str) -> Iterable[str]:
+        """Yield the texts, with a bar if there is to be one."""
+        bar: Iterable[str] = tqdm(texts, what, disable=self._silent(texts))
+        return bar
+
+    async def _together(
+        self, ask: Callable[[str], Awaitable[Answer]], texts: Sequence[str], what: str
+    ) -> list[Answer]:
+        """Return the answers in the order of the texts, with up to `workers` under way."""
+        turn = asyncio.Semaphore(self.workers)
+
+        async def one(text: str) -> Answer:
+            async with turn:
+                return await ask(text)
+
+        answers: list[Answer] = await tqdm_asyncio.gather(
+            *map(one, texts), desc=what, disable=self._silent(texts)
+        )
+        return answers
+
+    def _silent(self, texts: Sequence[str]) -> bool:
+        return not self.show_progress or not texts
+
+    def _scores(
+        self, texts: RetrievalDataset, found: Run, asked: Sequence[list[str]]
+    ) -> Evaluation:
+        answers = iter(asked)
+        run = {q: found[q] if q in found else next(answers) for q in texts.queries}
+        return evaluate_run(run, texts.qrels, metrics=self.metrics)
 
 
 def _parse(name: str, top_k: int | None) -> Metric:

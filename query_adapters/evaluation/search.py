@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.typing import Rows, Run, Vectors
@@ -11,6 +12,10 @@ from query_adapters.typing import Rows, Run, Vectors
 Similarity = Literal["cosine", "dot", "euclidean"]
 SCORES_AT_ONCE = 16_000_000  # numbers in one block of scores: 64 MB
 GROUPS_PER_RESULT = 64  # sets of columns a result: so many that two of the best seldom share one
+SETTLED = 1e-9  # cosines in double precision differ by far less from one way to another
+LENGTHS = 1e-100, 1e100  # between these, no square of a length is lost
+
+Doubles = NDArray[np.float64]
 
 
 def exact_search(
@@ -60,16 +65,45 @@ def search_run(
         DimensionMismatchError: If questions and documents differ in length.
     """
     asked = np.stack(list(queries.values()))
-    if asked.shape[1] != documents.shape[1]:
-        raise DimensionMismatchError(
-            "document vectors",
-            expected=asked.shape[1],
-            actual=documents.shape[1],
-            remedy="embed questions with the model that the index was built with",
-        )
+    _check_dims(asked, documents)
     found = exact_search(asked, documents, k=k, similarity=similarity).tolist()
     ranked = ([document_ids[row] for row in rows] for rows in found)
     return dict(zip(queries, ranked, strict=True))
+
+
+def settled_run(
+    queries: Mapping[str, Sequence[float]],
+    document_ids: Sequence[str],
+    documents: Doubles,
+    *,
+    k: int,
+) -> dict[str, list[str]]:
+    """Return the k most similar documents by cosine wherever every exact search finds the same.
+
+    Left out are questions on which rounding or the order of the store decides: two of the k + 1
+    best are as similar, or a vector has no direction.
+
+    Args:
+        queries: Vectors `(dim,)` by question, in double precision.
+        document_ids: Ids of the rows of `documents`.
+        documents: Shape `(n_documents, dim)`.
+        k: How many documents a question, at least 1.
+
+    Raises:
+        DimensionMismatchError: If questions and documents differ in length.
+    """
+    asked = np.array(list(queries.values()), dtype=np.float64)
+    _check_dims(asked, documents)
+    directions = _directions(documents)
+    if not directions.any(axis=1).all():
+        return {}
+    asked, keys = _directions(asked), list(queries)
+    found: dict[str, list[str]] = {}
+    for block in _blocks(len(asked), SCORES_AT_ONCE // len(documents) + 1):
+        best, settled = _settled(asked[block] @ directions.T, k)
+        ranked = zip(keys[block], best.tolist(), settled, strict=True)
+        found |= {key: [document_ids[row] for row in rows] for key, rows, sure in ranked if sure}
+    return found
 
 
 def unit(vectors: Vectors) -> Vectors:
@@ -79,11 +113,37 @@ def unit(vectors: Vectors) -> Vectors:
     return vectors / norms
 
 
+def _directions(vectors: Doubles) -> Doubles:
+    """Return the vectors at length 1; at 0 where the length is none, or too small or large."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    measured = (LENGTHS[0] < lengths) & (lengths < LENGTHS[1])
+    directions: Doubles = np.where(measured, vectors, 0) / np.where(measured, lengths, 1)
+    return directions
+
+
+def _settled(scores: Doubles, k: int) -> tuple[Rows, NDArray[np.bool_]]:
+    """Return the columns of the k highest scores of each row, and where no other way differs."""
+    best = _top(scores, min(k + 1, scores.shape[1]))
+    gaps = -np.diff(np.take_along_axis(scores, best, axis=1), axis=1)
+    settled: NDArray[np.bool_] = np.all(gaps > SETTLED, axis=1)
+    return best[:, :k], settled
+
+
+def _check_dims(queries: NDArray[np.floating], documents: NDArray[np.floating]) -> None:
+    if queries.shape[1] != documents.shape[1]:
+        raise DimensionMismatchError(
+            "document vectors",
+            expected=queries.shape[1],
+            actual=documents.shape[1],
+            remedy="embed questions with the model that the index was built with",
+        )
+
+
 def _blocks(n: int, size: int) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, n, size))
 
 
-def _top(scores: Vectors, k: int) -> Rows:
+def _top(scores: NDArray[np.floating], k: int) -> Rows:
     """Return the columns of the k highest scores of each row; ties go to the lower column."""
     rows, columns = np.divmod(
         np.flatnonzero(scores >= _reached(scores, k)[:, None]), scores.shape[1]
@@ -94,7 +154,7 @@ def _top(scores: Vectors, k: int) -> Rows:
     return best
 
 
-def _reached(scores: Vectors, k: int) -> Vectors:
+def _reached(scores: NDArray[np.floating], k: int) -> NDArray[np.floating]:
     """Return a score that at least k columns of each row reach, and few others.
 
     It is the k-th highest of the maxima of disjoint sets of columns: one pass over the scores,
@@ -105,5 +165,5 @@ def _reached(scores: Vectors, k: int) -> Vectors:
     for start in range(width, scores.shape[1], width):
         part = scores[:, start : start + width]
         np.maximum(maxima[:, : part.shape[1]], part, out=maxima[:, : part.shape[1]])
-    reached: Vectors = np.partition(maxima, -k, axis=1)[:, -k]
+    reached: NDArray[np.floating] = np.partition(maxima, -k, axis=1)[:, -k]
     return reached

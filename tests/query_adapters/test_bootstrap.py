@@ -7,6 +7,7 @@ from scipy import stats
 from query_adapters.evaluation import bootstrap
 from query_adapters.evaluation.bootstrap import Interval, bootstrap_interval, bootstrap_intervals
 from query_adapters.typing import Values
+from tests.ndcg_values import ndcg_values
 
 SIMULATED, QUESTIONS = 2_000, 200
 
@@ -42,6 +43,22 @@ def test_95_percent_intervals_hold_the_truth_93_to_97_times_in_100(
     normal = rng.normal(size=(QUESTIONS, SIMULATED))
     values = normal if kind == "normal" else mostly_zero_and_skewed(rng)
     held = np.mean([i.low <= 0 <= i.high for i in bootstrap_intervals(values)])
+    assert 0.93 <= held <= 0.97
+
+
+@pytest.mark.parametrize("n_questions", [200, 800])
+def test_so_do_intervals_of_differences_in_ndcg_most_of_which_are_zero(
+    n_questions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 1_999)
+    rng = np.random.default_rng(6)
+    hardness = rng.normal(0.3, 1.5, size=400_000)
+    better = ndcg_values(hardness - 0.1, rng, spread=0.3)
+    differences = better - ndcg_values(hardness, rng, spread=0.15)
+    truth = differences.mean()
+    assert truth > 0.01
+    values = rng.choice(differences, size=(n_questions, 3 * SIMULATED))
+    held = np.mean([i.low <= truth <= i.high for i in bootstrap_intervals(values)])
     assert 0.93 <= held <= 0.97
 
 

@@ -1,12 +1,14 @@
 """A whole dataset through any retriever: in turn or several at once, the same scores."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.errors import UnknownMetricError
 from query_adapters.evaluation import DatasetEvaluator
+from query_adapters.typing import Run, Texts
 
 DATASET = RetrievalDataset.from_relevant_docs(
     {f"q{i}": f"{i}" for i in range(6)},
@@ -41,6 +43,43 @@ async def test_both_ways_give_one_run_in_the_order_of_the_questions(workers: int
     assert list(at_once.run) == list(in_turn.run) == list(DATASET.queries)
     assert at_once.run == in_turn.run
     assert evaluator.most_running == workers
+
+
+class Halved:
+    """Finds the right document at once, but of the later questions nothing; keeps the texts."""
+
+    def __init__(self) -> None:
+        self.embedded: list[str] = []
+
+    def embed(self, text: str) -> list[float]:
+        self.embedded.append(text)
+        return [float(text)]
+
+    async def aembed(self, text: str) -> list[float]:
+        return self.embed(text)
+
+    def run(self, queries: Texts, vectors: Mapping[str, Sequence[float]]) -> Run:
+        rows = {query: int(vectors[text][0]) for query, text in queries.items()}
+        return {query: [f"d{row}"] for query, row in rows.items() if row < 3}
+
+    async def arun(self, queries: Texts, vectors: Mapping[str, Sequence[float]]) -> Run:
+        return self.run(queries, vectors)
+
+
+async def test_only_what_a_batch_does_not_find_is_asked() -> None:
+    batch, again = Halved(), {"again": "1"}
+    queries = dict(reversed([*DATASET.queries.items(), *again.items()]))
+    dataset = RetrievalDataset.from_relevant_docs(
+        queries, dict(DATASET.corpus), {query: ["d0"] for query in queries}
+    )
+    evaluator = ThreeFrom(["mrr@3"], workers=1, show_progress=True)
+    evaluator._batch = lambda: batch  # type: ignore[method-assign]
+    run = evaluator.evaluate_dataset(dataset).run
+    assert list(run) == list(queries)
+    assert (run["again"], run["q1"], run["q4"]) == (["d1"], ["d1"], ["d3", "d4", "d5"])
+    assert sorted(batch.embedded) == sorted(DATASET.queries.values())
+    assert (await evaluator.aevaluate_dataset(dataset)).run == run
+    assert evaluator.most_running == 1
 
 
 @pytest.mark.parametrize("metrics", [["mrr"], ["ndgc@10"]])

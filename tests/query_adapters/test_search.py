@@ -6,14 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from query_adapters.errors import DimensionMismatchError
 from query_adapters.evaluation import Similarity, exact_search, search
+from query_adapters.evaluation.search import settled_run
 from query_adapters.typing import Rows, Vectors
 
 SIMILARITIES: tuple[Similarity, ...] = ("cosine", "dot", "euclidean")
 DIM = 4
 
 
-def sorted_search(queries: Vectors, documents: Vectors, k: int, similarity: Similarity) -> Rows:
+def sorted_search(
+    queries: NDArray[np.floating], documents: NDArray[np.floating], k: int, similarity: Similarity
+) -> Rows:
     """Every score in double precision, then a stable sort."""
     q, d = queries.astype(np.float64), documents.astype(np.float64)
     if similarity == "euclidean":
@@ -94,3 +98,45 @@ def test_the_vectors_of_the_caller_are_left_as_they_were(similarity: Similarity)
     before = queries.tobytes() + documents.tobytes()
     exact_search(queries, documents, k=3, similarity=similarity)
     assert queries.tobytes() + documents.tobytes() == before
+
+
+def test_a_settled_run_is_the_sorted_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "SCORES_AT_ONCE", 500)
+    rng = np.random.default_rng(7)
+    queries, documents = rng.normal(size=(40, 6)), rng.normal(size=(90, 6))
+    ids = [f"d{row}" for row in range(90)]
+    asked = {f"q{row}": vector.tolist() for row, vector in enumerate(queries)}
+    for k in (1, 10, 200):
+        expected = sorted_search(queries, documents, k, "cosine")
+        run = settled_run(asked, ids, documents, k=k)
+        assert run == {f"q{row}": [ids[i] for i in found] for row, found in enumerate(expected)}
+
+
+@pytest.mark.parametrize(
+    ("documents", "question", "k", "settled"),
+    [
+        ([[1, 0], [1, 1], [2, 0]], [2, 1], 1, True),  # the two that are alike come later
+        ([[1, 0], [1, 1], [2, 0]], [2, 1], 2, False),
+        ([[1, 0], [1, 1e-11], [0, 1]], [0, 1], 1, True),
+        ([[1, 0], [1, 1e-11], [0, 1]], [0, 1], 2, False),
+        ([[1, 0], [1, 1e-11], [0, 1]], [0, 1], 3, False),
+        ([[1, 0], [1, 1]], [0, 0], 1, False),
+        ([[1, 0], [0, 0]], [1, 0], 1, False),
+        ([[1, 0], [0, 1e-150]], [1, 0], 1, False),
+        ([[1, 0], [0, 1e150]], [1, 0], 1, False),
+        ([[1, 0], [0, np.nan]], [1, 0], 1, False),
+        ([[1, 0], [0, 1]], [np.inf, 0], 1, False),
+        ([[3, 4]], [1, 0], 5, True),
+    ],
+)
+def test_a_question_that_hangs_on_rounding_or_order_is_not_settled(
+    documents: list[list[float]], question: list[float], k: int, settled: bool
+) -> None:
+    ids = [f"d{row}" for row in range(len(documents))]
+    run = settled_run({"q": question}, ids, np.array(documents, dtype=np.float64), k=k)
+    assert ("q" in run) == settled
+
+
+def test_questions_of_another_length_are_refused_before_they_are_searched_for() -> None:
+    with pytest.raises(DimensionMismatchError, match="document vectors: expected 3 dimensions"):
+        settled_run({"q": [1.0, 2.0, 3.0]}, ["d"], np.ones((1, 2)), k=1)

@@ -15,6 +15,7 @@ from query_adapters.evaluation.significance import (
     sign_flip_test,
 )
 from query_adapters.typing import Values
+from tests.ndcg_values import ndcg_values
 
 SIMULATED, QUESTIONS = 4_000, 200
 
@@ -55,6 +56,20 @@ def test_systems_that_are_alike_are_told_apart_4_to_6_times_in_100(
     rng = np.random.default_rng(4)
     shape = (2, QUESTIONS, SIMULATED)
     base, other = rng.normal(size=shape) if kind == "normal" else rng.beta(0.2, 1.5, size=shape)
+    flips = flips_of(other - base)
+    assert 0.04 <= np.mean(flips.greater <= 0.05) <= 0.06
+    assert 0.04 <= np.mean(flips.two_sided <= 0.05) <= 0.06
+
+
+@pytest.mark.parametrize("n_questions", [50, 200, 800])
+def test_so_are_systems_whose_ndcg_is_the_same_on_most_questions(
+    n_questions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(significance, "FLIPS", 999)
+    rng = np.random.default_rng(9)
+    hardness = rng.normal(0.3, 1.5, size=(n_questions, SIMULATED))
+    base, other = (ndcg_values(hardness, rng, spread=0.3) for _ in range(2))
+    assert 0.6 < np.mean(base == other) < 0.7
     flips = flips_of(other - base)
     assert 0.04 <= np.mean(flips.greater <= 0.05) <= 0.06
     assert 0.04 <= np.mean(flips.two_sided <= 0.05) <= 0.06

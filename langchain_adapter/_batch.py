@@ -1,0 +1,85 @@
+"""Many questions to a retriever over vectors in memory, searched for at once.
+
+What a `VectorStoreRetriever` over an `InMemoryVectorStore` finds one by one: the very documents.
+No run of the retriever is traced.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Self
+
+import numpy as np
+from langchain_core.documents import Document
+from langchain_core.vectorstores import InMemoryVectorStore, VectorStoreRetriever
+
+from langchain_adapter.documents import document_id
+from query_adapters.evaluation.search import Doubles, settled_run
+from query_adapters.typing import Run, Texts
+
+
+@dataclass(frozen=True, eq=False)
+class StoreBatch:
+    """A retriever's search without the retriever around it.
+
+    Args:
+        store: The vector store.
+        k: How many documents a question.
+        id_key: The metadata key of a document's id, None for its own.
+        keys: The documents in the store.
+        vectors: Their vectors, `(n_documents, dim)`.
+    """
+
+    store: InMemoryVectorStore
+    k: int
+    id_key: str | None
+    keys: Sequence[str]
+    vectors: Doubles
+
+    @classmethod
+    def of(cls, retriever: object, id_key: str | None) -> Self | None:
+        """Return the search, or None where the retriever may find something else than it."""
+        if type(retriever) is not VectorStoreRetriever or not _is_plain(retriever):
+            return None
+        store, k = retriever.vectorstore, retriever.search_kwargs["k"]
+        if type(store) is not InMemoryVectorStore or find_spec("simsimd"):  # in single precision
+            return None
+        vectors = np.array([entry["vector"] for entry in store.store.values()])
+        in_doubles = len(vectors) > 0 and vectors.dtype == np.float64
+        return cls(store, k, id_key, list(store.store), vectors) if in_doubles else None
+
+    def embed(self, text: str) -> list[float]:
+        """Return a question's vector by the call that the retriever would make."""
+        return self.store.embedding.embed_query(text)
+
+    async def aembed(self, text: str) -> list[float]:
+        """Return the same by the asynchronous method."""
+        return await self.store.embedding.aembed_query(text)
+
+    def run(self, queries: Texts, vectors: Mapping[str, Sequence[float]]) -> Run:
+        """Return the run; where documents are as similar, as the store ranks them.
+
+        Args:
+            queries: Texts of questions by id.
+            vectors: Vectors by text.
+        """
+        settled = settled_run(vectors, self.keys, self.vectors, k=self.k)
+        found = {text: self._documents(vectors[text], settled.get(text)) for text in vectors}
+        ids = {text: [document_id(d, self.id_key) for d in found[text]] for text in found}
+        return {query: ids[text] for query, text in queries.items()}
+
+    async def arun(self, queries: Texts, vectors: Mapping[str, Sequence[float]]) -> Run:
+        """Return what `run` returns: the store is in memory."""
+        return self.run(queries, vectors)
+
+    def _documents(self, vector: Sequence[float], keys: Sequence[str] | None) -> list[Document]:
+        if keys is None:
+            return self.store.similarity_search_by_vector(list(vector), k=self.k)
+        return self.store.get_by_ids(keys)
+
+
+def _is_plain(retriever: VectorStoreRetriever) -> bool:
+    """Return whether nothing but vectors decides what is found."""
+    options = retriever.search_kwargs
+    k = options.get("k")
+    return retriever.search_type == "similarity" and options.keys() == {"k"} and (k or 0) >= 1

@@ -1,0 +1,115 @@
+"""Many questions to a retriever over vectors in memory, searched for at once.
+
+What a `VectorIndexRetriever` over a `SimpleVectorStore` finds one by one: the very ids. Its
+events and callbacks for each question are not sent, those of the embedding model are.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Self
+
+import numpy as np
+from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.base.embeddings.base import Embedding
+from llama_index.core.indices.vector_store.retrievers import VectorIndexRetriever
+from llama_index.core.schema import BaseNode, IndexNode, QueryBundle
+from llama_index.core.vector_stores import SimpleVectorStore
+from llama_index.core.vector_stores.types import VectorStoreQueryMode
+
+from query_adapters.evaluation.search import Doubles, settled_run
+from query_adapters.typing import Run, Texts
+
+
+@dataclass(frozen=True, eq=False)
+class IndexBatch:
+    """A retriever's search without the retriever around it.
+
+    Args:
+        retriever: The retriever.
+        ids: The nodes that it searches.
+        vectors: Their vectors, `(n_nodes, dim)`.
+    """
+
+    retriever: VectorIndexRetriever
+    ids: Sequence[str]
+    vectors: Doubles
+
+    @classmethod
+    def of(cls, retriever: BaseRetriever) -> Self | None:
+        """Return the search, or None where the retriever may find something else than it."""
+        if type(retriever) is not VectorIndexRetriever or not _is_plain(retriever):
+            return None
+        store, wanted = retriever._vector_store, retriever._node_ids
+        if type(store) is not SimpleVectorStore:
+            return None
+        stored = store.data.embedding_dict
+        searched = stored if wanted is None else set(wanted)
+        ids = [key for key in stored if key in searched]
+        vectors = np.array([stored[key] for key in ids])
+        return cls(retriever, ids, vectors) if vectors.dtype == np.float64 and ids else None
+
+    def embed(self, text: str) -> Embedding:
+        """Return a question's vector by the call that the retriever would make."""
+        return self.retriever._embed_model.get_agg_embedding_from_queries([text])
+
+    async def aembed(self, text: str) -> Embedding:
+        """Return the same by the asynchronous method."""
+        return await self.retriever._embed_model.aget_agg_embedding_from_queries([text])
+
+    def run(self, queries: Texts, vectors: Mapping[str, Sequence[float]]) -> Run:
+        """Return the run of those questions whose nodes are returned just as they are found.
+
+        Args:
+            queries: Texts of questions by id.
+            vectors: Vectors by text.
+        """
+        found = self._found(vectors)
+        nodes = self.retriever._docstore.get_nodes(_distinct(found), raise_error=False)
+        return self._returned(queries, found, nodes)
+
+    async def arun(self, queries: Texts, vectors: Mapping[str, Sequence[float]]) -> Run:
+        """Return what `run` returns, by the document store's asynchronous method."""
+        found = self._found(vectors)
+        nodes = await self.retriever._docstore.aget_nodes(_distinct(found), raise_error=False)
+        return self._returned(queries, found, nodes)
+
+    def _found(self, vectors: Mapping[str, Sequence[float]]) -> Run:
+        """Return the ids by text; where vectors are as similar, as the store ranks them."""
+        k = self.retriever.similarity_top_k
+        settled = settled_run(vectors, self.ids, self.vectors, k=k)
+        return {text: settled.get(text) or self._ranked(text, vectors[text]) for text in vectors}
+
+    def _ranked(self, text: str, vector: Sequence[float]) -> list[str]:
+        query = self.retriever._build_vector_store_query(QueryBundle(text, embedding=list(vector)))
+        return self.retriever._vector_store.query(query).ids or []
+
+    def _returned(self, queries: Texts, found: Run, nodes: Iterable[BaseNode]) -> Run:
+        """Leave out what the retriever might follow (index nodes), or miss and report."""
+        known = self.retriever._index.index_struct.nodes_dict
+        ids = (node.node_id for node in nodes if not isinstance(node, IndexNode))
+        returned = {key for key in ids if known.get(key) == key}
+        runs = ((query, found[text]) for query, text in queries.items())
+        return {query: ids for query, ids in runs if returned.issuperset(ids)}
+
+
+def _distinct(found: Run) -> list[str]:
+    return list(dict.fromkeys(chain.from_iterable(found.values())))
+
+
+def _is_plain(retriever: VectorIndexRetriever) -> bool:
+    """Return whether nothing but vectors decides what is found."""
+    options = (
+        retriever._filters,
+        retriever._doc_ids,
+        retriever._alpha,
+        retriever._sparse_top_k,
+        retriever._hybrid_top_k,
+    )
+    return (
+        retriever._vector_store_query_mode == VectorStoreQueryMode.DEFAULT
+        and retriever._needs_embedding()
+        and (retriever.similarity_top_k or 0) >= 1
+        and not retriever._kwargs
+        and all(option is None for option in options)
+    )
