@@ -81,8 +81,8 @@ def choose(table: Sequence[CandidateScore]) -> CandidateScore | None:
 
     A candidate that is worse than the base in either view is out. Of the others, the best one
     on the first settings stands unless one on other settings is better by more than a standard
-    error. Its strength gives way to a greater one that scores within a standard error of it, and
-    what is left must beat the base by more than a standard error.
+    error. Its strength gives way to a greater one that scores within a standard error of it,
+    overall and in either view, and what is left must beat the base by more than a standard error.
 
     Args:
         table: At least one row; the first settings are those of the first row and, where there
@@ -113,14 +113,17 @@ def choose(table: Sequence[CandidateScore]) -> CandidateScore | None:
 
 def _strongest(chosen: CandidateScore, rows: Sequence[CandidateScore]) -> CandidateScore:
     """Return the row with the greatest λ among those as good as the chosen one, else like it."""
-
-    def is_as_good(row: CandidateScore) -> bool:
-        lost = ViewScore.of(chosen.differences - row.differences)
-        return lost.mean <= lost.error
-
     settings = replace(chosen.candidate, strength=inf)
     alike = [row for row in rows if replace(row.candidate, strength=inf) == settings]
-    return max(filter(is_as_good, alike), key=lambda row: row.candidate.strength)
+    as_good = [row for row in alike if _is_as_good(row, chosen)]
+    return max(as_good, key=lambda row: row.candidate.strength)
+
+
+def _is_as_good(row: CandidateScore, chosen: CandidateScore) -> bool:
+    lost = ViewScore.of(chosen.differences - row.differences)
+    views = [(row.seen, chosen.seen), (row.unseen, chosen.unseen)]
+    kept = (mine.mean >= best.mean - best.error for mine, best in views if mine and best)
+    return lost.mean <= lost.error and all(kept)
 
 
 def best(table: Sequence[CandidateScore]) -> CandidateScore:

@@ -351,11 +351,13 @@ def test_the_choice_by_hand(table: list[CandidateScore], chosen: int | None) -> 
     assert choose(table) is expected
 
 
-def strong(strength: float, gains: Sequence[float], *, whitening: float = 0.15) -> CandidateScore:
+def strong(
+    strength: float, gains: Sequence[float], *, whitening: float = 0.15, seen: float | None = None
+) -> CandidateScore:
     overall = ViewScore(mean=float(np.mean(gains)), error=0.001)
     return CandidateScore(
         candidate=Candidate(whitening, strength),
-        seen=None,
+        seen=None if seen is None else ViewScore(mean=seen, error=0.05),
         unseen=None,
         overall=overall,
         differences=np.array(gains),
@@ -379,6 +381,16 @@ def strong(strength: float, gains: Sequence[float], *, whitening: float = 0.15) 
             [strong(3.0, [0.2, 0.2], whitening=0.3), strong(1.0, [0.2, 0.21])],
             1,
             id="only those on the same prior count",
+        ),
+        pytest.param(
+            [strong(1.0, [0.2, 0.2], seen=0.24), strong(0.3, [0.2, 0.21], seen=0.3)],
+            1,
+            id="none that is worse in one view",
+        ),
+        pytest.param(
+            [strong(1.0, [0.2, 0.2], seen=0.26), strong(0.3, [0.2, 0.21], seen=0.3)],
+            0,
+            id="within an error in that view",
         ),
     ],
 )
