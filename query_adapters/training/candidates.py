@@ -122,7 +122,7 @@ def _strongest(chosen: CandidateScore, rows: Sequence[CandidateScore]) -> Candid
 def _is_as_good(row: CandidateScore, chosen: CandidateScore) -> bool:
     lost = ViewScore.of(chosen.differences - row.differences)
     views = [(row.seen, chosen.seen), (row.unseen, chosen.unseen)]
-    kept = (mine.mean >= best.mean - best.error for mine, best in views if mine and best)
+    kept = (own.mean >= other.mean - other.error for own, other in views if own and other)
     return lost.mean <= lost.error and all(kept)
 
 
