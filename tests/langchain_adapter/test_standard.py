@@ -28,7 +28,7 @@ def test_the_adapters_of_these_tests_change_queries() -> None:
         assert not np.allclose(model.embed_query("foo"), BASE.embed_query("foo"))
 
 
-class TestAdapterEmbeddingsUnit(EmbeddingsUnitTests):
+class OfAdapterEmbeddings:
     @property
     def embeddings_class(self) -> type[Embeddings]:
         return AdapterEmbeddings
@@ -38,7 +38,7 @@ class TestAdapterEmbeddingsUnit(EmbeddingsUnitTests):
         return {"base": BASE, "adapter": KERNEL}
 
 
-class TestLinearAdapterEmbeddingsUnit(EmbeddingsUnitTests):
+class OfLinearAdapterEmbeddings:
     @property
     def embeddings_class(self) -> type[Embeddings]:
         return LinearAdapterEmbeddings
@@ -48,24 +48,20 @@ class TestLinearAdapterEmbeddingsUnit(EmbeddingsUnitTests):
         return {"base": BASE, "weight": NEAR_IDENTITY}
 
 
-class TestAdapterEmbeddings(EmbeddingsIntegrationTests):
-    @property
-    def embeddings_class(self) -> type[Embeddings]:
-        return AdapterEmbeddings
-
-    @property
-    def embedding_model_params(self) -> dict[str, Any]:
-        return {"base": BASE, "adapter": KERNEL}
+class TestAdapterEmbeddingsUnit(OfAdapterEmbeddings, EmbeddingsUnitTests):
+    pass
 
 
-class TestLinearAdapterEmbeddings(EmbeddingsIntegrationTests):
-    @property
-    def embeddings_class(self) -> type[Embeddings]:
-        return LinearAdapterEmbeddings
+class TestLinearAdapterEmbeddingsUnit(OfLinearAdapterEmbeddings, EmbeddingsUnitTests):
+    pass
 
-    @property
-    def embedding_model_params(self) -> dict[str, Any]:
-        return {"base": BASE, "weight": NEAR_IDENTITY}
+
+class TestAdapterEmbeddings(OfAdapterEmbeddings, EmbeddingsIntegrationTests):
+    pass
+
+
+class TestLinearAdapterEmbeddings(OfLinearAdapterEmbeddings, EmbeddingsIntegrationTests):
+    pass
 
 
 class TestVectorStoreOfAdapterEmbeddings(VectorStoreIntegrationTests):

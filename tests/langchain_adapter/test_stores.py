@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -43,11 +42,6 @@ class Open:
     def reopened(self, embedding: Embeddings) -> VectorStore:
         self.store = self.shop.reopen(self.store, self.place, embedding)
         return self.store
-
-
-@pytest.fixture
-def place(tmp_path: Path, request: pytest.FixtureRequest) -> Place:
-    return Place(tmp_path, lambda: str(request.getfixturevalue("postgres")))
 
 
 @pytest.fixture

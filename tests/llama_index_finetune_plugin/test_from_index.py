@@ -75,13 +75,6 @@ def base() -> PlantedEmbedding:
 
 
 @pytest.fixture
-def place(tmp_path: Path, request: pytest.FixtureRequest) -> Place:
-    folder = tmp_path / f"store_{tmp_path.name}"
-    folder.mkdir()
-    return Place(folder, lambda: str(request.getfixturevalue("postgres")))
-
-
-@pytest.fixture
 def output(tmp_path: Path) -> Path:
     return tmp_path / "out"
 

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -46,11 +45,6 @@ class Open:
         self.shop.close(self.index)
         self.index = self.shop.reopen(self.place, model)
         return self.index
-
-
-@pytest.fixture
-def place(tmp_path: Path, request: pytest.FixtureRequest) -> Place:
-    return Place(tmp_path, lambda: str(request.getfixturevalue("postgres")))
 
 
 @pytest.fixture

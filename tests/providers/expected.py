@@ -1,0 +1,38 @@
+"""What the real SDKs of OpenAI and Cohere send and raise, through either framework."""
+
+from collections.abc import Callable
+
+import cohere
+import numpy as np
+import openai
+import pytest
+
+from query_adapters.adapters import LinearAdapter
+from tests.servers.embeddings import DIM, KEY, EmbeddingServer, vector_of
+
+Serve = Callable[..., EmbeddingServer]
+ROLES = {"openai": (None, None), "cohere": ("search_query", "search_document")}
+BATCHES = {"openai": [16, 16, 16, 16, 6], "cohere": [64, 6]}
+SERVER_ERRORS = {"openai": openai.InternalServerError, "cohere": cohere.InternalServerError}
+RATE_LIMIT_ERRORS = {"openai": openai.RateLimitError, "cohere": cohere.TooManyRequestsError}
+WRONG_KEY_ERRORS = {"openai": openai.AuthenticationError, "cohere": cohere.UnauthorizedError}
+ADAPTER = LinearAdapter(np.random.default_rng(0).normal(size=(DIM, DIM)))
+
+each_provider = pytest.mark.parametrize("provider", ROLES)
+ignore_own_warnings = pytest.mark.filterwarnings(  # of what Cohere's client does to its answers
+    "ignore::pydantic.warnings.PydanticDeprecationWarning"
+)
+
+
+def check_vectors(provider: str, query: list[float], documents: list[list[float]]) -> None:
+    """Check the adapted vector of "q", and the documents "a" and "b" as the provider gives them."""
+    asked_as, kept_as = ROLES[provider]
+    assert query == ADAPTER(np.array(vector_of("q", asked_as), dtype=np.float32)).tolist()
+    np.testing.assert_array_equal(documents, [vector_of(text, kept_as) for text in "ab"])
+
+
+def check_told(provider: str, server: EmbeddingServer) -> None:
+    """Check what the requests said beside texts and roles."""
+    told = {(r.dimensions, r.encoding, r.authorization) for r in server.requests}
+    expected = (DIM, "base64") if provider == "openai" else (None, None)
+    assert told == {(*expected, f"Bearer {KEY}")}

@@ -1,0 +1,29 @@
+"""LangChain's models of two providers, on a server of ours."""
+
+from typing import Any
+
+from langchain_cohere import CohereEmbeddings
+from langchain_core.embeddings import Embeddings
+from langchain_openai import OpenAIEmbeddings
+from pydantic import SecretStr
+
+from tests.servers.embeddings import DIM, KEY, EmbeddingServer
+
+
+def of_openai(server: EmbeddingServer, *, tries: int = 3, key: str = KEY) -> Embeddings:
+    return OpenAIEmbeddings(
+        model="text-embedding-3-small", base_url=f"{server.url}/v1", api_key=SecretStr(key),
+        check_embedding_ctx_length=False, chunk_size=16, dimensions=DIM, max_retries=tries - 1,
+    )  # fmt: skip
+
+
+def of_cohere(server: EmbeddingServer, *, tries: int = 3, key: str = KEY) -> Embeddings:
+    """Cohere's client tries three times by itself; LangChain's further tries wait for seconds."""
+    secret: Any = key  # langchain-cohere 0.6 would send a SecretStr as its asterisks
+    return CohereEmbeddings(
+        model="embed-english-v3.0", base_url=server.url, cohere_api_key=secret,
+        client=None, async_client=None, max_retries=1,
+    )  # fmt: skip
+
+
+MODELS = {"openai": of_openai, "cohere": of_cohere}

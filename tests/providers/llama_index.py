@@ -1,0 +1,31 @@
+"""LlamaIndex's models of two providers, on a server of ours."""
+
+from typing import Any
+
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.embeddings.cohere import CohereEmbedding
+from llama_index.embeddings.openai import OpenAIEmbedding
+
+from tests.servers.embeddings import DIM, KEY, EmbeddingServer
+
+
+def of_openai(
+    server: EmbeddingServer, *, tries: int = 3, key: str = KEY, **options: Any
+) -> BaseEmbedding:
+    return OpenAIEmbedding(
+        model="text-embedding-3-small", api_base=f"{server.url}/v1", api_key=key,
+        embed_batch_size=16, dimensions=DIM, max_retries=tries - 1, **options,
+    )  # fmt: skip
+
+
+def of_cohere(
+    server: EmbeddingServer, *, tries: int = 3, key: str = KEY, **options: Any
+) -> BaseEmbedding:
+    """Cohere's client tries three times by itself; LlamaIndex's further tries wait for seconds."""
+    return CohereEmbedding(
+        model_name="embed-english-v3.0", base_url=server.url, api_key=key, embed_batch_size=64,
+        max_retries=1, **options,
+    )  # fmt: skip
+
+
+MODELS = {"openai": of_openai, "cohere": of_cohere}
