@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import EllipsisType
 from typing import Any
@@ -156,7 +157,12 @@ def adapted(adapter: QueryAdapter | None, vector: list[float]) -> list[float]:
 
 def _as_array(vector: list[float]) -> Vectors:
     # a third of the time that numpy takes over a list; beyond float32 is infinite here too
-    return np.frombuffer(struct.pack(f"{len(vector)}f", *vector), dtype=np.float32)
+    return np.frombuffer(_floats(len(vector)).pack(*vector), dtype=np.float32)
+
+
+@lru_cache(maxsize=8)
+def _floats(n: int) -> struct.Struct:
+    return struct.Struct(f"{n}f")
 
 
 def _cosine(one: Vectors, other: Vectors) -> float:

@@ -1,0 +1,65 @@
+"""LlamaIndex's old engine from texts to a saved adapter, by its guide's recipe, timed.
+
+Run by training.py in an environment of its own, as the two packages want different versions of
+llama-index-core.
+
+    PEER_PYTHON examples/benchmarks/peer_training.py JOB.json FIGURES.json
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from counted_models import CountedModel, counted_model
+from llama_index.core.evaluation import EmbeddingQAFinetuneDataset
+from llama_index.finetuning import EmbeddingAdapterFinetuneEngine
+
+LIBRARIES = (
+    "llama-index-core",
+    "llama-index-embeddings-adapter",
+    "llama-index-finetuning",
+    "numpy",
+    "sentence-transformers",
+    "torch",
+    "transformers",
+)
+
+
+def train(job: Mapping[str, Any], model: CountedModel) -> dict[str, Any]:
+    dataset = EmbeddingQAFinetuneDataset.from_json(job["train"])
+    with tempfile.TemporaryDirectory() as folder:
+        began, processor = time.perf_counter(), time.process_time()
+        engine = EmbeddingAdapterFinetuneEngine(
+            dataset,
+            model,
+            model_output_path=folder,
+            dim=np.load(job["vectors"], mmap_mode="r").shape[1],  # spares it a call
+            epochs=4,
+        )
+        engine.finetune()
+        seconds = {
+            "seconds": time.perf_counter() - began,
+            "processor_seconds": time.process_time() - processor,
+        }
+    return {**seconds, **model.taken_counts()}
+
+
+def main() -> None:
+    job_path, figures_path = map(Path, sys.argv[1:])
+    job = json.loads(job_path.read_text(encoding="utf-8"))
+    model = counted_model(job)
+    figures = {
+        "runs": [train(job, model) for _ in range(job["repeats"])],
+        "libraries": {name: version(name) for name in LIBRARIES},
+    }
+    figures_path.write_text(json.dumps(figures), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
