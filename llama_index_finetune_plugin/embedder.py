@@ -25,7 +25,8 @@ class LlamaIndexEmbedder:
     """A `TextEmbedder` over a LlamaIndex embedding model.
 
     Documents go in the model's own batches. LlamaIndex has no batches for queries: they go one
-    by one, or as many at once as the model has `num_workers`.
+    by one, or as many at once as the model has `num_workers`; but to a HuggingFaceEmbedding,
+    which runs here, in batches as documents do, without an event for each.
 
     Args:
         embed_model: The model, a string that LlamaIndex resolves to one, or a LangChain
@@ -66,11 +67,19 @@ class LlamaIndexEmbedder:
         Raises:
             InvalidVectorsError: If they are not finite, or differ in number or length.
         """
+        if _takes_batches(self.embed_model):
+            return as_matrix(self._in_batches(texts), len(texts))
         n_workers = self.embed_model.num_workers or 1
         if n_workers == 1:
             return as_matrix([self._embed_query(text) for text in texts], len(texts))
         jobs = [self._aembed_query(text) for text in texts]
         return as_matrix(asyncio_run(run_jobs(jobs, workers=n_workers)), len(texts))
+
+    def _in_batches(self, texts: Sequence[str]) -> list[Embedding]:
+        model: Any = self.embed_model
+        batches = [texts[i : i + self.batch_size] for i in range(0, len(texts), self.batch_size)]
+        embedded = (model._embed(list(batch), prompt_name="query") for batch in batches)
+        return [vector for batch in embedded for vector in batch]
 
     def _embed_query(self, text: str) -> Embedding:
         model = self.embed_model
@@ -105,6 +114,18 @@ def resolve_base(embed_model: Any) -> BaseEmbedding:
         "expected a LlamaIndex embedding model (BaseEmbedding), a string such as "
         "'local:BAAI/bge-small-en-v1.5' or a LangChain Embeddings, got "
         f"{type(embed_model).__name__}"
+    )
+
+
+def _takes_batches(model: BaseEmbedding) -> bool:
+    """Whether it is a HuggingFaceEmbedding that embeds a query as its class does, and no more."""
+    module = sys.modules.get("llama_index.embeddings.huggingface")
+    asked_by = next(c for c in type(model).__mro__ if "_get_query_embedding" in vars(c))
+    return (
+        module is not None
+        and asked_by is module.HuggingFaceEmbedding
+        and model.embeddings_cache is None
+        and model.rate_limiter is None
     )
 
 

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.storage.kvstore import SimpleKVStore
+from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 
+from llama_index_finetune_plugin._delegation import QUERIES
 from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder, resolve_base
 from query_adapters.cache import EmbeddingCache
 from query_adapters.errors import InvalidVectorsError
 from query_adapters.identity import identity_of
 from query_adapters.typing import Vectors
+from tests.tiny_model import save_tiny_model
 
 Make = Callable[..., Any]
 TEXTS = [f"text {i}" for i in range(25)]
@@ -161,3 +164,54 @@ def test_a_model_is_taken_as_it_is(base: Any) -> None:
 def test_anything_else_is_refused(other: Any) -> None:
     with pytest.raises(TypeError, match=f"BaseEmbedding.*string.*{type(other).__name__}"):
         resolve_base(other)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return save_tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+def test_a_model_that_runs_here_takes_queries_in_batches(
+    tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = HuggingFaceEmbedding(tiny, embed_batch_size=2, query_instruction="filler0 ")
+    texts = ["asked0", "asked1 asked2", "said3 asked4 filler5", "said6", "asked7"]
+    one_by_one = rows(*(model.get_query_embedding(text) for text in texts))
+    sizes: list[int] = []
+    encode = model._model.encode
+
+    def counted(batch: list[str], **options: Any) -> Any:
+        sizes.append(len(batch))
+        return encode(batch, **options)
+
+    monkeypatch.setattr(model._model, "encode", counted)
+    vectors = LlamaIndexEmbedder(model).embed_queries(texts)
+    np.testing.assert_allclose(vectors, one_by_one, atol=1e-6)
+    assert sizes == [2, 2, 1]
+    assert not np.allclose(vectors, LlamaIndexEmbedder(model).embed_documents(texts))
+
+
+class Shouting(HuggingFaceEmbedding):
+    def _get_query_embedding(self, query: str) -> list[float]:
+        return super()._get_query_embedding("mile")
+
+
+def test_a_model_with_a_way_of_its_own_is_asked_query_by_query(tiny: str) -> None:
+    vectors = LlamaIndexEmbedder(Shouting(model_name=tiny)).embed_queries(["harbour", "far"])
+    np.testing.assert_array_equal(vectors[0], vectors[1])
+
+
+def test_a_models_rate_limiter_is_asked_for_each_query(
+    tiny: str, make_limiter: Callable[[], Any]
+) -> None:
+    model, limiter = HuggingFaceEmbedding(tiny), make_limiter()
+    model.rate_limiter = limiter
+    LlamaIndexEmbedder(model).embed_queries(["harbour", "far"])
+    assert limiter.n_acquired == 2
+
+
+def test_a_models_cache_holds_each_query(tiny: str) -> None:
+    model, cache = HuggingFaceEmbedding(tiny), SimpleKVStore()
+    model.embeddings_cache = cache
+    LlamaIndexEmbedder(model).embed_queries(["harbour", "far"])
+    assert len(cache.get_all(QUERIES)) == 2
