@@ -1,12 +1,11 @@
 """Two embedding models that count what they are asked, for training.py and peer_training.py.
 
-Imported in either engine's environment: needs llama-index-core and sentence-transformers alone.
+Imported in either engine's environment: needs llama-index-embeddings-huggingface alone.
 """
 
 import asyncio
 import json
 import time
-from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,62 +14,24 @@ from typing import Any
 import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 
 
-class CountedModel(BaseEmbedding):
-    """Counts the calls, and the questions and documents in them."""
+class LocalModel(HuggingFaceEmbedding):
+    """A sentence-transformers model on this machine's processors, as the guide has it."""
 
     _counts: Counter[str] = PrivateAttr(default_factory=Counter)
 
-    @abstractmethod
-    def _vectors(self, texts: Sequence[str]) -> list[Embedding]: ...
-
-    def _counted(self, role: str, texts: Sequence[str]) -> Sequence[str]:
-        self._counts.update({"calls": 1, role: len(texts)})
-        return texts
-
-    def taken_counts(self) -> dict[str, int]:
-        """Return the counts since the last time."""
-        taken, self._counts = self._counts, Counter()
-        return {name: taken[name] for name in ("questions", "documents", "calls")}
-
-    def _get_query_embedding(self, query: str) -> Embedding:
-        return self._vectors(self._counted("questions", [query]))[0]
-
-    async def _aget_query_embedding(self, query: str) -> Embedding:
-        return self._get_query_embedding(query)
-
-    def _get_text_embedding(self, text: str) -> Embedding:
-        return self._get_text_embeddings([text])[0]
-
-    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return self._vectors(self._counted("documents", texts))
+    def _embed(self, inputs: list[Any], prompt_name: str | None = None) -> list[Embedding]:
+        role = "questions" if prompt_name == "query" else "documents"
+        self._counts.update({"calls": 1, role: len(inputs)})
+        return super()._embed(inputs, prompt_name)
 
 
-class LocalModel(CountedModel):
-    """A sentence-transformers model on this machine's processors, as LlamaIndex would call it."""
-
-    _model: Any = PrivateAttr()
-
-    def __init__(self, folder: str) -> None:
-        from sentence_transformers import SentenceTransformer
-
-        super().__init__(model_name=Path(folder).name)
-        self._model = SentenceTransformer(folder, device="cpu")
-
-    def _vectors(self, texts: Sequence[str]) -> list[Embedding]:
-        vectors = self._model.encode(
-            list(texts),
-            batch_size=self.embed_batch_size,
-            normalize_embeddings=True,
-            show_progress_bar=False,
-        )
-        return [vector.tolist() for vector in vectors]
-
-
-class RemoteModel(CountedModel):
+class RemoteModel(BaseEmbedding):
     """Vectors that are known, after the time that a call to a provider takes."""
 
+    _counts: Counter[str] = PrivateAttr(default_factory=Counter)
     _known: dict[str, Embedding] = PrivateAttr()  # a field would be serialised at each call
     _latency: float = PrivateAttr()
 
@@ -79,23 +40,43 @@ class RemoteModel(CountedModel):
         super().__init__(model_name="remote", embed_batch_size=100)
         self._known, self._latency = known, latency
 
-    def _vectors(self, texts: Sequence[str]) -> list[Embedding]:
+    def _get_query_embedding(self, query: str) -> Embedding:
         time.sleep(self._latency)
-        return [self._known[text] for text in texts]
+        return self._answers("questions", [query])[0]
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
-        self._counted("questions", [query])
         await asyncio.sleep(self._latency)
-        return self._known[query]
+        return self._answers("questions", [query])[0]
+
+    def _get_text_embedding(self, text: str) -> Embedding:
+        return self._get_text_embeddings([text])[0]
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        time.sleep(self._latency)
+        return self._answers("documents", texts)
+
+    def _answers(self, role: str, texts: Sequence[str]) -> list[Embedding]:
+        self._counts.update({"calls": 1, role: len(texts)})
+        return [self._known[text] for text in texts]
+
+
+CountedModel = LocalModel | RemoteModel
+
+
+def taken_counts(model: CountedModel) -> dict[str, int]:
+    """Return the calls, questions and documents since the last time."""
+    taken = {name: model._counts[name] for name in ("questions", "documents", "calls")}
+    model._counts.clear()
+    return taken
 
 
 def counted_model(job: Mapping[str, Any]) -> CountedModel:
     """Return the model that the job names, ready to answer."""
     if job["model"] == "remote":
         return RemoteModel(known_vectors(job), job["latency"])
-    model = LocalModel(job["folder"])
+    model = LocalModel(job["folder"], device="cpu")
     model.get_query_embedding("The first call takes longer than any other.")
-    model.taken_counts()
+    taken_counts(model)
     return model
 
 

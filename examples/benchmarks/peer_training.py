@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from counted_models import CountedModel, counted_model
+from counted_models import CountedModel, counted_model, taken_counts
 from llama_index.core.evaluation import EmbeddingQAFinetuneDataset
 from llama_index.finetuning import EmbeddingAdapterFinetuneEngine
 
@@ -47,7 +47,7 @@ def train(job: Mapping[str, Any], model: CountedModel) -> dict[str, Any]:
             "seconds": time.perf_counter() - began,
             "processor_seconds": time.process_time() - processor,
         }
-    return {**seconds, **model.taken_counts()}
+    return {**seconds, **taken_counts(model)}
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from counted_models import CountedModel, LocalModel, counted_model, known_vectors
+from counted_models import CountedModel, LocalModel, counted_model, known_vectors, taken_counts
 from llama_index.core import VectorStoreIndex
 from llama_index.core.schema import TextNode
 from rich.console import Console
@@ -53,7 +53,7 @@ def jobs(options: argparse.Namespace, folder: Path) -> list[Job]:
     }
     given = EmbeddingQAFinetuneDataset.from_json(options.train)
     texts = [*given.queries.values(), *given.corpus.values()]
-    vectors = LocalModel(job["folder"]).get_text_embedding_batch(texts)
+    vectors = LocalModel(job["folder"], device="cpu").get_text_embedding_batch(texts)
     np.save(job["vectors"], np.array(vectors, dtype=np.float32))
     return [{**job, "model": name} for name in ("local", "remote")]
 
@@ -98,7 +98,7 @@ def train(
         **seconds,
         "seconds_without_embedding": trained.elapsed_seconds,
         "verdict": trained.verdict,
-        **model.taken_counts(),
+        **taken_counts(model),
     }
 
 
