@@ -18,6 +18,8 @@ class TrainingResult:
         adapter: The map; the identity where no gain could be shown.
         chosen: Its row of the table; None for the identity.
         table: Every candidate's out-of-fold differences from the base.
+        served_whitening: Exponent at which a served index without labels was whitened; None
+            where there was none.
         p_value: Probability of so large a gain if no candidate were better than the base,
             adjusted for their number; at most 0.05 where an adapter is kept.
         verdict: The outcome in one sentence.
@@ -31,6 +33,7 @@ class TrainingResult:
     adapter: QueryAdapter
     chosen: CandidateScore | None
     table: tuple[CandidateScore, ...]
+    served_whitening: float | None = None
     p_value: float
     verdict: str
     metric: str
@@ -47,6 +50,7 @@ class TrainingResult:
             "metric": self.metric,
             "chosen": None if self.chosen is None else _row_record(self.chosen),
             "table": [_row_record(row) for row in self.table],
+            "served_whitening": self.served_whitening,
             "n_queries": self.n_queries,
             "n_compared": self.n_compared,
             "n_documents": self.n_documents,

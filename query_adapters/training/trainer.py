@@ -14,7 +14,7 @@ from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.evaluation.search import Similarity
-from query_adapters.training.candidates import Candidate, CandidateScore, best, choose
+from query_adapters.training.candidates import CandidateScore, best, choose
 from query_adapters.training.geometry import Geometry
 from query_adapters.training.guard import ALPHA, max_t_p_value
 from query_adapters.training.memory import MemorySettings
@@ -137,11 +137,14 @@ class AdapterTrainer:
             table = self._table(grid, sample)
             chosen, p_value = self._guarded(table, sample)
         adapter: QueryAdapter = LinearAdapter.identity(dataset.dim)
+        exponent: float | None = None
         if chosen is not None:
             with _calm_blas(dataset):
                 fitted = grid.fit(dataset, chosen.candidate)
                 if served is not None and start is None:
-                    fitted = fitted.shifted(self._shift(grid, sample, chosen.candidate, served))
+                    exponent = served_exponent(grid, sample, chosen.candidate, self.seed)
+                    here = grid.priors[chosen.candidate.whitening].weight
+                    fitted = fitted.shifted(self._prior(served, exponent) - here)
                 adapter = fitted.as_adapter(dataset.queries)
         verdict = verdict_on(chosen, table, p_value, self.metric)
         logger.info("%s", verdict)
@@ -149,6 +152,7 @@ class AdapterTrainer:
             adapter=adapter,
             chosen=chosen,
             table=table,
+            served_whitening=exponent,
             p_value=p_value,
             verdict=verdict,
             metric=self.metric,
@@ -209,13 +213,8 @@ class AdapterTrainer:
             similarity=self.similarity,
         )
 
-    def _shift(
-        self, grid: Grid, sample: EmbeddedDataset, chosen: Candidate, served: Vectors
-    ) -> Vectors:
-        """Return what turns the training documents' prior into the served index's."""
-        exponent = served_exponent(grid, sample, chosen, self.seed)
-        prior = spectral_prior(served, exponent=exponent, similarity=self.similarity)
-        return prior - grid.priors[chosen.whitening].weight
+    def _prior(self, documents: Vectors, exponent: float) -> Vectors:
+        return spectral_prior(documents, exponent=exponent, similarity=self.similarity)
 
 
 def _calm_blas(dataset: EmbeddedDataset) -> AbstractContextManager[object]:

@@ -63,9 +63,11 @@ def test_the_trainer_puts_the_map_on_the_prior_that_was_chosen() -> None:
     dataset = noisy(LOUD, LOUD**2 / 2)
     served = dataset.documents[::2] * np.float32(1.5)
     trainer = AdapterTrainer(whitenings=(0.1,), strengths=(1e6,), guard="off")
-    own, other = (trainer.fit(dataset, served=s).adapter for s in (None, served))
+    results = [trainer.fit(dataset, served=s) for s in (None, served)]
     chosen = exponent(dataset, 0.1)
     assert chosen > 0.1
+    assert [result.served_whitening for result in results] == [None, chosen]
+    own, other = (result.adapter for result in results)
     assert isinstance(own, LinearAdapter)
     assert isinstance(other, LinearAdapter)
     here = spectral_prior(dataset.documents, exponent=0.1)
