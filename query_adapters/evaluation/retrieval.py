@@ -73,37 +73,38 @@ class DatasetEvaluator(ABC):
         """
         texts = to_retrieval_dataset(dataset)
         found = self._found_at_once(texts.queries)
-        rest = [text for query, text in texts.queries.items() if query not in found]
-        asked = [self._retrieved_ids(text) for text in self._progress(rest, "Retrieving")]
-        return self._scores(texts, found, asked)
+        rest = _without(found, texts.queries)
+        asking = self._progress(list(rest.values()), "Retrieving")
+        asked = [self._retrieved_ids(text) for text in asking]
+        return self._scores(texts, found | dict(zip(rest, asked, strict=True)))
 
     async def aevaluate_dataset(self, dataset: RetrievalDataset | QADataset) -> Evaluation:
         """Return the same as `evaluate_dataset`, with up to `workers` questions at once."""
         texts = to_retrieval_dataset(dataset)
         found = await self._afound_at_once(texts.queries)
-        rest = [text for query, text in texts.queries.items() if query not in found]
-        asked = await self._together(self._aretrieved_ids, rest, "Retrieving")
-        return self._scores(texts, found, asked)
+        rest = _without(found, texts.queries)
+        asked = await self._together(self._aretrieved_ids, list(rest.values()), "Retrieving")
+        return self._scores(texts, found | dict(zip(rest, asked, strict=True)))
 
     def _batch(self) -> Batch | None:
         """Return a search for all questions at once that finds the same, None without one."""
         return None
 
-    def _found_at_once(self, queries: Texts) -> Run:
+    def _found_at_once(self, queries: Texts) -> dict[str, Sequence[str]]:
         batch = self._batch()
         if batch is None:
             return {}
         once = list(dict.fromkeys(queries.values()))
         vectors = [batch.embed(text) for text in self._progress(once, "Embedding")]
-        return batch.run(queries, dict(zip(once, vectors, strict=True)))
+        return dict(batch.run(queries, dict(zip(once, vectors, strict=True))))
 
-    async def _afound_at_once(self, queries: Texts) -> Run:
+    async def _afound_at_once(self, queries: Texts) -> dict[str, Sequence[str]]:
         batch = self._batch()
         if batch is None:
             return {}
         once = list(dict.fromkeys(queries.values()))
         vectors = await self._together(batch.aembed, once, "Embedding")
-        return await batch.arun(queries, dict(zip(once, vectors, strict=True)))
+        return dict(await batch.arun(queries, dict(zip(once, vectors, strict=True))))
 
     @abstractmethod
     def _retrieved_ids(self, text: str) -> list[str]:
@@ -136,12 +137,13 @@ class DatasetEvaluator(ABC):
     def _silent(self, texts: Sequence[str]) -> bool:
         return not self.show_progress or not texts
 
-    def _scores(
-        self, texts: RetrievalDataset, found: Run, asked: Sequence[list[str]]
-    ) -> Evaluation:
-        answers = iter(asked)
-        run = {q: found[q] if q in found else next(answers) for q in texts.queries}
+    def _scores(self, texts: RetrievalDataset, found: Run) -> Evaluation:
+        run = {query: found[query] for query in texts.queries}
         return evaluate_run(run, texts.qrels, metrics=self.metrics)
+
+
+def _without(found: Run, queries: Texts) -> dict[str, str]:
+    return {query: text for query, text in queries.items() if query not in found}
 
 
 def _parse(name: str, top_k: int | None) -> Metric:

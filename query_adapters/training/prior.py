@@ -1,6 +1,7 @@
 """Where training starts from, and what it is pulled back to."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -14,30 +15,30 @@ ROWS_AT_ONCE = 50_000
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """How documents spread: `V Λ Vᵀ` is their covariance, at unit length for cosine.
+    """How documents spread; their covariance is `V Λ Vᵀ`, at unit length for cosine.
 
     Attributes:
-        variances: Λ, ascending, at least 0, `(dim,)`.
-        directions: V, one a column, `(dim, dim)`.
+        documents: Shape `(n_documents, dim)`; read when the first prior but the identity is asked.
+        similarity: What the store ranks by.
     """
 
-    variances: Values
-    directions: Values
-
-    @classmethod
-    def of(cls, documents: Vectors, similarity: Similarity) -> "Spectrum":
-        """Return the spectrum of documents `(n_documents, dim)` in a store with this similarity."""
-        variances, directions = np.linalg.eigh(_covariance(documents, similarity))
-        return cls(np.maximum(variances, 0), directions)
+    documents: Vectors
+    similarity: Similarity
 
     def prior(self, exponent: float) -> Vectors:
         """Return the matrix `V (Λ + ε)^-p Vᵀ` at mean trace 1, `(dim, dim)`; `spectral_prior`."""
         if exponent == 0:
-            return np.eye(len(self.variances), dtype=np.float32)
-        gains = (self.variances + EPSILON) ** -exponent
-        scaled = self.directions * (gains / gains.mean())
-        prior: Vectors = (scaled @ self.directions.T).astype(np.float32)
+            return np.eye(self.documents.shape[1], dtype=np.float32)
+        variances, directions = self._decomposed
+        gains = (np.maximum(variances, 0) + EPSILON) ** -exponent
+        prior: Vectors = ((directions * (gains / gains.mean())) @ directions.T).astype(np.float32)
         return prior
+
+    @cached_property
+    def _decomposed(self) -> tuple[Values, Values]:
+        """Λ, `(dim,)`, and V, one direction a column, `(dim, dim)`."""
+        variances, directions = np.linalg.eigh(_covariance(self.documents, self.similarity))
+        return variances, directions
 
 
 def spectral_prior(
@@ -57,7 +58,7 @@ def spectral_prior(
     Source: Mu, Viswanath, All-but-the-Top (2018), section 2, softened to a power of the
         spectrum and put on the query side alone.
     """
-    return Spectrum.of(documents, similarity).prior(exponent)
+    return Spectrum(documents, similarity).prior(exponent)
 
 
 def _covariance(documents: Vectors, similarity: Similarity) -> Values:

@@ -53,8 +53,8 @@ def _gains(
     exponents: list[float],
 ) -> Values:
     """Return what each exponent gains on the questions of the other half, `(n, n_held_out)`."""
-    here = Spectrum.of(trained.documents, grid.similarity)
-    there = Spectrum.of(held_out.questions.documents, grid.similarity)
+    here = Spectrum(trained.documents, grid.similarity)
+    there = Spectrum(held_out.questions.documents, grid.similarity)
     prior = here.prior(candidate.whitening)
     own = replace(grid, priors={candidate.whitening: LinearMap.of(prior)})
     fit = own.fit(trained, candidate, precision=COARSE)

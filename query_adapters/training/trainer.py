@@ -198,7 +198,7 @@ class AdapterTrainer:
 
     def _grid(self, dataset: EmbeddedDataset, start: LinearAdapter | None) -> Grid:
         if start is None:
-            spectrum = Spectrum.of(dataset.documents, self.similarity)
+            spectrum = Spectrum(dataset.documents, self.similarity)
             maps = {p: LinearMap.of(spectrum.prior(p)) for p in self.whitenings}
         else:
             geometry = Geometry.of(dataset.documents, self.similarity)
