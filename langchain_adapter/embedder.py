@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.embeddings import Embeddings
 
+from langchain_adapter._queries import Embed, batch_method
 from query_adapters._extras import require_extra
 from query_adapters.identity import identity_of, innermost, model_name_of
 from query_adapters.matrix import as_matrix
@@ -28,14 +29,15 @@ class LangChainEmbedder:
     """A `TextEmbedder` over a LangChain embedding model.
 
     Documents go in batches of the model's own `chunk_size`, or of 64. LangChain has no batches
-    for queries: they go one by one, or several at once to a model that talks to a server.
+    for queries, but some models' classes have: OpenAI's, Cohere's and Hugging Face's get them
+    so. Any other model is asked one by one, or several at once if it talks to a server.
 
     Args:
         embeddings: The model. A LlamaIndex embedding model, or a string that LlamaIndex resolves
             to one, does as well.
-        max_concurrency: Queries under way at once, each in a thread. If left out, 8 for a model
-            with an asynchronous method of its own, which is a client of some server, and 1 for
-            any other, which may not stand two threads.
+        max_concurrency: Queries under way at once, each in a thread, where they go one by one.
+            If left out, 8 for a model with an asynchronous method of its own, which is a client
+            of some server, and 1 for any other, which may not stand two threads.
 
     Raises:
         TypeError: If it is neither framework's embedding model nor a string.
@@ -70,9 +72,7 @@ class LangChainEmbedder:
         Raises:
             InvalidVectorsError: If they are not finite, or differ in number or length.
         """
-        batches = [texts[i : i + self.batch_size] for i in range(0, len(texts), self.batch_size)]
-        embedded = [self.embeddings.embed_documents(list(batch)) for batch in batches]
-        return as_matrix([vector for batch in embedded for vector in batch], len(texts))
+        return self._in_batches(self.embeddings.embed_documents, texts)
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of questions, `(len(texts), dim)`.
@@ -80,11 +80,19 @@ class LangChainEmbedder:
         Raises:
             InvalidVectorsError: If they are not finite, or differ in number or length.
         """
+        embed_several = batch_method(self.embeddings)
+        if embed_several is not None:
+            return self._in_batches(embed_several, texts)
         embed = self.embeddings.embed_query
         if self.max_concurrency == 1:
             return as_matrix([embed(text) for text in texts], len(texts))
         with ThreadPoolExecutor(self.max_concurrency) as pool:
             return as_matrix(list(pool.map(embed, texts)), len(texts))
+
+    def _in_batches(self, embed: Embed, texts: Sequence[str]) -> Vectors:
+        batches = [texts[i : i + self.batch_size] for i in range(0, len(texts), self.batch_size)]
+        embedded = [embed(list(batch)) for batch in batches]
+        return as_matrix([vector for batch in embedded for vector in batch], len(texts))
 
 
 def resolve_base(base: Any) -> Embeddings:

@@ -4,6 +4,8 @@ The public methods would emit a second event and count every token twice; the pr
 alone would skip the model's own `embeddings_cache` and `rate_limiter`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, dispatcher
@@ -45,28 +47,18 @@ class QueryDelegation(Host):
     @dispatcher.span
     def get_query_embedding(self, query: str) -> Embedding:
         """Return the adapted vector of a query."""
-        payload = self.to_payload()
-        dispatcher.event(EmbeddingStartEvent(model_dict=payload))
-        with self.callback_manager.event(
-            CBEventType.EMBEDDING, payload={EventPayload.SERIALIZED: payload}
-        ) as event:
-            vector = self._adapted(query_vector(self.base_embed_model, query, wrapper=self))
-            event.on_end(payload={EventPayload.CHUNKS: [query], EventPayload.EMBEDDINGS: [vector]})
-        dispatcher.event(EmbeddingEndEvent(chunks=[query], embeddings=[vector]))
-        return vector
+        with announced(self, [query]) as vectors:
+            vectors.append(self._adapted(query_vector(self.base_embed_model, query, wrapper=self)))
+        return vectors[0]
 
     @dispatcher.span
     async def aget_query_embedding(self, query: str) -> Embedding:
         """Return the adapted vector of a query."""
-        payload = self.to_payload()
-        dispatcher.event(EmbeddingStartEvent(model_dict=payload))
-        with self.callback_manager.event(
-            CBEventType.EMBEDDING, payload={EventPayload.SERIALIZED: payload}
-        ) as event:
-            vector = self._adapted(await aquery_vector(self.base_embed_model, query, wrapper=self))
-            event.on_end(payload={EventPayload.CHUNKS: [query], EventPayload.EMBEDDINGS: [vector]})
-        dispatcher.event(EmbeddingEndEvent(chunks=[query], embeddings=[vector]))
-        return vector
+        with announced(self, [query]) as vectors:
+            vectors.append(
+                self._adapted(await aquery_vector(self.base_embed_model, query, wrapper=self))
+            )
+        return vectors[0]
 
     def _get_query_embedding(self, query: str) -> Embedding:
         base = self.base_embed_model
@@ -109,6 +101,20 @@ class QueryDelegation(Host):
 
     def _adapted(self, vector: Embedding) -> Embedding:
         return adapted(self.adapter, vector)
+
+
+@contextmanager
+def announced(model: BaseEmbedding, texts: list[str]) -> Iterator[list[Embedding]]:
+    """Tell LlamaIndex's listeners of an embedding; the vectors are put into the list given."""
+    payload = model.to_payload()
+    vectors: list[Embedding] = []
+    dispatcher.event(EmbeddingStartEvent(model_dict=payload))
+    with model.callback_manager.event(
+        CBEventType.EMBEDDING, payload={EventPayload.SERIALIZED: payload}
+    ) as event:
+        yield vectors
+        event.on_end(payload={EventPayload.CHUNKS: texts, EventPayload.EMBEDDINGS: vectors})
+    dispatcher.event(EmbeddingEndEvent(chunks=texts, embeddings=vectors))
 
 
 def query_vector(base: BaseEmbedding, query: str, *, wrapper: BaseEmbedding) -> Embedding:

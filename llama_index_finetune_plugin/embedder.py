@@ -9,9 +9,12 @@ from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.embeddings import resolve_embed_model
 
 from llama_index_finetune_plugin._delegation import aquery_vector, query_vector
+from llama_index_finetune_plugin._queries import Embed, batch_method, embed_batch, runs_here
 from query_adapters.identity import identity_of, model_name_of
 from query_adapters.matrix import as_matrix
 from query_adapters.typing import Vectors
+
+LOCAL_BATCH_SIZE = 64  # enough for texts of one length to be embedded side by side
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -24,9 +27,9 @@ else:
 class LlamaIndexEmbedder:
     """A `TextEmbedder` over a LlamaIndex embedding model.
 
-    Documents go in the model's own batches. LlamaIndex has no batches for queries: they go one
-    by one, or as many at once as the model has `num_workers`; but to a HuggingFaceEmbedding,
-    which runs here, in batches as documents do, without an event for each.
+    Documents go in the model's own batches. LlamaIndex has no batches for queries, but some
+    models' classes have: OpenAI's, Cohere's and Hugging Face's get them so, with one event a
+    batch. Any other model is asked one by one, or as many at once as it has `num_workers`.
 
     Args:
         embed_model: The model, a string that LlamaIndex resolves to one, or a LangChain
@@ -48,8 +51,9 @@ class LlamaIndexEmbedder:
 
     @property
     def batch_size(self) -> int:
-        """The model's `embed_batch_size`."""
-        return self.embed_model.embed_batch_size
+        """The model's `embed_batch_size`; 64 at least where it runs here and cuts them itself."""
+        size = self.embed_model.embed_batch_size
+        return max(size, LOCAL_BATCH_SIZE) if runs_here(self.embed_model) else size
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of documents, `(len(texts), dim)`.
@@ -67,18 +71,18 @@ class LlamaIndexEmbedder:
         Raises:
             InvalidVectorsError: If they are not finite, or differ in number or length.
         """
-        if _takes_batches(self.embed_model):
-            return as_matrix(self._in_batches(texts), len(texts))
+        embed = batch_method(self.embed_model)
+        if embed is not None:
+            return as_matrix(self._in_batches(embed, texts), len(texts))
         n_workers = self.embed_model.num_workers or 1
         if n_workers == 1:
             return as_matrix([self._embed_query(text) for text in texts], len(texts))
         jobs = [self._aembed_query(text) for text in texts]
         return as_matrix(asyncio_run(run_jobs(jobs, workers=n_workers)), len(texts))
 
-    def _in_batches(self, texts: Sequence[str]) -> list[Embedding]:
-        model: Any = self.embed_model
+    def _in_batches(self, embed: Embed, texts: Sequence[str]) -> list[Embedding]:
         batches = [texts[i : i + self.batch_size] for i in range(0, len(texts), self.batch_size)]
-        embedded = (model._embed(list(batch), prompt_name="query") for batch in batches)
+        embedded = (embed_batch(self.embed_model, embed, list(batch)) for batch in batches)
         return [vector for batch in embedded for vector in batch]
 
     def _embed_query(self, text: str) -> Embedding:
@@ -114,18 +118,6 @@ def resolve_base(embed_model: Any) -> BaseEmbedding:
         "expected a LlamaIndex embedding model (BaseEmbedding), a string such as "
         "'local:BAAI/bge-small-en-v1.5' or a LangChain Embeddings, got "
         f"{type(embed_model).__name__}"
-    )
-
-
-def _takes_batches(model: BaseEmbedding) -> bool:
-    """Whether it is a HuggingFaceEmbedding that embeds a query as its class does, and no more."""
-    module = sys.modules.get("llama_index.embeddings.huggingface")
-    asked_by = next(c for c in type(model).__mro__ if "_get_query_embedding" in vars(c))
-    return (
-        module is not None
-        and asked_by is module.HuggingFaceEmbedding
-        and model.embeddings_cache is None
-        and model.rate_limiter is None
     )
 
 

@@ -36,6 +36,18 @@ def innermost(model: Any) -> Any:
     return model if inner is None else innermost(inner)
 
 
+def defined_in(model: Any, method: str) -> str:
+    """Return `module.Class` of the class among the model's own that a method of it stands in.
+
+    Raises:
+        AttributeError: If none of them has such a method.
+    """
+    for owner in type(model).__mro__:
+        if method in vars(owner):
+            return f"{owner.__module__}.{owner.__qualname__}"
+    raise AttributeError(f"{type(model).__name__} has no method {method!r}")
+
+
 def model_name_of(model: Any) -> str:
     """Return the model's name; its class name where it does not tell one.
 

@@ -1,6 +1,7 @@
 """The core sees a LangChain model through `LangChainEmbedder`."""
 
 from collections.abc import Callable
+from pathlib import Path
 from threading import Barrier, Lock
 from typing import Any
 
@@ -16,6 +17,9 @@ from query_adapters.cache import EmbeddingCache
 from query_adapters.errors import InvalidVectorsError
 from query_adapters.identity import identity_of
 from query_adapters.typing import Vectors
+from tests.providers.expected import ROLES, Serve, each_provider, ignore_own_warnings
+from tests.providers.langchain import MODELS
+from tests.tiny_model import save_tiny_model
 
 Make = Callable[..., Any]
 TEXTS = [f"text {i}" for i in range(25)]
@@ -107,6 +111,43 @@ def test_only_a_client_of_a_server_is_asked_side_by_side_unless_told(base: Any) 
     for model in (local, cached(local), AdapterEmbeddings(local, None)):
         assert LangChainEmbedder(model).max_concurrency == 1
         assert LangChainEmbedder(model, max_concurrency=4).max_concurrency == 4
+
+
+@each_provider
+@ignore_own_warnings
+def test_a_known_providers_model_takes_queries_in_batches(provider: str, serve: Serve) -> None:
+    model = MODELS[provider](server := serve())
+    texts = ["one\nline", *(f"question {i}" for i in range(69))]
+    one_by_one = rows(*(model.embed_query(text) for text in texts))
+    server.requests.clear()
+    np.testing.assert_array_equal(LangChainEmbedder(model).embed_queries(texts), one_by_one)
+    sizes = {"openai": [16, 16, 16, 16, 6], "cohere": [64, 6]}
+    assert [len(request.texts) for request in server.requests] == sizes[provider]
+    assert {request.input_type for request in server.requests} == {ROLES[provider][0]}
+
+
+@pytest.mark.parametrize("options", [{}, {"query_encode_kwargs": {"prompt": "filler0 "}}])
+def test_a_model_that_runs_here_takes_queries_in_batches(
+    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = pytest.importorskip("langchain_huggingface", reason="wants another huggingface-hub")
+    model = package.HuggingFaceEmbeddings(
+        model_name=save_tiny_model(tmp_path), encode_kwargs={"prompt": "filler1 "}, **options
+    )
+    texts = [f"asked{n % 12} " * (1 + n % 3) for n in range(70)]
+    one_by_one = rows(*(model.embed_query(text) for text in texts))
+    calls: list[int] = []
+    encode = model._client.encode
+
+    def counted(batch: list[str], **options: Any) -> Any:
+        calls.append(len(batch))
+        return encode(batch, **options)
+
+    monkeypatch.setattr(model._client, "encode", counted)
+    embedder = LangChainEmbedder(model)
+    np.testing.assert_allclose(embedder.embed_queries(texts), one_by_one, atol=1e-6)
+    assert calls == [64, 6]
+    assert np.allclose(embedder.embed_documents(texts), one_by_one, atol=1e-6) == (not options)
 
 
 def test_no_texts_are_no_vectors(base: Any) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from llama_index.core.embeddings import MockEmbedding
+from llama_index.core.instrumentation.events import BaseEvent
+from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent
 from llama_index.core.storage.kvstore import SimpleKVStore
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 
@@ -17,6 +19,8 @@ from query_adapters.cache import EmbeddingCache
 from query_adapters.errors import InvalidVectorsError
 from query_adapters.identity import identity_of
 from query_adapters.typing import Vectors
+from tests.providers.expected import ROLES, Serve, each_provider, ignore_own_warnings
+from tests.providers.llama_index import MODELS
 from tests.tiny_model import save_tiny_model
 
 Make = Callable[..., Any]
@@ -175,7 +179,7 @@ def test_a_model_that_runs_here_takes_queries_in_batches(
     tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = HuggingFaceEmbedding(tiny, embed_batch_size=2, query_instruction="filler0 ")
-    texts = ["asked0", "asked1 asked2", "said3 asked4 filler5", "said6", "asked7"]
+    texts = [f"asked{n % 12} " * (1 + n % 3) for n in range(70)]
     one_by_one = rows(*(model.get_query_embedding(text) for text in texts))
     sizes: list[int] = []
     encode = model._model.encode
@@ -187,8 +191,38 @@ def test_a_model_that_runs_here_takes_queries_in_batches(
     monkeypatch.setattr(model._model, "encode", counted)
     vectors = LlamaIndexEmbedder(model).embed_queries(texts)
     np.testing.assert_allclose(vectors, one_by_one, atol=1e-6)
-    assert sizes == [2, 2, 1]
+    assert sizes == [64, 6]
     assert not np.allclose(vectors, LlamaIndexEmbedder(model).embed_documents(texts))
+
+
+@each_provider
+@ignore_own_warnings
+def test_a_known_providers_model_takes_queries_in_batches(provider: str, serve: Serve) -> None:
+    model = MODELS[provider](server := serve())
+    model.embed_batch_size = 2
+    texts = ["one\nline", "two", "three"]
+    one_by_one = rows(*(model.get_query_embedding(text) for text in texts))
+    server.requests.clear()
+    np.testing.assert_array_equal(LlamaIndexEmbedder(model).embed_queries(texts), one_by_one)
+    assert [len(request.texts) for request in server.requests] == [2, 1]
+    assert {request.input_type for request in server.requests} == {ROLES[provider][0]}
+
+
+def test_an_engine_of_its_own_for_queries_is_asked_one_by_one(serve: Serve) -> None:
+    model: Any = MODELS["openai"](server := serve())
+    model._query_engine = "for questions"
+    LlamaIndexEmbedder(model).embed_queries(["one", "two"])
+    assert [(request.texts, request.model) for request in server.requests] == [
+        (("one",), "for questions"),
+        (("two",), "for questions"),
+    ]
+
+
+def test_a_batch_of_queries_is_one_event(tiny: str, events: list[BaseEvent]) -> None:
+    LlamaIndexEmbedder(HuggingFaceEmbedding(tiny)).embed_queries(["harbour", "far"])
+    (ended,) = [event for event in events if isinstance(event, EmbeddingEndEvent)]
+    assert ended.chunks == ["harbour", "far"]
+    assert len(ended.embeddings) == 2
 
 
 class Shouting(HuggingFaceEmbedding):
@@ -201,13 +235,14 @@ def test_a_model_with_a_way_of_its_own_is_asked_query_by_query(tiny: str) -> Non
     np.testing.assert_array_equal(vectors[0], vectors[1])
 
 
-def test_a_models_rate_limiter_is_asked_for_each_query(
-    tiny: str, make_limiter: Callable[[], Any]
+@pytest.mark.parametrize(("kind", "n_acquired"), [(HuggingFaceEmbedding, 1), (Shouting, 2)])
+def test_a_models_rate_limiter_is_asked_for_each_call(
+    tiny: str, kind: type[HuggingFaceEmbedding], n_acquired: int, make_limiter: Callable[[], Any]
 ) -> None:
-    model, limiter = HuggingFaceEmbedding(tiny), make_limiter()
+    model, limiter = kind(model_name=tiny), make_limiter()
     model.rate_limiter = limiter
     LlamaIndexEmbedder(model).embed_queries(["harbour", "far"])
-    assert limiter.n_acquired == 2
+    assert limiter.n_acquired == n_acquired
 
 
 def test_a_models_cache_holds_each_query(tiny: str) -> None:

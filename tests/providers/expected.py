@@ -12,7 +12,8 @@ from tests.servers.embeddings import DIM, KEY, EmbeddingServer, vector_of
 
 Serve = Callable[..., EmbeddingServer]
 ROLES = {"openai": (None, None), "cohere": ("search_query", "search_document")}
-BATCHES = {"openai": [16, 16, 16, 16, 6], "cohere": [64, 6]}
+DOCUMENT_BATCHES = {"openai": [16, 16, 16, 16, 6], "cohere": [64, 6]}
+QUESTION_BATCHES = {"openai": [1, 16, 16, 16, 16, 15], "cohere": [1, 64, 15]}  # one to try it
 SERVER_ERRORS = {"openai": openai.InternalServerError, "cohere": cohere.InternalServerError}
 RATE_LIMIT_ERRORS = {"openai": openai.RateLimitError, "cohere": cohere.TooManyRequestsError}
 WRONG_KEY_ERRORS = {"openai": openai.AuthenticationError, "cohere": cohere.UnauthorizedError}
