@@ -8,7 +8,8 @@ import numpy as np
 
 from query_adapters.adapters import LinearAdapter, ResidualMLPAdapter
 from query_adapters.evaluation.search import Similarity, unit
-from query_adapters.training.objective import LinearMap, SoftmaxObjective
+from query_adapters.training.linear_map import LinearMap
+from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.solver import FINE, Precision, lbfgs
 from query_adapters.typing import Values, Vectors
 from query_adapters.vectors import EmbeddedDataset

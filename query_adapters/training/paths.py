@@ -7,9 +7,10 @@ from typing import Protocol
 from query_adapters.adapters import QueryAdapter
 from query_adapters.evaluation.search import Similarity
 from query_adapters.training.geometry import Geometry
+from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.memory import Features, Memory, MemorySettings
 from query_adapters.training.network import NetworkObjective, solve_network
-from query_adapters.training.objective import LinearMap, SoftmaxObjective
+from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.solver import Precision, solve
 from query_adapters.typing import Vectors
 from query_adapters.vectors import EmbeddedDataset
@@ -74,7 +75,7 @@ class ConvexPath:
         recalled = None if memory is None else Memory.of(dataset, memory)
         n_inputs = prior.weight.shape[1] + (0 if recalled is None else len(recalled.landmarks))
         wide = prior.widened(n_inputs)
-        self._objective = SoftmaxObjective(
+        objective = SoftmaxObjective(
             dataset,
             prior=wide,
             strength=inf,
@@ -83,15 +84,18 @@ class ConvexPath:
             similarity=options.similarity,
         )
         self._precision = options.precision
-        self._at = Fit(wide, recalled, Geometry.of(dataset.documents, options.similarity))
+        self._prior = Fit(wide, recalled, Geometry.of(dataset.documents, options.similarity))
+        self._span = objective.span
+        self._objective = objective.within(self._span)
+        self._at = self._objective.prior
 
     def step(self, strength: float) -> Fit:
         """Return the fit at λ; at infinity the prior."""
         if strength < inf:
             objective = self._objective.at_strength(strength)
-            fitted = solve(objective, self._at.map, precision=self._precision)
-            self._at = replace(self._at, map=fitted)
-        return self._at
+            self._at = solve(objective, self._at, precision=self._precision)
+        learned = self._span.outward(self._at.minus(self._objective.prior))
+        return replace(self._prior, map=self._prior.map.plus(learned))
 
 
 class NetworkPath:

@@ -11,8 +11,9 @@ from tqdm.auto import tqdm
 from query_adapters.evaluation.search import Similarity
 from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore, best
 from query_adapters.training.heldout import HeldOut
+from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.memory import MemorySettings
-from query_adapters.training.objective import MOST_SCORED, LinearMap
+from query_adapters.training.objective import MOST_SCORED
 from query_adapters.training.paths import ConvexPath, Fit, NetworkPath, Path, PathOptions
 from query_adapters.training.solver import COARSE, FINE, Precision
 from query_adapters.training.views import View

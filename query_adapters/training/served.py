@@ -8,7 +8,7 @@ import numpy as np
 from query_adapters.splits import folds
 from query_adapters.training.candidates import Candidate, ViewScore
 from query_adapters.training.heldout import HeldOut
-from query_adapters.training.objective import LinearMap
+from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.prior import Spectrum
 from query_adapters.training.selection import Grid
 from query_adapters.training.solver import COARSE

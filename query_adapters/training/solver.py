@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from query_adapters.training.objective import LinearMap, SoftmaxObjective
+from query_adapters.training.linear_map import LinearMap
+from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.typing import Values, Vectors
 
 logger = logging.getLogger(__name__)

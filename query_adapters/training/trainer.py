@@ -17,8 +17,8 @@ from query_adapters.evaluation.search import Similarity
 from query_adapters.training.candidates import CandidateScore, best, choose
 from query_adapters.training.geometry import Geometry
 from query_adapters.training.guard import ALPHA, max_t_p_value
+from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.memory import MemorySettings
-from query_adapters.training.objective import LinearMap
 from query_adapters.training.prior import Spectrum, spectral_prior
 from query_adapters.training.result import TrainingResult, verdict_on
 from query_adapters.training.sample import selection_sample

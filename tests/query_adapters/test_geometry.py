@@ -14,8 +14,9 @@ from query_adapters.evaluation.search import Similarity, unit
 from query_adapters.storage import load_adapter, save_adapter
 from query_adapters.training import MEMORIES, AdapterTrainer
 from query_adapters.training.geometry import Geometry
+from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.memory import Memory
-from query_adapters.training.objective import LinearMap, SoftmaxObjective
+from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.prior import spectral_prior
 from query_adapters.typing import Vectors
 from query_adapters.vectors import EmbeddedDataset

@@ -9,8 +9,9 @@ from query_adapters.adapters import LinearAdapter, ResidualMLPAdapter
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.training import AdapterTrainer
 from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore, choose
+from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.network import HiddenLayer, Network, NetworkObjective, solve_network
-from query_adapters.training.objective import LinearMap, SoftmaxObjective
+from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.prior import spectral_prior
 from query_adapters.vectors import EmbeddedDataset
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from query_adapters.training import softmax
-from query_adapters.training.objective import LinearMap, SoftmaxObjective
+from query_adapters.training.linear_map import LinearMap
+from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.typing import Rows
 from query_adapters.vectors import EmbeddedDataset
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from query_adapters.adapters import LinearAdapter
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore, choose
-from query_adapters.training.objective import LinearMap, SoftmaxObjective
+from query_adapters.training.linear_map import LinearMap
+from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.selection import Grid
 from query_adapters.training.solver import solve
 from query_adapters.training.views import View, make_views

@@ -6,7 +6,7 @@ import pytest
 from query_adapters.adapters import LinearAdapter
 from query_adapters.training import AdapterTrainer
 from query_adapters.training.candidates import Candidate
-from query_adapters.training.objective import LinearMap
+from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.prior import spectral_prior
 from query_adapters.training.selection import Grid
 from query_adapters.training.served import FURTHER, served_exponent

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from query_adapters.training import objective, shortlist
-from query_adapters.training.objective import LinearMap, SoftmaxObjective
+from query_adapters.training.linear_map import LinearMap
+from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.shortlist import ShortlistLoss
 from query_adapters.training.softmax import TEMPERATURE, FullLoss, Positives
 from query_adapters.training.solver import solve

@@ -8,7 +8,8 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-from query_adapters.training.objective import LinearMap, SoftmaxObjective
+from query_adapters.training.linear_map import LinearMap
+from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.solver import COARSE, Precision, solve
 from query_adapters.vectors import EmbeddedDataset
 
