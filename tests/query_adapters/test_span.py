@@ -36,7 +36,9 @@ def prior(*, bias: float = 0.3) -> LinearMap:
     return LinearMap(weight, bias * random_rows(4, DIM))
 
 
-@pytest.mark.parametrize("memory", [None, MemorySettings()], ids=["linear", "memory"])
+@pytest.mark.parametrize(
+    "memory", [None, MemorySettings(ease=1.0, sharpness=8.0)], ids=["linear", "memory"]
+)
 @pytest.mark.parametrize("sizes", [(12, 5), (12, 40), (60, 5)], ids=str)
 def test_the_minimum_is_that_of_all_coordinates(
     sizes: tuple[int, int], memory: MemorySettings | None
