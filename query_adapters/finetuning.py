@@ -8,6 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from query_adapters.adapters import LinearAdapter, QueryAdapter
+from query_adapters.belonging import (
+    expected_seen_share,
+    warn_of_disorder,
+    warn_of_strangers,
+)
 from query_adapters.cache import EmbeddingCache
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.embedders import TextEmbedder
@@ -38,6 +43,11 @@ class FinetuneResult:
     training: TrainingResult
     validation: Mapping[str, MetricComparison] | None
 
+    @property
+    def verdict(self) -> str:
+        """The outcome of training in one sentence."""
+        return self.training.verdict
+
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterFinetuner:
@@ -48,7 +58,7 @@ class AdapterFinetuner:
         embedder: The base model.
         output: The adapter's folder; finished embeddings are kept in it as well.
         trainer: Settings of training. Where they leave `seen_share` out and an index is given,
-            it is the share of the index's documents that have training questions.
+            it is estimated from both (`expected_seen_share`).
         val_dataset: Questions that only measure; nothing is chosen on them.
         index: Vectors of the index to be served: they stand for the documents that are in it,
             and their spectrum shapes the prior.
@@ -91,8 +101,9 @@ class AdapterFinetuner:
             DimensionMismatchError: If model, index, `dim` and `start` do not agree.
         """
         embedded = self._searched(self.dataset)
-        whole_index = self._covers_labels(self.dataset)
-        served = None if self.index is None or whole_index else self.index.vectors
+        warn_of_disorder(embedded)
+        is_another = self.index is not None and not self._shares_labels(self.dataset)
+        served = self.index.vectors if self.index is not None and is_another else None
         training = self._trainer().fit(embedded, served=served, start=self.start)
         validation = self._validate(training.adapter)
         saved = self._saved(training, embedded, validation)
@@ -117,19 +128,27 @@ class AdapterFinetuner:
     def _known_dim(self) -> int | None:
         return self.dim or (None if self.index is None else self.index.dim)
 
-    def _covers_labels(self, dataset: RetrievalDataset) -> bool:
-        """Whether every document that answers a question is in the index."""
-        return self.index is not None and (
-            set(dataset.labelled_documents) <= self.index.row_of.keys()
+    def _shares_labels(self, dataset: RetrievalDataset) -> bool:
+        """Whether a document that answers a question is in the index."""
+        return self.index is not None and not self.index.row_of.keys().isdisjoint(
+            dataset.labelled_documents
         )
 
     def _searched(self, dataset: RetrievalDataset) -> EmbeddedDataset:
-        """Return the dataset over all documents of the index, as users will search them."""
+        """Return the dataset over all documents of the index, as users will search them.
+
+        Where no document with a question is in the index, it is another one, to which what is
+        learned is carried over.
+        """
         embedded, index = self._embed(dataset), self.index
-        if index is None or not self._covers_labels(dataset):
+        if index is None:
+            return embedded
+        warn_of_strangers(dataset, embedded, index)
+        if not self._shares_labels(dataset):
             return embedded
         place = np.array([index.row_of.get(key, -1) for key in dataset.corpus])
         new = embedded.documents[place < 0]
+        place[place < 0] = len(index.vectors) + np.arange(len(new))
         return replace(
             embedded,
             # without new ones there is no copy of what may not fit in memory
@@ -140,9 +159,10 @@ class AdapterFinetuner:
     def _trainer(self) -> AdapterTrainer:
         if self.index is None or self.trainer.seen_share is not None:
             return self.trainer
-        labelled = set(self.dataset.labelled_documents) & self.index.row_of.keys()
+        if not self._shares_labels(self.dataset):
+            return replace(self.trainer, seen_share=0.0)
         n_stored = self.index.n_stored or len(self.index.ids)
-        return replace(self.trainer, seen_share=len(labelled) / n_stored)
+        return replace(self.trainer, seen_share=expected_seen_share(self.dataset, n_stored))
 
     def _validate(self, adapter: QueryAdapter) -> dict[str, MetricComparison] | None:
         if self.val_dataset is None:

@@ -157,7 +157,10 @@ def embed_dataset(
 def _check_dims(actual: int, dim: int | None, stored: Mapping[str, ArrayLike]) -> None:
     if dim is not None and dim != actual:
         raise DimensionMismatchError(
-            "vectors of the embedding model", expected=dim, actual=actual, remedy="correct `dim`"
+            "vectors of the embedding model",
+            expected=dim,
+            actual=actual,
+            remedy="use the model of the index and of the adapter to refine, or correct `dim`",
         )
     for key, vector in stored.items():
         if np.shape(vector) != (actual,):

@@ -28,7 +28,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
     """Learns a linear map on the query embeddings of any model; documents stay as they are.
 
     Settings are chosen on training questions held out in turn. Where no candidate is reliably
-    better than the base, the adapter is the identity, and `result.training.verdict` says so.
+    better than the base, the adapter is the identity, and `result.verdict` says so.
     Settings that are left out are those of `AdapterTrainer`.
 
     Args:
@@ -54,8 +54,9 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
         guard: "strict" keeps an adapter only where its gain is more than chance explains,
             "expected" where it is likely, "off" always.
         seen_share: Expected share of future questions about documents that have training
-            questions; by default the share of the index's documents that have some, or a half
-            without `index`.
+            questions; without `index` a half. With one it is estimated: the share of its
+            documents that have some, or more where questions come unevenly, as users' do. The
+            verdict tells it; 1 if all questions to come are about the same documents.
         strengths: Candidates for λ, the pull back to the base.
         whitenings: Candidates for the exponent of the label-free spectral prior; the first
             stands unless another is clearly better.

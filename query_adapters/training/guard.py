@@ -10,6 +10,16 @@ ALPHA = 0.05
 RESAMPLES = 9_999
 
 
+def answer_groups(relevant: Sequence[Rows]) -> Rows:
+    """Return for each question the one of its documents that answers most questions.
+
+    Questions of one document stand or fall together. Of several documents the most asked one
+    counts, so that a chain of shared ones does not tie all questions to one another.
+    """
+    n_questions = np.bincount(np.concatenate(relevant))
+    return np.array([np.sort(rows)[n_questions[np.sort(rows)].argmax()] for rows in relevant])
+
+
 def max_t_p_value(
     differences: Sequence[Values], chosen: int, *, groups: Rows, seed: int = 0
 ) -> float:

@@ -26,20 +26,23 @@ class HeldOut:
         questions: They, with their answers.
         metric: What they are scored by, such as "ndcg@10".
         similarity: What the store ranks by.
+        reference: What gains are measured against; None for the base as it is.
     """
 
     rows: Rows
     questions: EmbeddedDataset
     metric: str
     similarity: Similarity
+    reference: QueryAdapter | None = None
 
     def gains(self, adapter: QueryAdapter) -> Values:
-        """Return adapted minus base on own and on control answers, `(2, n_queries)`."""
-        return self._scores(adapter(self.questions.queries)) - self._base
+        """Return adapted minus reference on own and control answers, `(2, n_queries)`."""
+        return self._scores(adapter(self.questions.queries)) - self._before
 
     @cached_property
-    def _base(self) -> Values:
-        return self._scores(self.questions.queries)
+    def _before(self) -> Values:
+        queries = self.questions.queries
+        return self._scores(queries if self.reference is None else self.reference(queries))
 
     def _scores(self, queries: Vectors) -> Values:
         metric, asked = Metric.parse(self.metric), self.questions

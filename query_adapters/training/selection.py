@@ -8,6 +8,7 @@ from typing import Never
 import numpy as np
 from tqdm.auto import tqdm
 
+from query_adapters.adapters import QueryAdapter
 from query_adapters.evaluation.search import Similarity
 from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore, best
 from query_adapters.training.heldout import HeldOut
@@ -36,6 +37,7 @@ class Grid:
         memories: Settings of the memory part, the preferred ones first; none for linear maps.
         hidden_sizes: Hidden units of residual networks; none for no network.
         similarity: What the store ranks by.
+        reference: What gains are measured against; None for the base as it is.
     """
 
     priors: dict[float, LinearMap]
@@ -45,6 +47,7 @@ class Grid:
     memories: Sequence[MemorySettings] = ()
     hidden_sizes: Sequence[int] = ()
     similarity: Similarity = "cosine"
+    reference: QueryAdapter | None = None
 
     def fit(
         self, dataset: EmbeddedDataset, candidate: Candidate, *, precision: Precision = FINE
@@ -108,6 +111,7 @@ class _Trials:
             questions=self._dataset.select(rows),
             metric=self._grid.metric,
             similarity=self._grid.similarity,
+            reference=self._grid.reference,
         )
 
     def path(

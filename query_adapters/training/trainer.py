@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal, get_args
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from query_adapters.adapters import LinearAdapter, QueryAdapter
@@ -16,11 +15,11 @@ from query_adapters.evaluation.metrics import Metric
 from query_adapters.evaluation.search import Similarity
 from query_adapters.training.candidates import CandidateScore, best, choose
 from query_adapters.training.geometry import Geometry
-from query_adapters.training.guard import ALPHA, max_t_p_value
+from query_adapters.training.guard import ALPHA, answer_groups, max_t_p_value
 from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.memory import MemorySettings
 from query_adapters.training.prior import Spectrum, spectral_prior
-from query_adapters.training.result import TrainingResult, verdict_on
+from query_adapters.training.result import Reference, TrainingResult, verdict_on
 from query_adapters.training.sample import selection_sample
 from query_adapters.training.selection import Grid
 from query_adapters.training.served import served_exponent
@@ -102,8 +101,11 @@ class AdapterTrainer:
         _require(known, f"a similarity of {similarities}", self.similarity)
         _require(self.n_folds >= 2, "at least 2 folds", self.n_folds)
         _require(self.n_repeats >= 1, "at least 1 repeat", self.n_repeats)
-        share = DEFAULT_SEEN_SHARE if self.seen_share is None else self.seen_share
-        _require(0 <= share <= 1, "a seen_share between 0 and 1", share)
+        _require(0 <= self._seen_share <= 1, "a seen_share between 0 and 1", self.seen_share)
+
+    @property
+    def _seen_share(self) -> float:
+        return DEFAULT_SEEN_SHARE if self.seen_share is None else self.seen_share
 
     def fit(
         self,
@@ -116,15 +118,18 @@ class AdapterTrainer:
 
         Under the strict guard an adapter is kept if it is not worse than the base in either
         view, and better overall by more than chance explains (p <= 0.05, adjusted for the
-        candidates tried). Of a large dataset, candidates are compared on a part (at most 2,500
-        questions over 100,000 documents); what is chosen is trained on all of it.
+        candidates tried). Where there is a `start`, it stands for the base. Of a large dataset,
+        candidates are compared on a part (at most 2,500 questions over 100,000 documents); what
+        is chosen is trained on all of it.
 
         Args:
             dataset: Training questions over the documents that selection searches.
             served: Document vectors of the index to be served, `(n, dim)`, where it is not
                 the dataset's own: what is learned is then put on top of *its* spectral prior,
                 as strong as does best on documents held out with their questions.
-            start: An adapter to refine; it takes the place of the spectral prior.
+            start: An adapter to refine. It takes the place of the spectral prior, gains are
+                measured against it, and it is returned where none can be shown: on questions
+                that it was trained on itself, hardly any can.
 
         Raises:
             DimensionMismatchError: If `served` or `start` are of another dimension.
@@ -136,7 +141,7 @@ class AdapterTrainer:
         with _calm_blas(sample):
             table = self._table(grid, sample)
             chosen, p_value = self._guarded(table, sample)
-        adapter: QueryAdapter = LinearAdapter.identity(dataset.dim)
+        adapter: QueryAdapter = start or LinearAdapter.identity(dataset.dim)
         exponent: float | None = None
         if chosen is not None:
             with _calm_blas(dataset):
@@ -146,7 +151,15 @@ class AdapterTrainer:
                     here = grid.priors[chosen.candidate.whitening].weight
                     fitted = fitted.shifted(self._prior(served, exponent) - here)
                 adapter = fitted.as_adapter(dataset.queries)
-        verdict = verdict_on(chosen, table, p_value, self.metric)
+        reference: Reference = "base" if start is None else "start"
+        verdict = verdict_on(
+            chosen,
+            table,
+            p_value,
+            self.metric,
+            reference=reference,
+            seen_share=self._seen_share,
+        )
         logger.info("%s", verdict)
         return TrainingResult(
             adapter=adapter,
@@ -156,6 +169,8 @@ class AdapterTrainer:
             p_value=p_value,
             verdict=verdict,
             metric=self.metric,
+            reference=reference,
+            seen_share=self._seen_share,
             n_queries=len(dataset.queries),
             n_compared=len(sample.queries),
             n_documents=len(dataset.documents),
@@ -168,7 +183,7 @@ class AdapterTrainer:
             n_folds=self.n_folds,
             n_repeats=self.n_repeats,
             seed=self.seed,
-            seen_share=DEFAULT_SEEN_SHARE if self.seen_share is None else self.seen_share,
+            seen_share=self._seen_share,
         )
         return grid.score(dataset, views, show_progress=self.show_progress) if views else ()
 
@@ -190,7 +205,7 @@ class AdapterTrainer:
         p_value = max_t_p_value(
             [row.differences - row.controls for row in table],
             table.index(chosen),
-            groups=np.array([rows[0] for rows in dataset.relevant]),
+            groups=answer_groups(dataset.relevant),
             seed=self.seed,
         )
         is_kept = p_value <= ALPHA or self.guard != "strict"
@@ -211,6 +226,7 @@ class AdapterTrainer:
             memories=self.memories,
             hidden_sizes=self.hidden_sizes,
             similarity=self.similarity,
+            reference=start,
         )
 
     def _prior(self, documents: Vectors, exponent: float) -> Vectors:

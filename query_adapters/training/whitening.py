@@ -15,7 +15,7 @@ from query_adapters.evaluation.metrics import Metric
 from query_adapters.evaluation.search import Similarity, unit
 from query_adapters.training.candidates import ViewScore
 from query_adapters.training.geometry import Geometry
-from query_adapters.training.guard import ALPHA, max_t_p_value
+from query_adapters.training.guard import ALPHA, answer_groups, max_t_p_value
 from query_adapters.training.prior import spectral_prior
 from query_adapters.training.result import POWER
 from query_adapters.training.trainer import Guard
@@ -135,8 +135,7 @@ def whiten(
     verdict = _unchecked(documents, exponent, cosine)
     if check is not None:
         comparison, differences = _compared(check, adapter, metric, similarity)
-        groups = np.array([rows[0] for rows in check.relevant])
-        p_value = max_t_p_value([differences], 0, groups=groups)
+        p_value = max_t_p_value([differences], 0, groups=answer_groups(check.relevant))
         is_kept = _is_kept(differences, p_value, guard)
         verdict = _checked(differences, p_value, is_kept, metric)
     return WhiteningResult(

@@ -385,3 +385,29 @@ def test_an_adapter_to_refine_is_where_training_starts(
     stiff = AdapterTrainer(strengths=(1e6,), n_folds=2)
     refined = weights_of(make_finetuner(trainer=stiff, start=start).run())
     np.testing.assert_allclose(refined.weight, start.weight, atol=1e-3)
+
+
+def test_documents_that_left_the_index_do_not_change_what_is_searched(
+    make_finetuner: Callable[..., AdapterFinetuner], problem: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = list(problem.dataset.corpus)
+    whole = make_finetuner(index=index_of(problem, documents=keys, others=60)).run()
+    assert not caplog.messages or "not in the index" not in " ".join(caplog.messages)
+    stale = make_finetuner(index=index_of(problem, documents=keys[1:], others=60)).run()
+    assert stale.training.n_documents == whole.training.n_documents == 100
+    (told,) = [message for message in caplog.messages if "not in the index" in message]
+    assert told == (
+        f"1 of 40 documents with questions are not in the index, such as {keys[0]!r}: "
+        "they are embedded"
+    )
+
+
+def test_the_same_documents_under_other_ids_are_told(
+    make_finetuner: Callable[..., AdapterFinetuner], problem: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    index = index_of(problem, documents=list(problem.dataset.corpus), others=5)
+    renamed = replace(index, ids=tuple(f"node-{number}" for number in range(len(index.ids))))
+    make_finetuner(index=renamed).run()
+    (told,) = [message for message in caplog.messages if "not in the index" in message]
+    assert "but its vectors are" in told
+    assert "use the index's ids" in told

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from query_adapters.training.guard import max_t_p_value
+from query_adapters.training.guard import answer_groups, max_t_p_value
 
 RNG = np.random.default_rng(0)
 
@@ -52,3 +52,15 @@ def test_candidates_that_change_nothing_do_not_move_the_others() -> None:
     values = RNG.normal(0.2, 1, size=50)
     alone = max_t_p_value([values], 0, groups=np.arange(50))
     assert max_t_p_value([np.zeros(50), values], 1, groups=np.arange(50)) == alone
+
+
+def test_the_most_asked_answer_ties_questions_together_whatever_its_place() -> None:
+    relevant = [np.array(rows) for rows in ([4, 7], [7, 4], [7], [9, 7], [9], [2], [9, 2])]
+    groups = answer_groups(relevant)
+    assert groups.tolist() == [7, 7, 7, 7, 9, 2, 9]
+
+
+def test_pairs_judged_in_either_order_stand_together() -> None:
+    relevant = [np.array(rows) for pair in range(30) for rows in ([2 * pair, 2 * pair + 1],) * 2]
+    turned = [rows[::-1] if row % 2 else rows for row, rows in enumerate(relevant)]
+    assert len(np.unique(answer_groups(turned))) == 30

@@ -70,6 +70,7 @@ def trained(*, kept: bool) -> TrainingResult:
         table=rows,
         p_value=0.01,
         verdict=f"adapter kept {ATTACK}",
+        seen_share=0.5,
         metric="ndcg@10",
         n_queries=3,
         n_compared=3,

@@ -145,6 +145,46 @@ def test_a_start_is_refined_where_labels_ask_for_it() -> None:
     assert ndcg(fresh, result.adapter) > ndcg(fresh, half) + 0.05
 
 
+def test_what_eight_questions_cannot_better_is_kept() -> None:
+    good = LinearAdapter(ROTATION)
+    few = planted(5, n=8)
+    result = AdapterTrainer().fit(few, start=good)
+    assert result.adapter is good
+    assert result.reference == "start"
+    assert result.verdict.startswith("no reliable gain: start kept (")
+
+
+def test_a_start_that_knows_the_labels_by_heart_proves_nothing() -> None:
+    labels_at_random = shuffled(0)
+    overfit = AdapterTrainer(strengths=(1e-4,), whitenings=(0.0,), guard="off")
+    start = linear(overfit.fit(labels_at_random))
+    assert ndcg(labels_at_random, start) > ndcg(labels_at_random) + 0.1
+    refined = AdapterTrainer().fit(labels_at_random, start=start)
+    assert refined.adapter is start
+    assert "start kept" in refined.verdict
+
+
+def test_a_refined_adapter_is_said_to_be_better_than_its_start() -> None:
+    half = LinearAdapter((np.eye(DIM) + ROTATION) / 2)
+    result = AdapterTrainer(strengths=FEW).fit(planted(0), start=half)
+    assert "adapter kept: ndcg@10 over the start out of fold" in result.verdict
+    assert result.to_record()["reference"] == "start"
+    assert result.chosen is not None
+    gain = ndcg(planted(2), result.adapter) - ndcg(planted(2), half)
+    assert result.chosen.overall.mean == pytest.approx(gain, abs=0.1)
+
+
+def test_without_a_guard_the_verdict_claims_nothing() -> None:
+    result = AdapterTrainer(strengths=(0.3,), guard="off").fit(shuffled(3))
+    assert result.verdict.startswith("adapter taken though no gain is shown: ndcg@10")
+
+
+def test_the_verdict_tells_which_questions_were_expected() -> None:
+    trainer = AdapterTrainer(strengths=(0.1,), seen_share=0.25)
+    assert "; 25% of questions expected about seen ones (p =" in trainer.fit(planted(0)).verdict
+    assert "; 25% of questions expected about seen ones;" in trainer.fit(shuffled(0)).verdict
+
+
 @pytest.mark.parametrize(
     "shape", [(DIM + 1, DIM + 1), (DIM, DIM + 1), (DIM + 1, DIM)], ids=["both", "in", "out"]
 )

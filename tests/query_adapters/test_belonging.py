@@ -1,0 +1,71 @@
+"""Questions, documents and index that do not belong together are told of."""
+
+import numpy as np
+import pytest
+
+from query_adapters.belonging import expected_seen_share, warn_of_disorder
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.typing import Vectors
+from query_adapters.vectors import EmbeddedDataset
+
+
+def near(documents: Vectors, *, n_queries: int = 60, noise: float = 2.0) -> EmbeddedDataset:
+    """Questions near their documents, many to each."""
+    rng = np.random.default_rng(1)
+    answers = np.arange(n_queries) % len(documents)
+    queries = documents[answers] + noise * rng.normal(size=(n_queries, documents.shape[1]))
+    return EmbeddedDataset(queries.astype(np.float32), documents, tuple(answers[:, None]))
+
+
+def documents(seed: int, n: int = 30) -> Vectors:
+    return np.random.default_rng(seed).normal(size=(n, 16)).astype(np.float32)
+
+
+@pytest.mark.parametrize("n", [1, 2, 30])
+def test_questions_near_their_documents_are_no_disorder(
+    n: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_of_disorder(near(documents(0, n)))
+    assert caplog.messages == []
+
+
+def test_vectors_of_another_model_are_a_disorder(caplog: pytest.LogCaptureFixture) -> None:
+    asked = near(documents(0))
+    warn_of_disorder(EmbeddedDataset(asked.queries, documents(2), asked.relevant))
+    (told,) = caplog.messages
+    assert told.startswith("questions are no nearer to their own documents (mean cosine")
+
+
+def test_labels_of_other_questions_are_a_disorder(caplog: pytest.LogCaptureFixture) -> None:
+    asked = near(documents(0))
+    warn_of_disorder(EmbeddedDataset(asked.queries, asked.documents, asked.relevant[::-1]))
+    assert len(caplog.messages) == 1
+
+
+def test_a_handful_of_questions_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    asked = near(documents(0), n_queries=10)
+    warn_of_disorder(EmbeddedDataset(asked.queries, documents(2), asked.relevant))
+    assert caplog.messages == []
+
+
+def asked(counts: list[int]) -> RetrievalDataset:
+    """So many questions about each document."""
+    pairs = [(f"q{row}-{n}", f"d{row}") for row, count in enumerate(counts) for n in range(count)]
+    corpus = {f"d{row}": f"document {row}" for row in range(len(counts))}
+    return RetrievalDataset({q: q for q, _ in pairs}, corpus, {q: {d: 1} for q, d in pairs})
+
+
+@pytest.mark.parametrize(
+    ("counts", "n_stored", "expected"),
+    [
+        ([2] * 30, 120, 0.25),  # a generator's
+        ([1] * 30, 120, 0.25),
+        ([30, 9, 7, 1, 1, 1, 1], 5_000, 1 - 5 / 51),  # users': 4 of 50 stand alone
+        ([60, 20, 9, 5, 3, 3], 5_000, 1 - 1 / 101),
+        ([5, 1, 1, 1], 4, 1.0),  # every document is asked about
+    ],
+)
+def test_the_expected_share_of_seen_documents(
+    counts: list[int], n_stored: int, expected: float
+) -> None:
+    assert expected_seen_share(asked(counts), n_stored) == pytest.approx(expected)
