@@ -5,14 +5,17 @@ from query_adapters._extras import require_extra
 require_extra("llama-index")
 
 from llama_index_finetune_plugin.dataset import EmbeddingQAFinetuneDataset
+from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
 from llama_index_finetune_plugin.engines import (
     EmbeddingAdapterFinetuneEngine,
     LabelFreeFinetuneEngine,
     SentenceTransformersFinetuneEngine,
 )
-from llama_index_finetune_plugin.evaluation import RetrieverEvaluator
+from llama_index_finetune_plugin.evaluation import RetrieverEvaluator, evaluate_index
 from llama_index_finetune_plugin.generation import generate_qa_embedding_pairs
+from llama_index_finetune_plugin.nodes import dataset_from_nodes
+from llama_index_finetune_plugin.stores import stored_vectors
 
 __all__ = [
     "AdapterEmbedding",
@@ -20,7 +23,11 @@ __all__ = [
     "EmbeddingQAFinetuneDataset",
     "LabelFreeFinetuneEngine",
     "LinearAdapterEmbedding",
+    "LlamaIndexEmbedder",
     "RetrieverEvaluator",
     "SentenceTransformersFinetuneEngine",
+    "dataset_from_nodes",
+    "evaluate_index",
     "generate_qa_embedding_pairs",
+    "stored_vectors",
 ]
