@@ -1,6 +1,7 @@
-"""Two embedding models that count what they are asked, for training.py and peer_training.py.
+"""Three embedding models that count what they are asked, for training.py and peer_training.py.
 
-Imported in either engine's environment: needs llama-index-embeddings-huggingface alone.
+Imported in either engine's environment: needs the embeddings packages of LlamaIndex's for
+huggingface and openai.
 """
 
 import asyncio
@@ -10,11 +11,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
+from llama_index.embeddings.openai import OpenAIEmbedding
 
 
 class LocalModel(HuggingFaceEmbedding):
@@ -29,7 +32,7 @@ class LocalModel(HuggingFaceEmbedding):
 
 
 class RemoteModel(BaseEmbedding):
-    """Vectors that are known, after the time that a call to a provider takes."""
+    """Vectors that are known, after a provider's latency, one question a call."""
 
     _counts: Counter[str] = PrivateAttr(default_factory=Counter)
     _known: dict[str, Embedding] = PrivateAttr()  # a field would be serialised at each call
@@ -60,11 +63,15 @@ class RemoteModel(BaseEmbedding):
         return [self._known[text] for text in texts]
 
 
-CountedModel = LocalModel | RemoteModel
+CountedModel = LocalModel | RemoteModel | OpenAIEmbedding  # whose provider, api.py, counts
 
 
 def taken_counts(model: CountedModel) -> dict[str, int]:
     """Return the calls, questions and documents since the last time."""
+    if isinstance(model, OpenAIEmbedding):
+        with urlopen(f"{model.api_base}/counts") as answer:  # noqa: S310
+            counts: dict[str, int] = json.load(answer)
+        return counts
     taken = {name: model._counts[name] for name in ("questions", "documents", "calls")}
     model._counts.clear()
     return taken
@@ -74,6 +81,8 @@ def counted_model(job: Mapping[str, Any]) -> CountedModel:
     """Return the model that the job names, ready to answer."""
     if job["model"] == "remote":
         return RemoteModel(known_vectors(job), job["latency"])
+    if job["model"] == "openai":
+        return OpenAIEmbedding(api_base=job["url"], api_key="none")
     model = LocalModel(job["folder"], device="cpu")
     model.get_query_embedding("The first call takes longer than any other.")
     taken_counts(model)
