@@ -4,8 +4,9 @@ Prints and saves, for several dimensions, the median time that an adapted model 
 its base, which costs next to nothing: in `_get_query_embedding`, where the adapter does its
 work, and in the public `get_query_embedding`, LlamaIndex's events and spans included. "lists
 alone" maps nothing: it only turns the base's list into an array and back, which no adapter can
-go without; "and a product" multiplies that array by a matrix besides, and does no more. All models take turns in one run, so that a busy machine slows all of them alike.
-Besides, the microseconds a query where the core gets a thousand of them as one matrix.
+go without; "and a product" multiplies that array by a matrix besides, and does no more. All
+models take turns in one run, so that a busy machine slows all of them alike. Besides, the
+microseconds a query where the core gets a thousand of them as one matrix.
 
     python examples/benchmarks/serving.py
 

@@ -13,8 +13,6 @@ from query_adapters.typing import Values, Vectors
 
 logger = logging.getLogger(__name__)
 
-REMEMBERED = 5  # past steps that shape the next one; more of them cost time and save no step
-
 
 @dataclass(frozen=True)
 class Precision:
@@ -64,7 +62,6 @@ def lbfgs(
             "maxiter": precision.max_iterations,
             "gtol": precision.gradient,
             "ftol": precision.decrease,
-            "maxcor": REMEMBERED,
         },
     )
     if result.nit >= precision.max_iterations:
