@@ -1,5 +1,6 @@
 """Fine-tuning the open model itself, for LangChain (extra: sentence-transformers)."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -37,7 +38,7 @@ class SentenceTransformersEmbeddings(Embeddings):
             model, model_name=self.model_name, batch_size=batch_size
         )
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """What tells these vectors from any others: a folder may hold another model tomorrow."""
         return self._embedder.identity

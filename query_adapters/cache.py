@@ -69,7 +69,8 @@ class EmbeddingCache:
         texts: Sequence[str],
         show_progress: bool,
     ) -> Vectors:
-        identity, size = embedder.identity, embedder.batch_size
+        identity = "" if self.path is None else embedder.identity  # it may take a while to tell
+        size = embedder.batch_size
         size = min(size, QUERIES_AT_ONCE) if role == "query" else size
         keys = [vector_key(identity, role, text) for text in texts]
         with self._open() as connection:
