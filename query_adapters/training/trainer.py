@@ -66,7 +66,7 @@ class AdapterTrainer:
         guard: "strict" keeps an adapter only where its gain is more than chance explains;
             "expected" where it is not worse than the base in either view and better overall
             by a standard error; "off" takes the best candidate as it is.
-        seed: Of the folds.
+        seed: Of the folds, a whole number from 0.
         show_progress: Whether to show a progress bar.
 
     Raises:
@@ -104,6 +104,7 @@ class AdapterTrainer:
         _require(self.n_repeats >= 1, "at least 1 repeat", self.n_repeats)
         share = DEFAULT_SEEN_SHARE if self.seen_share is None else self.seen_share
         _require(0 <= share <= 1, "a seen_share between 0 and 1", share)
+        _require(_is_seed(self.seed), "a whole number from 0 as the seed", self.seed)
 
     def fit(
         self,
@@ -240,6 +241,10 @@ def _check_dims(dim: int, served: Vectors | None, start: LinearAdapter | None) -
                 actual=start.dim_out,
                 remedy="start from an adapter with a square matrix",
             )
+
+
+def _is_seed(given: object) -> bool:
+    return isinstance(given, int | np.integer) and bool(given >= 0)
 
 
 def _require(holds: bool, expected: str, actual: object) -> None:
