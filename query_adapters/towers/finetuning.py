@@ -25,6 +25,7 @@ from query_adapters.towers.training import Task, Trained, train
 from query_adapters.vectors import embed_dataset
 
 RECORD = "finetuning.json"
+MARK = ".unfinished-finetuning"  # on a folder of ours that has no record yet
 Stored = dict[str, NDArray[np.float32]]
 
 
@@ -73,7 +74,7 @@ class TowerFinetuner:
     Args:
         dataset: Training questions.
         model_id: The base: a hub name or a folder.
-        output: The model's folder; nothing is written elsewhere.
+        output: The model's folder, new, empty or of an earlier run; nothing is written elsewhere.
         settings: How to train.
         val_dataset: Held-out questions: they choose the weights and judge them. By default a
             part of the training questions, about other documents.
@@ -87,6 +88,7 @@ class TowerFinetuner:
 
     Raises:
         LeakageError: If a validation question is a training question.
+        FileExistsError: If the output folder holds what no run of ours has written.
         NotADirectoryError: If the output folder is a file.
         ValueError: If the output folder is the base's, or an index is given in vain.
     """
@@ -111,6 +113,7 @@ class TowerFinetuner:
                 f"model_output_path: expected another folder than the base's, {self.model_id}; "
                 "name a new one"
             )
+        self._check_ours()
         if self.index is not None and self.settings.train == "both":
             raise ValueError(
                 "index: expected none with train='both', which makes its vectors out of date; "
@@ -123,6 +126,16 @@ class TowerFinetuner:
             )
         if self.val_dataset is not None:
             check_leakage(self.dataset.queries, self.val_dataset.queries)
+
+    def _check_ours(self) -> None:
+        """Return nothing if no file of somebody else can be replaced or removed."""
+        marks = (self.output / RECORD, self.output / MARK)
+        is_empty = not self.output.exists() or not any(self.output.iterdir())
+        if not is_empty and not any(mark.is_file() for mark in marks):
+            raise FileExistsError(
+                f"model_output_path: expected a new or empty folder, or one of an earlier run, got "
+                f"{self.output}, which holds other files; name a new one"
+            )
 
     def run(self) -> TowerResult:
         """Return the result, saved in the output folder.
@@ -154,6 +167,8 @@ class TowerFinetuner:
         return result
 
     def _train(self, task: Task) -> Trained:
+        self.output.mkdir(parents=True, exist_ok=True)
+        (self.output / MARK).touch()
         return train(
             task,
             self.settings,
@@ -248,3 +263,4 @@ class TowerFinetuner:
                 shutil.rmtree(target)
             path.replace(target)
         unfinished.rmdir()
+        (self.output / MARK).unlink(missing_ok=True)
