@@ -32,7 +32,8 @@ class EmbeddingCache:
     A process killed at any moment, or a provider that fails, loses the batch in flight and
     nothing else. Only the model's own client tries a request again. The key is the SHA-256 of the
     model's identity, the role and the text, so a question never gets a document's vector; the
-    texts themselves are not stored.
+    texts themselves are not stored. Two models under one identity share their vectors:
+    `identity_of` says when a model needs one of its own.
 
     Args:
         path: The file, made with its folders when it is first used; or None to remember
