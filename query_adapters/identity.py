@@ -21,7 +21,7 @@ from query_adapters.errors import AdapterMismatchError
 NOT_VECTORS = re.compile(
     r"key(?!word)|token(?!s|iz)|secret|passw|credential|cookie|auth|header|client|timeout"
     r"|retry|retries|callback|cache|workers|limiter|batch|progress|verbose|prox(y|ies)"
-    r"|organization|user_agent|multi_process|parallel|^chunk_size$|^_?device$|^class_name$",
+    r"|organization|user_agent|multi_process|parallel|concurren|^chunk_size$|^_?device$|^class_name$",
     re.IGNORECASE,
 )
 NAME_ATTRIBUTES = ("model_name", "model", "model_id", "deployment")

@@ -134,7 +134,7 @@ def test_what_changes_vectors_changes_the_identity(settings: Any) -> None:
         "api_key", "openai_api_key", "azure_ad_token_provider", "embed_batch_size", "chunk_size",
         "num_workers", "embeddings_cache", "cache_folder", "rate_limiter", "max_retries",
         "request_timeout", "default_headers", "openai_proxy", "http_client", "async_client",
-        "user_agent", "show_progress_bar",
+        "user_agent", "show_progress_bar", "parallel_process", "max_concurrency",
     ],
 )  # fmt: skip
 def test_secrets_and_plumbing_do_not_change_it(name: str) -> None:
