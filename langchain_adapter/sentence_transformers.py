@@ -1,5 +1,6 @@
 """Fine-tuning the open model itself, for LangChain (extra: sentence-transformers)."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -37,7 +38,7 @@ class SentenceTransformersEmbeddings(Embeddings):
             model, model_name=self.model_name, batch_size=batch_size
         )
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """What tells these vectors from any others: a folder may hold another model tomorrow."""
         return self._embedder.identity
@@ -64,7 +65,8 @@ class SentenceTransformersFinetuneEngine(TowerFinetuneEngine):
         dataset: Training questions: a RetrievalDataset, or any object with `queries`, `corpus`
             and `relevant_docs`; `dataset_from_documents` makes one of LangChain documents.
         model_id: The base: a hub name or a folder.
-        model_output_path: Folder of the model; nothing is written elsewhere.
+        model_output_path: Folder of the model, new or of an earlier run; nothing is
+            written elsewhere.
         vectorstore: For train="query", the vector store to be served: vectors of the dataset's
             documents are read from it instead of embedded.
         val_dataset: Held-out questions; by default a fifth of the training ones.

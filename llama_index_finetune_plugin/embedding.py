@@ -178,7 +178,8 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
         """Return the fields and what document vectors depend on; no secrets, no weights.
 
         LlamaIndex's ingestion cache takes this as its key: another base embeds the documents
-        again, another training of the adapter does not.
+        again, another training of the adapter in the same folder does not, but another folder
+        does, as `from_dict` needs it. Ingest with the base itself, whose key knows no adapter.
         """
         base = self.base_embed_model
         fields: dict[str, Any] = handler(self)

@@ -32,7 +32,8 @@ class EmbeddingCache:
     A process killed at any moment, or a provider that fails, loses the batch in flight and
     nothing else. Only the model's own client tries a request again. The key is the SHA-256 of the
     model's identity, the role and the text, so a question never gets a document's vector; the
-    texts themselves are not stored.
+    texts themselves are not stored. Two models under one identity share their vectors:
+    `identity_of` says when a model needs one of its own.
 
     Args:
         path: The file, made with its folders when it is first used; or None to remember
@@ -69,7 +70,8 @@ class EmbeddingCache:
         texts: Sequence[str],
         show_progress: bool,
     ) -> Vectors:
-        identity, size = embedder.identity, embedder.batch_size
+        identity = "" if self.path is None else embedder.identity  # it may take a while to tell
+        size = embedder.batch_size
         size = min(size, QUERIES_AT_ONCE) if role == "query" else size
         keys = [vector_key(identity, role, text) for text in texts]
         with self._open() as connection:

@@ -11,7 +11,14 @@ from query_adapters.embedders import TextEmbedder
 from query_adapters.errors import AdapterMismatchError, NotFinetunedError
 from query_adapters.evaluation.search import Similarity
 from query_adapters.identity import check_name
-from query_adapters.options import LabelFreeSettings, TrainerOptions, known, ranked_by, tuples
+from query_adapters.options import (
+    LabelFreeSettings,
+    TrainerOptions,
+    check_flags,
+    known,
+    ranked_by,
+    tuples,
+)
 from query_adapters.storage import read_adapter
 from query_adapters.stores import StoredVectors, gather
 from query_adapters.typing import Vectors
@@ -120,6 +127,7 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
         from query_adapters.finetuning import AdapterFinetuner  # needs scipy; serving must not
         from query_adapters.training import MEMORIES, AdapterTrainer
 
+        check_flags(memory=memory, bias=bias)
         settings = tuples(known(training, TrainerOptions))
         self._finetuner = AdapterFinetuner(
             dataset=to_retrieval_dataset(dataset),

@@ -16,6 +16,7 @@ from query_adapters.belonging import (
 from query_adapters.cache import EmbeddingCache
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.embedders import TextEmbedder
+from query_adapters.errors import DimensionMismatchError
 from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
 from query_adapters.evaluation.comparison import MetricComparison, compare
 from query_adapters.splits import check_leakage
@@ -68,6 +69,7 @@ class AdapterFinetuner:
         show_progress: Whether to show progress bars.
 
     Raises:
+        DimensionMismatchError: If `start` does not fit `dim` or the index, or is not square.
         LeakageError: If a validation question is a training question.
         NotADirectoryError: If the output folder is a file.
     """
@@ -90,8 +92,19 @@ class AdapterFinetuner:
             )
         if self.val_dataset is not None:
             check_leakage(self.dataset.queries, self.val_dataset.queries)
-        if self.start is not None and self._known_dim is not None:
-            self.start.check_dim(self._known_dim)
+        if self.start is not None:
+            self._check_start(self.start)
+
+    def _check_start(self, start: LinearAdapter) -> None:
+        if self._known_dim is not None:
+            start.check_dim(self._known_dim)
+        if start.dim_out != start.dim_in:
+            raise DimensionMismatchError(
+                "vectors that the adapter to refine gives",
+                expected=start.dim_in,
+                actual=start.dim_out,
+                remedy="start from an adapter with a square matrix",
+            )
 
     def run(self) -> FinetuneResult:
         """Return the result, saved in the output folder.

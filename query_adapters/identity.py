@@ -8,7 +8,9 @@ import json
 import re
 from collections.abc import Mapping, Set
 from enum import Enum
+from inspect import unwrap
 from pathlib import PurePath
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from query_adapters.errors import AdapterMismatchError
 NOT_VECTORS = re.compile(
     r"key(?!word)|token(?!s|iz)|secret|passw|credential|cookie|auth|header|client|timeout"
     r"|retry|retries|callback|cache|workers|limiter|batch|progress|verbose|prox(y|ies)"
-    r"|organization|user_agent|multi_process|^chunk_size$|^device$|^class_name$",
+    r"|organization|user_agent|multi_process|parallel|concurren|^chunk_size$|^_?device$|^class_name$",
     re.IGNORECASE,
 )
 NAME_ATTRIBUTES = ("model_name", "model", "model_id", "deployment")
@@ -71,17 +73,17 @@ def dim_of(model: Any) -> int | None:
 
 
 def identity_of(model: Any) -> str:
-    """Return `class:model#digest`, equal only where the vectors are.
+    """Return `class:model#digest`, which differs where a setting does that can change a vector.
 
-    The digest covers every setting that can change a vector (dimension, instruction, model) and
-    leaves out secrets and plumbing, so that a new API key or time limit keeps the identity. A
-    model that is more than its settings, as an adapted one is, tells its own `identity`.
+    The digest covers dimension, instruction and the like, in private attributes too, and leaves
+    out secrets and plumbing, so that a new API key or time limit keeps the identity. A model that
+    is more than its settings (an adapted one, or one whose weights are an object within it) tells
+    its own `identity`, else it passes for any other with the same settings.
     """
     own = getattr(model, "identity", None)
     if isinstance(own, str):
         return own
-    settings = _fields(model) if _has_fields(model) else _attributes(model)
-    return identity_from(type(model).__name__, model_name_of(model), settings)
+    return identity_from(type(model).__name__, model_name_of(model), _settings(model))
 
 
 def identity_from(kind: str, name: str, settings: Mapping[str, Any]) -> str:
@@ -113,15 +115,33 @@ def _has_fields(value: Any) -> bool:
     return isinstance(getattr(type(value), "model_fields", None), Mapping)
 
 
-def _fields(model: Any) -> dict[str, Any]:
-    declared = {name: getattr(model, name, None) for name in type(model).model_fields}
-    return declared | (model.model_extra or {})
+def _settings(model: Any) -> dict[str, Any]:
+    """Return public fields or attributes, and of the private ones what is no state.
+
+    Private texts are settings, and so are numbers that the constructor takes by that name; the
+    rest may be counters, or what is filled in with use.
+    """
+    attributes = getattr(model, "__dict__", {})
+    public = {k: v for k, v in attributes.items() if not k.startswith("_")}
+    if _has_fields(model):
+        public = {name: getattr(model, name, None) for name in type(model).model_fields}
+        public |= model.model_extra or {}
+        attributes = getattr(model, "__pydantic_private__", None) or {}
+    private = {k: v for k, v in attributes.items() if k.startswith("_")}
+    taken = _constructor_arguments(type(model))
+    return public | {
+        k: v
+        for k, v in private.items()
+        if isinstance(v, str) or (isinstance(v, int | float) and k.lstrip("_") in taken)
+    }
 
 
-def _attributes(model: Any) -> dict[str, Any]:
-    """Return a plain object's settings: of private attributes only texts, the rest is state."""
-    attributes = getattr(model, "__dict__", {}).items()
-    return {k: v for k, v in attributes if isinstance(v, str) or not k.startswith("_")}
+def _constructor_arguments(kind: type) -> set[str]:
+    """Return the names of all arguments that the class or one that it inherits from takes."""
+    own = [vars(owner).get("__init__") for owner in kind.__mro__]
+    codes = [unwrap(init).__code__ for init in own if isinstance(init, FunctionType)]
+    taken = (code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] for code in codes)
+    return {name.lstrip("_") for names in taken for name in names}
 
 
 def _digest(settings: Mapping[str, Any]) -> str:
@@ -152,5 +172,5 @@ def _canonical_object(value: Any) -> Any:
         return _canonical(value.tolist())
     if callable(getattr(value, "embed_documents", None)):  # a model within the model
         return identity_of(value)
-    fields = _canonical(_fields(value)) if _has_fields(value) else {}
+    fields = _canonical(_settings(value)) if _has_fields(value) else {}
     return {"type": f"{type(value).__module__}.{type(value).__qualname__}", "fields": fields}

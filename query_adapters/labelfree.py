@@ -10,6 +10,7 @@ from query_adapters.cache import EmbeddingCache
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.errors import DimensionMismatchError, InvalidDatasetError
+from query_adapters.evaluation.metrics import Metric
 from query_adapters.evaluation.search import Similarity
 from query_adapters.finetuning import CACHE_FILE, library_versions
 from query_adapters.splits import query_groups
@@ -20,6 +21,7 @@ from query_adapters.training.whitening import EXPONENT, WhiteningResult, whiten
 from query_adapters.vectors import EmbeddedDataset
 
 PROBE = "What is this document about?"  # recognises the model where no question is given
+FULLY = 0.5  # the exponent that gives every direction the same variance
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,7 +47,7 @@ class LabelFreeFinetuner:
         index: Vectors of the index that will be served.
         embedder: The model that the index was built with.
         output: The adapter's folder; finished embeddings are kept in it as well.
-        exponent: p of the whitening, at least 0.
+        exponent: p of the whitening, from 0 (the base) to 0.5 (fully).
         check: Labelled questions about documents of the index; they fit nothing, but decide
             whether the whitening is kept.
         metric: What the guard compares by.
@@ -57,7 +59,8 @@ class LabelFreeFinetuner:
     Raises:
         InvalidDatasetError: If documents that answer check questions are not in the index.
         NotADirectoryError: If the output folder is a file.
-        ValueError: If the similarity is none.
+        UnknownMetricError: If the metric is unknown.
+        ValueError: If exponent, guard or similarity are out of range.
     """
 
     index: StoredVectors
@@ -72,10 +75,7 @@ class LabelFreeFinetuner:
     show_progress: bool = False
 
     def __post_init__(self) -> None:
-        if self.similarity not in get_args(Similarity):
-            raise ValueError(
-                f"expected a similarity of {get_args(Similarity)}, got {self.similarity}"
-            )
+        self._check_settings()
         if self.output.exists() and not self.output.is_dir():
             raise NotADirectoryError(
                 f"expected a folder for the adapter, got the file {self.output}"
@@ -87,6 +87,19 @@ class LabelFreeFinetuner:
                 f"check: expected answers among the index's documents, got {len(absent)} of "
                 f"{len(labelled)} that are not, such as {absent[0]!r}; leave those questions out, "
                 "or give the index that holds them"
+            )
+
+    def _check_settings(self) -> None:
+        Metric.parse(self.metric)
+        if self.guard not in get_args(Guard):
+            raise ValueError(f"expected a guard of {get_args(Guard)}, got {self.guard}")
+        if self.similarity not in get_args(Similarity):
+            raise ValueError(
+                f"expected a similarity of {get_args(Similarity)}, got {self.similarity}"
+            )
+        if not 0 <= self.exponent <= FULLY:
+            raise ValueError(
+                f"expected an exponent from 0 (the base) to {FULLY} (fully), got {self.exponent}"
             )
 
     def run(self) -> LabelFreeResult:

@@ -1,6 +1,6 @@
 """The keyword-only arguments of the engines: what every door takes, and hands on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -66,9 +66,29 @@ def known(given: Mapping[str, Any], options: Any) -> dict[str, Any]:
 
 
 def tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings with the trainer's sequences as it takes them."""
+    """Return the settings with the trainer's sequences as it takes them.
+
+    Raises:
+        TypeError: If one is a single value.
+    """
     given = [name for name in ("strengths", "whitenings", "hidden_sizes") if name in settings]
+    for name in given:
+        if isinstance(settings[name], str) or not isinstance(settings[name], Iterable):
+            raise TypeError(
+                f"{name}: expected several numbers, got {settings[name]!r}; put one in a list"
+            )
     return {**settings, **{name: tuple(settings[name]) for name in given}}
+
+
+def check_flags(**flags: object) -> None:
+    """Return nothing if each is True or False.
+
+    Raises:
+        TypeError: If one is something else, whose truth may not be what is meant.
+    """
+    for name, flag in flags.items():
+        if not isinstance(flag, bool):
+            raise TypeError(f"{name}: expected True or False, got {flag!r}")
 
 
 def ranked_by(similarity: Similarity | None, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ def is_peer_folder(folder: Path) -> bool:
 def read_peer_adapter(folder: str | Path) -> LinearAdapter:
     """Return the linear adapter that `llama-index-embeddings-adapter` saved in the folder.
 
+    It gives the vectors that it gave there, `W q + b`, of whatever length.
+
     Raises:
         MissingExtraError: If torch is not installed.
         AdapterFileError: If it is not a linear adapter or holds more than plain tensors.
@@ -31,7 +33,8 @@ def read_peer_adapter(folder: str | Path) -> LinearAdapter:
     try:
         state = torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True)
         tensors = {name: tensor.float().numpy() for name, tensor in state.items()}
-        adapter = LinearAdapter(tensors["linear.weight"], tensors.get("linear.bias"))
+        weight, bias = tensors["linear.weight"], tensors.get("linear.bias")
+        adapter = LinearAdapter(weight, bias, keeps_length=False)
     except Exception as exc:
         raise AdapterFileError(
             f"{folder}: {WEIGHTS} does not hold plain weights ({exc}); nothing was run"
@@ -55,7 +58,7 @@ def _read_peer_config(path: Path) -> dict[str, Any]:
         raise AdapterFileError(f"{path}: expected JSON, got {exc}; save the adapter anew") from exc
     if not isinstance(config, dict) or set(config) != {"in_features", "out_features", "bias"}:
         raise AdapterFileError(
-            f"{path}: expected the peer's linear adapter (in_features, out_features, bias), "
-            f"got {config}; train a linear adapter on the same dataset instead"
+            f"{path}: expected a linear adapter of llama-index-embeddings-adapter (in_features, "
+            f"out_features, bias), got {config}; train a linear adapter on the same dataset instead"
         )
     return config

@@ -28,7 +28,8 @@ class SentenceTransformersFinetuneEngine(BaseEmbeddingFinetuneEngine):
         dataset: Training questions: an EmbeddingQAFinetuneDataset, a RetrievalDataset, or any
             object with `queries`, `corpus` and `relevant_docs`.
         model_id: The base: a hub name or a folder.
-        model_output_path: Folder of the model; nothing is written elsewhere.
+        model_output_path: Folder of the model, new or of an earlier run; nothing is
+            written elsewhere.
         batch_size: Training pairs a step; where negatives come from the batch, more is better.
         val_dataset: Held-out questions: they choose the best weights and judge them. By default
             a fifth of the training questions, about other documents.

@@ -17,8 +17,6 @@ from query_adapters.typing import Vectors
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-HEAD = 64  # numbers of each weight that tell it from what training would make of it
-
 
 class SentenceTransformerEmbedder:
     """A sentence-transformers model, from a folder or from the Hugging Face Hub.
@@ -112,11 +110,13 @@ def _loaded(path_or_id: str, dimensions: int | None, device: str | None) -> "Sen
 
 
 def settings_of(model: "SentenceTransformer") -> dict[str, Any]:
-    """Return what decides the vectors; training changes the head of every weight it touches."""
+    """Return what decides the vectors; all weights, as training may change any of them."""
+    import torch
+
     digest = hashlib.sha256()
     for name, weight in sorted(model.state_dict().items()):
         digest.update(f"{name}{tuple(weight.shape)}{weight.dtype}".encode())
-        digest.update(weight.flatten()[:HEAD].float().cpu().numpy().tobytes())
+        digest.update(weight.cpu().reshape(-1).view(torch.uint8).numpy())
     return {
         "layers": repr(model),
         "length": model.max_seq_length,

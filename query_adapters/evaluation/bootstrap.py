@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+
+from query_adapters._extras import require_extra
+
+require_extra("train")
+
 from scipy.special import ndtr, ndtri
 
 from query_adapters.typing import Values

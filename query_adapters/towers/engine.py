@@ -41,7 +41,8 @@ class TowerFinetuneEngine(FinetuneEngine[TowerResult]):
     Args:
         dataset: Training questions.
         model_id: The base: a hub name or a folder.
-        model_output_path: Folder of the model; nothing is written elsewhere.
+        model_output_path: Folder of the model, new or of an earlier run; nothing is written
+            elsewhere.
         val_dataset: Held-out questions; by default a part of the training ones.
         index: For train="query", what the index to be served holds, in blocks.
         device: Where to run.

@@ -25,6 +25,8 @@ from query_adapters.towers.training import Task, Trained, train
 from query_adapters.vectors import embed_dataset
 
 RECORD = "finetuning.json"
+MARK = ".unfinished-finetuning"  # on a folder of ours that has no record yet
+WRITTEN = ("checkpoints", "README.md", "modules.json", "config.json", "model.safetensors")
 Stored = dict[str, NDArray[np.float32]]
 
 
@@ -73,7 +75,7 @@ class TowerFinetuner:
     Args:
         dataset: Training questions.
         model_id: The base: a hub name or a folder.
-        output: The model's folder; nothing is written elsewhere.
+        output: The model's folder, new or of an earlier run; nothing is written elsewhere.
         settings: How to train.
         val_dataset: Held-out questions: they choose the weights and judge them. By default a
             part of the training questions, about other documents.
@@ -87,6 +89,7 @@ class TowerFinetuner:
 
     Raises:
         LeakageError: If a validation question is a training question.
+        FileExistsError: If the output folder holds a model or checkpoints of somebody else.
         NotADirectoryError: If the output folder is a file.
         ValueError: If the output folder is the base's, or an index is given in vain.
     """
@@ -111,6 +114,7 @@ class TowerFinetuner:
                 f"model_output_path: expected another folder than the base's, {self.model_id}; "
                 "name a new one"
             )
+        self._check_ours()
         if self.index is not None and self.settings.train == "both":
             raise ValueError(
                 "index: expected none with train='both', which makes its vectors out of date; "
@@ -123,6 +127,17 @@ class TowerFinetuner:
             )
         if self.val_dataset is not None:
             check_leakage(self.dataset.queries, self.val_dataset.queries)
+
+    def _check_ours(self) -> None:
+        """Raise FileExistsError if a file of somebody else would be replaced or removed."""
+        if any((self.output / mark).is_file() for mark in (RECORD, MARK)):
+            return
+        others = [name for name in WRITTEN if (self.output / name).exists()]
+        if others:
+            raise FileExistsError(
+                f"model_output_path: {self.output} holds {', '.join(others)}, which no earlier run "
+                "has written and this one would replace; name a new folder"
+            )
 
     def run(self) -> TowerResult:
         """Return the result, saved in the output folder.
@@ -154,6 +169,8 @@ class TowerFinetuner:
         return result
 
     def _train(self, task: Task) -> Trained:
+        self.output.mkdir(parents=True, exist_ok=True)
+        (self.output / MARK).touch()
         return train(
             task,
             self.settings,
@@ -248,3 +265,4 @@ class TowerFinetuner:
                 shutil.rmtree(target)
             path.replace(target)
         unfinished.rmdir()
+        (self.output / MARK).unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal, get_args
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from query_adapters.adapters import LinearAdapter, QueryAdapter
@@ -65,7 +66,7 @@ class AdapterTrainer:
         guard: "strict" keeps an adapter only where its gain is more than chance explains;
             "expected" where it is not worse than the base in either view and better overall
             by a standard error; "off" takes the best candidate as it is.
-        seed: Of the folds.
+        seed: Of the folds, a whole number from 0.
         show_progress: Whether to show a progress bar.
 
     Raises:
@@ -102,6 +103,7 @@ class AdapterTrainer:
         _require(self.n_folds >= 2, "at least 2 folds", self.n_folds)
         _require(self.n_repeats >= 1, "at least 1 repeat", self.n_repeats)
         _require(0 <= self._seen_share <= 1, "a seen_share between 0 and 1", self.seen_share)
+        _require(_is_seed(self.seed), "a whole number from 0 as the seed", self.seed)
 
     @property
     def _seen_share(self) -> float:
@@ -256,6 +258,10 @@ def _check_dims(dim: int, served: Vectors | None, start: LinearAdapter | None) -
                 actual=start.dim_out,
                 remedy="start from an adapter with a square matrix",
             )
+
+
+def _is_seed(given: object) -> bool:
+    return isinstance(given, int | np.integer) and bool(given >= 0)
 
 
 def _require(holds: bool, expected: str, actual: object) -> None:

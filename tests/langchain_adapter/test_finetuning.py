@@ -54,12 +54,12 @@ class PlantedEmbeddings(Embeddings):
     model_name = "planted"
 
     def __init__(self, *, fail_after: int | None = None) -> None:
-        self._fail_after = fail_after
+        self._last_answer = fail_after
         self._queries: list[str] = []
         self._texts: list[str] = []
 
     def embed_query(self, text: str) -> list[float]:
-        if self._fail_after == len(self._queries):
+        if self._last_answer == len(self._queries):
             raise ConnectionError("the provider hung up")
         self._queries.append(text)
         subject = hashed(text.split(" about ")[1])

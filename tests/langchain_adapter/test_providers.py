@@ -1,6 +1,7 @@
 """Real SDKs against a provider on loopback: roles and retries of an adapted model."""
 
 from langchain_adapter import AdapterEmbeddings
+from query_adapters.identity import identity_of
 from tests.providers.expected import (
     ADAPTER,
     ROLES,
@@ -54,3 +55,12 @@ async def test_a_rate_limit_is_waited_for_asynchronously(provider: str, serve: S
     query = await model.aembed_query("q")
     check_vectors(provider, query, await model.aembed_documents(["a", "b"]))
     assert [r.status for r in server.requests] == [429, 429, 200, 200]
+
+
+@each_provider
+def test_an_identity_is_the_same_before_and_after_a_call(provider: str, serve: Serve) -> None:
+    server = serve()
+    model = MODELS[provider](server)
+    before = identity_of(model)
+    model.embed_query("q")
+    assert identity_of(model) == before == identity_of(MODELS[provider](server))

@@ -49,6 +49,7 @@ def test_the_query_tower_serves_the_store_that_is_there(tmp_path: Path) -> None:
     assert ndcg() > untuned + 0.3
     assert {key: row["vector"] for key, row in store.store.items()} == before
     assert tuned.identity != base.identity
+    assert tuned.identity is tuned.identity  # told once, not read from all weights per question
     text = "asked1 said1"
     assert tuned.embed_documents([text]) == base.embed_documents([text])
     model = SentenceTransformer(str(engine.result.folder), device="cpu")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.storage.kvstore import SimpleKVStore
 
@@ -12,6 +13,16 @@ from query_adapters.adapters import LinearAdapter
 from query_adapters.identity import dim_of, identity_of, model_name_of
 
 Make = Callable[..., Any]
+
+
+class InstructedEmbedding(MockEmbedding):
+    """A custom model as LlamaIndex's guide writes one, with its settings in private attributes."""
+
+    _instruction: str = PrivateAttr()
+
+    def __init__(self, instruction: str, **options: Any) -> None:
+        super().__init__(embed_dim=2, **options)
+        self._instruction = instruction
 
 
 @pytest.mark.parametrize(
@@ -50,6 +61,11 @@ def test_an_adapted_model_is_told_from_its_base_by_the_adapter(
 @pytest.mark.parametrize("adapter", [None, LinearAdapter.identity(8)], ids=["none", "identity"])
 def test_an_adapter_that_changes_nothing_keeps_the_identity(base: Any, adapter: Any) -> None:
     assert identity_of(AdapterEmbedding(base, adapter)) == identity_of(base)
+
+
+def test_a_private_instruction_tells_custom_models_apart() -> None:
+    one, again, other = (identity_of(InstructedEmbedding(text)) for text in ("a", "a", "b"))
+    assert one == again != other
 
 
 def test_name_and_dimension_are_told_where_llama_index_keeps_them(make_base: Make) -> None:

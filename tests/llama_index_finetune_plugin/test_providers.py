@@ -3,6 +3,7 @@
 import pytest
 
 from llama_index_finetune_plugin import AdapterEmbedding
+from query_adapters.identity import identity_of
 from tests.providers.expected import (
     ADAPTER,
     ROLES,
@@ -54,3 +55,12 @@ async def test_the_same_asynchronously(provider: str, faults: list[Fault], serve
         kept_as,
         kept_as,
     ]
+
+
+@each_provider
+def test_an_identity_is_the_same_before_and_after_a_call(provider: str, serve: Serve) -> None:
+    server = serve()
+    model = MODELS[provider](server)
+    before = identity_of(model)
+    model.get_query_embedding("q")
+    assert identity_of(model) == before == identity_of(MODELS[provider](server))

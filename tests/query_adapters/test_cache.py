@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess, Popen
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,15 @@ def test_a_batch_of_questions_is_small_whatever_the_model_likes(
     embedder = make_embedder(batch_size=1_000)
     EmbeddingCache(path).embed_documents(embedder, texts)
     assert [len(texts) for _, texts in embedder.calls] == [100]
+
+
+def test_without_a_file_nobody_asks_for_an_identity(make_embedder: Callable[..., Any]) -> None:
+    embedder = make_embedder()
+    untold: Any = SimpleNamespace(
+        model_name="m", batch_size=4, embed_documents=embedder.embed_documents
+    )
+    vectors = EmbeddingCache().embed_documents(untold, TEXTS)
+    assert vectors.tolist() == expected(embedder, "document", TEXTS)
 
 
 def test_an_error_says_what_is_kept_and_where(

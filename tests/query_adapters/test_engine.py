@@ -155,6 +155,23 @@ def test_a_setting_that_is_none_is_named_with_those_that_are(problem: Any, embed
         AdapterFinetuneEngine(problem.dataset, embedder, model_output_path="out", **wrong)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"memory": "yes"}, "memory: expected True or False, got 'yes'"),
+        ({"bias": None}, "bias: expected True or False, got None"),
+        ({"strengths": 0.3}, r"strengths: expected several numbers, got 0\.3; put one in a list"),
+        ({"hidden_sizes": 64}, "hidden_sizes: expected several numbers, got 64"),
+        ({"whitenings": "0.3"}, r"whitenings: expected several numbers, got '0\.3'"),
+    ],
+)
+def test_an_option_of_another_kind_is_refused(
+    wrong: dict[str, Any], words: str, problem: Any, embedder: Any
+) -> None:
+    with pytest.raises(TypeError, match=words):
+        AdapterFinetuneEngine(problem.dataset, embedder, model_output_path="out", **wrong)
+
+
 def test_a_start_is_read_for_the_model_that_it_was_trained_on(tmp_path: Path) -> None:
     adapter = LinearAdapter(np.eye(8) * 2)
     record = AdapterRecord(base_model="models/fake")

@@ -206,6 +206,13 @@ def test_an_adapter_of_another_dimension_than_the_index_costs_nothing(
     assert embedder.calls == []
 
 
+def test_an_adapter_to_refine_that_is_not_square_costs_nothing(
+    make_finetuner: Callable[..., AdapterFinetuner],
+) -> None:
+    with pytest.raises(DimensionMismatchError, match=r"expected 8 dimensions, got 3; .* square"):
+        make_finetuner(start=LinearAdapter(np.ones((3, 8))))
+
+
 @pytest.mark.parametrize("n_ids", [0, 2])
 def test_an_index_with_other_ids_than_vectors_is_refused(n_ids: int) -> None:
     with pytest.raises(InvalidVectorsError, match=f"got {n_ids} ids and vectors of shape"):

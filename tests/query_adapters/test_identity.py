@@ -57,6 +57,29 @@ class Model(BaseModel):
         return "computed when first asked for"
 
 
+class Instructed(BaseModel):
+    """A pydantic model that keeps its settings private, as LlamaIndex's guide shows."""
+
+    _instruction: str = PrivateAttr()
+    _scale: float = PrivateAttr()
+    _device: str = PrivateAttr()
+    _dim: int | None = PrivateAttr(None)
+    _n_calls: int = PrivateAttr(0)
+
+    def __init__(self, instruction: str = "", *, scale: float = 1, device: str = "cpu") -> None:
+        super().__init__()
+        self._instruction, self._scale, self._device = instruction, scale, device
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        self._dim, self._n_calls = 1, self._n_calls + 1
+        return [[self._scale] for _ in texts]
+
+
+class Scaled(Opaque):
+    def __init__(self, _scale: float, *, normalize: bool = True) -> None:
+        self._scale, self._normalize = _scale, normalize
+
+
 class Deployed(BaseModel):
     model: str = "the-default"
     deployment: str | None = None
@@ -111,7 +134,7 @@ def test_what_changes_vectors_changes_the_identity(settings: Any) -> None:
         "api_key", "openai_api_key", "azure_ad_token_provider", "embed_batch_size", "chunk_size",
         "num_workers", "embeddings_cache", "cache_folder", "rate_limiter", "max_retries",
         "request_timeout", "default_headers", "openai_proxy", "http_client", "async_client",
-        "user_agent", "show_progress_bar",
+        "user_agent", "show_progress_bar", "parallel_process", "max_concurrency",
     ],
 )  # fmt: skip
 def test_secrets_and_plumbing_do_not_change_it(name: str) -> None:
@@ -176,6 +199,28 @@ def test_of_a_plain_model_public_settings_and_private_texts_count() -> None:
         for model in (Plain(), Plain("other"), Plain(prefix="query: "), Plain(pooling="cls"))
     }
     assert len(identities) == 4
+
+
+@pytest.mark.parametrize(
+    ("model", "other"),
+    [
+        (Instructed("a"), Instructed("b")),
+        (Instructed(scale=1), Instructed(scale=2)),
+        (Scaled(1), Scaled(2)),
+        (Scaled(1), Scaled(1, normalize=False)),
+    ],
+    ids=["pydantic text", "pydantic number", "number", "flag"],
+)
+def test_private_settings_count(model: Any, other: Any) -> None:
+    assert identity_of(model) != identity_of(other)
+
+
+def test_private_state_and_the_place_where_a_model_runs_do_not_count() -> None:
+    model = Instructed("a")
+    before = identity_of(model)
+    model.embed_documents(["text"])
+    assert model._n_calls == model._dim == 1
+    assert identity_of(model) == before == identity_of(Instructed("a", device="cuda"))
 
 
 def test_a_model_without_attributes_has_an_identity() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from query_adapters.dataset import RetrievalDataset
-from query_adapters.errors import DimensionMismatchError, InvalidDatasetError
+from query_adapters.errors import DimensionMismatchError, InvalidDatasetError, UnknownMetricError
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.labelfree import PROBE, LabelFreeFinetuner
 from query_adapters.storage import read_adapter
@@ -141,3 +141,22 @@ def test_a_cache_elsewhere_is_used(make: Callable[..., LabelFreeFinetuner], tmp_
     make(cache_path=tmp_path / "cache.sqlite").run()
     assert (tmp_path / "cache.sqlite").is_file()
     assert not list((tmp_path / "out").glob("*.sqlite"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"metric": "bogus@10"}, "bogus"),
+        ({"guard": "strictt"}, "expected a guard of .* got strictt"),
+        ({"exponent": -1}, r"expected an exponent from 0 .* got -1"),
+        ({"exponent": 3}, r"to 0\.5 .* got 3"),
+        ({"exponent": float("nan")}, "got nan"),
+        ({"similarity": "l2"}, "expected a similarity of .* got l2"),
+    ],
+    ids=["metric", "guard", "below", "beyond", "nan", "similarity"],
+)
+def test_a_setting_out_of_range_is_refused_before_a_question_is_embedded(
+    wrong: dict[str, Any], words: str, make: Callable[..., LabelFreeFinetuner]
+) -> None:
+    with pytest.raises((ValueError, UnknownMetricError), match=words):
+        make(**wrong)

@@ -379,9 +379,16 @@ def test_a_pickle_is_refused_by_name_and_does_not_run(name: str, tmp_path: Path)
     assert not (tmp_path / "it ran").exists()
 
 
-def test_an_adapter_of_the_peer_is_loaded_with_the_same_numbers(peer: Path) -> None:
+def test_an_adapter_of_the_peer_gives_the_vectors_that_it_gave_there(peer: Path) -> None:
+    torch = pytest.importorskip("torch")
+    queries = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    linear = torch.nn.Linear(3, 2)
+    state = torch.load(peer / "pytorch_model.bin", weights_only=True)
+    linear.load_state_dict({name.removeprefix("linear."): w for name, w in state.items()})
+    there = linear(torch.tensor(queries)).detach().numpy()
     for loaded in (load_adapter(peer), read_peer_adapter(str(peer))):
-        assert loaded.fingerprint == OLD.fingerprint
+        np.testing.assert_allclose(loaded(queries), there, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(loaded(queries[0]), there[0], rtol=1e-5, atol=1e-6)
 
 
 def test_an_adapter_of_the_peer_without_a_bias_is_loaded(peer: Path) -> None:
@@ -417,7 +424,10 @@ def test_code_in_the_peer_s_file_is_refused_and_does_not_run(as_state: bool, pee
             "config.json says .* 2, .* weights say .* 3",
         ),
         ('{"in_features": 3, "out_features": 2, "bias": false}', "bias"),
-        ('{"in_features": 3, "hidden_features": 4, "out_features": 2, "bias": true}', "hidden_"),
+        (
+            '{"in_features": 3, "hidden_features": 4, "out_features": 2, "bias": true}',
+            "a linear adapter of llama-index-embeddings-adapter .*hidden_",
+        ),
         ('{"in_features": 3', "config.json"),
         ('["bias", "in_features", "out_features"]', "config.json"),
         ("[[]]", "config.json"),

@@ -52,6 +52,33 @@ def test_identity_goes_with_the_weights_and_not_with_the_place(tmp_path: Path) -
         assert SentenceTransformerEmbedder(folder).identity != identity
 
 
+def test_training_one_weight_of_many_changes_the_identity(tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(write_six_words(tmp_path / "model", dim=64)), device="cpu")
+    embedder = SentenceTransformerEmbedder.from_model(model, model_name="m")
+    before, vector = embedder.identity, embedder.embed_documents(["mile"])
+    model[0].get_parameter("embedding.weight").data[-1, -1] = 1
+    assert (embedder.embed_documents(["mile"]) != vector).any()
+    assert embedder.identity != before
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_weights_of_every_kind_count(kind: str, tmp_path: Path) -> None:
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    folder = str(write_six_words(tmp_path / "model"))
+    identities = {
+        SentenceTransformerEmbedder.from_model(model, model_name="m").identity
+        for model in (
+            SentenceTransformer(folder, device="cpu"),
+            SentenceTransformer(folder, device="cpu").to(getattr(torch, kind)),
+        )
+    }
+    assert len(identities) == 2
+
+
 @pytest.mark.parametrize("name", ["/no/such/folder", "nobody/has-made-this"])
 def test_a_model_that_is_not_there_is_named(name: str) -> None:
     with pytest.raises(UnknownModelError, match=f"got '{name}'"):

@@ -146,7 +146,21 @@ def test_only_the_output_folder_is_written_to(
     assert list(elsewhere.iterdir()) == []
     assert {path: path.stat().st_mtime_ns for path in Path(tiny).rglob("*")} == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "tuned"]
+    assert not [path.name for path in (tmp_path / "tuned").glob(".*")]
     assert not (tmp_path / "tuned" / "checkpoints").exists()
+
+
+def test_a_folder_with_files_of_somebody_else_is_refused_and_left_as_it_is(
+    toy: RetrievalDataset, tiny: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mine"
+    (folder / "checkpoints").mkdir(parents=True)
+    for name in ("checkpoints/mine.pt", "README.md"):
+        (folder / name).write_text("mine", encoding="utf-8")
+    with pytest.raises(FileExistsError, match=r"holds checkpoints, README\.md, which"):
+        tune(toy, tiny, folder, epochs=0.2)
+    for name in ("checkpoints/mine.pt", "README.md"):
+        assert (folder / name).read_text(encoding="utf-8") == "mine"
 
 
 def test_random_numbers_of_the_process_go_on_as_if_nothing_had_been_trained(
