@@ -50,6 +50,8 @@ def test_split_train_evaluate_compare(
     assert trained["training"]["verdict"] == saved.record.training["verdict"]
     assert evaluated == {"queries": 20, "means": adapted.means}
     assert compared["baseline"] == "base"
+    about = {"embedding_model": "fake", "dataset": str(data), "similarity": "cosine"}
+    assert compared["about"].items() >= about.items()
     scores = compared["parts"][0]["scores"]
     for metric, expected in compare(base, adapted).items():
         assert scores[metric]["base"]["mean"] == vars(expected.base)
