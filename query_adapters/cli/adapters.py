@@ -234,4 +234,4 @@ def _settings(candidate: Mapping[str, Any]) -> list[str]:
 
 def _scores(row: Mapping[str, Any]) -> list[str]:
     views = (row[view] for view in ("seen", "unseen", "overall"))
-    return ["" if v is None else f"{100 * v['mean']:+.1f} ± {100 * v['error']:.1f}" for v in views]
+    return ["" if v is None else f"{100 * v['mean']:+z.1f} ± {100 * v['error']:.1f}" for v in views]

@@ -166,7 +166,7 @@ def _rank_figure(comparison: Comparison, system: str) -> str:
 
 def _change(change: Change, system: str, comparison: Comparison) -> str:
     kind = "better" if change.gain > 0 else "worse"
-    gain = f"{100 * change.gain:+.0f}".replace("-", "−")
+    gain = f"{100 * change.gain:+z.0f}".replace("-", "−")
     of = f" · {escape(system)}" if len(comparison.others) > 1 else ""
     ranks = f"rank {change.rank_before or 'none'} → {change.rank_after or 'none'}"
     known = len(comparison.evaluations[system].first_relevant) > 0
