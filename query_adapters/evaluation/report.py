@@ -82,18 +82,19 @@ def _score_cells(score: Score) -> tuple[str, ...]:
     return (
         _cell(score.mean),
         _cell(against.difference, sign="+"),
-        _probability(against.p_adjusted),
+        _p_value(against.p_adjusted),
         f"{against.wins}/{against.ties}/{against.losses}",
     )
+
+
+def _p_value(p: float) -> str:
+    """Return p to three places; no p is 0."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _cell(interval: Interval, sign: str = "") -> str:
     mean, low, high = (100 * x for x in (interval.mean, interval.low, interval.high))
     return f"{mean:{sign}z.1f} [{low:{sign}z.1f},{high:{sign}z.1f}]"
-
-
-def _probability(p: float) -> str:
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _labels(systems: Iterable[str]) -> dict[str, str]:

@@ -61,8 +61,9 @@ class Checks:
                 f"embedder: expected a TextEmbedder, got {type(embedder).__name__}; wrap a "
                 "LangChain model in LangChainEmbedder, a LlamaIndex one in LlamaIndexEmbedder"
             )
+        wanted = self.judge is not None or self.similar_above is not None
         chosen = self.answerable_within not in (None, ANSWERABLE_WITHIN)
-        if embedder is None and (chosen or self.judge or self.similar_above is not None):
+        if embedder is None and (wanted or chosen):
             raise ValueError(
                 "a judge, similar_above or answerable_within needs the vectors of a base model; "
                 "give the embedder too"

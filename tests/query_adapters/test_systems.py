@@ -203,3 +203,8 @@ def test_a_comparison_tells_what_it_is_of() -> None:
         "seed": 3,
     }
     assert "documents" not in compare_systems(EVALUATIONS, baseline="base").about
+
+
+def test_a_checkout_that_is_not_installed_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("query_adapters._version.DISTRIBUTION", "no-such-distribution")
+    assert str(compared().about["version"]).endswith(" unknown")
