@@ -98,6 +98,7 @@ def main() -> None:
             baseline="base",
             slices={"document": seen_documents(held_out, training)},
             dataset=held_out,
+            about={"embedding_model": base.model_name},
         )
         page = write_html(whole, options.report, training=result, title=title)
         console.print(f"\nThe whole comparison: {page}")

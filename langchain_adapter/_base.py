@@ -1,8 +1,11 @@
 """The base model of an engine: the one that is given, or the vector store's own."""
 
+from langchain_core.retrievers import BaseRetriever
+
 from langchain_adapter.embedder import BaseLike, LangChainEmbedder
 from langchain_adapter.embeddings import AdapterEmbeddings
 from langchain_adapter.stores import Store
+from query_adapters.errors import UnreadableStoreError
 
 
 def embedder_of(embeddings: BaseLike | None, vectorstore: Store | None) -> LangChainEmbedder:
@@ -10,7 +13,14 @@ def embedder_of(embeddings: BaseLike | None, vectorstore: Store | None) -> LangC
 
     Raises:
         TypeError: If there is no model, or it is none.
+        UnreadableStoreError: If a retriever stands where the store should.
     """
+    if isinstance(vectorstore, BaseRetriever):
+        raise UnreadableStoreError(
+            type(vectorstore).__name__,
+            expected="a vector store, not a retriever",
+            remedy="pass the store that it searches, as retriever.vectorstore",
+        )
     if embeddings is None and vectorstore is not None:
         stored = getattr(vectorstore, "embeddings", None)  # blocks that stand in have none
         embeddings = stored.base if isinstance(stored, AdapterEmbeddings) else stored

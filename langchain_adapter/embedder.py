@@ -9,6 +9,7 @@ from langchain_core.embeddings import Embeddings
 
 from langchain_adapter._queries import Embed, batch_method
 from query_adapters._extras import require_extra
+from query_adapters.embedders import TextEmbedder
 from query_adapters.identity import identity_of, innermost, model_name_of
 from query_adapters.matrix import as_matrix
 from query_adapters.typing import Vectors
@@ -93,6 +94,17 @@ class LangChainEmbedder:
         batches = [texts[i : i + self.batch_size] for i in range(0, len(texts), self.batch_size)]
         embedded = [embed(list(batch)) for batch in batches]
         return as_matrix([vector for batch in embedded for vector in batch], len(texts))
+
+
+def as_text_embedder(model: Any) -> TextEmbedder:
+    """Return the model as the core takes it: itself, or either framework's one in an embedder.
+
+    Raises:
+        TypeError: If it is no embedding model.
+    """
+    is_one = hasattr(model, "embed_queries") and not isinstance(model, Embeddings)
+    embedder: TextEmbedder = model if is_one else LangChainEmbedder(model)
+    return embedder
 
 
 def resolve_base(base: Any) -> Embeddings:

@@ -8,6 +8,7 @@ from langchain_core.runnables import Runnable
 
 from langchain_adapter._batch import StoreBatch
 from langchain_adapter.documents import document_id
+from query_adapters.errors import InvalidDatasetError
 from query_adapters.evaluation import DEFAULT_METRICS, DatasetEvaluator, Metric, evaluate_run
 
 
@@ -27,6 +28,7 @@ class RetrieverEvaluator(DatasetEvaluator):
             no more. The retriever's callbacks, one run a question, are not called then.
 
     Raises:
+        TypeError: If the retriever is none.
         UnknownMetricError: If a metric is unknown, or has no cut-off to go by.
         ValueError: If `workers` is below 1.
     """
@@ -41,6 +43,12 @@ class RetrieverEvaluator(DatasetEvaluator):
         show_progress: bool = False,
         batch: bool = True,
     ) -> None:
+        if not hasattr(retriever, "invoke"):
+            raise TypeError(
+                "retriever: expected a LangChain retriever or another Runnable, got "
+                f"{type(retriever).__name__}; pass vectorstore.as_retriever(), or a function as "
+                "RunnableLambda(function)"
+            )
         top_k = getattr(retriever, "search_kwargs", {}).get("k")
         super().__init__(metrics, top_k=top_k, workers=workers, show_progress=show_progress)
         self.retriever = retriever
@@ -73,10 +81,13 @@ def langsmith_evaluator(
         metrics: Names such as "ndcg@10".
         id_key: As in `RetrieverEvaluator`.
         documents: The key of the retrieved documents in the outputs of what is evaluated.
-        relevant: The key of the list of relevant ids in an example's reference outputs.
+        relevant: The key of the list of relevant ids, or of a single one, in an example's
+            reference outputs.
 
     Raises:
         UnknownMetricError: If a metric is unknown, or has no cut-off.
+
+    The evaluator raises an InvalidDatasetError where one of the keys is missing.
 
     Example:
         >>> evaluator = langsmith_evaluator(["mrr@10"])
@@ -89,11 +100,22 @@ def langsmith_evaluator(
     def retrieval(
         outputs: dict[str, Any], reference_outputs: dict[str, Any]
     ) -> list[dict[str, Any]]:
-        run = {"": [document_id(document, id_key) for document in outputs[documents]]}
+        found = _value(outputs, documents, what="outputs", option="documents")
+        ids = _value(reference_outputs, relevant, what="reference outputs", option="relevant")
+        run = {"": [document_id(document, id_key) for document in found]}
         qrels: Mapping[str, Mapping[str, float]] = {
-            "": dict.fromkeys(reference_outputs[relevant], 1.0)
+            "": dict.fromkeys([ids] if isinstance(ids, str) else ids, 1.0)
         }
         scores = evaluate_run(run, qrels, metrics=names).means
         return [{"key": name, "score": score} for name, score in scores.items()]
 
     return retrieval
+
+
+def _value(held: Mapping[str, Any], key: str, *, what: str, option: str) -> Any:
+    if key not in held:
+        raise InvalidDatasetError(
+            f"{what}: expected the key {key!r}, got {sorted(held)}; name the right one, as "
+            f'{option}="..."'
+        )
+    return held[key]

@@ -8,8 +8,9 @@ from typing import Any
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage
-from langchain_core.runnables import Runnable, RunnableSequence
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableSequence
 
+from langchain_adapter.embedder import BaseLike, as_text_embedder
 from query_adapters.cache import EmbeddingCache
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.embedders import TextEmbedder
@@ -41,9 +42,17 @@ class LangChainTextGenerator:
         llm: The model.
         structured: Whether a model that has structured output is asked for it; any other
             model answers in plain text.
+
+    Raises:
+        TypeError: If it is no chat model.
     """
 
     def __init__(self, llm: BaseChatModel, *, structured: bool = True) -> None:
+        if not isinstance(llm.bound if isinstance(llm, RunnableBinding) else llm, BaseChatModel):
+            raise TypeError(
+                "expected a LangChain chat model (langchain_core BaseChatModel), got "
+                f"{type(llm).__name__}; make one, such as ChatOpenAI(model='gpt-4o-mini')"
+            )
         self.llm = llm
         self._asked: Runnable[Any, Any] = (_structured(llm) if structured else None) or llm
 
@@ -96,7 +105,7 @@ def question_generator(
     examples: Sequence[str] = (),
     journal: str | Path | None = None,
     prices: Prices | None = None,
-    embedder: TextEmbedder | None = None,
+    embedder: TextEmbedder | BaseLike | None = None,
     cache_path: str | Path | None = None,
     answerable_within: int | None = 10,
     similar_above: float | None = None,
@@ -111,7 +120,12 @@ def question_generator(
     """Return the core's generator over LangChain models; `run(texts_of(documents))` starts it.
 
     Args are those of `QuestionGenerator`, `Checks`, `CallOptions` and `LangChainTextGenerator`;
-    `cache_path` is the file of the embedding model's vectors.
+    `embedder` is the base model, LangChain's own or a `TextEmbedder`; `cache_path` is the file of
+    its vectors.
+
+    Raises:
+        TypeError: If `llm` or `judge` is no chat model, or `embedder` no embedding model.
+        ValueError: If an option is out of range, or needs an embedder that is not given.
     """
     return QuestionGenerator(
         llm=LangChainTextGenerator(llm, structured=structured),
@@ -127,7 +141,7 @@ def question_generator(
         ),
         journal=journal,
         prices=prices,
-        embedder=embedder,
+        embedder=None if embedder is None else as_text_embedder(embedder),
         cache=None if cache_path is None else EmbeddingCache(cache_path),
         checks=Checks(
             answerable_within=answerable_within,

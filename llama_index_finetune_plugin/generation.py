@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.llms import LLM
 from llama_index.core.schema import BaseNode, MetadataMode
 
 from llama_index_finetune_plugin.dataset import EmbeddingQAFinetuneDataset
-from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder
+from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
 from llama_index_finetune_plugin.text_generator import LlamaIndexTextGenerator
 from query_adapters.cache import EmbeddingCache
 from query_adapters.errors import InvalidDatasetError
@@ -39,7 +38,7 @@ def generate_qa_embedding_pairs(
     output_path: str | Path = "qa_finetune_dataset.json",
     verbose: bool = True,
     *,
-    embed_model: BaseEmbedding | str | None = None,
+    embed_model: BaseLike | None = None,
     **options: Any,
 ) -> EmbeddingQAFinetuneDataset:
     """Return questions for the nodes, and write them to a file.
@@ -133,7 +132,7 @@ def question_generator(
     examples: Sequence[str] = (),
     journal: str | Path | None = None,
     prices: Prices | None = None,
-    embed_model: BaseEmbedding | str | None = None,
+    embed_model: BaseLike | None = None,
     cache_path: str | Path | None = None,
     answerable_within: int | None = 10,
     similar_above: float | None = None,
@@ -148,7 +147,11 @@ def question_generator(
     """Return the core's generator over LlamaIndex models; `run(texts_of(nodes))` starts it.
 
     Args are those of `QuestionGenerator`, `Checks`, `CallOptions` and `LlamaIndexTextGenerator`;
-    `cache_path` is the file of the embedding model's vectors.
+    `embed_model` is the base model, also a LangChain one; `cache_path` is the file of its vectors.
+
+    Raises:
+        TypeError: If `llm` or `judge` is no language model, or `embed_model` no embedding model.
+        ValueError: If an option is out of range, or needs an `embed_model` that is not given.
     """
     return QuestionGenerator(
         llm=LlamaIndexTextGenerator(llm, structured=structured),

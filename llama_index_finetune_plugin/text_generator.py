@@ -2,6 +2,7 @@
 
 import json
 
+from llama_index.core.base.llms.base import BaseLLM
 from llama_index.core.bridge.pydantic import BaseModel, Field
 from llama_index.core.llms import LLM, ChatMessage, ChatResponse
 from llama_index.core.llms.function_calling import FunctionCallingLLM
@@ -21,9 +22,17 @@ class LlamaIndexTextGenerator:
         llm: The model.
         structured: Whether a model that can call functions is asked for its questions as
             arguments of one; any other model answers in plain text.
+
+    Raises:
+        TypeError: If it is no language model of LlamaIndex's.
     """
 
     def __init__(self, llm: LLM, *, structured: bool = True) -> None:
+        if not isinstance(llm, BaseLLM):
+            raise TypeError(
+                f"expected a LlamaIndex language model (LLM), got {type(llm).__name__}; make one, "
+                "such as OpenAI(model='gpt-4o-mini')"
+            )
         self.llm = llm
         self._tool = get_function_tool(Questions) if structured and calls_functions(llm) else None
 

@@ -148,8 +148,15 @@ def adapted_identity(base: Any, adapter: QueryAdapter | None) -> str:
 
 
 def adapted(adapter: QueryAdapter | None, vector: list[float]) -> list[float]:
-    """Return the adapted vector; the very one that was given where nothing changes it."""
-    if adapter is None or adapter.is_identity:
+    """Return the adapted vector; the very one that was given where nothing changes it.
+
+    Raises:
+        DimensionMismatchError: If the vector is not of the length that the adapter takes.
+    """
+    if adapter is None:
+        return vector
+    if adapter.is_identity:
+        adapter.check_dim(len(vector))
         return vector
     result: list[float] = adapter(_as_array(vector)).tolist()
     return result

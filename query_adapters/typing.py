@@ -26,3 +26,6 @@ Qrels = Mapping[str, Mapping[str, float]]
 
 Run = Mapping[str, Sequence[str]]
 """Retrieved document ids, best first, by query id."""
+
+ScoredRun = Mapping[str, Mapping[str, float]]
+"""Scores of retrieved documents, in any order: query id -> {document id: score}."""

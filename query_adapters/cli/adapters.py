@@ -181,7 +181,7 @@ def show_finetuned(result: "FinetuneResult", folder: Path, *, as_json: bool) -> 
     """Print what training has found, and where it was saved."""
     if as_json:
         rows = {name: asdict(row) for name, row in (result.validation or {}).items()}
-        described = {"output": str(folder), **_described(result.saved), "validation": rows}
+        described = {"output": str(folder), **_described(read_adapter(folder)), "validation": rows}
         return output.show_json(described)
     output.show(f"{result.training.verdict}  ({result.training.elapsed_seconds:.1f} s)")
     if result.validation:
@@ -234,4 +234,4 @@ def _settings(candidate: Mapping[str, Any]) -> list[str]:
 
 def _scores(row: Mapping[str, Any]) -> list[str]:
     views = (row[view] for view in ("seen", "unseen", "overall"))
-    return ["" if v is None else f"{100 * v['mean']:+.1f} ± {100 * v['error']:.1f}" for v in views]
+    return ["" if v is None else f"{100 * v['mean']:+z.1f} ± {100 * v['error']:.1f}" for v in views]

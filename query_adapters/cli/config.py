@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+FILE = "query_adapters.config"  # where the context of a command keeps its path
+
 
 def use_config(ctx: typer.Context, path: Path | None) -> Path | None:
     """Take the settings in the file as defaults of the command, so that options override them.
@@ -33,8 +35,18 @@ def use_config(ctx: typer.Context, path: Path | None) -> Path | None:
     own = names[str(ctx.info_name)]
     given = shared | tables.get(str(ctx.info_name), {})
     known = {own[name]: value for key, value in given.items() if (name := _plain(key)) in own}
+    ctx.meta[FILE] = path
     ctx.default_map = {parameter.name: _as_taken(parameter, v) for parameter, v in known.items()}
     return path
+
+
+def named(error: typer.BadParameter) -> typer.BadParameter:
+    """Return the error, with the file in its message where the wrong value is from it."""
+    if error.ctx is not None and error.param is not None and error.param.name is not None:
+        source = error.ctx.get_parameter_source(error.param.name)
+        if source is not None and source.name == "DEFAULT_MAP":
+            error.message = f"{error.ctx.meta[FILE]}: {error.message}"
+    return error
 
 
 def _as_taken(parameter: Any, value: Any) -> Any:

@@ -6,14 +6,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from query_adapters._version import installed_version
 from query_adapters.cli.adapters import export, inspect, train, verify
+from query_adapters.cli.config import named
 from query_adapters.cli.data import generate, split
 from query_adapters.cli.demo import demo
 from query_adapters.cli.measures import compare, evaluate, report
+from query_adapters.cli.options import quiet_models, shows
 from query_adapters.errors import QueryAdaptersError
 
 COMMANDS = (generate, split, train, evaluate, compare, report, inspect, verify, export, demo)
 EXPECTED = (QueryAdaptersError, OSError, ValueError, sqlite3.Error)  # the user can mend these
+RESUMED = ("generate", "train")  # run again, these go on where they were
+INTERRUPTED = 130  # what shells expect after Ctrl-C
 DESCRIPTION = """Better retrieval on an index that stays as it is.
 
 Learn a small map on query embeddings, measure it, keep it only where it helps.
@@ -28,12 +33,21 @@ provider, 2 if the command was called wrongly.
 
 
 class ReportingGroup(TyperGroup):
-    """Commands whose expected errors are one line on stderr and exit status 1."""
+    """Commands whose expected errors are one line on stderr and exit status 1.
+
+    Ctrl-C is status 130, with a line only where the work so far is kept.
+    """
 
     def invoke(self, ctx: Any) -> Any:
         """Return what the command returns."""
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as exc:
+            raise named(exc) from exc.__cause__
+        except KeyboardInterrupt as exc:
+            if ctx.invoked_subcommand in RESUMED:
+                typer.echo("interrupted; the same command again goes on from here", err=True)
+            raise typer.Exit(INTERRUPTED) from exc
         except EXPECTED as exc:
             if ctx.params.get("traceback"):
                 raise
@@ -51,13 +65,26 @@ app = typer.Typer(
 )
 
 
+def show_version(asked: bool) -> None:
+    """Print the version, and stop, where it was asked for."""
+    if asked:
+        typer.echo(f"query-adapters {installed_version()}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", is_eager=True, callback=show_version),
+    ] = False,
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Show where an error comes from.")
     ] = False,
 ) -> None:
     """Take the options of all commands; the group reads them."""
+    if not shows(None):
+        quiet_models()
 
 
 for command in COMMANDS:

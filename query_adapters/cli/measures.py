@@ -106,6 +106,7 @@ def compare(
     texts = dataset_at(dataset, split, corpus, default="test")
     comparison = _compared(
         texts,
+        str(dataset),
         resolve_embedder(model, dimensions=dimensions),
         adapter,
         others=other_model or (),
@@ -154,6 +155,7 @@ def report(
     texts = dataset_at(dataset, split, corpus, default="test")
     comparison = _compared(
         texts,
+        str(dataset),
         resolve_embedder(model, dimensions=dimensions),
         adapter,
         others=other_model or (),
@@ -172,6 +174,7 @@ def report(
 
 def _compared(
     texts: RetrievalDataset,
+    dataset: str,
     embedder: TextEmbedder,
     folders: Sequence[Path],
     *,
@@ -196,7 +199,8 @@ def _compared(
     evaluations = {BASE: measure(own)}
     evaluations |= {name: measure(own, adapter) for name, adapter in learned.items()}
     evaluations |= {name: measure(embed(model)) for name, model in embedders.items()}
-    return compare_systems(evaluations, baseline=BASE, dataset=texts, seed=seed)
+    about = {"embedding_model": embedder.model_name, "dataset": dataset, "similarity": similarity}
+    return compare_systems(evaluations, baseline=BASE, dataset=texts, about=about, seed=seed)
 
 
 def _check_distinct(names: Sequence[str]) -> None:

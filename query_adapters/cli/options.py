@@ -1,5 +1,6 @@
 """Options that several commands have, each described once."""
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -58,17 +59,32 @@ Cache = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, on stdout, and nothing else.")]
-Progress = Annotated[
-    bool | None,
-    typer.Option(
-        "--progress/--no-progress", help="Progress bars on stderr.  [default: in a terminal]"
-    ),
-]
-Seed = Annotated[int, typer.Option(min=0, help="Of what is dealt at random.")]
-Ranking = Annotated[Similarity, typer.Option(help="What your store ranks by.")]
-BootstrapSeed = Annotated[int, typer.Option("--seed", min=0, help="Of bootstrap and test.")]
 
 
 def shows(progress: bool | None) -> bool:
     """Return whether to show progress bars."""
     return sys.stderr.isatty() if progress is None else progress
+
+
+def quiet_models() -> None:
+    """Keep a local model's own progress bars out; its library reads this when it is imported."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+def _taken(progress: bool | None) -> bool | None:
+    if progress is False:
+        quiet_models()
+    return progress
+
+
+Progress = Annotated[
+    bool | None,
+    typer.Option(
+        "--progress/--no-progress",
+        help="Progress bars on stderr.  [default: in a terminal]",
+        callback=_taken,
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of what is dealt at random.")]
+Ranking = Annotated[Similarity, typer.Option(help="What your store ranks by.")]
+BootstrapSeed = Annotated[int, typer.Option("--seed", min=0, help="Of bootstrap and test.")]

@@ -9,6 +9,9 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+NARROWEST = 80  # columns; a narrower terminal folds lines itself, which breaks no figure
+UNBROKEN = 100_000  # columns, where no terminal is
+
 
 def show_json(content: Mapping[str, Any]) -> None:
     """Print the content as JSON."""
@@ -16,8 +19,9 @@ def show_json(content: Mapping[str, Any]) -> None:
 
 
 def show(*parts: RenderableType) -> None:
-    """Print lines and tables."""
+    """Print lines and tables, whole where they go into a file or to another program."""
     console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, NARROWEST) if console.is_terminal else UNBROKEN
     for part in parts:
         console.print(Text(part) if isinstance(part, str) else part)
 

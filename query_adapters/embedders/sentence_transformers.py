@@ -32,7 +32,7 @@ class SentenceTransformerEmbedder:
     Raises:
         MissingExtraError: If the extra `sentence-transformers` is not installed.
         UnknownModelError: If there is no such model.
-        ValueError: If a setting is out of range.
+        ValueError: If a setting is out of range, or `dimensions` above what the model has.
     """
 
     def __init__(
@@ -101,12 +101,25 @@ def _loaded(path_or_id: str, dimensions: int | None, device: str | None) -> "Sen
     from sentence_transformers import SentenceTransformer
 
     try:
-        return SentenceTransformer(path_or_id, truncate_dim=dimensions, device=device)
+        model = SentenceTransformer(path_or_id, truncate_dim=dimensions, device=device)
     except OSError as exc:  # what the Hub and transformers raise where there is no model
         raise UnknownModelError(
             f"expected the folder of a sentence-transformers model, or a model's id on the Hugging "
             f"Face Hub, got {path_or_id!r}; check it, and whether the Hub can be reached"
         ) from exc
+    if dimensions is not None and dimensions > (_dim_of(model) or dimensions):
+        raise ValueError(
+            f"dimensions: expected at most {_dim_of(model)}, which {path_or_id!r} has, got "
+            f"{dimensions}; leave them out for all"
+        )
+    return model
+
+
+def _dim_of(model: "SentenceTransformer") -> int | None:
+    """Return the length of the vectors, cut as they are, None if the model does not tell."""
+    tell = getattr(model, "get_embedding_dimension", None)  # not in every version
+    dim: int | None = (tell or model.get_sentence_embedding_dimension)()
+    return dim
 
 
 def settings_of(model: "SentenceTransformer") -> dict[str, Any]:

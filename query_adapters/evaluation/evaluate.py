@@ -10,7 +10,8 @@ from query_adapters.dataset import RetrievalDataset
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.evaluation.metrics import DEFAULT_METRICS, Judged, Metric, judge_rows, judge_run
 from query_adapters.evaluation.search import Similarity, exact_search
-from query_adapters.typing import Qrels, Rows, Run, Values
+from query_adapters.evaluation.trec import ranked
+from query_adapters.typing import Qrels, Rows, Run, ScoredRun, Values
 from query_adapters.vectors import EmbeddedDataset
 
 
@@ -79,12 +80,23 @@ def evaluate_vectors(
     )
 
 
-def evaluate_run(run: Run, qrels: Qrels, *, metrics: Sequence[str] = DEFAULT_METRICS) -> Evaluation:
+def evaluate_run(
+    run: Run | ScoredRun, qrels: Qrels, *, metrics: Sequence[str] = DEFAULT_METRICS
+) -> Evaluation:
     """Return the scores of a run on every question that `qrels` judges.
 
+    Args:
+        run: Retrieved ids, best first; or their scores by id, as pytrec_eval and BEIR have them,
+            ranked as trec_eval ranks: by falling score, ties by falling id.
+        qrels: Judgements; they, not the run, say which questions count.
+        metrics: Names such as "ndcg@10".
+
     Raises:
+        InvalidDatasetError: If a question has no relevant document.
+        TypeError: If a text stands where the ids of a question should.
         UnknownMetricError: If a metric is unknown.
     """
+    run = ranked(run)
     judged = judge_run(run, qrels)
     values = _values(judged, [Metric.parse(name) for name in metrics])
     return Evaluation(values, query_ids=tuple(qrels), run=run, first_relevant=judged.first_relevant)

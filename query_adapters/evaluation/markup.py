@@ -61,8 +61,8 @@ def wide(content: str) -> str:
 def times_100(interval: Interval, *, sign: str = "") -> str:
     """Return mean and interval, times 100; `sign` "+" shows the sign."""
     mean, low, high = (100 * x for x in (interval.mean, interval.low, interval.high))
-    ends = f"[{low:{sign}.1f}, {high:{sign}.1f}]"
-    return f'{_minus(f"{mean:{sign}.1f}")} <span class="interval">{_minus(ends)}</span>'
+    ends = f"[{low:{sign}z.1f}, {high:{sign}z.1f}]"
+    return f'{_minus(f"{mean:{sign}z.1f}")} <span class="interval">{_minus(ends)}</span>'
 
 
 def probability(p: float) -> str:
@@ -90,7 +90,7 @@ def _cells(score: Score) -> tuple[str, ...]:
     against = score.against
     if against is None:
         return times_100(score.mean), "", "", "", ""
-    effect = "" if against.effect_size is None else _minus(f"{against.effect_size:+.2f}")
+    effect = "" if against.effect_size is None else _minus(f"{against.effect_size:+z.2f}")
     tests = probability(against.p_adjusted), effect
     return times_100(score.mean), *difference_cells(against), *tests
 

@@ -1,6 +1,9 @@
 """A comparison as a table in the terminal (extra: report)."""
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 
 from query_adapters._extras import require_extra
 
@@ -40,7 +43,8 @@ def comparison_table(comparison: Mapping[str, MetricComparison], *, title: str =
 def systems_table(comparison: Comparison, *, title: str = "", kind: str | None = None) -> Table:
     """Return one row per metric and system: mean and difference from the baseline, times 100.
 
-    p is of the paired permutation test, two-sided, allowing for the number of systems.
+    p is of the paired permutation test, two-sided, allowing for the number of systems. A system
+    named by an absolute path is shown by its last part, unless another has the same.
 
     Args:
         comparison: Any number of systems.
@@ -55,18 +59,19 @@ def systems_table(comparison: Comparison, *, title: str = "", kind: str | None =
     if not parts:
         raise ValueError(f"expected a slice of {list(comparison.slices)}, got {kind!r}")
     table = Table(title=title or None, box=None, padding=(0, 2, 0, 0), title_justify="left")
-    for heading in ("× 100", "system"):
-        table.add_column(heading, overflow="fold")
+    table.add_column("× 100", no_wrap=True)
+    table.add_column("system", overflow="fold")
     for heading in ("mean", "difference", "p"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("+/=/−", justify="right", overflow="fold")
+    names = _labels(comparison.evaluations)
     for _, label, part in parts:
         if kind:
             table.add_row(f"[bold]{escape(label)}[/bold] ({part.n_queries})")
         for metric, systems in part.scores.items():
             for place, (system, score) in enumerate(systems.items()):
-                name = "" if place else metric
-                table.add_row(name, escape(system), *_score_cells(score))
+                heading = "" if place else metric
+                table.add_row(heading, escape(names[system]), *_score_cells(score))
     return table
 
 
@@ -77,11 +82,29 @@ def _score_cells(score: Score) -> tuple[str, ...]:
     return (
         _cell(score.mean),
         _cell(against.difference, sign="+"),
-        f"{against.p_adjusted:.3f}",
+        _p_value(against.p_adjusted),
         f"{against.wins}/{against.ties}/{against.losses}",
     )
 
 
+def _p_value(p: float) -> str:
+    """Return p to three places; no p is 0."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def _cell(interval: Interval, sign: str = "") -> str:
     mean, low, high = (100 * x for x in (interval.mean, interval.low, interval.high))
-    return f"{mean:{sign}.1f} [{low:{sign}.1f},{high:{sign}.1f}]"
+    return f"{mean:{sign}z.1f} [{low:{sign}z.1f},{high:{sign}z.1f}]"
+
+
+def _labels(systems: Iterable[str]) -> dict[str, str]:
+    """Return each system's name; of an absolute path the last part, where no other has it."""
+    short = {name: _last_part(name) for name in systems}
+    counts = Counter(short.values())
+    return {name: label if counts[label] == 1 else name for name, label in short.items()}
+
+
+def _last_part(name: str) -> str:
+    """Return the last part of `<path>` or `<provider>:<path>`; any other name as it is."""
+    path = PurePath(re.sub(r"^[\w-]{2,}:", "", name))
+    return path.name if path.is_absolute() and path.name else name

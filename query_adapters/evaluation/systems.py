@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dat
 from query_adapters.evaluation.changes import Change, changes_between
 from query_adapters.evaluation.evaluate import Evaluation
 from query_adapters.evaluation.markup import scores_table
+from query_adapters.evaluation.provenance import Facts, facts_of
 from query_adapters.evaluation.records import frame, part_records
 from query_adapters.evaluation.scores import Scores, Slice, score
 from query_adapters.typing import Rows, Values
@@ -31,6 +32,7 @@ class Comparison:
         scores: By metric and system: means, differences, and how sure they are.
         slices: The same for parts of the questions, by slice ("document") and label ("seen").
         dataset: The texts; None if they were not given.
+        about: What was measured, when, and by which version, by name.
     """
 
     baseline: str
@@ -38,6 +40,7 @@ class Comparison:
     scores: Scores
     slices: Mapping[str, Mapping[str, Slice]]
     dataset: RetrievalDataset | None
+    about: Facts = field(default_factory=dict)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -95,6 +98,7 @@ class Comparison:
         return {
             "baseline": self.baseline,
             "systems": list(self.evaluations),
+            "about": dict(self.about),
             "parts": part_records(self.parts),
         }
 
@@ -121,6 +125,7 @@ def compare_systems(
     baseline: str,
     slices: Mapping[str, Labels] | None = None,
     dataset: RetrievalDataset | QADataset | None = None,
+    about: Facts | None = None,
     seed: int = 0,
 ) -> Comparison:
     """Return every system against the baseline: intervals, tests, slices.
@@ -131,6 +136,8 @@ def compare_systems(
         slices: For each kind of slice, a label by question id. Questions without a label are
             in no slice of that kind.
         dataset: The texts, for reports that show questions.
+        about: What reports are to tell of the run besides what is known here, such as
+            `{"embedding_model": "openai:text-embedding-3-small", "dataset": "support, test"}`.
         seed: Of bootstrap and permutation test.
 
     Raises:
@@ -148,6 +155,8 @@ def compare_systems(
         kind: _labelled_rows(kind, labels, ordered[baseline].query_ids)
         for kind, labels in (slices or {}).items()
     }
+    texts = None if dataset is None else to_retrieval_dataset(dataset)
+    n_documents = None if texts is None else len(texts.corpus)
     return Comparison(
         baseline=baseline,
         evaluations=ordered,
@@ -161,7 +170,8 @@ def compare_systems(
             }
             for kind, labelled in parts.items()
         },
-        dataset=None if dataset is None else to_retrieval_dataset(dataset),
+        dataset=texts,
+        about=facts_of(about or {}, n_queries=len(values), n_documents=n_documents, seed=seed),
     )
 
 

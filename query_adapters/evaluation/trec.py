@@ -4,21 +4,32 @@ run      question Q0 document rank score tag
 qrels    question 0 document grade
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from query_adapters.errors import InvalidDatasetError
-from query_adapters.typing import Qrels, Run
+from query_adapters.typing import Qrels, Run, ScoredRun
 
 DEFAULT_TAG = "query_adapters"
 
 
-def scored(run: Run) -> dict[str, dict[str, float]]:
+def ranked(run: Run | ScoredRun) -> dict[str, Sequence[str]]:
+    """Return the run as ids, best first; scored documents as trec_eval orders them.
+
+    That is by falling score, ties by falling id.
+
+    Raises:
+        TypeError: If a text stands where the ids of a question should.
+    """
+    return {query: _ranking(query, found) for query, found in run.items()}
+
+
+def scored(run: Run | ScoredRun) -> dict[str, dict[str, float]]:
     """Return the run with scores that fall from place to place, as evaluators expect it.
 
     A repeated id counts once, at its first place, and questions without results are left out.
     """
-    rankings = ((query, list(dict.fromkeys(ranking))) for query, ranking in run.items())
+    rankings = ((query, list(dict.fromkeys(ranking))) for query, ranking in ranked(run).items())
     return {
         query: {document: float(len(once) - place) for place, document in enumerate(once)}
         for query, once in rankings
@@ -26,11 +37,11 @@ def scored(run: Run) -> dict[str, dict[str, float]]:
     }
 
 
-def write_run(run: Run, path: str | Path, *, tag: str = DEFAULT_TAG) -> Path:
+def write_run(run: Run | ScoredRun, path: str | Path, *, tag: str = DEFAULT_TAG) -> Path:
     """Return the path of the run, written in UTF-8.
 
     Args:
-        run: Retrieved ids, best first.
+        run: Retrieved ids, best first, or their scores by id.
         path: The file; replaced if it is there.
         tag: Name of the system, in the last column.
 
@@ -89,6 +100,17 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, float]]:
         if grade > 0:
             found.setdefault(query, {})[document] = grade
     return found
+
+
+def _ranking(query: str, found: Sequence[str] | Mapping[str, float]) -> Sequence[str]:
+    if isinstance(found, str):
+        raise TypeError(
+            f"query {query!r}: expected retrieved ids, best first, or scores by id, got the text "
+            f"{found!r}; put a single id in a list"
+        )
+    if not isinstance(found, Mapping):
+        return found
+    return sorted(found, key=lambda document: (found[document], document), reverse=True)
 
 
 def _write(path: str | Path, lines: Iterable[str]) -> Path:

@@ -12,6 +12,8 @@ from query_adapters.generation.protocol import TextGenerator
 from query_adapters.generation.quality import Question, dissimilar, merge_repeated, retrieved
 from query_adapters.typing import Texts, Vectors
 
+ANSWERABLE_WITHIN = 10
+
 
 @dataclass(frozen=True, kw_only=True)
 class Checks:
@@ -32,7 +34,7 @@ class Checks:
         ValueError: If one is out of range.
     """
 
-    answerable_within: int | None = 10
+    answerable_within: int | None = ANSWERABLE_WITHIN
     similar_above: float | None = None
     judge: TextGenerator | None = None
 
@@ -50,11 +52,21 @@ class Checks:
         """Return nothing if what is asked for can be done.
 
         Raises:
-            ValueError: If a judge or a limit on similarity is given, and no embedder.
+            TypeError: If the embedder is none.
+            ValueError: If a judge, a limit on similarity or another `answerable_within` than by
+                default is given, and no embedder.
         """
-        if embedder is None and (self.judge is not None or self.similar_above is not None):
+        if embedder is not None and not hasattr(embedder, "embed_queries"):
+            raise TypeError(
+                f"embedder: expected a TextEmbedder, got {type(embedder).__name__}; wrap a "
+                "LangChain model in LangChainEmbedder, a LlamaIndex one in LlamaIndexEmbedder"
+            )
+        wanted = self.judge is not None or self.similar_above is not None
+        chosen = self.answerable_within not in (None, ANSWERABLE_WITHIN)
+        if embedder is None and (wanted or chosen):
             raise ValueError(
-                "a judge or similar_above needs the vectors of a base model; give the embedder too"
+                "a judge, similar_above or answerable_within needs the vectors of a base model; "
+                "give the embedder too"
             )
 
 

@@ -163,6 +163,13 @@ def test_bad_arguments_are_refused_at_once() -> None:
         RetrieverEvaluator(ListedRetriever(), workers=0)
 
 
+def test_what_is_no_retriever_is_refused_at_once() -> None:
+    others: list[Any] = [InMemoryVectorStore(DeterministicFakeEmbedding(size=4)), found, None]
+    for other in others:
+        with pytest.raises(TypeError, match=rf"got {type(other).__name__}; .*as_retriever\(\)"):
+            RetrieverEvaluator(other)
+
+
 def test_a_vector_store_scores_as_its_vectors_do() -> None:
     model = DeterministicFakeEmbedding(size=16)
     corpus = {f"d{i}": f"text {i}" for i in range(40)}
@@ -213,3 +220,17 @@ class TestLangSmith:
     def test_an_unknown_metric_is_refused_before_anything_runs(self) -> None:
         with pytest.raises(UnknownMetricError, match="'mrr'; expected"):
             langsmith_evaluator(["mrr"])
+
+    def test_a_single_id_is_one_id(self) -> None:
+        evaluator = langsmith_evaluator(["recall@3"])
+        outputs = {"documents": [Document("text", id="d0")]}
+        assert self.feedback(evaluator, outputs, {"relevant_docs": "d0"}) == {"recall@3": 1}
+
+    def test_keys_that_are_missing_are_named_with_those_that_are_there(self) -> None:
+        evaluator: Any = langsmith_evaluator(["mrr@3"])
+        told = r"^outputs: expected the key 'documents', got \['answer'\].* documents="
+        with pytest.raises(InvalidDatasetError, match=told):
+            evaluator({"answer": []}, {"relevant_docs": ["a"]})
+        told = r"^reference outputs: expected the key 'relevant_docs', got \['a'\].* as relevant="
+        with pytest.raises(InvalidDatasetError, match=told):
+            evaluator({"documents": []}, {"a": 1})

@@ -26,6 +26,7 @@ from query_adapters.errors import (
     InvalidDatasetError,
     InvalidVectorsError,
     LeakageError,
+    UnreadableStoreError,
 )
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.stores import gather
@@ -290,3 +291,15 @@ def test_vectors_that_were_read_before_serve_as_the_store(
     assert len(prints) == 1
     with pytest.raises(TypeError, match="pass the model that the documents are embedded with"):
         EmbeddingAdapterFinetuneEngine(dataset, vectorstore=stored)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_retriever_in_place_of_the_store_is_refused(
+    given: bool, base: PlantedEmbeddings, output: Path
+) -> None:
+    retriever: Any = InMemoryVectorStore(base).as_retriever()
+    told = r"expected a vector store, not a retriever, got VectorStoreRetriever; .*\.vectorstore"
+    with pytest.raises(UnreadableStoreError, match=told):
+        EmbeddingAdapterFinetuneEngine.from_vectorstore(
+            TRAINING, retriever, base if given else None, model_output_path=output
+        )

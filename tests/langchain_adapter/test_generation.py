@@ -11,6 +11,7 @@ from langchain_core.language_models import BaseChatModel, FakeListChatModel
 from langchain_openai import ChatOpenAI
 
 from langchain_adapter import generate_questions
+from langchain_adapter.embedder import LangChainEmbedder
 from langchain_adapter.generation import (
     LangChainTextGenerator,
     question_generator,
@@ -126,6 +127,28 @@ def test_a_model_that_calls_a_function_gives_its_arguments() -> None:
     llm = Calling(responses=[AIMessage("", tool_calls=[call])])
     dataset = generate_questions([Document("text")], llm)
     assert list(dataset.queries.values()) == ["How far?", "Who?"]
+
+
+def test_a_base_model_of_langchains_own_checks_the_questions(make_base: Callable[..., Any]) -> None:
+    llm = FakeListChatModel(responses=["1. What is it?\n2. Who wrote it?"])
+    base = make_base()
+    for embedder in (base, LangChainEmbedder(base)):
+        made = question_generator(llm, embedder=embedder).run({"d": "text"})
+        assert made.summary.dropped["own chunk not in the base's top 10"] == 0
+    assert len(base.calls) > 0
+
+
+@pytest.mark.parametrize("options", [{"embedder": object()}, {"judge": "x"}, {"llm": "gpt-4"}])
+def test_what_is_no_model_is_refused_before_anything_is_asked(options: dict[str, Any]) -> None:
+    llm = FakeListChatModel(responses=["1. What is it?\n2. Who wrote it?"])
+    with pytest.raises(TypeError, match=r"expected a LangChain .* model .*got (object|str)"):
+        generate_questions([Document("text")], **{"llm": llm, **options})
+    assert llm.i == 0
+
+
+def test_a_model_with_bound_arguments_is_one_too() -> None:
+    llm: Any = FakeListChatModel(responses=["1. What is it?\n2. Who wrote it?"]).bind(stop=["x"])
+    assert len(generate_questions([Document("text")], llm, structured=False).queries) == 2
 
 
 def test_documents_without_ids_get_the_same_ones_on_every_run() -> None:

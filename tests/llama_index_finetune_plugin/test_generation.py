@@ -285,6 +285,18 @@ def test_with_a_base_model_and_a_judge_further_nodes_become_relevant(
     assert all(list(g.values()) == [2.0, 2.0] for g in generated.dataset.qrels.values())
 
 
+@pytest.mark.parametrize("options", [{"embed_model": object()}, {"judge": "x"}, {"llm": "gpt-4"}])
+def test_what_is_no_model_is_refused_before_anything_is_asked(
+    options: dict[str, Any], path: Path
+) -> None:
+    with ChatServer() as server:
+        with pytest.raises(TypeError, match=r"expected a LlamaIndex .*got (object|str)"):
+            generate_qa_embedding_pairs(
+                make_nodes(2), output_path=path, **{"llm": openai(server), **options}
+            )
+        assert server.asked.total() == 0
+
+
 def test_nodes_give_their_texts_without_metadata_and_their_documents() -> None:
     nodes = make_nodes(2)
     nodes[0].relationships[NodeRelationship.SOURCE] = RelatedNodeInfo(node_id="file")

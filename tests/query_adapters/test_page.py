@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +48,12 @@ def evaluation(shift: int) -> Evaluation:
     return evaluate_run(run, data.qrels, metrics=["hit_rate@5", "ndcg@10"])
 
 
-def comparison(*systems: str) -> Comparison:
+def comparison(*systems: str, **options: Any) -> Comparison:
     names = {"base": 1, **{name: place + 2 for place, name in enumerate(systems or ["adapted"])}}
     slices = {"style": {f"q{i}": "short" if i % 3 else ATTACK for i in range(N)}}
     evaluations = {name: evaluation(shift) for name, shift in names.items()}
-    return compare_systems(evaluations, baseline="base", slices=slices, dataset=dataset())
+    options = {"slices": slices, "dataset": dataset(), **options}
+    return compare_systems(evaluations, baseline="base", **options)
 
 
 def trained(*, kept: bool) -> TrainingResult:
@@ -147,6 +151,28 @@ def test_both_views_of_training_are_shown_with_the_candidate_that_was_chosen() -
     assert "(chosen)" not in refused
     unmeasured: dict[str, Any] = {"verdict": "too few questions", "table": [], "chosen": None}
     assert "too few questions" in Elements(page_html(comparison(), training=unmeasured)).text
+
+
+def test_the_page_tells_what_was_measured_when_and_by_which_version() -> None:
+    about = {"embedding_model": "org/model", "similarity": "dot", "dataset": ATTACK}
+    page = page_html(comparison(about=about, seed=7))
+    told = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))
+    assert told["embedding model"] == "org/model"
+    assert unescape(told["dataset"]) == ATTACK
+    assert (told["similarity"], told["seed"]) == ("dot", "7")
+    assert (told["questions"], told["documents"]) == (str(N), str(N + 1))
+    assert told["version"].startswith("llama-index-finetune-plugin ")
+    day = datetime.fromisoformat(told["date"]).replace(tzinfo=UTC)
+    assert abs(datetime.now(UTC) - day) < timedelta(days=2)
+    assert "About this run" not in page_html(replace(comparison(), about={}))
+
+
+def test_no_heading_skips_a_level() -> None:
+    page = page_html(comparison("adapted", "other"), training=trained(kept=True))
+    levels = [int(tag[1]) for tag, _ in Elements(page).tags if re.fullmatch(r"h\d", tag)]
+    assert levels[0] == 1
+    assert 3 in levels
+    assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
 def test_no_more_changes_are_listed_than_asked_for() -> None:

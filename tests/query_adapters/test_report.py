@@ -10,7 +10,7 @@ from rich.table import Table
 from query_adapters.evaluation import Evaluation
 from query_adapters.evaluation.comparison import compare
 from query_adapters.evaluation.report import comparison_table, systems_table
-from query_adapters.evaluation.systems import compare_systems
+from query_adapters.evaluation.systems import Comparison, compare_systems
 
 
 def printed(table: Table) -> str:
@@ -82,3 +82,42 @@ def test_eighty_columns_hold_several_systems_too() -> None:
         for name in ("base", "adapted", "with memory")
     }
     assert "…" not in printed(systems_table(compare_systems(systems, baseline="base")))
+
+
+def one_metric(difference: list[float], name: str = "adapted") -> Comparison:
+    base = np.full(len(difference), 0.5)
+    values = {"base": base, name: base + np.array(difference)}
+    ids = tuple(map(str, range(len(difference))))
+    systems = {k: Evaluation({"ndcg@10": v}, query_ids=ids) for k, v in values.items()}
+    return compare_systems(systems, baseline="base")
+
+
+def test_a_probability_below_a_thousandth_is_not_told_as_none() -> None:
+    text = printed(systems_table(one_metric([0.1, 0.2] * 40)))
+    assert " <0.001 " in text
+    assert "0.000" not in text
+
+
+def test_nothing_is_less_than_nothing() -> None:
+    comparison = one_metric([-1e-6] * 3)
+    text = printed(systems_table(comparison))
+    assert "+0.0 [+0.0,+0.0]" in text
+    assert "+0.0 " in comparison._repr_html_()
+    assert "−0.0" not in comparison._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("/long/way/to/adapter", "adapter"),
+        ("sentence-transformers:/models/bge-small", "bge-small"),
+        ("sentence-transformers:BAAI/bge-small", "sentence-transformers:BAAI/bge-small"),
+        ("w/o memory", "w/o memory"),
+        ("/elsewhere/base", "/elsewhere/base"),
+    ],
+)
+def test_an_absolute_path_is_shown_by_its_last_part_unless_it_is_another_systems_name(
+    name: str, shown: str
+) -> None:
+    table = systems_table(one_metric([0.1, 0.2, 0.3], name))
+    assert list(table.columns[1].cells) == ["base", shown]

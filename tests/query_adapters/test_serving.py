@@ -104,6 +104,11 @@ def test_a_vector_that_nothing_changes_is_the_very_one(unchanging: Any) -> None:
     assert adapted_identity(Model(), unchanging) == "model#1"
 
 
+def test_an_adapter_that_changes_nothing_still_takes_vectors_of_its_length_only() -> None:
+    with pytest.raises(DimensionMismatchError, match="expected 3 dimensions, got 2"):
+        adapted(LinearAdapter.identity(3), [0.1, 0.2])
+
+
 def test_numbers_beyond_float32_become_infinite_and_come_back() -> None:
     assert adapted(TURN, [1e300, 1.0]) == [float("inf"), 1.0]
 

@@ -190,3 +190,21 @@ def test_what_does_not_fit_together_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         compare_systems(evaluations, baseline="base", **options)
+
+
+def test_a_comparison_tells_what_it_is_of() -> None:
+    about = compared(about={"embedding_model": "m", "date": "long ago"}, seed=3).to_dict()["about"]
+    assert about.pop("version").startswith("llama-index-finetune-plugin")
+    assert about == {
+        "embedding_model": "m",
+        "date": "long ago",
+        "questions": 4,
+        "documents": 3,
+        "seed": 3,
+    }
+    assert "documents" not in compare_systems(EVALUATIONS, baseline="base").about
+
+
+def test_a_checkout_that_is_not_installed_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("query_adapters._version.DISTRIBUTION", "no-such-distribution")
+    assert str(compared().about["version"]).endswith(" unknown")

@@ -50,6 +50,37 @@ def test_trec_evals_own_parser_reads_the_files_and_agrees(tmp_path: Path) -> Non
     assert found["q1"]["ndcg_cut_2"] == pytest.approx(ours["ndcg@2"][0])
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    run=st.dictionaries(
+        st.sampled_from(["q1", "q2", "q3"]),
+        st.dictionaries(st.sampled_from([f"d{i}" for i in range(12)]), st.integers(-2, 2)),
+    )
+)
+def test_a_scored_run_is_ranked_as_trec_eval_ranks_it(run: dict[str, dict[str, float]]) -> None:
+    whole = {q: {d: int(grade) for d, grade in judged.items()} for q, judged in QRELS.items()}
+    answered = {query: found for query, found in run.items() if found}
+    theirs = pytrec_eval.RelevanceEvaluator(whole, {"recip_rank", "ndcg_cut.2"}).evaluate(
+        {query: {d: float(score) for d, score in found.items()} for query, found in run.items()}
+    )
+    ours = evaluate_run(run, QRELS, metrics=["mrr@20", "ndcg@2"])
+    for row, query in enumerate(ours.query_ids):
+        expected = theirs[query] if query in answered else {"recip_rank": 0, "ndcg_cut_2": 0}
+        assert ours.per_query["mrr@20"][row] == expected["recip_rank"]
+        assert ours.per_query["ndcg@2"][row] == pytest.approx(expected["ndcg_cut_2"])
+
+
+def test_a_scored_run_is_kept_and_written_best_first(tmp_path: Path) -> None:
+    found = {"q1": {"d2": 0.1, "d1": 0.9}}
+    assert evaluate_run(found, QRELS, metrics=["mrr@10"]).run == {"q1": ["d1", "d2"]}
+    assert read_run(write_run(found, tmp_path / "run")) == {"q1": ["d1", "d2"]}
+
+
+def test_a_text_in_place_of_ids_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"'q1': expected retrieved ids.*got the text 'd1'"):
+        evaluate_run({"q1": "d1"}, QRELS)
+
+
 def test_the_columns_are_trecs(tmp_path: Path) -> None:
     assert write_run(RUN, tmp_path / "run", tag="ours").read_text() == (
         "q1 Q0 d3 1 3 ours\nq1 Q0 d1 2 2 ours\nq1 Q0 d2 3 1 ours\nq2 Q0 d2 1 1 ours\n"

@@ -10,6 +10,7 @@ from string import Template
 from typing import Any, Protocol
 
 from query_adapters.evaluation.page.sections import (
+    about_section,
     changes_section,
     headline,
     questions_section,
@@ -49,7 +50,7 @@ def page_html(
     title: str = "Retrieval report",
     max_changes: int = 100,
 ) -> str:
-    """Return the page: metrics, gains by question, ranks, slices, training, wins and losses.
+    """Return the page: metrics, gains by question, ranks, slices, training, facts, wins, losses.
 
     It loads nothing; its policy forbids the browser every request and every script but its own.
 
@@ -70,6 +71,7 @@ def page_html(
         questions_section(comparison),
         slices_section(comparison),
         "" if record is None else training_section(record),
+        about_section(comparison),
         changes_section(comparison, max_changes),
     ]
     style, script = _part("page.css"), _part("page.js")

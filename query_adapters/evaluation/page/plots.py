@@ -52,7 +52,7 @@ def whisker_plot(rows: Sequence[Whisker | str], *, label: str) -> str:
     for end in {low, high} - {0.0}:
         if abs(end) * scale > 34:  # room for both figures
             x = zero + end * scale
-            parts.append(_text(x, foot + 14, f"{100 * end:+.1f}", "note", "middle"))
+            parts.append(_text(x, foot + 14, f"{100 * end:+z.1f}", "note", "middle"))
     for number, row in enumerate(rows):
         y = height * (number + 0.5)
         if isinstance(row, Whisker):

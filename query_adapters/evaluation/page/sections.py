@@ -89,6 +89,15 @@ def slices_section(comparison: Comparison) -> str:
     return section("Slices", told + "".join(tables)) if tables else ""
 
 
+def about_section(comparison: Comparison) -> str:
+    """Return what was measured, when, and by which version; nothing if that is not known."""
+    facts = "".join(
+        f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(str(fact))}</dd></div>"
+        for name, fact in comparison.about.items()
+    )
+    return section("About this run", f'<dl class="about">{facts}</dl>') if facts else ""
+
+
 def changes_section(comparison: Comparison, limit: int) -> str:
     """Return the largest gains and losses of every system, to be searched and unfolded."""
     items = []
@@ -157,7 +166,7 @@ def _rank_figure(comparison: Comparison, system: str) -> str:
 
 def _change(change: Change, system: str, comparison: Comparison) -> str:
     kind = "better" if change.gain > 0 else "worse"
-    gain = f"{100 * change.gain:+.0f}".replace("-", "−")
+    gain = f"{100 * change.gain:+z.0f}".replace("-", "−")
     of = f" · {escape(system)}" if len(comparison.others) > 1 else ""
     ranks = f"rank {change.rank_before or 'none'} → {change.rank_after or 'none'}"
     known = len(comparison.evaluations[system].first_relevant) > 0
@@ -173,7 +182,7 @@ def _change(change: Change, system: str, comparison: Comparison) -> str:
 
 def _answers(change: Change) -> str:
     return "".join(
-        f'<div class="answer"><h4>relevant: {escape(key)}</h4>'
+        f'<div class="answer"><h3>relevant: {escape(key)}</h3>'
         f"{escape(_cut(text, SHOWN_TEXT))}</div>"
         for key, text in change.relevant.items()
     )
@@ -192,7 +201,7 @@ def _found(system: str, ids: tuple[str, ...], change: Change, comparison: Compar
         )
     if not items:
         return ""
-    return f"<div><h4>{escape(system)} found</h4><ol>{''.join(items)}</ol></div>"
+    return f"<div><h3>{escape(system)} found</h3><ol>{''.join(items)}</ol></div>"
 
 
 def _cut(text: str, length: int) -> str:

@@ -60,5 +60,5 @@ def _settings(candidate: Mapping[str, Any]) -> str:
 def _view_cell(view: Mapping[str, float] | None) -> str:
     if view is None:
         return "not measured"
-    mean = f"{100 * view['mean']:+.1f}".replace("-", "−")
+    mean = f"{100 * view['mean']:+z.1f}".replace("-", "−")
     return f'{mean} <span class="interval">± {100 * view["error"]:.1f}</span>'

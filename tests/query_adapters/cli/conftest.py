@@ -18,6 +18,7 @@ from tests.query_adapters.generation.conftest import ScriptedWriter
 def cli(monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     monkeypatch.setenv("COLUMNS", "200")  # no message is broken over lines
     monkeypatch.delenv("QUERY_ADAPTERS_CACHE", raising=False)
+    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # the command line would, for good
     return CommandLine()
 
 

@@ -54,8 +54,8 @@ def test_options_override_the_file(cli: CommandLine, config: Path) -> None:
         ("modle = 'fake:8'", "'modle' is unknown"),
         ("[train]\nmodle = 'fake:8'", "[train] 'modle' is unknown"),
         ("[trian]\nmodel = 'fake:8'", "'trian' is unknown; expected one of compare, demo"),
-        ("[train]\nfolds = 'many'", "folds"),
-        ("[train]\nguard = 'strickt'", "guard"),
+        ("[train]\nfolds = 'many'", "'--folds': run.toml: "),
+        ("[train]\nguard = 'strickt'", "'--guard': run.toml: "),
         ("[train]\nconfig = 'other.toml'", "'config' is unknown"),
     ],
 )
@@ -63,6 +63,12 @@ def test_a_file_that_cannot_be_followed_is_refused(
     content: str, told: str, cli: CommandLine, config: Path
 ) -> None:
     config.write_text(content, encoding="utf-8")
-    error = cli.refusal("train", "data", "-m", "fake:8", "-o", "a", "--config", config, status=2)
+    options = ["-m", "fake:8", "-o", "a", "--config", config.name]
+    error = cli.refusal("train", "data", *options, status=2)
     assert told in error
     assert not Path("a").exists()
+
+
+def test_a_wrong_option_is_not_laid_to_the_file(cli: CommandLine, config: Path) -> None:
+    options = ["-m", "fake:8", "-o", "a", "--config", config.name, "--folds", "many"]
+    assert "run.toml" not in cli.refusal("train", "data", *options, status=2)

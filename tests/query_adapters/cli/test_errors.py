@@ -1,6 +1,7 @@
 """What goes wrong is one clear line and an exit status; never a traceback, never a key."""
 
 import json
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from query_adapters.adapters import LinearAdapter
 from query_adapters.embedders import EMBEDDERS
 from query_adapters.errors import QueryAdaptersError
 from query_adapters.files import write_dataset
+from query_adapters.generation import GENERATORS
 from tests.query_adapters.cli.command_line import CommandLine
 from tests.servers.embeddings import EmbeddingServer
 
@@ -171,6 +173,46 @@ def test_a_bug_is_no_expected_error(
 
     monkeypatch.setitem(EMBEDDERS, "broken", broken)
     assert isinstance(cli.run("evaluate", data, "-m", "broken:m").exception, TypeError)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["train", "data", "-m", "stopped:m", "-o", "adapter"], "the same command again goes on"),
+        (["generate", "d.jsonl", "--llm", "stopped:m", "-o", "qa"], "the same command again"),
+        (["evaluate", "data", "-m", "stopped:m"], ""),
+    ],
+    ids=lambda arguments: arguments[0] if isinstance(arguments, list) else "",
+)
+def test_ctrl_c_says_no_more_than_what_to_do_next(
+    arguments: list[str],
+    told: str,
+    cli: CommandLine,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stopped(model: str) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(data.parent)
+    Path("d.jsonl").write_text('{"id": "d", "text": "a"}', encoding="utf-8")
+    monkeypatch.setitem(EMBEDDERS, "stopped", stopped)
+    monkeypatch.setitem(GENERATORS, "stopped", stopped)
+    error = cli.refusal(*arguments, status=130)
+    assert told in error
+    assert error.count("\n") == bool(told)
+
+
+def test_no_progress_keeps_a_models_own_bars_out_too(
+    cli: CommandLine, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("query_adapters.cli.main.shows", lambda progress: True)  # a terminal
+    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "")
+    monkeypatch.delenv("HF_HUB_DISABLE_PROGRESS_BARS")
+    cli.text("evaluate", data, "-m", "fake:8", "--progress")
+    assert "HF_HUB_DISABLE_PROGRESS_BARS" not in os.environ
+    cli.text("evaluate", data, "-m", "fake:8", "--no-progress")
+    assert os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] == "1"
 
 
 def test_progress_goes_to_stderr_where_it_is_asked_for(cli: CommandLine, data: Path) -> None:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from query_adapters.evaluation.comparison import compare
 from query_adapters.files import read_dataset, write_dataset
 from tests.query_adapters.cli.command_line import CommandLine
 from tests.six_words import write_six_words
+from tests.tiny_model import save_tiny_model
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -47,9 +49,12 @@ def test_split_train_evaluate_compare(
     embedded = embed_dataset(read_dataset(data, split="test"), embedder)
     base, adapted = evaluate_vectors(embedded), evaluate_vectors(embedded, saved.adapter)
     assert not trained["keeps_base"]
+    assert trained["created"] == cli.json("inspect", folder)["created"] is not None
     assert trained["training"]["verdict"] == saved.record.training["verdict"]
     assert evaluated == {"queries": 20, "means": adapted.means}
     assert compared["baseline"] == "base"
+    about = {"embedding_model": "fake", "dataset": str(data), "similarity": "cosine"}
+    assert compared["about"].items() >= about.items()
     scores = compared["parts"][0]["scores"]
     for metric, expected in compare(base, adapted).items():
         assert scores[metric]["base"]["mean"] == vars(expected.base)
@@ -73,7 +78,7 @@ def test_the_same_is_printed_for_people(cli: CommandLine, data: Path) -> None:
             assert adapted in compared[-1]
             assert difference in compared[-1]
     chosen = cli.text("compare", data, "-m", "fake:8", "-a", folder, "--metric", "mrr@3")
-    assert [line.split()[0] for line in chosen.splitlines()[2:]] == ["mrr@3", str(folder)]
+    assert [line.split()[0] for line in chosen.splitlines()[2:]] == ["mrr@3", folder.name]
 
 
 def test_several_adapters_are_compared_with_one_base(
@@ -270,3 +275,23 @@ def test_as_a_script_in_a_process_of_its_own(tmp_path: Path) -> None:
     ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)  # noqa: S603
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)["means"]["ndcg@10"] == 1
+
+
+def test_off_a_terminal_a_local_model_shows_no_bars_of_its_own(tmp_path: Path) -> None:
+    model = save_tiny_model(tmp_path / "model")
+    record = AdapterRecord(base_model=model)
+    save_adapter(SavedAdapter(adapter=LinearAdapter(np.eye(32)), record=record), tmp_path / "a")
+    command = [sys.executable, "-m", "query_adapters", "export", "a", "-o", "new"]
+    env = {k: v for k, v in os.environ.items() if k != "HF_HUB_DISABLE_PROGRESS_BARS"}
+    ran = subprocess.run(  # noqa: S603
+        [*command, "-m", f"sentence-transformers:{model}"],
+        cwd=tmp_path,
+        env=env | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_the_version_is_that_of_the_distribution(cli: CommandLine) -> None:
+    assert cli.text("--version") == f"query-adapters {version('llama-index-finetune-plugin')}\n"

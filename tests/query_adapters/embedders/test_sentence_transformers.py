@@ -38,6 +38,13 @@ def test_vectors_are_cut_to_the_dimensions_asked_for(tmp_path: Path) -> None:
     assert model.identity != SentenceTransformerEmbedder(folder).identity
 
 
+def test_more_dimensions_than_the_model_has_are_refused(tmp_path: Path) -> None:
+    folder = write_six_words(tmp_path / "model")
+    assert SentenceTransformerEmbedder(folder, dimensions=6).embed_queries(["far"]).shape == (1, 6)
+    with pytest.raises(ValueError, match=r"dimensions: expected at most 6, .* got 7"):
+        SentenceTransformerEmbedder(folder, dimensions=7)
+
+
 def test_identity_goes_with_the_weights_and_not_with_the_place(tmp_path: Path) -> None:
     folder = write_six_words(tmp_path / "model")
     moved = folder.parent / "elsewhere" / folder.name

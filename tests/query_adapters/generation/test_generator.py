@@ -209,6 +209,7 @@ def test_examples_are_few_in_a_prompt_and_never_come_back_as_questions(
         ({"styles": ["rude"]}, "styles: expected names"),
         ({"styles": "factual"}, "styles: expected names"),
         ({"checks": Checks(similar_above=0.9)}, "give the embedder too"),
+        ({"checks": Checks(answerable_within=1)}, "give the embedder too"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(
@@ -216,6 +217,11 @@ def test_settings_that_cannot_work_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         generator(make_writer(), **settings)
+
+
+def test_what_cannot_embed_questions_is_refused(make_writer: Callable[..., Any]) -> None:
+    with pytest.raises(TypeError, match="embedder: expected a TextEmbedder, got object"):
+        generator(make_writer(), embedder=object())
 
 
 @pytest.mark.parametrize("checks", [{"answerable_within": 0}, {"similar_above": 1.1}])
