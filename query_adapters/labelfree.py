@@ -36,6 +36,11 @@ class LabelFreeResult:
     saved: SavedAdapter
     whitening: WhiteningResult
 
+    @property
+    def verdict(self) -> str:
+        """The outcome in one sentence."""
+        return self.whitening.verdict
+
 
 @dataclass(frozen=True, kw_only=True)
 class LabelFreeFinetuner:

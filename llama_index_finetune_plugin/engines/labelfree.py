@@ -15,7 +15,7 @@ class LabelFreeFinetuneEngine(LabelFreeEngine, BaseEmbeddingFinetuneEngine):
     """Turns down, in questions, the directions in which all documents of the index differ.
 
     No question is needed, and so nothing tells whether it helps: on the sets that this package
-    is measured on, most gained a little and one lost a little. `result.whitening.verdict` says
+    is measured on, most gained a little and one lost a little. `result.verdict` says
     "not checked" until `check_dataset` is given. Whoever has a few hundred labelled questions
     should train an EmbeddingAdapterFinetuneEngine instead: this map is the first of its
     candidates, under the same guard.

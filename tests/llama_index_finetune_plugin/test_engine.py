@@ -117,7 +117,7 @@ def test_an_index_built_with_the_base_is_searched_better(
     engine.finetune()
     before, after = ndcg(index, planted), ndcg(index, engine.get_finetuned_model())
     assert after > before + 0.2
-    assert engine.result.training.verdict.startswith("adapter kept")
+    assert engine.result.verdict.startswith("adapter kept")
     assert len(planted._texts) == n_texts + len(TRAIN.corpus)  # the index was not embedded again
 
 

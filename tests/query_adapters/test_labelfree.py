@@ -56,7 +56,7 @@ def test_the_whitening_of_the_index_is_saved_with_a_verdict_that_promises_nothin
     expected = whitening_adapter(index.vectors, exponent=0.3)
     assert saved.adapter.fingerprint == result.saved.adapter.fingerprint == expected.fingerprint
     assert saved.record.base_model == "fake"
-    assert saved.record.training["verdict"] == result.whitening.verdict
+    assert saved.record.training["verdict"] == result.whitening.verdict == result.verdict
     assert result.whitening.verdict.startswith("not checked")
     assert "not checked" in (tmp_path / "out" / "README.md").read_text()
     assert "numpy" in saved.record.training["libraries"]
