@@ -13,6 +13,8 @@ from query_adapters.errors import InvalidDatasetError
 from query_adapters.splits import normalise
 from query_adapters.typing import Texts
 
+CORPUS, QUERIES = "corpus.jsonl", "queries.jsonl"  # files of a BEIR folder
+
 
 def read_llama_index_json(path: str | Path) -> RetrievalDataset:
     """Return the dataset in a LlamaIndex QA file (`queries`, `corpus`, `relevant_docs`).
@@ -56,8 +58,8 @@ def read_beir(folder: str | Path, *, split: str = "train") -> RetrievalDataset:
         InvalidDatasetError: If a line cannot be read, an id stands twice or is unknown.
     """
     folder = Path(folder)
-    corpus = dict(_unique(_beir_texts(folder / "corpus.jsonl"), folder / "corpus.jsonl"))
-    queries = dict(_unique(_beir_texts(folder / "queries.jsonl"), folder / "queries.jsonl"))
+    corpus = dict(_unique(_beir_texts(folder / CORPUS), folder / CORPUS))
+    queries = dict(_unique(_beir_texts(folder / QUERIES), folder / QUERIES))
     qrels: dict[str, dict[str, float]] = {}
     for query, document, grade in _beir_qrels(folder / "qrels" / f"{split}.tsv"):
         if grade > 0:
@@ -72,10 +74,10 @@ def write_beir(dataset: RetrievalDataset, folder: str | Path, *, split: str = "t
     """
     folder = Path(folder)
     (folder / "qrels").mkdir(parents=True, exist_ok=True)
-    queries_file = folder / "queries.jsonl"
+    queries_file = folder / QUERIES
     queries = dict(_beir_texts(queries_file)) if queries_file.exists() else {}
     _write_beir_texts(queries | dict(dataset.queries), queries_file)
-    _write_beir_texts(dataset.corpus, folder / "corpus.jsonl")
+    _write_beir_texts(dataset.corpus, folder / CORPUS)
     with (folder / "qrels" / f"{split}.tsv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(["query-id", "corpus-id", "score"])

@@ -21,7 +21,7 @@ from query_adapters.cli.options import (
 )
 from query_adapters.embedders import resolve_embedder
 from query_adapters.files import read_texts, write_dataset
-from query_adapters.formats import write_beir
+from query_adapters.formats import CORPUS, QUERIES, write_beir
 from query_adapters.splits import split_by_document, split_by_query
 
 
@@ -130,6 +130,9 @@ def split(
     seed: Seed = 0,
     source: Annotated[str | None, typer.Option("--split", help="Split of a BEIR folder.")] = None,
     corpus: Corpus = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the splits of an earlier run.")
+    ] = False,
     as_json: Json = False,
     config: Config = None,
 ) -> None:
@@ -139,6 +142,7 @@ def split(
 
     Example:  query-adapters split questions.json -o data --held-out 0.3
     """
+    _check_free(output_path, inputs=[dataset, corpus or dataset], overwrite=overwrite)
     whole = dataset_at(dataset, source, corpus, default="train")
     training, test = SPLITTERS[by](whole, held_out=held_out, seed=seed)
     write_beir(training, output_path, split="train")
@@ -149,3 +153,17 @@ def split(
     output.show(
         f"{counts['train']} questions to train on, {counts['test']} held out: {output_path}"
     )
+
+
+def _check_free(folder: Path, *, inputs: list[Path], overwrite: bool) -> None:
+    written = {path.resolve() for path in (folder, folder / CORPUS, folder / QUERIES)}
+    if not written.isdisjoint(path.resolve() for path in inputs):
+        raise FileExistsError(
+            f"{folder}: expected a folder other than the input, which the splits would replace; "
+            "name another with -o"
+        )
+    if not overwrite and any(folder.glob("qrels/*")):
+        raise FileExistsError(
+            f"{folder}: expected a folder without judgements, got one that holds splits already; "
+            "name another with -o, or replace them with --overwrite"
+        )

@@ -217,3 +217,35 @@ def test_too_few_questions_to_set_apart_are_named(
     write_dataset(whole.select(list(whole.queries)[:1]), tmp_path / "one.json")
     error = one_line(cli.refusal("split", tmp_path / "one.json", "-o", tmp_path / "parts"))
     assert "bring more" in error
+
+
+def files_in(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("options", [[], ["--overwrite"]])
+def test_split_never_writes_into_its_input(
+    options: list[str], cli: CommandLine, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data)
+    before = files_in(data)
+    assert "other than the input" in one_line(cli.refusal("split", data, "-o", ".", *options))
+    Path("new").mkdir()
+    (data / "corpus.jsonl").rename("new/corpus.jsonl")
+    (data / "queries.jsonl").rename("new/questions.jsonl")
+    asked = ["split", "new/questions.jsonl", "--corpus", "new/corpus.jsonl", "-o", "new"]
+    assert "other than the input" in one_line(cli.refusal(*asked, *options))
+    assert sorted(before.values()) == sorted(files_in(data).values())
+
+
+def test_split_replaces_earlier_splits_only_where_it_is_told_to(
+    cli: CommandLine, make_problem: Any, tmp_path: Path
+) -> None:
+    write_dataset(make_problem().dataset, tmp_path / "qa.json")
+    command = ["split", tmp_path / "qa.json", "-o", tmp_path / "data"]
+    cli.text(*command)
+    before = files_in(tmp_path / "data")
+    assert "holds splits already" in one_line(cli.refusal(*command, "--seed", 1))
+    assert files_in(tmp_path / "data") == before
+    cli.text(*command, "--seed", 1, "--overwrite")
+    assert files_in(tmp_path / "data") != before
