@@ -5,9 +5,11 @@ import json
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from query_adapters.atomic import replace_file
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.splits import normalise
@@ -44,7 +46,7 @@ def write_llama_index_json(dataset: RetrievalDataset, path: str | Path) -> None:
         "relevant_docs": {query: list(grades) for query, grades in dataset.qrels.items()},
         "mode": "text",
     }
-    Path(path).write_text(json.dumps(content, indent=4), encoding="utf-8")
+    replace_file(path, [json.dumps(content, indent=4).encode()])
 
 
 def read_beir(folder: str | Path, *, split: str = "train") -> RetrievalDataset:
@@ -76,13 +78,14 @@ def write_beir(dataset: RetrievalDataset, folder: str | Path, *, split: str = "t
     (folder / "qrels").mkdir(parents=True, exist_ok=True)
     queries_file = folder / QUERIES
     queries = dict(_beir_texts(queries_file)) if queries_file.exists() else {}
-    _write_beir_texts(queries | dict(dataset.queries), queries_file)
-    _write_beir_texts(dataset.corpus, folder / CORPUS)
-    with (folder / "qrels" / f"{split}.tsv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(["query-id", "corpus-id", "score"])
-        for query, grades in dataset.qrels.items():
-            writer.writerows([query, document, _plain(grade)] for document, grade in grades.items())
+    replace_file(queries_file, _beir_lines(queries | dict(dataset.queries)))
+    replace_file(folder / CORPUS, _beir_lines(dataset.corpus))
+    judgements = StringIO(newline="")
+    writer = csv.writer(judgements, delimiter="\t", lineterminator="\n")
+    writer.writerow(["query-id", "corpus-id", "score"])
+    for query, grades in dataset.qrels.items():
+        writer.writerows([query, document, _plain(grade)] for document, grade in grades.items())
+    replace_file(folder / "qrels" / f"{split}.tsv", [judgements.getvalue().encode()])
 
 
 def from_rows(rows: Iterable[Mapping[str, Any]] | Any) -> RetrievalDataset:
@@ -242,11 +245,10 @@ def _beir_texts(path: Path) -> Iterator[tuple[str, str]]:
                 ) from exc
 
 
-def _write_beir_texts(texts: Mapping[str, str], path: Path) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        for key, text in texts.items():
-            row = {"_id": key, "title": "", "text": text}
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+def _beir_lines(texts: Mapping[str, str]) -> Iterator[bytes]:
+    for key, text in texts.items():
+        row = {"_id": key, "title": "", "text": text}
+        yield (json.dumps(row, ensure_ascii=False) + "\n").encode()
 
 
 def _beir_qrels(path: Path) -> Iterator[tuple[str, str, float]]:

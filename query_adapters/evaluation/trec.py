@@ -7,6 +7,7 @@ qrels    question 0 document grade
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from query_adapters.atomic import replace_file
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.typing import Qrels, Run
 
@@ -92,9 +93,7 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, float]]:
 
 
 def _write(path: str | Path, lines: Iterable[str]) -> Path:
-    path = Path(path)
-    path.write_text("".join(lines), encoding="utf-8")
-    return path
+    return replace_file(path, (line.encode() for line in lines))
 
 
 def _rows(path: str | Path, *, columns: int) -> Iterator[tuple[str, list[str]]]:
