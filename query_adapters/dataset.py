@@ -1,7 +1,9 @@
 """Questions, documents and which answers which: the texts, before any embedding."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -25,7 +27,8 @@ class RetrievalDataset:
 
     Raises:
         InvalidDatasetError: If there is no question, a text is empty, a question has no
-            relevant document, a judgement names an unknown id, or a grade is not above 0.
+            relevant document, a judgement names an unknown id, or a grade is not a finite number
+            above 0.
 
     Example:
         >>> dataset = RetrievalDataset({"q": "how far?"}, {"d": "Four miles."}, {"q": {"d": 1}})
@@ -160,7 +163,20 @@ def _validate(dataset: RetrievalDataset) -> None:
         "relevant documents missing from the corpus", (d for _, d, _ in judged if d not in corpus)
     )
     _refuse("queries without a relevant document", (q for q in queries if not qrels.get(q)))
-    _refuse("grades that are not above 0", (f"{q} -> {d}: {g}" for q, d, g in judged if not g > 0))
+    wrong: list[tuple[str, Any]] = [
+        (f"{q} -> {d}: {g}", g) for q, d, g in judged if not is_grade(g)
+    ]
+    low = [name for name, grade in wrong if isinstance(grade, Real) and grade != math.inf]
+    _refuse("grades that are not above 0", low)
+    _refuse("grades that are not finite numbers", (w for w, _ in wrong))
+
+
+def is_grade(value: object) -> bool:
+    """Return whether a judgement may hold the value: a number above 0 and below infinity."""
+    try:
+        return bool(0 < value < math.inf)  # type: ignore[operator]
+    except (TypeError, ValueError):
+        return False
 
 
 def _is_blank(text: object) -> bool:

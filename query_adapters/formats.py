@@ -12,6 +12,7 @@ from typing import Any
 from query_adapters.atomic import replace_file
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.lines import read_lines, read_rows
 from query_adapters.splits import normalise
 from query_adapters.typing import Texts
 
@@ -100,10 +101,15 @@ def from_rows(rows: Iterable[Mapping[str, Any]] | Any) -> RetrievalDataset:
     queries: dict[str, str] = {}
     corpus: dict[str, str] = {}
     qrels: dict[str, dict[str, float]] = {}
-    for row in _records(rows):
-        query = _add(queries, row, "query")
-        document = _add(corpus, row, "document")
-        qrels.setdefault(query, {})[document] = float(row.get("relevance", 1))
+    for number, row in enumerate(_records(rows), start=1):
+        if not isinstance(row, Mapping):
+            raise InvalidDatasetError(
+                f"row {number}: expected a mapping with query and document, got {row!r}; "
+                "of triples, from_clicks makes a dataset"
+            )
+        query = _add(queries, row, "query", number)
+        document = _add(corpus, row, "document", number)
+        qrels.setdefault(query, {})[document] = _relevance(row, number)
     return RetrievalDataset(queries, corpus, qrels)
 
 
@@ -130,8 +136,8 @@ def from_clicks(
     """
     queries: dict[str, str] = {}
     qrels: dict[str, dict[str, float]] = {}
-    for row in _records(rows):
-        query, document, weight = _click(row)
+    for number, row in enumerate(_records(rows), start=1):
+        query, document, weight = _click(row, number)
         key = normalise(query)
         queries.setdefault(key, " ".join(query.split()))
         grades = qrels.setdefault(key, {})
@@ -165,7 +171,7 @@ def _records(rows: Any) -> Iterable[Mapping[str, Any]]:
     return records
 
 
-def _click(row: Sequence[Any] | Mapping[str, Any]) -> tuple[str, str, float]:
+def _click(row: Sequence[Any] | Mapping[str, Any], number: int) -> tuple[str, str, float]:
     try:
         if isinstance(row, Mapping):
             query, document, weight = row["query"], row["document_id"], row.get("weight", 1)
@@ -176,18 +182,35 @@ def _click(row: Sequence[Any] | Mapping[str, Any]) -> tuple[str, str, float]:
     except (KeyError, TypeError, ValueError):
         pass
     raise InvalidDatasetError(
-        f"expected a query, a document id and a weight above 0, got row {row!r}"
+        f"row {number}: expected a query, a document id and a weight above 0, got {row!r}; "
+        "correct or drop it"
     )
 
 
-def _add(texts: dict[str, str], row: Mapping[str, Any], column: str) -> str:
+def _add(texts: dict[str, str], row: Mapping[str, Any], column: str, number: int) -> str:
     text = row.get(column)
     if not isinstance(text, str) or not text:  # pandas fills gaps with NaN, which is true
-        raise InvalidDatasetError(f"expected a text in column {column!r}, got row {dict(row)!r}")
+        raise InvalidDatasetError(
+            f"row {number}: expected a text in column {column!r}, got {dict(row)!r}; "
+            "correct or drop it"
+        )
     key = str(row.get(f"{column}_id", text))
     if texts.setdefault(key, text) != text:
-        raise InvalidDatasetError(f"{column}_id {key!r} stands for two texts; expected one")
+        raise InvalidDatasetError(
+            f"row {number}: {column}_id {key!r} stands for two texts; expected one"
+        )
     return key
+
+
+def _relevance(row: Mapping[str, Any], number: int) -> float:
+    grade = row.get("relevance", 1)
+    try:
+        return float(grade)
+    except (TypeError, ValueError) as exc:
+        raise InvalidDatasetError(
+            f"row {number}: expected a number in column 'relevance', got {grade!r}; "
+            "correct it or leave it out"
+        ) from exc
 
 
 def _check_shape(content: Mapping[str, Any], path: str | Path) -> None:
@@ -215,7 +238,7 @@ def _parse_json(path: Path) -> dict[str, Any]:
         return dict(_unique(pairs, path))
 
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
+        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=unique_keys)
     except (json.JSONDecodeError, UnicodeDecodeError) as exc:
         raise InvalidDatasetError(f"{path}: expected JSON, got {exc}") from exc
     if not isinstance(content, dict):
@@ -233,16 +256,23 @@ def _unique(pairs: Iterable[tuple[str, Any]], path: Path) -> Iterator[tuple[str,
 
 
 def _beir_texts(path: Path) -> Iterator[tuple[str, str]]:
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                row = json.loads(line)
-                key, text = str(row["_id"]), row["text"]
-                yield key, " ".join(part for part in (row.get("title"), text) if part)
-            except (json.JSONDecodeError, KeyError, TypeError) as exc:
-                raise InvalidDatasetError(
-                    f"{path}:{number}: expected a JSON object with _id and text, got {exc!r}"
-                ) from exc
+    for place, row in read_rows(path):
+        try:
+            key, text = str(row["_id"]), row["text"]
+            yield key, " ".join(part for part in (row.get("title"), text) if part)
+        except (KeyError, TypeError) as exc:
+            raise InvalidDatasetError(
+                f"{place}: expected a JSON object with _id and text, got {row}"
+            ) from exc
+
+
+def _parsed(rows: Any, path: Path) -> Iterator[list[str]]:
+    try:
+        yield from rows
+    except csv.Error as exc:
+        raise InvalidDatasetError(
+            f"{path}:{rows.line_num}: expected tab-separated columns, got {exc}; is a quote open?"
+        ) from exc
 
 
 def _beir_lines(texts: Mapping[str, str]) -> Iterator[bytes]:
@@ -252,14 +282,19 @@ def _beir_lines(texts: Mapping[str, str]) -> Iterator[bytes]:
 
 
 def _beir_qrels(path: Path) -> Iterator[tuple[str, str, float]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        for number, row in enumerate(csv.reader(file, delimiter="\t"), start=1):
-            if number == 1 and row[-1:] == ["score"]:
-                continue
-            try:
-                query, document, grade = row
-                yield query, document, float(grade)
-            except ValueError as exc:
-                raise InvalidDatasetError(
-                    f"{path}:{number}: expected query-id, corpus-id, score; got {row}"
-                ) from exc
+    rows = csv.reader((line for _, line in read_lines(path)), delimiter="\t")
+    for row in _parsed(rows, path):
+        if not row or (rows.line_num == 1 and row[-1] == "score"):
+            continue
+        try:
+            query, document, text = row
+            grade = float(text)
+        except ValueError as exc:
+            raise InvalidDatasetError(
+                f"{path}:{rows.line_num}: expected query-id, corpus-id, score; got {row}"
+            ) from exc
+        if not math.isfinite(grade):
+            raise InvalidDatasetError(
+                f"{path}:{rows.line_num}: expected a finite score, got {row}; correct or drop it"
+            )
+        yield query, document, grade

@@ -82,7 +82,11 @@ def evaluate_vectors(
 def evaluate_run(run: Run, qrels: Qrels, *, metrics: Sequence[str] = DEFAULT_METRICS) -> Evaluation:
     """Return the scores of a run on every question that `qrels` judges.
 
+    Grades below 0 are 0, as to trec_eval.
+
     Raises:
+        InvalidDatasetError: If no question is judged, a question has no relevant document, or a
+            grade is not a finite number.
         UnknownMetricError: If a metric is unknown.
     """
     judged = judge_run(run, qrels)

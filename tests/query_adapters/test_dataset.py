@@ -36,6 +36,11 @@ def named(prefix: str, n: int) -> list[str]:
             {"qrels": {"q1": {"d1": 0}, "q2": {"d2": -1, "d1": float("nan")}}},
             "3 grades that are not above 0: 'q1 -> d1: 0', 'q2 -> d2: -1', 'q2 -> d1: nan';",
         ),
+        (
+            {"qrels": {"q1": {"d1": float("inf")}, "q2": {"d2": "2", "d1": None}}},
+            "3 grades that are not finite numbers: 'q1 -> d1: inf', 'q2 -> d2: 2', "
+            "'q2 -> d1: None';",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_with_its_names_and_count(
