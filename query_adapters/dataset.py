@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Real
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.typing import Qrels, Texts
@@ -73,9 +73,12 @@ class RetrievalDataset:
     def from_relevant_docs(
         cls, queries: Texts, corpus: Texts, relevant_docs: Mapping[str, Iterable[str]]
     ) -> "RetrievalDataset":
-        """Return a dataset in which each listed document has grade 1."""
-        qrels = {query: dict.fromkeys(docs, 1.0) for query, docs in relevant_docs.items()}
-        return cls(queries, corpus, qrels)
+        """Return a dataset in which each listed document has grade 1.
+
+        Raises:
+            InvalidDatasetError: If the parts do not fit together, or a text stands for a list.
+        """
+        return cls(queries, corpus, _ungraded(relevant_docs))
 
 
 class QADataset(Protocol):
@@ -124,7 +127,7 @@ def to_indexed_dataset(dataset: "RetrievalDataset | QADataset | Questions") -> R
             or questions with the ids of their documents, as a mapping or as pairs.
 
     Raises:
-        InvalidDatasetError: If its parts do not fit together.
+        InvalidDatasetError: If its parts do not fit together, or it is nothing of the kind.
     """
     queries, corpus, qrels = _parts(dataset)
     labelled = dict.fromkeys(document for grades in qrels.values() for document in grades)
@@ -139,16 +142,55 @@ def _parts(dataset: Any) -> tuple[Texts, Texts, Qrels]:
     else:
         relevant = relevant_docs_of(dataset)
         queries, corpus = {text: text for text in relevant}, {}
-    return queries, corpus, {query: dict.fromkeys(ids, 1.0) for query, ids in relevant.items()}
+    return queries, corpus, _ungraded(relevant)
+
+
+def _ungraded(relevant_docs: Mapping[str, Iterable[str]]) -> Qrels:
+    return {q: dict.fromkeys(listed_ids(q, docs), 1.0) for q, docs in relevant_docs.items()}
 
 
 def relevant_docs_of(questions: Questions) -> dict[str, list[str]]:
-    """Return the ids of each question's documents, by its text; equal questions are one."""
+    """Return the ids of each question's documents, by its text; equal questions are one.
+
+    Raises:
+        InvalidDatasetError: If they are neither a mapping nor pairs of a question and its ids.
+    """
     relevant: dict[str, list[str]] = {}
-    pairs = questions.items() if isinstance(questions, Mapping) else questions
-    for text, ids in pairs:
-        relevant.setdefault(text, []).extend([ids] if isinstance(ids, str) else ids)
+    for pair in questions.items() if isinstance(questions, Mapping) else _iterated(questions):
+        if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str):
+            _refuse_questions(pair)
+        text, ids = pair
+        listed = [ids] if isinstance(ids, str | int) else list(_iterated(ids))
+        if not all(isinstance(key, str | int) for key in listed):
+            _refuse_questions(pair)
+        relevant.setdefault(text, []).extend(map(str, listed))
     return relevant
+
+
+def listed_ids(query: str, ids: Iterable[str]) -> list[str]:
+    """Return the ids as a list.
+
+    Raises:
+        InvalidDatasetError: If they are one text, whose characters would pass for ids.
+    """
+    if isinstance(ids, str) or not isinstance(ids, Iterable):
+        raise InvalidDatasetError(
+            f"query {query!r}: expected a list of document ids, got {ids!r}; "
+            f"write [{ids!r}] for a single one"
+        )
+    return list(ids)
+
+
+def _iterated(found: Any) -> Iterable[Any]:
+    return found if isinstance(found, Iterable) else _refuse_questions(found)
+
+
+def _refuse_questions(found: object) -> NoReturn:
+    raise InvalidDatasetError(
+        "questions: expected a mapping of question texts to document ids, or pairs of a question "
+        f"and its id or ids, got {found!r}; for grades, or ids of questions, give a "
+        "RetrievalDataset, which query_adapters.formats.from_rows makes of a table"
+    )
 
 
 def _validate(dataset: RetrievalDataset) -> None:

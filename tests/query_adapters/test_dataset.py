@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from query_adapters.dataset import RetrievalDataset, to_indexed_dataset
+from query_adapters.dataset import RetrievalDataset, to_indexed_dataset, to_retrieval_dataset
 from query_adapters.errors import InvalidDatasetError
 
 QUERIES = {"q1": "how far?", "q2": "how long?"}
@@ -140,3 +140,51 @@ def test_of_a_dataset_over_an_index_grades_and_texts_of_the_labelled_are_kept() 
 def test_questions_over_an_index_are_validated_too(questions: Any) -> None:
     with pytest.raises(InvalidDatasetError):
         to_indexed_dataset(questions)
+
+
+@pytest.mark.parametrize("ids", ["d1", 1, None])
+def test_one_id_instead_of_a_list_is_refused_with_its_question(ids: Any) -> None:
+    parts: dict[str, Any] = {"queries": QUERIES, "corpus": CORPUS}
+    parts["relevant_docs"] = {"q1": ["d1"], "q2": ids}
+    told = f"query 'q2': expected a list of document ids, got {ids!r}; write"
+    for make in (
+        lambda: RetrievalDataset.from_relevant_docs(**parts),
+        lambda: to_retrieval_dataset(SimpleNamespace(**parts)),
+        lambda: to_indexed_dataset(SimpleNamespace(**parts)),
+    ):
+        with pytest.raises(InvalidDatasetError, match=told):
+            make()
+
+
+@pytest.mark.parametrize(
+    ("questions", "got"),
+    [
+        ([("how far?", "d1", 3.0)], r"got \('how far\?', 'd1', 3.0\)"),
+        (["ab"], "got 'ab'"),
+        ("ab", "got 'a'"),
+        ([(1, "d1")], r"got \(1, 'd1'\)"),
+        ({"how far?": None}, "got None"),
+        ({"how far?": 1.5}, "got 1.5"),
+        ({"how far?": [None]}, r"got \('how far\?', \[None\]\)"),
+        (None, "got None"),
+    ],
+    ids=str,
+)
+def test_questions_of_another_shape_are_refused_with_what_was_expected(
+    questions: Any, got: str
+) -> None:
+    with pytest.raises(InvalidDatasetError, match=f"questions: expected a mapping .*{got}; for"):
+        to_indexed_dataset(questions)
+
+
+def test_questions_in_a_pandas_table_are_refused() -> None:
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(InvalidDatasetError, match=r"expected a mapping .*got 'query'; .*from_rows"):
+        to_indexed_dataset(pandas.DataFrame({"query": ["how far?"], "id": ["d1"]}))
+
+
+def test_numbers_as_ids_become_texts() -> None:
+    assert to_indexed_dataset({"a b": 17, "c": [18, "d"]}).qrels == {
+        "a b": {"17": 1},
+        "c": {"18": 1, "d": 1},
+    }
