@@ -47,6 +47,11 @@ class RetrievalDataset:
         object.__setattr__(self, "qrels", MappingProxyType(qrels))
         _validate(self)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return the parts as plain mappings, by which copies are made: views have none."""
+        qrels = {query: dict(grades) for query, grades in self.qrels.items()}
+        return type(self), (dict(self.queries), dict(self.corpus), qrels)
+
     def __repr__(self) -> str:
         n_judgements = sum(map(len, self.qrels.values()))
         return (

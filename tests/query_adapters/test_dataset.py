@@ -1,6 +1,8 @@
 """Texts and judgements: valid by construction, or refused with the names of what is wrong."""
 
+import pickle
 from collections.abc import Mapping
+from copy import copy, deepcopy
 from dataclasses import FrozenInstanceError
 from types import SimpleNamespace
 from typing import Any
@@ -79,6 +81,20 @@ def test_a_dataset_cannot_be_changed() -> None:
         dataset.queries = {}  # type: ignore[misc]
 
 
+def pickled(dataset: RetrievalDataset) -> Any:
+    return pickle.loads(pickle.dumps(dataset))  # noqa: S301 (as other processes are sent it)
+
+
+@pytest.mark.parametrize("copied", [copy, deepcopy, pickled])
+def test_a_dataset_goes_to_other_processes_and_into_copies(copied: Any) -> None:
+    dataset = RetrievalDataset(QUERIES, CORPUS, QRELS)
+    again = copied(dataset)
+    assert again == dataset
+    assert list(again.qrels["q2"]) == ["d2", "d1"]
+    with pytest.raises(TypeError):
+        again.queries["new"] = "text"
+
+
 def test_selecting_questions_keeps_their_grades_the_whole_corpus_and_the_order_asked_for() -> None:
     selected = RetrievalDataset(QUERIES, CORPUS, QRELS).select(iter(["q2", "q1"]))
     assert list(selected.queries) == ["q2", "q1"]
@@ -144,16 +160,15 @@ def test_questions_over_an_index_are_validated_too(questions: Any) -> None:
 
 @pytest.mark.parametrize("ids", ["d1", 1, None])
 def test_one_id_instead_of_a_list_is_refused_with_its_question(ids: Any) -> None:
-    parts: dict[str, Any] = {"queries": QUERIES, "corpus": CORPUS}
-    parts["relevant_docs"] = {"q1": ["d1"], "q2": ids}
+    relevant: Any = {"q1": ["d1"], "q2": ids}
+    theirs = SimpleNamespace(queries=QUERIES, corpus=CORPUS, relevant_docs=relevant)
     told = f"query 'q2': expected a list of document ids, got {ids!r}; write"
-    for make in (
-        lambda: RetrievalDataset.from_relevant_docs(**parts),
-        lambda: to_retrieval_dataset(SimpleNamespace(**parts)),
-        lambda: to_indexed_dataset(SimpleNamespace(**parts)),
-    ):
-        with pytest.raises(InvalidDatasetError, match=told):
-            make()
+    with pytest.raises(InvalidDatasetError, match=told):
+        RetrievalDataset.from_relevant_docs(QUERIES, CORPUS, relevant)
+    with pytest.raises(InvalidDatasetError, match=told):
+        to_retrieval_dataset(theirs)
+    with pytest.raises(InvalidDatasetError, match=told):
+        to_indexed_dataset(theirs)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +199,6 @@ def test_questions_in_a_pandas_table_are_refused() -> None:
 
 
 def test_numbers_as_ids_become_texts() -> None:
-    assert to_indexed_dataset({"a b": 17, "c": [18, "d"]}).qrels == {
-        "a b": {"17": 1},
-        "c": {"18": 1, "d": 1},
-    }
+    questions: Any = {"a b": 17, "c": [18, "d"]}
+    indexed = to_indexed_dataset(questions)
+    assert indexed.qrels == {"a b": {"17": 1}, "c": {"18": 1, "d": 1}}
