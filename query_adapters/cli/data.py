@@ -1,8 +1,10 @@
 """Commands that make datasets: `generate` and `split`."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from types import SimpleNamespace
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +22,7 @@ from query_adapters.cli.options import (
     shows,
 )
 from query_adapters.embedders import resolve_embedder
+from query_adapters.errors import MissingKeyError
 from query_adapters.files import read_texts, write_dataset
 from query_adapters.formats import CORPUS, QUERIES, write_beir
 from query_adapters.splits import split_by_document, split_by_query
@@ -95,18 +98,20 @@ def generate(
     if model is None and (answerable_within or judge or dimensions):
         raise typer.BadParameter("--answerable-within, --judge and --dimensions need --model")
     generator = QuestionGenerator(
-        llm=resolve_generator(llm),
+        llm=_model(llm, resolve_generator, plan=plan),
         n_questions=questions,
         styles=style,
         examples=() if examples is None else examples.read_text(encoding="utf-8").splitlines(),
         options=CallOptions(concurrency=concurrency),
         journal=f"{output_path}.answers.jsonl",
         prices=Prices(prompt_price, answer_price) if prompt_price or answer_price else None,
-        embedder=None if model is None else resolve_embedder(model, dimensions=dimensions),
+        embedder=None
+        if model is None
+        else _model(model, resolve_embedder, plan=plan, dimensions=dimensions),
         cache=cache_at(cache),
         checks=Checks(
             answerable_within=answerable_within or 10,
-            judge=None if judge is None else resolve_generator(judge),
+            judge=None if judge is None else _model(judge, resolve_generator, plan=plan),
         ),
         show_progress=shows(progress),
     )
@@ -153,6 +158,16 @@ def split(
     output.show(
         f"{counts['train']} questions to train on, {counts['test']} held out: {output_path}"
     )
+
+
+def _model(name: str, resolve: Callable[..., Any], *, plan: bool, **options: Any) -> Any:
+    """Return the model; for a plan, which asks nothing, a name will do where there is no key."""
+    try:
+        return resolve(name, **options)
+    except MissingKeyError:
+        if not plan:
+            raise
+        return SimpleNamespace(model_name=name.partition(":")[2])
 
 
 def _check_free(folder: Path, *, inputs: list[Path], overwrite: bool) -> None:

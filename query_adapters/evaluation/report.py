@@ -77,9 +77,14 @@ def _score_cells(score: Score) -> tuple[str, ...]:
     return (
         _cell(score.mean),
         _cell(against.difference, sign="+"),
-        f"{against.p_adjusted:.3f}",
+        _p_value(against.p_adjusted),
         f"{against.wins}/{against.ties}/{against.losses}",
     )
+
+
+def _p_value(p: float) -> str:
+    """Return p to three places; no p is 0."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _cell(interval: Interval, sign: str = "") -> str:

@@ -82,3 +82,14 @@ def test_eighty_columns_hold_several_systems_too() -> None:
         for name in ("base", "adapted", "with memory")
     }
     assert "…" not in printed(systems_table(compare_systems(systems, baseline="base")))
+
+
+def test_a_small_p_is_not_said_to_be_0() -> None:
+    ids = tuple(map(str, range(40)))
+    systems = {
+        name: Evaluation({"mrr@10": np.full(40, value)}, query_ids=ids)
+        for name, value in {"base": 0.1, "adapted": 0.9}.items()
+    }
+    text = printed(systems_table(compare_systems(systems, baseline="base")))
+    assert "<0.001" in text
+    assert " 0.000" not in text

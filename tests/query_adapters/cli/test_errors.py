@@ -249,3 +249,47 @@ def test_split_replaces_earlier_splits_only_where_it_is_told_to(
     assert files_in(tmp_path / "data") == before
     cli.text(*command, "--seed", 1, "--overwrite")
     assert files_in(tmp_path / "data") != before
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "compare", "report"])
+def test_an_unknown_metric_is_refused_before_anything_is_embedded(
+    command: str, cli: CommandLine, data: Path, adapter: Path, embedder: Any
+) -> None:
+    embedder.calls.clear()
+    more = {
+        "train": ["-o", data.parent / "new"],
+        "compare": ["-a", adapter],
+        "report": ["-a", adapter, "-o", data.parent / "r.html"],
+    }
+    arguments = [data, "-m", "fake:8", "--metric", "ndgc@10", "--cache", data.parent / "empty"]
+    told = one_line(cli.refusal(command, *arguments, *more.get(command, [])))
+    assert "unknown metric 'ndgc@10'" in told
+    assert embedder.calls == []
+
+
+def test_a_report_that_no_folder_can_hold_is_refused_before_anything_is_embedded(
+    cli: CommandLine, data: Path, adapter: Path, embedder: Any
+) -> None:
+    embedder.calls.clear()
+    chosen = [data, "-m", "fake:8", "-a", adapter, "--cache", data.parent / "empty"]
+    cli.refusal("report", *chosen, "-o", data / "corpus.jsonl" / "r.html")
+    assert embedder.calls == []
+    page = data.parent / "new" / "folder" / "r.html"
+    assert cli.json("report", *chosen, "-o", page)["output"] == str(page)
+    assert page.is_file()
+
+
+def test_a_plan_needs_no_key(
+    cli: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    documents = tmp_path / "docs.jsonl"
+    documents.write_text('{"id": "d", "text": "a"}', encoding="utf-8")
+    command = ["generate", documents, "--llm", "openai:gpt-4o-mini", "-o", tmp_path / "qa.json"]
+    more = ["-m", "openai:text-embedding-3-small", "--judge", "openai:gpt-4o"]
+    plan = cli.json(*command, *more, "--plan")
+    assert (plan["model_name"], plan["n_calls"]) == ("gpt-4o-mini", 1)
+    assert "OPENAI_API_KEY, got none" in one_line(cli.refusal(*command, *more))
+    assert "providers are" in one_line(
+        cli.refusal(*command, "--judge", "nobody:m", *more[:2], "--plan")
+    )
