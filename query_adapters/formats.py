@@ -23,7 +23,8 @@ def read_llama_index_json(path: str | Path) -> RetrievalDataset:
     """Return the dataset in a LlamaIndex QA file (`queries`, `corpus`, `relevant_docs`).
 
     Raises:
-        InvalidDatasetError: If the file is not such JSON, or an id stands twice in it.
+        InvalidDatasetError: If the file is not such JSON, an id stands twice in it, or its mode is
+            not "text".
     """
     content = _parse_json(Path(path))
     missing = [key for key in ("queries", "corpus", "relevant_docs") if key not in content]
@@ -127,7 +128,7 @@ def from_clicks(
     Args:
         rows: Triples, as `csv.reader` gives them, or rows with `query`, `document_id` and, if
             wanted, `weight` (1 if left out): dicts, a pandas or a Hugging Face table.
-        corpus: Document texts by id.
+        corpus: Document texts by id; numbers as ids become texts, here as in the rows.
         min_weight: Pairs whose weights add up to less are left out: one click is often a slip.
 
     Raises:
@@ -147,7 +148,8 @@ def from_clicks(
         for query, grades in qrels.items()
     }
     kept = {query: grades for query, grades in kept.items() if grades}
-    return RetrievalDataset({query: queries[query] for query in kept}, corpus, kept)
+    texts = {str(document): text for document, text in corpus.items()}
+    return RetrievalDataset({query: queries[query] for query in kept}, texts, kept)
 
 
 def to_rows(dataset: RetrievalDataset) -> list[dict[str, Any]]:
@@ -214,7 +216,11 @@ def _relevance(row: Mapping[str, Any], number: int) -> float:
 
 
 def _check_shape(content: Mapping[str, Any], path: str | Path) -> None:
-    documents = content["relevant_docs"]
+    documents, mode = content["relevant_docs"], content.get("mode", "text")
+    if mode != "text":
+        raise InvalidDatasetError(
+            f"{path}: expected mode 'text', got {mode!r}; only texts can be embedded here"
+        )
     for key in ("queries", "corpus", "relevant_docs"):
         if not isinstance(content[key], dict):
             raise InvalidDatasetError(

@@ -143,6 +143,11 @@ def test_an_id_that_stands_twice_in_the_json_is_refused(
             "relevant_docs",
         ),
         ('{"queries": {"q": "?"}, "corpus": {}, "relevant_docs": {"q": ["d"]}}', "'d'"),
+        (
+            '{"queries": {"q": "?"}, "corpus": {"d": "D"}, "relevant_docs": {"q": ["d"]},'
+            ' "mode": "image"}',
+            "expected mode 'text', got 'image'",
+        ),
     ],
 )
 def test_what_is_no_llama_index_file_is_refused(
@@ -420,6 +425,13 @@ def test_clicks_come_from_a_csv_file_from_dicts_and_from_pandas(tmp_path: Path) 
     assert from_clicks(pandas.DataFrame(records), CLICKED) == dataset
     unweighted = [{"query": "a", "document_id": "d1"}]
     assert dict(from_clicks(unweighted, CLICKED).qrels["a"]) == {"d1": 1.0}
+
+
+def test_numbers_as_ids_of_documents_are_found_in_the_corpus() -> None:
+    numbered: Any = {1: "Four miles.", 2: "An hour."}
+    dataset = from_clicks([("How far?", 1, 2), ("how long?", "2", 1)], numbered)
+    assert dataset.corpus == {"1": "Four miles.", "2": "An hour."}
+    assert list(dataset.qrels.values()) == [{"1": 2}, {"2": 1}]
 
 
 @pytest.mark.parametrize(
