@@ -14,11 +14,12 @@ def replace_file(path: str | Path, parts: Iterable[bytes]) -> Path:
     leaves it as it was. A link stays a link, a file keeps its permissions; what is no file, such
     as `/dev/stdout`, is written to directly.
     """
-    target = Path(path).resolve()
-    if target.exists() and not target.is_file():
-        with target.open("wb") as stream:
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        with path.open("wb") as stream:
             stream.writelines(parts)
-        return Path(path)
+        return path
+    target = path.resolve()
     temporary = target.with_name(f".{uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as file:
@@ -30,4 +31,4 @@ def replace_file(path: str | Path, parts: Iterable[bytes]) -> Path:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
-    return Path(path)
+    return path

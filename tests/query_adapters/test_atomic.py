@@ -1,5 +1,6 @@
 """A file is replaced whole or not at all, whoever writes it."""
 
+import os
 import resource
 import stat
 from collections.abc import Callable, Iterator
@@ -97,6 +98,14 @@ def test_a_link_stays_a_link_and_permissions_stay(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert real.read_bytes() == b"new"
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
+
+
+def test_a_pipe_is_written_to() -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as end:
+        replace_file(f"/dev/fd/{writer}", [b"through ", b"it"])
+        os.close(writer)
+        assert end.read() == b"through it"
 
 
 def test_what_is_no_file_is_written_to_and_not_replaced() -> None:
