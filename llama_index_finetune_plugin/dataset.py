@@ -6,6 +6,7 @@ from typing import Self
 
 from llama_index.core.bridge.pydantic import BaseModel
 
+from query_adapters.atomic import replace_file
 from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.formats import read_llama_index_json
 
@@ -47,8 +48,7 @@ class EmbeddingQAFinetuneDataset(BaseModel):
 
     def save_json(self, path: str | Path) -> None:
         """Write the dataset to a file, in the format that LlamaIndex wrote."""
-        content = json.dumps(self.model_dump(), indent=4)
-        Path(path).write_text(content, encoding="utf-8")
+        replace_file(path, [json.dumps(self.model_dump(), indent=4).encode()])
 
     @classmethod
     def from_json(cls, path: str | Path) -> Self:

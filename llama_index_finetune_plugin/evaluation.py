@@ -13,7 +13,7 @@ from llama_index_finetune_plugin._batch import IndexBatch
 from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
 from llama_index_finetune_plugin.stores import stored_similarity, stored_vectors
 from llama_index_finetune_plugin.stores.reading import Store
-from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
+from query_adapters.dataset import QADataset, RetrievalDataset, listed_ids, to_retrieval_dataset
 from query_adapters.evaluation import (
     DEFAULT_METRICS,
     DatasetEvaluator,
@@ -70,11 +70,11 @@ class RetrieverEvaluator(DatasetEvaluator):
 
     def evaluate(self, query: str, expected_ids: Sequence[str]) -> RetrievalEvalResult:
         """Return one question's scores in LlamaIndex's own result type."""
-        return self._result(query, expected_ids, self._nodes(query))
+        return self._result(query, listed_ids(query, expected_ids), self._nodes(query))
 
     async def aevaluate(self, query: str, expected_ids: Sequence[str]) -> RetrievalEvalResult:
         """Return one question's scores in LlamaIndex's own result type."""
-        return self._result(query, expected_ids, await self._anodes(query))
+        return self._result(query, listed_ids(query, expected_ids), await self._anodes(query))
 
     def _batch(self) -> IndexBatch | None:
         as_found = self.batch and not self.node_postprocessors

@@ -1,5 +1,6 @@
 """A folder of PDF, Markdown and text files as nodes whose ids stay the same from run to run."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from llama_index.core.schema import BaseNode, Document, NodeRelationship, Relate
 
 from query_adapters._extras import require_extra
 from query_adapters.generation.prompts import digest
+
+logger = logging.getLogger(__name__)
 
 FORMATS = (".md", ".pdf", ".txt")
 NEIGHBOURS = (NodeRelationship.PREVIOUS, NodeRelationship.NEXT)
@@ -44,7 +47,8 @@ def read_folder(
     """Return the chunks of the files in a folder and the folders in it.
 
     A node's id is a hash of the file's name within the folder, the page, the place on it and
-    the text: files that did not change keep theirs, wherever the folder lies.
+    the text: files that did not change keep theirs, wherever the folder lies. Files without text
+    are skipped, with a line in the log.
 
     Args:
         folder: Read by LlamaIndex's `SimpleDirectoryReader`.
@@ -64,7 +68,7 @@ def read_folder(
         file_metadata=lambda path: {"file_name": _relative(path, folder)},
         raise_on_error=True,
     )
-    documents = reader.load_data()
+    documents = [document for document in reader.load_data() if _holds_text(document)]
     for document in documents:
         document.id_ = _place(document)
     nodes = (splitter or SentenceSplitter()).get_nodes_from_documents(documents)
@@ -79,6 +83,13 @@ def page_ranges(nodes: Sequence[BaseNode], *, n_pages: int | None = None) -> dic
         n_pages: So many pages of a file in a row are one source; by default a whole file is.
     """
     return {node.node_id: _source(node, n_pages) for node in nodes}
+
+
+def _holds_text(document: Document) -> bool:
+    if document.text.strip():
+        return True
+    logger.warning("%s holds no text: skipped", _place(document))
+    return False
 
 
 def _relative(path: str, folder: Path) -> str:

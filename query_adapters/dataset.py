@@ -1,9 +1,11 @@
 """Questions, documents and which answers which: the texts, before any embedding."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.typing import Qrels, Texts
@@ -25,7 +27,8 @@ class RetrievalDataset:
 
     Raises:
         InvalidDatasetError: If there is no question, a text is empty, a question has no
-            relevant document, a judgement names an unknown id, or a grade is not above 0.
+            relevant document, a judgement names an unknown id, or a grade is not a finite number
+            above 0.
 
     Example:
         >>> dataset = RetrievalDataset({"q": "how far?"}, {"d": "Four miles."}, {"q": {"d": 1}})
@@ -43,6 +46,11 @@ class RetrievalDataset:
         qrels = {query: MappingProxyType(dict(grades)) for query, grades in self.qrels.items()}
         object.__setattr__(self, "qrels", MappingProxyType(qrels))
         _validate(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return the parts as plain mappings, by which copies are made: views have none."""
+        qrels = {query: dict(grades) for query, grades in self.qrels.items()}
+        return type(self), (dict(self.queries), dict(self.corpus), qrels)
 
     def __repr__(self) -> str:
         n_judgements = sum(map(len, self.qrels.values()))
@@ -70,9 +78,12 @@ class RetrievalDataset:
     def from_relevant_docs(
         cls, queries: Texts, corpus: Texts, relevant_docs: Mapping[str, Iterable[str]]
     ) -> "RetrievalDataset":
-        """Return a dataset in which each listed document has grade 1."""
-        qrels = {query: dict.fromkeys(docs, 1.0) for query, docs in relevant_docs.items()}
-        return cls(queries, corpus, qrels)
+        """Return a dataset in which each listed document has grade 1.
+
+        Raises:
+            InvalidDatasetError: If the parts do not fit together, or a text stands for a list.
+        """
+        return cls(queries, corpus, _ungraded(relevant_docs))
 
 
 class QADataset(Protocol):
@@ -121,7 +132,7 @@ def to_indexed_dataset(dataset: "RetrievalDataset | QADataset | Questions") -> R
             or questions with the ids of their documents, as a mapping or as pairs.
 
     Raises:
-        InvalidDatasetError: If its parts do not fit together.
+        InvalidDatasetError: If its parts do not fit together, or it is nothing of the kind.
     """
     queries, corpus, qrels = _parts(dataset)
     labelled = dict.fromkeys(document for grades in qrels.values() for document in grades)
@@ -136,16 +147,55 @@ def _parts(dataset: Any) -> tuple[Texts, Texts, Qrels]:
     else:
         relevant = relevant_docs_of(dataset)
         queries, corpus = {text: text for text in relevant}, {}
-    return queries, corpus, {query: dict.fromkeys(ids, 1.0) for query, ids in relevant.items()}
+    return queries, corpus, _ungraded(relevant)
+
+
+def _ungraded(relevant_docs: Mapping[str, Iterable[str]]) -> Qrels:
+    return {q: dict.fromkeys(listed_ids(q, docs), 1.0) for q, docs in relevant_docs.items()}
 
 
 def relevant_docs_of(questions: Questions) -> dict[str, list[str]]:
-    """Return the ids of each question's documents, by its text; equal questions are one."""
+    """Return the ids of each question's documents, by its text; equal questions are one.
+
+    Raises:
+        InvalidDatasetError: If they are neither a mapping nor pairs of a question and its ids.
+    """
     relevant: dict[str, list[str]] = {}
-    pairs = questions.items() if isinstance(questions, Mapping) else questions
-    for text, ids in pairs:
-        relevant.setdefault(text, []).extend([ids] if isinstance(ids, str) else ids)
+    for pair in questions.items() if isinstance(questions, Mapping) else _iterated(questions):
+        if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str):
+            _refuse_questions(pair)
+        text, ids = pair
+        listed = [ids] if isinstance(ids, str | int) else list(_iterated(ids))
+        if not all(isinstance(key, str | int) for key in listed):
+            _refuse_questions(pair)
+        relevant.setdefault(text, []).extend(map(str, listed))
     return relevant
+
+
+def listed_ids(query: str, ids: Iterable[str]) -> list[str]:
+    """Return the ids as a list.
+
+    Raises:
+        InvalidDatasetError: If they are one text, whose characters would pass for ids.
+    """
+    if isinstance(ids, str) or not isinstance(ids, Iterable):
+        raise InvalidDatasetError(
+            f"query {query!r}: expected a list of document ids, got {ids!r}; "
+            f"write [{ids!r}] for a single one"
+        )
+    return list(ids)
+
+
+def _iterated(found: Any) -> Iterable[Any]:
+    return found if isinstance(found, Iterable) else _refuse_questions(found)
+
+
+def _refuse_questions(found: object) -> NoReturn:
+    raise InvalidDatasetError(
+        "questions: expected a mapping of question texts to document ids, or pairs of a question "
+        f"and its id or ids, got {found!r}; for grades, or ids of questions, give a "
+        "RetrievalDataset, which query_adapters.formats.from_rows makes of a table"
+    )
 
 
 def _validate(dataset: RetrievalDataset) -> None:
@@ -160,7 +210,20 @@ def _validate(dataset: RetrievalDataset) -> None:
         "relevant documents missing from the corpus", (d for _, d, _ in judged if d not in corpus)
     )
     _refuse("queries without a relevant document", (q for q in queries if not qrels.get(q)))
-    _refuse("grades that are not above 0", (f"{q} -> {d}: {g}" for q, d, g in judged if not g > 0))
+    wrong: list[tuple[str, Any]] = [
+        (f"{q} -> {d}: {g}", g) for q, d, g in judged if not is_grade(g)
+    ]
+    low = [name for name, grade in wrong if isinstance(grade, Real) and grade != math.inf]
+    _refuse("grades that are not above 0", low)
+    _refuse("grades that are not finite numbers", (w for w, _ in wrong))
+
+
+def is_grade(value: object) -> bool:
+    """Return whether a judgement may hold the value: a number above 0 and below infinity."""
+    try:
+        return bool(0 < value < math.inf)  # type: ignore[operator]
+    except (TypeError, ValueError):
+        return False
 
 
 def _is_blank(text: object) -> bool:

@@ -1,14 +1,15 @@
 """Datasets and texts by their path: what the file or folder is says how it is read."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.dataset import RetrievalDataset, is_grade
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.formats import read_beir, read_llama_index_json, write_beir
 from query_adapters.formats import write_llama_index_json as write_json
+from query_adapters.lines import read_rows
 
 
 def read_dataset(
@@ -62,8 +63,8 @@ def read_texts(path: str | Path) -> dict[str, str]:
         InvalidDatasetError: If a line cannot be read, or an id stands twice.
     """
     texts: dict[str, str] = {}
-    for place, row in _rows(path):
-        key, text = row.get("id", row.get("_id")), row.get("text")
+    for place, row in read_rows(path):
+        key, text = _id(row), row.get("text")
         if key is None or not isinstance(text, str):
             raise InvalidDatasetError(f"{place}: expected an object with id and text, got {row}")
         if str(key) in texts:
@@ -75,8 +76,9 @@ def read_texts(path: str | Path) -> dict[str, str]:
 def read_questions(path: str | Path, corpus: Mapping[str, str]) -> RetrievalDataset:
     """Return the questions in a JSONL file, with these documents.
 
-    Each line is an object with `question` (or `query`), `relevant`, and, if wanted, `id`.
-    `relevant` lists the ids of the documents that answer it, or maps them to grades.
+    Each line is an object with `question` (or `query`), `relevant`, and, if wanted, `id` (or
+    `_id`). `relevant` lists the ids of the documents that answer it, or maps them to grades.
+    A question without an id has its number as one, from 0, or the next that is free.
 
     Raises:
         InvalidDatasetError: If a line cannot be read, an id stands twice, or a document is not
@@ -84,32 +86,34 @@ def read_questions(path: str | Path, corpus: Mapping[str, str]) -> RetrievalData
     """
     queries: dict[str, str] = {}
     qrels: dict[str, Mapping[str, float]] = {}
-    for place, row in _rows(path):
+    rows = list(read_rows(path))
+    taken = {str(key) for _, row in rows if (key := _id(row)) is not None}
+    for number, (place, row) in enumerate(rows):
         question, relevant = row.get("question", row.get("query")), row.get("relevant")
         if not isinstance(question, str) or not isinstance(relevant, list | dict):
             raise InvalidDatasetError(
                 f"{place}: expected an object with question and relevant (ids, or ids with "
                 f"grades), got {row}"
             )
-        key = str(row.get("id", len(queries)))
+        key = _free(taken, number) if _id(row) is None else str(_id(row))
         if key in queries:
             raise InvalidDatasetError(f"{place}: id {key!r} stands twice; expected unique ids")
-        queries[key] = question
         grades = relevant if isinstance(relevant, dict) else dict.fromkeys(map(str, relevant), 1.0)
-        qrels[key] = grades
+        if wrong := [grade for grade in grades.values() if not is_grade(grade)]:
+            raise InvalidDatasetError(
+                f"{place}: expected grades that are numbers above 0, got {wrong[0]!r}; "
+                "correct it or leave the document out"
+            )
+        queries[key], qrels[key] = question, grades
     return RetrievalDataset(queries, corpus, qrels)
 
 
-def _rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the place of each line that is not empty, for messages, and what it holds."""
-    with Path(path).open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as exc:
-                raise InvalidDatasetError(f"{path}:{number}: expected JSON, got {exc}") from exc
-            if not isinstance(row, dict):
-                raise InvalidDatasetError(f"{path}:{number}: expected a JSON object, got {row!r}")
-            yield f"{path}:{number}", row
+def _free(taken: set[str], number: int) -> str:
+    """Return the number, or the next that is free, and take it."""
+    key = next(key for key in map(str, count(number)) if key not in taken)
+    taken.add(key)
+    return key
+
+
+def _id(row: Mapping[str, Any]) -> Any:
+    return row.get("id", row.get("_id"))

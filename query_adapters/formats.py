@@ -4,21 +4,38 @@ import csv
 import json
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from query_adapters.atomic import replace_file
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.errors import InvalidDatasetError
-from query_adapters.splits import normalise
-from query_adapters.typing import Texts
+from query_adapters.lines import read_lines, read_rows
+from query_adapters.rows import from_clicks, from_rows, to_rows
+
+__all__ = [
+    "CORPUS",
+    "QUERIES",
+    "from_clicks",
+    "from_rows",
+    "read_beir",
+    "read_llama_index_json",
+    "to_rows",
+    "write_beir",
+    "write_llama_index_json",
+]
+
+CORPUS, QUERIES = "corpus.jsonl", "queries.jsonl"  # files of a BEIR folder
 
 
 def read_llama_index_json(path: str | Path) -> RetrievalDataset:
     """Return the dataset in a LlamaIndex QA file (`queries`, `corpus`, `relevant_docs`).
 
     Raises:
-        InvalidDatasetError: If the file is not such JSON, or an id stands twice in it.
+        InvalidDatasetError: If the file is not such JSON, an id stands twice in it, or its mode is
+            not "text".
     """
     content = _parse_json(Path(path))
     missing = [key for key in ("queries", "corpus", "relevant_docs") if key not in content]
@@ -42,7 +59,7 @@ def write_llama_index_json(dataset: RetrievalDataset, path: str | Path) -> None:
         "relevant_docs": {query: list(grades) for query, grades in dataset.qrels.items()},
         "mode": "text",
     }
-    Path(path).write_text(json.dumps(content, indent=4), encoding="utf-8")
+    replace_file(path, [json.dumps(content, indent=4).encode()])
 
 
 def read_beir(folder: str | Path, *, split: str = "train") -> RetrievalDataset:
@@ -56,8 +73,8 @@ def read_beir(folder: str | Path, *, split: str = "train") -> RetrievalDataset:
         InvalidDatasetError: If a line cannot be read, an id stands twice or is unknown.
     """
     folder = Path(folder)
-    corpus = dict(_unique(_beir_texts(folder / "corpus.jsonl"), folder / "corpus.jsonl"))
-    queries = dict(_unique(_beir_texts(folder / "queries.jsonl"), folder / "queries.jsonl"))
+    corpus = dict(_unique(_beir_texts(folder / CORPUS), folder / CORPUS))
+    queries = dict(_unique(_beir_texts(folder / QUERIES), folder / QUERIES))
     qrels: dict[str, dict[str, float]] = {}
     for query, document, grade in _beir_qrels(folder / "qrels" / f"{split}.tsv"):
         if grade > 0:
@@ -72,121 +89,24 @@ def write_beir(dataset: RetrievalDataset, folder: str | Path, *, split: str = "t
     """
     folder = Path(folder)
     (folder / "qrels").mkdir(parents=True, exist_ok=True)
-    queries_file = folder / "queries.jsonl"
+    queries_file = folder / QUERIES
     queries = dict(_beir_texts(queries_file)) if queries_file.exists() else {}
-    _write_beir_texts(queries | dict(dataset.queries), queries_file)
-    _write_beir_texts(dataset.corpus, folder / "corpus.jsonl")
-    with (folder / "qrels" / f"{split}.tsv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(["query-id", "corpus-id", "score"])
-        for query, grades in dataset.qrels.items():
-            writer.writerows([query, document, _plain(grade)] for document, grade in grades.items())
-
-
-def from_rows(rows: Iterable[Mapping[str, Any]] | Any) -> RetrievalDataset:
-    """Return the dataset of (question, document) rows: dicts, a pandas or a Hugging Face table.
-
-    Each row has `query` and `document` texts and, if wanted, `query_id`, `document_id` and
-    `relevance`. Without ids, equal texts are one question or one document.
-
-    Raises:
-        InvalidDatasetError: If a row lacks a text, or one id stands for two texts.
-    """
-    queries: dict[str, str] = {}
-    corpus: dict[str, str] = {}
-    qrels: dict[str, dict[str, float]] = {}
-    for row in _records(rows):
-        query = _add(queries, row, "query")
-        document = _add(corpus, row, "document")
-        qrels.setdefault(query, {})[document] = float(row.get("relevance", 1))
-    return RetrievalDataset(queries, corpus, qrels)
-
-
-def from_clicks(
-    rows: Iterable[Sequence[Any] | Mapping[str, Any]] | Any,
-    corpus: Texts,
-    *,
-    min_weight: float = 0.0,
-) -> RetrievalDataset:
-    """Return the dataset of a query log: rows of (query, document id, weight), any table of them.
-
-    Equal queries are one question, up to case, punctuation and spacing; the first wording
-    stands. Weights of a question and a document are added up, and their sum is the grade.
-
-    Args:
-        rows: Triples, as `csv.reader` gives them, or rows with `query`, `document_id` and, if
-            wanted, `weight` (1 if left out): dicts, a pandas or a Hugging Face table.
-        corpus: Document texts by id.
-        min_weight: Pairs whose weights add up to less are left out: one click is often a slip.
-
-    Raises:
-        InvalidDatasetError: If a row cannot be read, a weight is not above 0, a document is not
-            in the corpus, or no pair is left.
-    """
-    queries: dict[str, str] = {}
-    qrels: dict[str, dict[str, float]] = {}
-    for row in _records(rows):
-        query, document, weight = _click(row)
-        key = normalise(query)
-        queries.setdefault(key, " ".join(query.split()))
-        grades = qrels.setdefault(key, {})
-        grades[document] = grades.get(document, 0.0) + weight
-    kept = {
-        query: {document: total for document, total in grades.items() if total >= min_weight}
-        for query, grades in qrels.items()
-    }
-    kept = {query: grades for query, grades in kept.items() if grades}
-    return RetrievalDataset({query: queries[query] for query in kept}, corpus, kept)
-
-
-def to_rows(dataset: RetrievalDataset) -> list[dict[str, Any]]:
-    """Return one row a judgement, as `from_rows` takes them; documents without one are lost."""
-    return [
-        {
-            "query_id": query,
-            "query": dataset.queries[query],
-            "document_id": document,
-            "document": dataset.corpus[document],
-            "relevance": grade,
-        }
-        for query, grades in dataset.qrels.items()
-        for document, grade in grades.items()
-    ]
-
-
-def _records(rows: Any) -> Iterable[Mapping[str, Any]]:
-    is_pandas = hasattr(rows, "iterrows")  # iterating over such a table gives column names
-    records: Iterable[Mapping[str, Any]] = rows.to_dict("records") if is_pandas else rows
-    return records
-
-
-def _click(row: Sequence[Any] | Mapping[str, Any]) -> tuple[str, str, float]:
-    try:
-        if isinstance(row, Mapping):
-            query, document, weight = row["query"], row["document_id"], row.get("weight", 1)
-        else:
-            query, document, weight = row
-        if isinstance(query, str) and query.strip() and 0 < float(weight) < math.inf:
-            return query, str(document), float(weight)
-    except (KeyError, TypeError, ValueError):
-        pass
-    raise InvalidDatasetError(
-        f"expected a query, a document id and a weight above 0, got row {row!r}"
-    )
-
-
-def _add(texts: dict[str, str], row: Mapping[str, Any], column: str) -> str:
-    text = row.get(column)
-    if not isinstance(text, str) or not text:  # pandas fills gaps with NaN, which is true
-        raise InvalidDatasetError(f"expected a text in column {column!r}, got row {dict(row)!r}")
-    key = str(row.get(f"{column}_id", text))
-    if texts.setdefault(key, text) != text:
-        raise InvalidDatasetError(f"{column}_id {key!r} stands for two texts; expected one")
-    return key
+    replace_file(queries_file, _beir_lines(queries | dict(dataset.queries)))
+    replace_file(folder / CORPUS, _beir_lines(dataset.corpus))
+    judgements = StringIO(newline="")
+    writer = csv.writer(judgements, delimiter="\t", lineterminator="\n")
+    writer.writerow(["query-id", "corpus-id", "score"])
+    for query, grades in dataset.qrels.items():
+        writer.writerows([query, document, _plain(grade)] for document, grade in grades.items())
+    replace_file(folder / "qrels" / f"{split}.tsv", [judgements.getvalue().encode()])
 
 
 def _check_shape(content: Mapping[str, Any], path: str | Path) -> None:
-    documents = content["relevant_docs"]
+    documents, mode = content["relevant_docs"], content.get("mode", "text")
+    if mode != "text":
+        raise InvalidDatasetError(
+            f"{path}: expected mode 'text', got {mode!r}; only texts can be embedded here"
+        )
     for key in ("queries", "corpus", "relevant_docs"):
         if not isinstance(content[key], dict):
             raise InvalidDatasetError(
@@ -210,7 +130,7 @@ def _parse_json(path: Path) -> dict[str, Any]:
         return dict(_unique(pairs, path))
 
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
+        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=unique_keys)
     except (json.JSONDecodeError, UnicodeDecodeError) as exc:
         raise InvalidDatasetError(f"{path}: expected JSON, got {exc}") from exc
     if not isinstance(content, dict):
@@ -228,34 +148,45 @@ def _unique(pairs: Iterable[tuple[str, Any]], path: Path) -> Iterator[tuple[str,
 
 
 def _beir_texts(path: Path) -> Iterator[tuple[str, str]]:
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                row = json.loads(line)
-                key, text = str(row["_id"]), row["text"]
-                yield key, " ".join(part for part in (row.get("title"), text) if part)
-            except (json.JSONDecodeError, KeyError, TypeError) as exc:
-                raise InvalidDatasetError(
-                    f"{path}:{number}: expected a JSON object with _id and text, got {exc!r}"
-                ) from exc
+    for place, row in read_rows(path):
+        try:
+            key, text = str(row["_id"]), row["text"]
+            yield key, " ".join(part for part in (row.get("title"), text) if part)
+        except (KeyError, TypeError) as exc:
+            raise InvalidDatasetError(
+                f"{place}: expected a JSON object with _id and text, got {row}"
+            ) from exc
 
 
-def _write_beir_texts(texts: Mapping[str, str], path: Path) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        for key, text in texts.items():
-            row = {"_id": key, "title": "", "text": text}
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+def _parsed(rows: Any, path: Path) -> Iterator[list[str]]:
+    try:
+        yield from rows
+    except csv.Error as exc:
+        raise InvalidDatasetError(
+            f"{path}:{rows.line_num}: expected tab-separated columns, got {exc}; is a quote open?"
+        ) from exc
+
+
+def _beir_lines(texts: Mapping[str, str]) -> Iterator[bytes]:
+    for key, text in texts.items():
+        row = {"_id": key, "title": "", "text": text}
+        yield (json.dumps(row, ensure_ascii=False) + "\n").encode()
 
 
 def _beir_qrels(path: Path) -> Iterator[tuple[str, str, float]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        for number, row in enumerate(csv.reader(file, delimiter="\t"), start=1):
-            if number == 1 and row[-1:] == ["score"]:
-                continue
-            try:
-                query, document, grade = row
-                yield query, document, float(grade)
-            except ValueError as exc:
-                raise InvalidDatasetError(
-                    f"{path}:{number}: expected query-id, corpus-id, score; got {row}"
-                ) from exc
+    rows = csv.reader((line for _, line in read_lines(path)), delimiter="\t")
+    for row in _parsed(rows, path):
+        if not row or (rows.line_num == 1 and row[-1] == "score"):
+            continue
+        try:
+            query, document, text = row
+            grade = float(text)
+        except ValueError as exc:
+            raise InvalidDatasetError(
+                f"{path}:{rows.line_num}: expected query-id, corpus-id, score; got {row}"
+            ) from exc
+        if not math.isfinite(grade):
+            raise InvalidDatasetError(
+                f"{path}:{rows.line_num}: expected a finite score, got {row}; correct or drop it"
+            )
+        yield query, document, grade

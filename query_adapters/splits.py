@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable, Mapping
 
 import numpy as np
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.errors import InvalidDatasetError, LeakageError
 from query_adapters.typing import Rows
 
@@ -23,12 +23,13 @@ def normalise(text: str) -> str:
 
 
 def split_by_query(
-    dataset: RetrievalDataset, *, held_out: float = 0.3, seed: int = 0
+    dataset: RetrievalDataset | QADataset, *, held_out: float = 0.3, seed: int = 0
 ) -> tuple[RetrievalDataset, RetrievalDataset]:
     """Return (training, held-out) datasets of different questions about the same documents.
 
     Args:
-        dataset: What to split; both sides keep the whole corpus.
+        dataset: What to split, such as an EmbeddingQAFinetuneDataset; both sides keep the whole
+            corpus.
         held_out: Share of the questions to set apart, 0 < held_out < 1; near-duplicates stay
             on one side, so the share is met as nearly as they allow.
         seed: Of the shuffle.
@@ -36,12 +37,14 @@ def split_by_query(
     Raises:
         ValueError: If the share is out of range.
         InvalidDatasetError: If one side would be empty.
+        TypeError: If it is no dataset.
     """
+    dataset = to_retrieval_dataset(dataset)
     return _split(dataset, query_groups(dataset), held_out, seed)
 
 
 def split_by_document(
-    dataset: RetrievalDataset,
+    dataset: RetrievalDataset | QADataset,
     *,
     held_out: float = 0.3,
     seed: int = 0,
@@ -58,6 +61,7 @@ def split_by_document(
         sources: What a document was cut from (a file), by document id: chunks of one source
             stay on one side. A document without a source stands for itself.
     """
+    dataset = to_retrieval_dataset(dataset)
     return _split(dataset, document_groups(dataset, sources=sources), held_out, seed)
 
 
@@ -121,7 +125,7 @@ def check_leakage(training: Mapping[str, str], validation: Mapping[str, str]) ->
         raise LeakageError(
             f"{len(leaked)} of {len(validation)} validation questions are training questions "
             f"too, for example {validation[leaked[0]]!r} ({leaked[0]}); expected none, "
-            "use split_by_query or split_by_document"
+            "split the questions with split_by_query or split_by_document of query_adapters.splits"
         )
 
 

@@ -11,7 +11,6 @@ Nothing here reads or writes a pickle.
 
 import hashlib
 import json
-import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -25,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from query_adapters.adapters import ADAPTER_KINDS, QueryAdapter
+from query_adapters.atomic import replace_file
 from query_adapters.errors import AdapterFileError
 from query_adapters.peer import is_peer_folder, read_peer_adapter
 from query_adapters.typing import Vectors
@@ -80,10 +80,10 @@ def save_adapter(adapter: QueryAdapter | SavedAdapter, folder: str | Path) -> Pa
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     description = _describe(saved)
-    _replace(folder / WEIGHTS, _weights_bytes(saved, description))
-    _replace(folder / RECORD, (json.dumps(description, indent=2) + "\n").encode())
+    replace_file(folder / WEIGHTS, [_weights_bytes(saved, description)])
+    replace_file(folder / RECORD, [(json.dumps(description, indent=2) + "\n").encode()])
     if _is_ours(folder / CARD):
-        _replace(folder / CARD, _model_card(saved).encode())
+        replace_file(folder / CARD, [_model_card(saved).encode()])
     return folder
 
 
@@ -197,19 +197,6 @@ def _digest(record: str, tensors: Mapping[str, NDArray[np.float32]]) -> str:
 def _is_ours(card: Path) -> bool:
     """Whether a model card may be written there: never over a README that we did not write."""
     return not card.exists() or CARD_MARK in card.read_text(encoding="utf-8", errors="replace")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put the content in the path's place in one step, durably."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _model_card(saved: SavedAdapter) -> str:

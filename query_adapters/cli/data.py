@@ -1,8 +1,10 @@
 """Commands that make datasets: `generate` and `split`."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from types import SimpleNamespace
+from typing import Annotated, Any
 
 import typer
 
@@ -20,8 +22,9 @@ from query_adapters.cli.options import (
     shows,
 )
 from query_adapters.embedders import resolve_embedder
+from query_adapters.errors import MissingKeyError
 from query_adapters.files import read_texts, write_dataset
-from query_adapters.formats import write_beir
+from query_adapters.formats import CORPUS, QUERIES, write_beir
 from query_adapters.splits import split_by_document, split_by_query
 
 
@@ -95,18 +98,20 @@ def generate(
     if model is None and (answerable_within or judge or dimensions):
         raise typer.BadParameter("--answerable-within, --judge and --dimensions need --model")
     generator = QuestionGenerator(
-        llm=resolve_generator(llm),
+        llm=_model(llm, resolve_generator, plan=plan),
         n_questions=questions,
         styles=style,
         examples=() if examples is None else examples.read_text(encoding="utf-8").splitlines(),
         options=CallOptions(concurrency=concurrency),
         journal=f"{output_path}.answers.jsonl",
         prices=Prices(prompt_price, answer_price) if prompt_price or answer_price else None,
-        embedder=None if model is None else resolve_embedder(model, dimensions=dimensions),
+        embedder=None
+        if model is None
+        else _model(model, resolve_embedder, plan=plan, dimensions=dimensions),
         cache=cache_at(cache),
         checks=Checks(
             answerable_within=answerable_within or 10,
-            judge=None if judge is None else resolve_generator(judge),
+            judge=None if judge is None else _model(judge, resolve_generator, plan=plan),
         ),
         show_progress=shows(progress),
     )
@@ -130,6 +135,9 @@ def split(
     seed: Seed = 0,
     source: Annotated[str | None, typer.Option("--split", help="Split of a BEIR folder.")] = None,
     corpus: Corpus = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the splits of an earlier run.")
+    ] = False,
     as_json: Json = False,
     config: Config = None,
 ) -> None:
@@ -139,6 +147,7 @@ def split(
 
     Example:  query-adapters split questions.json -o data --held-out 0.3
     """
+    _check_free(output_path, inputs=[dataset, corpus or dataset], overwrite=overwrite)
     whole = dataset_at(dataset, source, corpus, default="train")
     training, test = SPLITTERS[by](whole, held_out=held_out, seed=seed)
     write_beir(training, output_path, split="train")
@@ -149,3 +158,27 @@ def split(
     output.show(
         f"{counts['train']} questions to train on, {counts['test']} held out: {output_path}"
     )
+
+
+def _model(name: str, resolve: Callable[..., Any], *, plan: bool, **options: Any) -> Any:
+    """Return the model; for a plan, which asks nothing, a name will do where there is no key."""
+    try:
+        return resolve(name, **options)
+    except MissingKeyError:
+        if not plan:
+            raise
+        return SimpleNamespace(model_name=name.partition(":")[2], embed_queries=None)
+
+
+def _check_free(folder: Path, *, inputs: list[Path], overwrite: bool) -> None:
+    written = {path.resolve() for path in (folder, folder / CORPUS, folder / QUERIES)}
+    if not written.isdisjoint(path.resolve() for path in inputs):
+        raise FileExistsError(
+            f"{folder}: expected a folder other than the input, which the splits would replace; "
+            "name another with -o"
+        )
+    if not overwrite and any(folder.glob("qrels/*")):
+        raise FileExistsError(
+            f"{folder}: expected a folder without judgements, got one that holds splits already; "
+            "name another with -o, or replace them with --overwrite"
+        )

@@ -31,7 +31,7 @@ from query_adapters.cli.options import (
 )
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.embedders import TextEmbedder, resolve_embedder
-from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
+from query_adapters.evaluation import DEFAULT_METRICS, Metric, evaluate_vectors
 from query_adapters.evaluation import Similarity as Ranked
 from query_adapters.storage import read_adapter
 from query_adapters.vectors import embed_dataset
@@ -65,6 +65,7 @@ def evaluate(
 
     Example:  query-adapters evaluate data -m cohere:embed-v4.0 -a my_adapter
     """
+    _check_metrics(metric)
     texts = dataset_at(dataset, split, corpus, default="test")
     embedder = resolve_embedder(model, dimensions=dimensions)
     learned = None if adapter is None else adapter_for(embedder, adapter)
@@ -103,6 +104,7 @@ def compare(
 
     Example:  query-adapters compare data -m cohere:embed-v4.0 -a my_adapter
     """
+    _check_metrics(metric)
     texts = dataset_at(dataset, split, corpus, default="test")
     comparison = _compared(
         texts,
@@ -152,6 +154,8 @@ def report(
     """
     from query_adapters.evaluation.page import write_html
 
+    output_path.parent.mkdir(parents=True, exist_ok=True)
+    _check_metrics(metric)
     texts = dataset_at(dataset, split, corpus, default="test")
     comparison = _compared(
         texts,
@@ -201,6 +205,12 @@ def _compared(
     evaluations |= {name: measure(embed(model)) for name, model in embedders.items()}
     about = {"embedding_model": embedder.model_name, "dataset": dataset, "similarity": similarity}
     return compare_systems(evaluations, baseline=BASE, dataset=texts, about=about, seed=seed)
+
+
+def _check_metrics(names: Sequence[str]) -> None:
+    """Refuse an unknown metric before anything is embedded."""
+    for name in names:
+        Metric.parse(name)
 
 
 def _check_distinct(names: Sequence[str]) -> None:

@@ -88,11 +88,13 @@ def evaluate_run(
     Args:
         run: Retrieved ids, best first; or their scores by id, as pytrec_eval and BEIR have them,
             ranked as trec_eval ranks: by falling score, ties by falling id.
-        qrels: Judgements; they, not the run, say which questions count.
+        qrels: Judgements; they, not the run, say which questions count. Grades below 0 are 0, as
+            to trec_eval.
         metrics: Names such as "ndcg@10".
 
     Raises:
-        InvalidDatasetError: If a question has no relevant document.
+        InvalidDatasetError: If no question is judged, a question has no relevant document, or a
+            grade is not a finite number.
         TypeError: If a text stands where the ids of a question should.
         UnknownMetricError: If a metric is unknown.
     """

@@ -5,9 +5,11 @@ first place; only the first k documents count; gains are linear in the grade.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from math import isfinite
+from numbers import Real
 
 import numpy as np
 
@@ -47,16 +49,18 @@ def judge_run(run: Run, qrels: Qrels) -> Judged:
 
     Args:
         run: Retrieved ids, best first; a question that is missing retrieved nothing.
-        qrels: Judgements; they, not the run, say which questions count.
+        qrels: Judgements; they, not the run, say which questions count. Grades below 0 are
+            0, as to trec_eval.
 
     Raises:
-        InvalidDatasetError: If a question has no relevant document.
+        InvalidDatasetError: If no question is judged, a question has no relevant document, or a
+            grade is not a finite number.
     """
-    for query, judgements in qrels.items():
-        if not any(grade > 0 for grade in judgements.values()):
-            raise InvalidDatasetError(
-                f"query {query!r}: expected at least one relevant document, got none"
-            )
+    if not qrels:
+        raise InvalidDatasetError(
+            "expected judgements of at least one query, got none; is it the right file?"
+        )
+    qrels = {query: _gains(query, grades) for query, grades in qrels.items()}
     rankings = [list(dict.fromkeys(run.get(query, ()))) for query in qrels]
     gains = _padded(
         [qrels[query].get(document, 0.0) for document in ranking]
@@ -198,6 +202,22 @@ class Metric:
     def __call__(self, judged: Judged) -> Values:
         """Return one value in [0, 1] per question, `(n_queries,)`."""
         return METRICS[self.name](judged, self.k)
+
+
+def _gains(query: str, grades: Mapping[str, float]) -> dict[str, float]:
+    """Return the judgements of a question with those below 0 as 0."""
+    for document, grade in grades.items():
+        if not isinstance(grade, Real) or not isfinite(grade):
+            raise InvalidDatasetError(
+                f"query {query!r}, document {document!r}: expected a finite number as its grade, "
+                f"got {grade!r}; correct or drop it"
+            )
+    gains = {document: max(0.0, grade) for document, grade in grades.items()}
+    if not any(gains.values()):
+        raise InvalidDatasetError(
+            f"query {query!r}: expected at least one relevant document, got none"
+        )
+    return gains
 
 
 def _hits(judged: Judged, k: int) -> Values:

@@ -5,9 +5,12 @@ qrels    question 0 document grade
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 
+from query_adapters.atomic import replace_file
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.lines import read_lines
 from query_adapters.typing import Qrels, Run, ScoredRun
 
 DEFAULT_TAG = "query_adapters"
@@ -97,6 +100,8 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for where, (query, _, document, text) in _rows(path, columns=4):
         grade = _number(where, text)
+        if not isfinite(grade):
+            raise InvalidDatasetError(f"{where}: expected a finite grade, got {text!r}")
         if grade > 0:
             found.setdefault(query, {})[document] = grade
     return found
@@ -114,23 +119,20 @@ def _ranking(query: str, found: Sequence[str] | Mapping[str, float]) -> Sequence
 
 
 def _write(path: str | Path, lines: Iterable[str]) -> Path:
-    path = Path(path)
-    path.write_text("".join(lines), encoding="utf-8")
-    return path
+    return replace_file(path, (line.encode() for line in lines))
 
 
 def _rows(path: str | Path, *, columns: int) -> Iterator[tuple[str, list[str]]]:
     """Yield, for each line that is not blank, where it stands and its columns."""
-    with Path(path).open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            words = line.split()
-            if words and len(words) != columns:
-                raise InvalidDatasetError(
-                    f"{path}, line {number}: expected {columns} columns, got {len(words)}; "
-                    "is it a file of the other kind?"
-                )
-            if words:
-                yield f"{path}, line {number}", words
+    for place, line in read_lines(path):
+        words = line.split()
+        if words and len(words) != columns:
+            raise InvalidDatasetError(
+                f"{place}: expected {columns} columns, got {len(words)}; "
+                "is it a file of the other kind?"
+            )
+        if words:
+            yield place, words
 
 
 def _number(where: str, text: str) -> float:

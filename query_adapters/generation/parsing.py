@@ -32,21 +32,52 @@ LEAD_IN = re.compile(
     r"the following)\b[^?？]*?:\s*(?=\S)",
     re.IGNORECASE,
 )
-CHAT = re.compile(
-    r"(?:sure|certainly|of course|absolutely|okay|ok|great|no problem|understood)\s*[,!.:]|"
-    r"here(?:['’]s| is| are)\b|below (?:is|are)\b|"
-    r"(?:these|the (?:following|above|generated)|both|all) (?:\w+ ){0,2}(?:questions|queries)\b|"
-    r"(?:would you like|do you want|do you need|shall i|should i|may i|can i)\b.*"
-    r"\b(?:(?:more|additional|other|further) (?:questions|queries|ones)|me to|help you)\b|"
-    r"(?:can|may) i help\b.*\belse\b|"
-    r"(?:is there )?anything else\b|let me know\b|(?:i|we) hope\b|hope (?:this|these|that)\b|"
-    r"an earlier answer was of no use\b|feel free\b|note:|note that\b|thank you\b|thanks\b|"
-    r"(?:based on|according to|given|using)\b[^?？]*(?:questions|queries)\b|"
-    r"(?:i have|i['’]ve|i) (?:generated|created|written|prepared)\b|"
-    r"(?:i['’]m|i am)? ?(?:very |so )?sorry\b|as an? (?:ai|language model)\b|unfortunately,|"
-    r"i (?:cannot|can['’]?t|can not|am unable to|won['’]t|will not|must decline|don['’]t)\b"
-    r".*\b(?:help|assist|provide|generate|create|write|answer|comply|fulfill|see|have)\b[^?？]*$|"
+PASSAGE = r"(?:passage|text|document|context|chunk|excerpt|information|content|article)"
+ASKED = r"(?:questions?|queries)"
+REFUSED = (
+    r"i (?:cannot|can['’]?t|can not|could not|couldn['’]t|am unable to|['’]?m unable to|won['’]t|"
+    r"will not|must decline(?: to)?|am not able to)"
+)
+NO_QUESTION = re.compile(  # wherever it stands
+    rf"(?:(?:i['’]m |i am )?(?:very |so )?sorry\b\W*(?:but )?|unfortunately\W+)?{REFUSED}"
+    rf"(?: (?:help|assist)(?: you)?(?: with\b[^?？]*)?\W*$| (?:comply|fulfill)\b[^?？]*$|"
+    rf" (?:provide|generate|create|write|answer|produce|formulate)(?: \w+){{0,3}} {ASKED}"
+    rf"(?:[,.!]| (?:about|from|for|based|on|without|as|because|regarding|with)\b|$)[^?？]*$|\W*$)|"
+    rf"i (?:don['’]t|do not|cannot|can['’]?t) (?:have|see) (?:any|enough|a|an|the) "
+    rf"(?:\w+ )?(?:passage|excerpt)\b[^?？]*$|"
+    rf"i (?:don['’]t|do not) (?:have|see) (?:any|enough) (?:\w+ )?{PASSAGE}\b[^?？]*$|"
+    r"(?:i['’]m |i am )?(?:very |so )?sorry(?:\W*$| for (?:the|any|my)\b[^?？]*$)|"
+    rf"(?:(?:i['’]m |i am )?(?:very |so )?sorry\b|unfortunately,)[^?？]*\b{PASSAGE}\b[^?？]*$|"
+    r"as an? (?:ai|(?:large )?language)(?: language)? (?:model|assistant)\b|"
+    r"an earlier answer was of no use\b|note:|"
     r"(?:n/?a|none|null|no questions?|\[?end\]?|eof)\W*$",
+    re.IGNORECASE,
+)
+CHAT = re.compile(  # before the first question and after the last one
+    r"(?:sure|certainly|of course|absolutely|okay|ok|great|no problem|understood)"
+    r"\s*[,!.:][^?？]*$|here you go\b|"
+    rf"(?:here(?:['’]s| is| are)|below (?:is|are))\b[^?？]*"
+    rf"\b(?:{ASKED}|{PASSAGE}|ones|list|what i)\b|"
+    rf"(?:these|the (?:following|above|generated)|both|all)(?: \w+){{0,2}} {ASKED}\b[^?？]*"
+    rf"\b(?:{PASSAGE}|answer\w*|above|below|cover|based|clear)\b[^?？]*$|"
+    rf"(?:would you like|do you want|do you need|(?:shall|should|may|can) i)\b[^?？]*"
+    rf"\b(?:more|additional|other|further) (?:{ASKED}|ones)\W*$|"
+    r"(?:would you like|do you want|do you need) me to (?:write|generate|create|provide|add|make|"
+    r"rephrase|adjust|refine|change)\b|"
+    r"(?:can|may|shall) i help(?: you)?\b[^?？]*\belse\W*$|"
+    r"(?:is there )?anything else(?:\W*$|\b.*\b(?:you need|you(?:['’]d| would) like|"
+    r"i can (?:help|assist|do for you))\b)|"
+    rf"let me know(?:\W*$| (?:if|whether)\b.*\b(?:you|these|this|{ASKED}|help)\b)|"
+    r"(?:(?:i|we) )?hope (?:this|these|that|they|it|you)\b[^?？]*\b(?:help\w*|useful|suit\w*|"
+    rf"meet|serve|find|good|what you|{ASKED})\b[^?？]*$|"
+    r"feel free to (?:ask|let|adjust|use|modify|change|reach|edit)\b|note that\b[^?？]*$|"
+    rf"(?:thank you|thanks)(?:\W*$|[!,.][^?？]*$| (?:so much|very much|again)\b[^?？]*$|"
+    rf" for (?:(?:the|your|this|providing|sharing) ){{1,2}}(?:\w+ )?(?:{PASSAGE}|request|patience|"
+    r"input)\b[^?？]*$)|"
+    rf"(?:based on|according to|given|using) (?:the|this|your)(?: \w+){{0,2}} {PASSAGE}\b"
+    rf"[^?？]*\b{ASKED}\b[^?？]*$|"
+    rf"(?:i have|i['’]ve|i) (?:generated|created|written|prepared)(?: \w+){{0,3}} {ASKED}"
+    r"(?:\W*$| (?:based|from|about|for|on|that (?:can|are)|which)\b[^?？]*$)",
     re.IGNORECASE,
 )
 QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "„": "“", "`": "`", "「": "」"}
@@ -129,18 +160,26 @@ def _from_lines(text: str, *, unmarked: bool) -> Iterator[str]:
     for before, line in pairwise(lines):
         line.has_mark |= before.is_number  # "Question 1:" on a line of its own
     listed = any(line.has_mark and line.text for line in lines)
-    for line in lines:
-        if line.has_mark if listed else (unmarked or _asks(line.text)):
-            yield line.text
+    found = [line for line in lines if (line.has_mark if listed else unmarked or _asks(line.text))]
+    return (line.text for line in _without_chat(found))
+
+
+def _without_chat(lines: list["_Line"]) -> list["_Line"]:
+    """Return the lines from the first one that is no chat to the last one."""
+    places = [place for place, line in enumerate(lines) if line.text and not line.is_chat]
+    return lines[places[0] : places[-1] + 1] if places else []
 
 
 class _Line:
-    """A line without what stands around its words, and whether it bore a list mark."""
+    """A line without what stands around its words, whether it bore a list mark, or may be chat."""
 
     def __init__(self, raw: str) -> None:
         self.text, self.has_mark = _bare(raw)
         self.is_number = not self.text and any(character.isdigit() for character in raw)
-        if _is_chat(self.text):
+        in_list = self.has_mark and raw.lstrip()[0] not in "#>"  # headings are said around lists
+        self.is_chat = not in_list and CHAT.match(self.text) is not None
+        self.has_mark &= not self.is_chat
+        if _is_no_question(self.text):
             self.text, self.has_mark = "", False
 
 
@@ -200,11 +239,11 @@ def _is_visible(character: str) -> bool:
 
 
 def _is_wording(text: str) -> bool:
-    return any(character.isalnum() for character in text) and not _is_chat(text)
+    return any(character.isalnum() for character in text) and not _is_no_question(text)
 
 
-def _is_chat(text: str) -> bool:
-    return bool(CHAT.match(text) or ANSWER.match(text)) or text.endswith((":", "："))
+def _is_no_question(text: str) -> bool:
+    return bool(NO_QUESTION.match(text) or ANSWER.match(text)) or text.endswith((":", "："))
 
 
 def _asks(text: str) -> bool:

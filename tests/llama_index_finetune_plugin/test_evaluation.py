@@ -93,6 +93,15 @@ async def test_one_question_gives_llama_index_own_result(asynchronous: bool) -> 
     assert result.retrieved_texts == ["text b", "text a", "text c"]
 
 
+async def test_one_id_instead_of_a_list_is_refused_before_anything_is_asked() -> None:
+    evaluator = RetrieverEvaluator(ListedRetriever(), ["mrr@10"])
+    told = r"expected a list of .* got 'a'; write \['a'\]"
+    with pytest.raises(InvalidDatasetError, match=told):
+        evaluator.evaluate("not a known question", "a")
+    with pytest.raises(InvalidDatasetError, match=told):
+        await evaluator.aevaluate("not a known question", "a")
+
+
 def test_a_metric_without_cutoff_takes_the_retrievers(make_base: Any) -> None:
     from llama_index.core import VectorStoreIndex
 

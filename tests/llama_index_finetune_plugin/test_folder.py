@@ -91,3 +91,17 @@ def test_sources_are_files_or_ranges_of_pages(folder: Path) -> None:
 def test_a_folder_without_such_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="No files found"):
         read_folder(tmp_path)
+
+
+def test_files_without_text_are_skipped_and_named(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = texts_of(read(folder))
+    (folder / "empty.txt").touch()
+    (folder / "more" / "blank.md").write_text(" \n\n", encoding="utf-8")
+    assert texts_of(read(folder)) == before
+    own = [r for r in caplog.records if r.name == "llama_index_finetune_plugin.folder"]
+    assert [record.message for record in own] == [
+        "empty.txt holds no text: skipped",
+        "more/blank.md holds no text: skipped",
+    ]

@@ -1,13 +1,15 @@
 """Texts and judgements: valid by construction, or refused with the names of what is wrong."""
 
+import pickle
 from collections.abc import Mapping
+from copy import copy, deepcopy
 from dataclasses import FrozenInstanceError
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from query_adapters.dataset import RetrievalDataset, to_indexed_dataset
+from query_adapters.dataset import RetrievalDataset, to_indexed_dataset, to_retrieval_dataset
 from query_adapters.errors import InvalidDatasetError
 
 QUERIES = {"q1": "how far?", "q2": "how long?"}
@@ -35,6 +37,11 @@ def named(prefix: str, n: int) -> list[str]:
         (
             {"qrels": {"q1": {"d1": 0}, "q2": {"d2": -1, "d1": float("nan")}}},
             "3 grades that are not above 0: 'q1 -> d1: 0', 'q2 -> d2: -1', 'q2 -> d1: nan';",
+        ),
+        (
+            {"qrels": {"q1": {"d1": float("inf")}, "q2": {"d2": "2", "d1": None}}},
+            "3 grades that are not finite numbers: 'q1 -> d1: inf', 'q2 -> d2: 2', "
+            "'q2 -> d1: None';",
         ),
     ],
 )
@@ -72,6 +79,20 @@ def test_a_dataset_cannot_be_changed() -> None:
             mapping["new"] = 1  # type: ignore[index]
     with pytest.raises(FrozenInstanceError):
         dataset.queries = {}  # type: ignore[misc]
+
+
+def pickled(dataset: RetrievalDataset) -> Any:
+    return pickle.loads(pickle.dumps(dataset))  # noqa: S301 (as other processes are sent it)
+
+
+@pytest.mark.parametrize("copied", [copy, deepcopy, pickled])
+def test_a_dataset_goes_to_other_processes_and_into_copies(copied: Any) -> None:
+    dataset = RetrievalDataset(QUERIES, CORPUS, QRELS)
+    again = copied(dataset)
+    assert again == dataset
+    assert list(again.qrels["q2"]) == ["d2", "d1"]
+    with pytest.raises(TypeError):
+        again.queries["new"] = "text"
 
 
 def test_selecting_questions_keeps_their_grades_the_whole_corpus_and_the_order_asked_for() -> None:
@@ -135,3 +156,49 @@ def test_of_a_dataset_over_an_index_grades_and_texts_of_the_labelled_are_kept() 
 def test_questions_over_an_index_are_validated_too(questions: Any) -> None:
     with pytest.raises(InvalidDatasetError):
         to_indexed_dataset(questions)
+
+
+@pytest.mark.parametrize("ids", ["d1", 1, None])
+def test_one_id_instead_of_a_list_is_refused_with_its_question(ids: Any) -> None:
+    relevant: Any = {"q1": ["d1"], "q2": ids}
+    theirs = SimpleNamespace(queries=QUERIES, corpus=CORPUS, relevant_docs=relevant)
+    told = f"query 'q2': expected a list of document ids, got {ids!r}; write"
+    with pytest.raises(InvalidDatasetError, match=told):
+        RetrievalDataset.from_relevant_docs(QUERIES, CORPUS, relevant)
+    with pytest.raises(InvalidDatasetError, match=told):
+        to_retrieval_dataset(theirs)
+    with pytest.raises(InvalidDatasetError, match=told):
+        to_indexed_dataset(theirs)
+
+
+@pytest.mark.parametrize(
+    ("questions", "got"),
+    [
+        ([("how far?", "d1", 3.0)], r"got \('how far\?', 'd1', 3.0\)"),
+        (["ab"], "got 'ab'"),
+        ("ab", "got 'a'"),
+        ([(1, "d1")], r"got \(1, 'd1'\)"),
+        ({"how far?": None}, "got None"),
+        ({"how far?": 1.5}, "got 1.5"),
+        ({"how far?": [None]}, r"got \('how far\?', \[None\]\)"),
+        (None, "got None"),
+    ],
+    ids=str,
+)
+def test_questions_of_another_shape_are_refused_with_what_was_expected(
+    questions: Any, got: str
+) -> None:
+    with pytest.raises(InvalidDatasetError, match=f"questions: expected a mapping .*{got}; for"):
+        to_indexed_dataset(questions)
+
+
+def test_questions_in_a_pandas_table_are_refused() -> None:
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(InvalidDatasetError, match=r"expected a mapping .*got 'query'; .*from_rows"):
+        to_indexed_dataset(pandas.DataFrame({"query": ["how far?"], "id": ["d1"]}))
+
+
+def test_numbers_as_ids_become_texts() -> None:
+    questions: Any = {"a b": 17, "c": [18, "d"]}
+    indexed = to_indexed_dataset(questions)
+    assert indexed.qrels == {"a b": {"17": 1}, "c": {"18": 1, "d": 1}}

@@ -107,8 +107,42 @@ def test_a_line_that_holds_no_question_is_named_with_its_place(
 def test_a_line_that_is_no_json_is_named_with_its_place(tmp_path: Path) -> None:
     path = tmp_path / "docs.jsonl"
     path.write_text('{"id": "d", "text": "a"}\n{"id": \n', encoding="utf-8")
-    with pytest.raises(InvalidDatasetError, match=r"docs\.jsonl:2: expected JSON"):
+    with pytest.raises(InvalidDatasetError, match=r"docs\.jsonl:2: expected a JSON object"):
         read_texts(path)
+
+
+def test_a_line_that_is_not_utf_8_is_named_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "docs.jsonl"
+    path.write_bytes(b'{"id": "d", "text": "a"}\n{"id": "e", "text": "caf\xe9"}\n')
+    with pytest.raises(InvalidDatasetError, match=r"docs\.jsonl:2: expected text in UTF-8"):
+        read_texts(path)
+
+
+def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
+    path = tmp_path / "docs.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"id": "d", "text": "a"}\n')
+    assert read_texts(path) == {"d": "a"}
+
+
+def test_questions_without_an_id_are_numbered_around_those_that_have_one(tmp_path: Path) -> None:
+    path = write_lines(
+        tmp_path / "questions.jsonl",
+        {"_id": 1, "question": "a?", "relevant": ["d"]},
+        {"question": "b?", "relevant": ["d"]},
+        {"question": "c?", "relevant": ["d"]},
+        {"id": None, "question": "e?", "relevant": ["d"]},
+        {"id": "0", "question": "d?", "relevant": ["d"]},
+    )
+    read = read_questions(path, {"d": "Four miles."})
+    assert read.queries == {"1": "a?", "2": "b?", "3": "c?", "4": "e?", "0": "d?"}
+
+
+@pytest.mark.parametrize("grade", ["high", 0, -1, None, float("inf"), float("nan")])
+def test_a_grade_that_is_none_is_named_with_its_place(grade: Any, tmp_path: Path) -> None:
+    rows = [{"question": f"{i}?", "relevant": {"d": g}} for i, g in enumerate([1, grade])]
+    path = write_lines(tmp_path / "questions.jsonl", *rows)
+    with pytest.raises(InvalidDatasetError, match=r"questions\.jsonl:2: expected grades"):
+        read_questions(path, {"d": "Four miles."})
 
 
 def test_an_answer_that_is_in_no_corpus_is_refused(tmp_path: Path) -> None:

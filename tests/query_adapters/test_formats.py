@@ -143,6 +143,11 @@ def test_an_id_that_stands_twice_in_the_json_is_refused(
             "relevant_docs",
         ),
         ('{"queries": {"q": "?"}, "corpus": {}, "relevant_docs": {"q": ["d"]}}', "'d'"),
+        (
+            '{"queries": {"q": "?"}, "corpus": {"d": "D"}, "relevant_docs": {"q": ["d"]},'
+            ' "mode": "image"}',
+            "expected mode 'text', got 'image'",
+        ),
     ],
 )
 def test_what_is_no_llama_index_file_is_refused(
@@ -198,6 +203,9 @@ def test_qrels_without_a_header_lose_no_line(beir: Path) -> None:
         ("queries.jsonl", "q4: ?", "queries.jsonl:4: expected a JSON object"),
         ("qrels/train.tsv", "q1 d1 1", "train.tsv:5: expected query-id, corpus-id, score"),
         ("qrels/train.tsv", "q1\td1\thigh", "train.tsv:5: expected query-id, corpus-id, score"),
+        ("qrels/train.tsv", "q1\td1\tnan", "train.tsv:5: expected a finite score"),
+        ("qrels/train.tsv", "q1\td1\tinf", "train.tsv:5: expected a finite score"),
+        ("qrels/train.tsv", '"q1\td1\t' + 140_000 * "1", "train.tsv:5: expected tab-separated"),
         ("qrels/train.tsv", "q1\t0\td1\t1", "train.tsv:5: expected query-id, corpus-id, score"),
         ("qrels/train.tsv", "q1\td9\t1", "missing from the corpus: 'd9'"),
         ("qrels/train.tsv", "q9\td1\t1", "'q9'"),
@@ -212,7 +220,35 @@ def test_a_broken_beir_line_is_refused_by_its_number(
         read_beir(beir)
 
 
-@pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl", "qrels/train.tsv"])
+BEIR_FILES = pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl", "qrels/train.tsv"])
+
+
+@BEIR_FILES
+def test_byte_order_marks_and_blank_lines_of_editors_are_no_content(name: str, beir: Path) -> None:
+    expected = read_beir(beir)
+    content = (beir / name).read_bytes()
+    (beir / name).write_bytes(b"\xef\xbb\xbf" + content.replace(b"\n", b"\r\n") + b"\r\n\n")
+    assert read_beir(beir) == expected
+
+
+@BEIR_FILES
+def test_a_beir_line_that_is_not_utf_8_is_refused_by_its_number(name: str, beir: Path) -> None:
+    content = (beir / name).read_bytes().splitlines(keepends=True)
+    (beir / name).write_bytes(content[0] + b"caf\xe9\n")
+    with pytest.raises(InvalidDatasetError, match=f"{name}:2: expected text in UTF-8"):
+        read_beir(beir)
+
+
+def test_a_byte_order_mark_before_llama_index_json_is_no_content(
+    dataset: RetrievalDataset, tmp_path: Path
+) -> None:
+    path = tmp_path / "ours.json"
+    write_llama_index_json(dataset, path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_llama_index_json(path) == dataset
+
+
+@BEIR_FILES
 def test_a_missing_beir_file_is_named(name: str, beir: Path) -> None:
     (beir / name).unlink()
     with pytest.raises(FileNotFoundError, match=Path(name).name):
@@ -344,6 +380,17 @@ def test_rows_of_grade_0_are_refused_with_their_ids() -> None:
         from_rows([ROWS[0] | {"relevance": 0}])
 
 
+@pytest.mark.parametrize("grade", ["high", None, []])
+def test_a_relevance_that_is_no_number_is_refused_with_its_row(grade: Any) -> None:
+    with pytest.raises(InvalidDatasetError, match="row 2: expected a number in column 'relevance'"):
+        from_rows([ROWS[0], ROWS[1] | {"relevance": grade}])
+
+
+def test_a_row_that_is_no_mapping_is_refused_with_its_number() -> None:
+    with pytest.raises(InvalidDatasetError, match="row 1: expected a mapping"):
+        from_rows([("how far?", "Four miles.")])
+
+
 def test_no_rows_are_refused() -> None:
     with pytest.raises(InvalidDatasetError, match="no queries"):
         from_rows([])
@@ -380,11 +427,20 @@ def test_clicks_come_from_a_csv_file_from_dicts_and_from_pandas(tmp_path: Path) 
     assert dict(from_clicks(unweighted, CLICKED).qrels["a"]) == {"d1": 1.0}
 
 
+def test_numbers_as_ids_of_documents_are_found_in_the_corpus() -> None:
+    numbered: Any = {1: "Four miles.", 2: "An hour."}
+    dataset = from_clicks([("How far?", 1, 2), ("how long?", "2", 1)], numbered)
+    assert dataset.corpus == {"1": "Four miles.", "2": "An hour."}
+    assert list(dataset.qrels.values()) == [{"1": 2}, {"2": 1}]
+
+
 @pytest.mark.parametrize(
     "row",
     [("a", "d1"), ("", "d1", 1), ("a", "d1", 0), ("a", "d1", "much"), ("a", "d1", float("nan")),
      {"query": "a"}, (float("nan"), "d1", 1), ("a", "gone", 1)],
 )  # fmt: skip
 def test_a_click_that_cannot_be_read_is_refused(row: Any) -> None:
-    with pytest.raises(InvalidDatasetError, match="expected"):
-        from_clicks([row], CLICKED)
+    with pytest.raises(
+        InvalidDatasetError, match=r"row 2: expected|missing from the corpus: 'gone'"
+    ):
+        from_clicks([CLICKS[0], row], CLICKED)

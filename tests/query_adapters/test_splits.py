@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise, product
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -227,9 +229,23 @@ def test_folds_are_the_same_for_one_seed_and_others_for_another() -> None:
 def test_a_training_question_among_the_validation_ones_is_refused_with_counts() -> None:
     training = {"t1": "How far is it?", "t2": "how long?"}
     validation = {"v1": "how come?", "v2": "how far is it", "v3": "HOW LONG"}
-    with pytest.raises(LeakageError, match=r"2 of 3 validation .* 'how far is it' \(v2\)"):
+    with pytest.raises(
+        LeakageError, match=r"2 of 3 validation .* 'how far is it' \(v2\).* query_adapters\.splits"
+    ):
         check_leakage(training, validation)
 
 
 def test_an_id_in_both_sets_is_no_leak() -> None:
     check_leakage({"1": "how far?"}, {"1": "how long?"})
+
+
+@SPLITS
+def test_a_dataset_of_llama_index_is_split_as_the_cores_own(split: Any) -> None:
+    queries = {f"q{i}": f"question number {i}" for i in range(10)}
+    corpus = {f"d{i}": f"text {i}" for i in range(10)}
+    relevant = {f"q{i}": [f"d{i}"] for i in range(10)}
+    theirs = SimpleNamespace(queries=queries, corpus=corpus, relevant_docs=relevant)
+    ours = RetrievalDataset.from_relevant_docs(queries, corpus, relevant)
+    assert split(theirs) == split(ours)
+    with pytest.raises(TypeError, match="expected a RetrievalDataset"):
+        split(queries)

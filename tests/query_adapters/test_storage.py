@@ -39,19 +39,19 @@ RECORD = AdapterRecord(
 )
 PROBE = np.array([0.5, -0.0, 1e-30], dtype=np.float32)
 SAVED = SavedAdapter(adapter=OLD, record=RECORD, probe_vector=PROBE)
-# In a forked child: die at the k-th line that storage.py runs while it saves.
+# In a forked child: die at the k-th line that storage.py or atomic.py runs while it saves.
 KILLED_AT_EVERY_LINE = """
 import os, shutil, signal
 import numpy as np
 from itertools import count
 from pathlib import Path
-from query_adapters import storage
+from query_adapters import atomic, storage
 from query_adapters.adapters import LinearAdapter
 
 def save_and_die_at(line, folder):
     left = [line]
     def trace(frame, event, arg):
-        if frame.f_code.co_filename != storage.__file__:
+        if frame.f_code.co_filename not in (storage.__file__, atomic.__file__):
             return None
         if event == "line":
             left[0] -= 1

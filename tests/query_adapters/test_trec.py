@@ -1,6 +1,7 @@
 """Files that trec_eval's own parser reads, and what comes back out of them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytrec_eval
@@ -103,10 +104,10 @@ def test_judgements_of_0_or_less_are_left_out(tmp_path: Path) -> None:
 def test_files_of_another_kind_are_refused_with_their_line(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("q 0 a 1\n")
-    with pytest.raises(InvalidDatasetError, match="line 1: expected 6 columns, got 4"):
+    with pytest.raises(InvalidDatasetError, match="file:1: expected 6 columns, got 4"):
         read_run(path)
     path.write_text("q 0 a 1\nq 0 b one\n")
-    with pytest.raises(InvalidDatasetError, match="line 2: expected a number, got 'one'"):
+    with pytest.raises(InvalidDatasetError, match="file:2: expected a number, got 'one'"):
         read_qrels(path)
 
 
@@ -146,3 +147,46 @@ def test_ranx_says_the_same() -> None:
     assert from_ranx(run) == {"q1": ["d3", "d1", "d2"], "q2": ["d2"]}
     found = ranx.evaluate(qrels, run, ["recall@3", "map@10", "ndcg@2"], make_comparable=True)
     assert found == pytest.approx(evaluate_run(RUN, QRELS, metrics=NAMES).means)
+
+
+@pytest.mark.parametrize("grade", ["nan", "inf"])
+def test_a_grade_that_is_no_finite_number_is_refused(grade: str, tmp_path: Path) -> None:
+    path = tmp_path / "qrels"
+    path.write_text(f"q 0 a {grade}\n")
+    with pytest.raises(
+        InvalidDatasetError, match=f"qrels:1: expected a finite grade, got .{grade}"
+    ):
+        read_qrels(path)
+
+
+def test_a_file_that_is_not_utf_8_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "qrels"
+    path.write_bytes(b"q 0 a 1\nq 0 caf\xe9 1\n")
+    with pytest.raises(
+        InvalidDatasetError, match=r"qrels:2: expected text in UTF-8, got byte 0xe9"
+    ):
+        read_qrels(path)
+
+
+def test_grades_below_0_gain_nothing_as_to_trec_eval() -> None:
+    run = {"q1": ["a", "b", "c"], "q2": ["a", "b"]}
+    qrels = {"q1": {"a": -1, "b": 2, "c": 1}, "q2": {"b": -2, "a": 1}}
+    found = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut.2", "recall.3"}).evaluate(scored(run))
+    ours = evaluate_run(run, qrels, metrics=NAMES).per_query
+    assert [row["recall_3"] for row in found.values()] == ours["recall@3"].tolist()
+    assert [row["ndcg_cut_2"] for row in found.values()] == pytest.approx(ours["ndcg@2"].tolist())
+
+
+@pytest.mark.parametrize(
+    ("qrels", "message"),
+    [
+        ({}, "at least one query, got none"),
+        ({"q": {"a": -1}}, "at least one relevant document"),
+        ({"q": {"a": "2"}}, "'q', document 'a': expected a finite number as its grade, got '2'"),
+        ({"q": {"a": 1, "b": float("nan")}}, "document 'b': expected a finite number"),
+        ({"q": {"a": float("inf")}}, "got inf"),
+    ],
+)
+def test_judgements_that_judge_nothing_are_refused(qrels: Any, message: str) -> None:
+    with pytest.raises(InvalidDatasetError, match=message):
+        evaluate_run({"q": ["a"]}, qrels)

@@ -9,6 +9,7 @@ from pathlib import Path
 from string import Template
 from typing import Any, Protocol
 
+from query_adapters.atomic import replace_file
 from query_adapters.evaluation.page.sections import (
     about_section,
     changes_section,
@@ -37,10 +38,8 @@ def write_html(
     max_changes: int = 100,
 ) -> Path:
     """Return the path of the page, written in UTF-8; arguments as in `page_html`."""
-    path = Path(path)
     page = page_html(comparison, training=training, title=title, max_changes=max_changes)
-    path.write_text(page, encoding="utf-8")
-    return path
+    return replace_file(path, [page.encode()])
 
 
 def page_html(

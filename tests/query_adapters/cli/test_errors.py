@@ -259,3 +259,79 @@ def test_too_few_questions_to_set_apart_are_named(
     write_dataset(whole.select(list(whole.queries)[:1]), tmp_path / "one.json")
     error = one_line(cli.refusal("split", tmp_path / "one.json", "-o", tmp_path / "parts"))
     assert "bring more" in error
+
+
+def files_in(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("options", [[], ["--overwrite"]])
+def test_split_never_writes_into_its_input(
+    options: list[str], cli: CommandLine, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data)
+    before = files_in(data)
+    assert "other than the input" in one_line(cli.refusal("split", data, "-o", ".", *options))
+    Path("new").mkdir()
+    (data / "corpus.jsonl").rename("new/corpus.jsonl")
+    (data / "queries.jsonl").rename("new/questions.jsonl")
+    asked = ["split", "new/questions.jsonl", "--corpus", "new/corpus.jsonl", "-o", "new"]
+    assert "other than the input" in one_line(cli.refusal(*asked, *options))
+    assert sorted(before.values()) == sorted(files_in(data).values())
+
+
+def test_split_replaces_earlier_splits_only_where_it_is_told_to(
+    cli: CommandLine, make_problem: Any, tmp_path: Path
+) -> None:
+    write_dataset(make_problem().dataset, tmp_path / "qa.json")
+    command = ["split", tmp_path / "qa.json", "-o", tmp_path / "data"]
+    cli.text(*command)
+    before = files_in(tmp_path / "data")
+    assert "holds splits already" in one_line(cli.refusal(*command, "--seed", 1))
+    assert files_in(tmp_path / "data") == before
+    cli.text(*command, "--seed", 1, "--overwrite")
+    assert files_in(tmp_path / "data") != before
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "compare", "report"])
+def test_an_unknown_metric_is_refused_before_anything_is_embedded(
+    command: str, cli: CommandLine, data: Path, adapter: Path, embedder: Any
+) -> None:
+    embedder.calls.clear()
+    more = {
+        "train": ["-o", data.parent / "new"],
+        "compare": ["-a", adapter],
+        "report": ["-a", adapter, "-o", data.parent / "r.html"],
+    }
+    arguments = [data, "-m", "fake:8", "--metric", "ndgc@10", "--cache", data.parent / "empty"]
+    told = one_line(cli.refusal(command, *arguments, *more.get(command, [])))
+    assert "unknown metric 'ndgc@10'" in told
+    assert embedder.calls == []
+
+
+def test_a_report_that_no_folder_can_hold_is_refused_before_anything_is_embedded(
+    cli: CommandLine, data: Path, adapter: Path, embedder: Any
+) -> None:
+    embedder.calls.clear()
+    chosen = [data, "-m", "fake:8", "-a", adapter, "--cache", data.parent / "empty"]
+    cli.refusal("report", *chosen, "-o", data / "corpus.jsonl" / "r.html")
+    assert embedder.calls == []
+    page = data.parent / "new" / "folder" / "r.html"
+    assert cli.json("report", *chosen, "-o", page)["output"] == str(page)
+    assert page.is_file()
+
+
+def test_a_plan_needs_no_key(
+    cli: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    documents = tmp_path / "docs.jsonl"
+    documents.write_text('{"id": "d", "text": "a"}', encoding="utf-8")
+    command = ["generate", documents, "--llm", "openai:gpt-4o-mini", "-o", tmp_path / "qa.json"]
+    more = ["-m", "openai:text-embedding-3-small", "--judge", "openai:gpt-4o"]
+    plan = cli.json(*command, *more, "--plan")
+    assert (plan["model_name"], plan["n_calls"]) == ("gpt-4o-mini", 1)
+    assert "OPENAI_API_KEY, got none" in one_line(cli.refusal(*command, *more))
+    assert "providers are" in one_line(
+        cli.refusal(*command, "--judge", "nobody:m", *more[:2], "--plan")
+    )

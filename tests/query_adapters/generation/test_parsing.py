@@ -1,5 +1,7 @@
 """No preamble, mark or thought becomes a question, and no question loses what is its own."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,18 @@ from query_adapters.generation.prompts import build_prompt
 from query_adapters.splits import normalise
 from tests.servers.chat import SHAPES
 
+REFUSALS = (
+    "I'm sorry, but I can't help with that.",
+    "I can't help with that.",
+    "I cannot assist with this request.",
+    "I cannot generate questions about this passage.",
+    "I'm sorry, I am unable to answer questions about this document.",
+    "I don't have enough context to write questions.",
+    "I'm sorry, the text is empty.",
+    "Unfortunately, the passage holds no information.",
+    "As an AI assistant, I must decline.",
+    "Sorry.",
+)
 TWO = ("What is 10-K about?", "How far is it?")
 PREAMBLES = (
     "Here are two questions:",
@@ -80,6 +94,49 @@ def test_what_belongs_to_a_question_stays(question: str, pattern: str) -> None:
     assert parse_questions(answer) == (question,)
 
 
+REAL = (
+    "i cant see my invoices in the portal",
+    "I can't create a new workspace, what now",
+    "Given two queries, which one does PostgreSQL plan first?",
+    "According to the document, which queries are slow?",
+    "All slow queries are logged where?",
+    "Thanks giving menu ideas",
+    "thank you letter after interview",
+    "I created a workspace and it is gone",
+    "I don't have access to billing",
+    "sorry we could not verify your account",
+    "Unfortunately, my card was declined, what now?",
+    "Here is my invoice, why is it wrong?",
+    "Do you need me to sign the form?",
+    "Can I run more queries in parallel?",
+    "Anything else I need to bring to the appointment?",
+    "let me know when my parcel ships",
+    "I hope to get a refund, how long does it take?",
+    "As an AI engineer what do I earn?",
+    "feel free app subscription cost",
+    "using saved queries in reports",
+)
+
+
+@pytest.mark.parametrize("question", REAL)
+@pytest.mark.parametrize("pattern", ["{q}\n{0}\n{1}", "{0}\n{q}\n{1}", "{0}\n{1}\n{q}", "{q}"])
+@pytest.mark.parametrize("mark", ["", "- ", "Question: "])
+def test_a_question_that_sounds_like_chat_stays(question: str, pattern: str, mark: str) -> None:
+    marked = [f"{mark}{text}" for text in (*TWO, question)]
+    answer = pattern.format(*marked[:2], q=marked[2])
+    expected = {question, *TWO} if "{0}" in pattern else {question}
+    assert set(parse_questions(answer, unmarked=True)) == expected
+    assert parse_questions(json.dumps([question])) == (question,)
+
+
+@pytest.mark.parametrize("chat", ["Note that both differ", "Certainly, two of them", "Thanks!"])
+def test_what_chat_says_is_a_question_where_a_list_or_other_questions_hold_it(chat: str) -> None:
+    assert parse_questions(f"a\n{chat}\nb", unmarked=True) == ("a", chat, "b")
+    assert parse_questions(f"1. a\n2. {chat}") == ("a", chat)
+    assert parse_questions(f"a\n{chat}\n{chat}", unmarked=True) == ("a",)
+    assert parse_questions(f"### {chat}\na\nb", unmarked=True) == ("a", "b")
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -99,6 +156,13 @@ def test_what_belongs_to_a_question_stays(question: str, pattern: str) -> None:
 )
 def test_an_answer_without_questions_gives_none(answer: str) -> None:
     assert parse_questions(answer) == ()
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+@pytest.mark.parametrize("pattern", ["{}", "1. {}", "Sure!\n{}", "{}\nThank you."])
+@pytest.mark.parametrize("unmarked", [False, True])
+def test_a_refusal_is_no_question(refusal: str, pattern: str, unmarked: bool) -> None:
+    assert parse_questions(pattern.format(refusal), unmarked=unmarked) == ()
 
 
 def test_keywords_need_no_question_mark_where_they_are_asked_for() -> None:

@@ -1,0 +1,135 @@
+"""Datasets from rows that are in memory: judged pairs, or the clicks of a query log."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from query_adapters.dataset import RetrievalDataset
+from query_adapters.errors import InvalidDatasetError
+from query_adapters.splits import normalise
+from query_adapters.typing import Texts
+
+
+def from_rows(rows: Iterable[Mapping[str, Any]] | Any) -> RetrievalDataset:
+    """Return the dataset of (question, document) rows: dicts, a pandas or a Hugging Face table.
+
+    Each row has `query` and `document` texts and, if wanted, `query_id`, `document_id` and
+    `relevance`. Without ids, equal texts are one question or one document.
+
+    Raises:
+        InvalidDatasetError: If a row lacks a text, or one id stands for two texts.
+    """
+    queries: dict[str, str] = {}
+    corpus: dict[str, str] = {}
+    qrels: dict[str, dict[str, float]] = {}
+    for number, row in enumerate(_records(rows), start=1):
+        if not isinstance(row, Mapping):
+            raise InvalidDatasetError(
+                f"row {number}: expected a mapping with query and document, got {row!r}; "
+                "of triples, from_clicks makes a dataset"
+            )
+        query = _add(queries, row, "query", number)
+        document = _add(corpus, row, "document", number)
+        qrels.setdefault(query, {})[document] = _relevance(row, number)
+    return RetrievalDataset(queries, corpus, qrels)
+
+
+def from_clicks(
+    rows: Iterable[Sequence[Any] | Mapping[str, Any]] | Any,
+    corpus: Texts,
+    *,
+    min_weight: float = 0.0,
+) -> RetrievalDataset:
+    """Return the dataset of a query log: rows of (query, document id, weight), any table of them.
+
+    Equal queries are one question, up to case, punctuation and spacing; the first wording
+    stands. Weights of a question and a document are added up, and their sum is the grade.
+
+    Args:
+        rows: Triples, as `csv.reader` gives them, or rows with `query`, `document_id` and, if
+            wanted, `weight` (1 if left out): dicts, a pandas or a Hugging Face table.
+        corpus: Document texts by id; numbers as ids become texts, here as in the rows.
+        min_weight: Pairs whose weights add up to less are left out: one click is often a slip.
+
+    Raises:
+        InvalidDatasetError: If a row cannot be read, a weight is not above 0, a document is not
+            in the corpus, or no pair is left.
+    """
+    queries: dict[str, str] = {}
+    qrels: dict[str, dict[str, float]] = {}
+    for number, row in enumerate(_records(rows), start=1):
+        query, document, weight = _click(row, number)
+        key = normalise(query)
+        queries.setdefault(key, " ".join(query.split()))
+        grades = qrels.setdefault(key, {})
+        grades[document] = grades.get(document, 0.0) + weight
+    kept = {
+        query: {document: total for document, total in grades.items() if total >= min_weight}
+        for query, grades in qrels.items()
+    }
+    kept = {query: grades for query, grades in kept.items() if grades}
+    texts = {str(document): text for document, text in corpus.items()}
+    return RetrievalDataset({query: queries[query] for query in kept}, texts, kept)
+
+
+def to_rows(dataset: RetrievalDataset) -> list[dict[str, Any]]:
+    """Return one row a judgement, as `from_rows` takes them; documents without one are lost."""
+    return [
+        {
+            "query_id": query,
+            "query": dataset.queries[query],
+            "document_id": document,
+            "document": dataset.corpus[document],
+            "relevance": grade,
+        }
+        for query, grades in dataset.qrels.items()
+        for document, grade in grades.items()
+    ]
+
+
+def _records(rows: Any) -> Iterable[Mapping[str, Any]]:
+    is_pandas = hasattr(rows, "iterrows")  # iterating over such a table gives column names
+    records: Iterable[Mapping[str, Any]] = rows.to_dict("records") if is_pandas else rows
+    return records
+
+
+def _click(row: Sequence[Any] | Mapping[str, Any], number: int) -> tuple[str, str, float]:
+    try:
+        if isinstance(row, Mapping):
+            query, document, weight = row["query"], row["document_id"], row.get("weight", 1)
+        else:
+            query, document, weight = row
+        if isinstance(query, str) and query.strip() and 0 < float(weight) < math.inf:
+            return query, str(document), float(weight)
+    except (KeyError, TypeError, ValueError):
+        pass
+    raise InvalidDatasetError(
+        f"row {number}: expected a query, a document id and a weight above 0, got {row!r}; "
+        "correct or drop it"
+    )
+
+
+def _add(texts: dict[str, str], row: Mapping[str, Any], column: str, number: int) -> str:
+    text = row.get(column)
+    if not isinstance(text, str) or not text:  # pandas fills gaps with NaN, which is true
+        raise InvalidDatasetError(
+            f"row {number}: expected a text in column {column!r}, got {dict(row)!r}; "
+            "correct or drop it"
+        )
+    key = str(row.get(f"{column}_id", text))
+    if texts.setdefault(key, text) != text:
+        raise InvalidDatasetError(
+            f"row {number}: {column}_id {key!r} stands for two texts; expected one"
+        )
+    return key
+
+
+def _relevance(row: Mapping[str, Any], number: int) -> float:
+    grade = row.get("relevance", 1)
+    try:
+        return float(grade)
+    except (TypeError, ValueError) as exc:
+        raise InvalidDatasetError(
+            f"row {number}: expected a number in column 'relevance', got {grade!r}; "
+            "correct it or leave it out"
+        ) from exc
