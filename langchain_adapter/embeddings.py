@@ -47,7 +47,7 @@ class AdapterEmbeddings(BaseModel, Embeddings):
         DimensionMismatchError: If the base tells its dimension and it is another one; where it
             does not, the first query finds out.
         AdapterFileError: If the folder does not hold a whole adapter.
-        TypeError: If base or adapter is nothing that stands for one.
+        TypeError: If base or adapter is of a type that is not supported.
     """
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
@@ -127,7 +127,7 @@ class AdapterEmbeddings(BaseModel, Embeddings):
         return adapted(self.adapter, vector)
 
     def verify(self) -> None:
-        """Return nothing if the base embeds the adapter's probe question as it did in training.
+        """Check that the base embeds the adapter's probe question as it did in training.
 
         Costs one query, past every cache.
 

@@ -144,7 +144,7 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
         return adapted_identity(self.base_embed_model, self.adapter)
 
     def verify(self) -> None:
-        """Return nothing if the base embeds the adapter's probe question as it did in training.
+        """Check that the base embeds the adapter's probe question as it did in training.
 
         Costs one query, past every cache.
 

@@ -10,7 +10,12 @@ from llama_index.core.evaluation.retrieval.metrics_base import (
     RetrievalMetricResult,
 )
 
-from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
+from query_adapters.dataset import (
+    QADataset,
+    RetrievalDataset,
+    listed_ids,
+    to_retrieval_dataset,
+)
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.evaluation import METRICS, Evaluation, Metric, evaluate_run
 
@@ -42,7 +47,7 @@ class RetrievalMetric(BaseRetrievalMetric):
                 f"{self.metric_name}: expected ids of relevant and of retrieved documents, got "
                 f"{expected_ids} and {retrieved_ids}"
             )
-        qrels = {"": dict.fromkeys(expected_ids, 1.0)}
+        qrels = {"": dict.fromkeys(listed_ids(query or "", expected_ids), 1.0)}
         scores = evaluate_run({"": retrieved_ids}, qrels, metrics=[self.metric_name])
         return RetrievalMetricResult(score=scores.means[self.metric_name])
 

@@ -24,7 +24,7 @@ MODULE_OF = {
 
 
 def require_extra(extra: str) -> None:
-    """Return nothing if the extra's module is installed.
+    """Check that the extra's module is installed.
 
     The module is looked for, not imported: a broken install then shows its own traceback
     instead of advice to install what is there.

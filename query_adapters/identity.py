@@ -17,7 +17,8 @@ import numpy as np
 
 from query_adapters.errors import AdapterMismatchError
 
-# Of the exceptions, `keyword`, `max_tokens` and `tokenizer` may change vectors.
+# Secrets, clients, and how texts are sent: none changes a vector. A name that is matched by
+# mistake gives two models one identity, so `keyword`, `max_tokens` and `tokenizer` are let through.
 NOT_VECTORS = re.compile(
     r"key(?!word)|token(?!s|iz)|secret|passw|credential|cookie|auth|header|client|timeout"
     r"|retry|retries|callback|cache|workers|limiter|batch|progress|verbose|prox(y|ies)"
@@ -92,7 +93,7 @@ def identity_from(kind: str, name: str, settings: Mapping[str, Any]) -> str:
 
 
 def check_name(actual: str, expected: str | None) -> None:
-    """Return nothing if the model's name is the expected one, or none is expected.
+    """Check that the model's name is the expected one, if one is expected.
 
     Only the last part of a path counts: the folder differs between machines.
 

@@ -26,7 +26,7 @@ def as_matrix(embeddings: Sequence[Sequence[float]], n_texts: int) -> Vectors:
 
 
 def check_finite(matrix: Vectors, what: str) -> None:
-    """Return nothing if no row holds a NaN or an infinity.
+    """Check that no row holds a NaN or an infinity.
 
     Raises:
         InvalidVectorsError: If one does.

@@ -81,7 +81,7 @@ def tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_flags(**flags: object) -> None:
-    """Return nothing if each is True or False.
+    """Check that each is True or False.
 
     Raises:
         TypeError: If one is something else, whose truth may not be what is meant.

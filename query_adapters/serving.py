@@ -75,7 +75,7 @@ def read(adapter: AdapterLike | None) -> SavedAdapter | None:
 def check_fits(
     saved: SavedAdapter, *, kind: str | None, model_name: str | None, dim: int | None
 ) -> None:
-    """Return nothing if the adapter is of the kind and for the model, as far as both can tell.
+    """Check that the adapter is of the kind and for the model, as far as both can tell.
 
     Args:
         saved: The adapter with its record.
@@ -113,7 +113,7 @@ def probe_of(saved: SavedAdapter | None) -> tuple[str, Vectors]:
 
 
 def check_probe(vector: Sequence[float], expected: Vectors, *, model_name: str) -> None:
-    """Return nothing if the model's vector of the probe question is that of the training.
+    """Check that the model's vector of the probe question is that of the training.
 
     Args:
         vector: The model's, `(dim,)`.

@@ -110,7 +110,7 @@ def folds(groups: Rows, *, n_folds: int, seed: int) -> Rows:
 
 
 def check_leakage(training: Mapping[str, str], validation: Mapping[str, str]) -> None:
-    """Return nothing if no question stands in both sets, compared without case and punctuation.
+    """Check that no question stands in both sets, compared without case and punctuation.
 
     Args:
         training: Question texts by id.

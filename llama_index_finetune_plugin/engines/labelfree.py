@@ -12,7 +12,7 @@ from query_adapters.options import LabelFreeOptions
 
 
 class LabelFreeFinetuneEngine(LabelFreeEngine, BaseEmbeddingFinetuneEngine):
-    """Turns down, in questions, the directions in which all documents of the index differ.
+    """Scales questions down along the directions in which documents of the index vary most.
 
     No question is needed, and so nothing tells whether it helps: on the sets that this package
     is measured on, most gained a little and one lost a little. `result.verdict` says

@@ -54,7 +54,7 @@ class QueryAdapter(ABC):
         return digest.hexdigest()[:16]
 
     def check_dim(self, dim: int) -> None:
-        """Return nothing if vectors of length `dim` fit.
+        """Check that vectors of length `dim` fit.
 
         Raises:
             DimensionMismatchError: If they do not.

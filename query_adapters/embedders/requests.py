@@ -28,7 +28,7 @@ def embed_in_requests(send: Send, texts: Sequence[str], *, limit: int, concurren
 
 
 def check_at_least_one(**settings: int | None) -> None:
-    """Return nothing if each setting that is given is at least 1.
+    """Check that each setting that is given is at least 1.
 
     Raises:
         ValueError: If one is below.

@@ -49,7 +49,7 @@ class Usage:
     answer_tokens: int = 0
 
     def add(self, prompt: str, answer: str) -> None:
-        """Return nothing; one more answer was paid for."""
+        """Count one more answer that was paid for."""
         self.n_answers += 1
         self.prompt_tokens += tokens_in(len(prompt))
         self.answer_tokens += tokens_in(len(answer))

@@ -51,7 +51,7 @@ class Journal:
         return tuple(attempts[number] for number in sorted(attempts))
 
     def append(self, key: Key, answer: str) -> None:
-        """Return nothing once the answer is on disk."""
+        """Put the answer on disk."""
         attempts = self._answers.setdefault(key, {})
         attempts[len(attempts)] = answer
         if self.path is not None:
@@ -92,7 +92,7 @@ class Journal:
             os.close(self._file)
 
     def check_belongs(self, keys: Iterable[Key]) -> None:
-        """Return nothing if the journal is empty or knows one of these chunks.
+        """Check that the journal is empty or knows one of these chunks.
 
         Raises:
             InvalidDatasetError: If all that it holds is about other chunks.
@@ -106,7 +106,7 @@ class Journal:
             )
 
     def _lock(self) -> None:
-        """Return nothing once no other run can write; the lock dies with the process."""
+        """Keep every other run from writing; the lock dies with the process."""
         try:
             lock(self._file)
         except OSError as exc:

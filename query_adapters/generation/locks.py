@@ -9,7 +9,7 @@ if sys.platform == "win32":  # pragma: no cover
     FAR = 1 << 40  # Windows locks bytes: one far behind the end keeps the content readable
 
     def lock(file: int) -> None:
-        """Return nothing once the file is this process's own; OSError if it is another's."""
+        """Make the file this process's own; OSError if it is another's."""
         os.lseek(file, FAR, os.SEEK_SET)
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
 
@@ -17,5 +17,5 @@ else:
     import fcntl
 
     def lock(file: int) -> None:
-        """Return nothing once the file is this process's own; OSError if it is another's."""
+        """Make the file this process's own; OSError if it is another's."""
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -42,7 +42,7 @@ UNMARKED_STYLES = frozenset({"how-to", "keyword", "typos"})  # need not end in a
 
 
 def check_template(template: str) -> None:
-    """Return nothing if the template can be filled.
+    """Check that the template can be filled.
 
     Raises:
         ValueError: If it lacks `{context_str}`, has other fields, or single braces.

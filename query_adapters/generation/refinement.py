@@ -49,7 +49,7 @@ class Checks:
             )
 
     def check_needs(self, embedder: TextEmbedder | None) -> None:
-        """Return nothing if what is asked for can be done.
+        """Check that what is asked for can be done.
 
         Raises:
             TypeError: If the embedder is none.

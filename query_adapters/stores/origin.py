@@ -19,7 +19,7 @@ AGREEMENT = 0.99  # cosine; float16 and an 8-bit index round by less
 def check_origin(
     stored: StoredVectors, texts: Mapping[str, str], embedder: TextEmbedder, *, name: str
 ) -> None:
-    """Return nothing if the model embeds the texts as they are stored, by their median cosine.
+    """Check that the model embeds the texts as they are stored, by their median cosine.
 
     The median lets one document pass whose text was changed later. Cosine lets stores pass that
     bring vectors to length 1, or round them. Each text is embedded once, past every cache.

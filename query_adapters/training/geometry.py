@@ -1,4 +1,4 @@
-"""What ranking by a similarity means for training: how questions and documents enter a score."""
+"""How a store's similarity becomes a score that is linear in the mapped question."""
 
 from dataclasses import dataclass
 

@@ -22,11 +22,12 @@ N_DEALS = 4
 def served_exponent(grid: Grid, dataset: EmbeddedDataset, candidate: Candidate, seed: int) -> float:
     """Return the exponent at which to take the spectral prior of an index without labels.
 
-    What labels teach beyond the prior is partly what whitening would do, about documents that
-    the index does not hold; so its own prior may have to be stronger. It is tried out where
-    there are labels: a map is trained on half of the documents and their questions, and put on
-    top of the other half's prior at several exponents, to search that half alone. The
-    candidate's own exponent stands unless another is better by more than a standard error.
+    A trained map contains some whitening of the documents that it was trained on. An index of
+    other documents goes without that, and may need a larger exponent of its own. How much larger
+    is tried out where there are labels: a map is trained on half of the documents and their
+    questions, and put on top of the other half's prior at several exponents, to search that half
+    alone. The candidate's own exponent stands unless another is better by more than a standard
+    error.
 
     Args:
         grid: Fits the candidate.
