@@ -83,7 +83,7 @@ class QuestionGenerator:
         """Return what a run over these chunks would ask for; asks for nothing.
 
         Raises:
-            InvalidDatasetError: If the journal file was written for other chunks, or is not a journal.
+            InvalidDatasetError: If the journal was written for other chunks, or is none.
         """
         journal = self._journal().read()
         requests = list(self._requests(chunks).values())
@@ -106,7 +106,7 @@ class QuestionGenerator:
         """Return questions for the chunks (texts by id); works inside a running event loop too.
 
         Raises:
-            InvalidDatasetError: If the journal file was written for other chunks, or is not a journal.
+            InvalidDatasetError: If the journal was written for other chunks, or is none.
             GenerationError: If the provider refuses to be asked, if no chunk has a question in
                 the end, or, with `on_failure="fail"`, if one has none.
         """
