@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from tqdm.asyncio import tqdm_asyncio
 from tqdm.auto import tqdm
 
 from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
@@ -127,12 +126,18 @@ class DatasetEvaluator(ABC):
 
         async def one(text: str) -> Answer:
             async with turn:
-                return await ask(text)
+                answer = await ask(text)
+            bar.update()
+            return answer
 
-        answers: list[Answer] = await tqdm_asyncio.gather(
-            *map(one, texts), desc=what, disable=self._silent(texts)
-        )
-        return answers
+        with tqdm(total=len(texts), desc=what, disable=self._silent(texts)) as bar:
+            tasks = [asyncio.ensure_future(one(text)) for text in texts]
+            try:
+                return await asyncio.gather(*tasks)
+            finally:  # after an error, none of the others is asked any more
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     def _silent(self, texts: Sequence[str]) -> bool:
         return not self.show_progress or not texts

@@ -92,3 +92,34 @@ def test_only_metrics_that_look_further_than_the_retriever_are_warned_of() -> No
     with pytest.warns(UserWarning, match=r"^ndcg@4: expected .* returns 3, "):
         ThreeFrom(["ndcg@4", "mrr@3"], top_k=3)
     ThreeFrom(["ndcg@4"])  # a retriever that does not tell may return that many
+
+
+class Failing(DatasetEvaluator):
+    """Fails at the third question; the others are answered a step later. Counts its calls."""
+
+    asked = 0
+
+    def _retrieved_ids(self, text: str) -> list[str]:
+        raise NotImplementedError
+
+    async def _aretrieved_ids(self, text: str) -> list[str]:
+        self.asked += 1
+        if text == "2":
+            raise ConnectionError("the store is gone") from OSError("no route")
+        await asyncio.sleep(0)
+        return []
+
+
+async def test_after_an_error_no_more_is_asked_and_it_comes_through_as_it_is() -> None:
+    queries = {f"q{i}": f"{i}" for i in range(200)}
+    dataset = RetrievalDataset.from_relevant_docs(
+        queries, {"d": "document"}, {query: ["d"] for query in queries}
+    )
+    evaluator = Failing(["mrr@1"], workers=4)
+    with pytest.raises(ConnectionError, match="the store is gone") as caught:
+        await evaluator.aevaluate_dataset(dataset)
+    assert isinstance(caught.value.__cause__, OSError)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert evaluator.asked <= 8
+    assert asyncio.all_tasks() == {asyncio.current_task()}
