@@ -1,6 +1,7 @@
 """Whether retrieval got better, measured through the retriever that users will really call."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -14,6 +15,7 @@ from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
 from llama_index_finetune_plugin.stores import stored_similarity, stored_vectors
 from llama_index_finetune_plugin.stores.reading import Store
 from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
+from query_adapters.errors import InvalidDatasetError
 from query_adapters.evaluation import (
     DEFAULT_METRICS,
     DatasetEvaluator,
@@ -132,6 +134,7 @@ def evaluate_index(
         metrics: Names such as "ndcg@10".
 
     Raises:
+        InvalidDatasetError: If no relevant document is in the index.
         UnreadableStoreError: If vectors cannot be read back from such a store.
         DimensionMismatchError: If the model's vectors are not as long as the stored ones.
         UnknownMetricError: If a metric is unknown, or has no cut-off.
@@ -139,6 +142,7 @@ def evaluate_index(
     depth = max(Metric.parse(name).k for name in metrics)
     texts = to_retrieval_dataset(dataset)
     stored = gather(stored_vectors(index))
+    _check_ids(texts.labelled_documents, stored.row_of)
     vectors = LlamaIndexEmbedder(embed_model).embed_queries(list(texts.queries.values()))
     run = search_run(
         dict(zip(texts.queries, vectors, strict=True)),
@@ -148,3 +152,22 @@ def evaluate_index(
         similarity=stored_similarity(index) or "cosine",
     )
     return evaluate_run(run, texts.qrels, metrics=metrics)
+
+
+def _check_ids(relevant: Sequence[str], indexed: Mapping[str, int]) -> None:
+    """Warn of relevant documents that cannot be found, and refuse where none can."""
+    absent = [key for key in relevant if key not in indexed]
+    if not absent:
+        return
+    told = (
+        f"expected the dataset's relevant documents in the index, got {len(absent)} of "
+        f"{len(relevant)} that are not, such as {absent[0]!r}, where the index has "
+        f"{next(iter(indexed))!r}; "
+    )
+    if len(absent) == len(relevant):
+        raise InvalidDatasetError(f"{told}make the dataset of the index's nodes, by their ids")
+    warnings.warn(
+        f"{told}they count as not found: give the index that holds them, or leave those "
+        "questions out",
+        stacklevel=3,
+    )

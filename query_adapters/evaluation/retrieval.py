@@ -58,6 +58,7 @@ class DatasetEvaluator(ABC):
             raise ValueError(f"workers: expected at least 1, got {workers}")
         parsed = [_parse(name, top_k) for name in metrics]
         _warn_if_short(parsed, top_k)
+        self._top_k = top_k
         self.metrics = tuple(map(str, parsed))
         self.workers = workers
         self.show_progress = show_progress
@@ -144,6 +145,9 @@ class DatasetEvaluator(ABC):
 
     def _scores(self, texts: RetrievalDataset, found: Run) -> Evaluation:
         run = {query: found[query] for query in texts.queries}
+        if self._top_k is None:  # else it was warned of at the start
+            _warn_if_cut([Metric.parse(name) for name in self.metrics], run, texts)
+        _warn_if_strange(run, texts)
         return evaluate_run(run, texts.qrels, metrics=self.metrics)
 
 
@@ -162,5 +166,33 @@ def _warn_if_short(metrics: Sequence[Metric], top_k: int | None) -> None:
             f"{', '.join(deeper)}: expected a retriever that returns as many documents, got one "
             f"that returns {top_k}, so that a relevant one further down counts as missing; ask "
             "it for more, or for metrics with a smaller cut-off",
+            stacklevel=4,
+        )
+
+
+def _warn_if_cut(metrics: Sequence[Metric], run: Run, texts: RetrievalDataset) -> None:
+    """Warn of metrics that look further than the longest ranking, unless it holds everything."""
+    longest = max(map(len, run.values()))
+    deeper = [str(metric) for metric in metrics if metric.k > longest]
+    if deeper and 0 < longest < len(texts.corpus):
+        warnings.warn(
+            f"{', '.join(deeper)}: expected a retriever that returns as many documents, got at "
+            f"most {longest} for any of {len(run)} questions, so that a relevant one further down "
+            "counts as missing; ask it for more (search_kwargs={'k': 10} in LangChain, "
+            "similarity_top_k=10 in LlamaIndex), or for metrics with a smaller cut-off",
+            stacklevel=4,
+        )
+
+
+def _warn_if_strange(run: Run, texts: RetrievalDataset) -> None:
+    """Warn where no document that was retrieved is one of the dataset's."""
+    retrieved = {document for ranking in run.values() for document in ranking}
+    if retrieved and retrieved.isdisjoint(texts.corpus):
+        relevant = next(iter(next(iter(texts.qrels.values()))))
+        warnings.warn(
+            f"none of {len(retrieved)} retrieved documents is in the dataset, so that every score "
+            f"is 0: ids such as {min(retrieved)!r} were retrieved, and {relevant!r} is relevant; "
+            "expected the same ids in both: build the index with the dataset's, or, in LangChain, "
+            "name the metadata key that holds them: id_key",
             stacklevel=4,
         )

@@ -94,6 +94,32 @@ def test_only_metrics_that_look_further_than_the_retriever_are_warned_of() -> No
     ThreeFrom(["ndcg@4"])  # a retriever that does not tell may return that many
 
 
+def documents(n: int, *, name: str = "d") -> RetrievalDataset:
+    return RetrievalDataset.from_relevant_docs(
+        {"q1": "1", "q2": "2"},
+        {f"{name}{i}": "text" for i in range(n)},
+        {"q1": [f"{name}1"], "q2": [f"{name}0"]},
+    )
+
+
+async def test_a_retriever_that_does_not_tell_is_found_to_return_too_few() -> None:
+    evaluator = ThreeFrom(["ndcg@4", "recall@10", "mrr@3"])
+    told = r"^ndcg@4, recall@10: expected .* at most 3 for any of 2 questions"
+    with pytest.warns(UserWarning, match=told) as caught:
+        evaluator.evaluate_dataset(documents(4))
+    with pytest.warns(UserWarning, match=told):
+        await evaluator.aevaluate_dataset(documents(4))
+    assert [warning.filename for warning in caught] == [__file__]
+    evaluator.evaluate_dataset(documents(3))  # there are no more
+    ThreeFrom(["mrr@3"]).evaluate_dataset(documents(9))
+
+
+def test_ids_that_are_not_the_datasets_are_warned_of() -> None:
+    with pytest.warns(UserWarning, match=r"none of 4 .*'d0' were .*'node-1' is .*id_key") as caught:
+        ThreeFrom(["mrr@3"]).evaluate_dataset(documents(3, name="node-"))
+    assert [warning.filename for warning in caught] == [__file__]
+
+
 class Failing(DatasetEvaluator):
     """Fails at the third question; the others are answered a step later. Counts its calls."""
 
