@@ -27,7 +27,7 @@ def raised_during() -> None:
 
 @pytest.mark.parametrize("error", [TimeoutError("late"), RuntimeError("wrapped")])
 def test_an_error_from_none_has_no_status_of_another(error: Exception) -> None:
-    with pytest.raises(type(error), match="late|wrapped") as apart:
+    with pytest.raises(type(error), match=r"late|wrapped") as apart:
         raised_apart(error)
     assert status_of(apart.value) is None
 
