@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.evaluation.evaluate import Evaluation, evaluate_run
-from query_adapters.evaluation.metrics import DEFAULT_METRICS, Metric
+from query_adapters.evaluation.metrics import DEFAULT_METRICS, Metric, parse_metrics
 from query_adapters.typing import Run, Texts
 
 Answer = TypeVar("Answer")
@@ -36,7 +36,8 @@ class DatasetEvaluator(ABC):
     """Scores what a retriever finds; each door says how its framework's retrievers are asked.
 
     Args:
-        metrics: Names such as "ndcg@10". Where the cut-off is left out ("mrr"), it is `top_k`.
+        metrics: Names such as "ndcg@10", or one. Where the cut-off is left out ("mrr"), it is
+            `top_k`.
         top_k: How many documents the retriever returns, None if it does not tell.
         workers: Questions under way at once in the asynchronous method, at least 1.
         show_progress: Whether to show a progress bar.
@@ -56,7 +57,7 @@ class DatasetEvaluator(ABC):
     ) -> None:
         if workers < 1:
             raise ValueError(f"workers: expected at least 1, got {workers}")
-        parsed = [_parse(name, top_k) for name in metrics]
+        parsed = parse_metrics(metrics, k=top_k)
         _warn_if_short(parsed, top_k)
         self._top_k = top_k
         self.metrics = tuple(map(str, parsed))
@@ -146,17 +147,13 @@ class DatasetEvaluator(ABC):
     def _scores(self, texts: RetrievalDataset, found: Run) -> Evaluation:
         run = {query: found[query] for query in texts.queries}
         if self._top_k is None:  # else it was warned of at the start
-            _warn_if_cut([Metric.parse(name) for name in self.metrics], run, texts)
+            _warn_if_cut(parse_metrics(self.metrics), run, texts)
         _warn_if_strange(run, texts)
         return evaluate_run(run, texts.qrels, metrics=self.metrics)
 
 
 def _without(found: Run, queries: Texts) -> dict[str, str]:
     return {query: text for query, text in queries.items() if query not in found}
-
-
-def _parse(name: str, top_k: int | None) -> Metric:
-    return Metric.parse(name if "@" in name or top_k is None else f"{name}@{top_k}")
 
 
 def _warn_if_short(metrics: Sequence[Metric], top_k: int | None) -> None:

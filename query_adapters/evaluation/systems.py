@@ -1,6 +1,7 @@
 """Any number of systems on the same questions, each against one of them."""
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ from query_adapters.evaluation.groups import count_groups, usable_groups
 from query_adapters.evaluation.markup import scores_table
 from query_adapters.evaluation.provenance import Facts, facts_of
 from query_adapters.evaluation.records import frame, part_records
-from query_adapters.evaluation.scores import Scores, Slice, score
+from query_adapters.evaluation.scores import Score, Scores, Slice, score
 from query_adapters.splits import document_groups
 from query_adapters.typing import Rows, Values
 
@@ -119,6 +120,19 @@ class Comparison:
         """
         return frame(self.parts)
 
+    def __str__(self) -> str:
+        lines = [f"{self.baseline}: {self.evaluations[self.baseline]}"]
+        for name in self.others:
+            told = (_told(metric, self.scores[metric][name]) for metric in self.metrics)
+            lines.append(f"{name}: {'  '.join(told)}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({', '.join(self.others)} against {self.baseline}: "
+            f"{', '.join(self.metrics)}; {self.n_queries} queries)"
+        )
+
     def _repr_html_(self) -> str:
         """Return the table of scores as notebooks show it."""
         return scores_table(self.scores)
@@ -140,7 +154,7 @@ def compare_systems(
         evaluations: By name of the system; at least two, on the same questions in one order.
         baseline: The name of the system that the others are compared with.
         slices: For each kind of slice, a label by question id. Questions without a label are
-            in no slice of that kind.
+            in no slice of that kind, of which a warning tells.
         dataset: The texts, for reports that show questions, and for `groups`.
         about: What reports are to tell of the run besides what is known here, such as
             `{"embedding_model": "openai:text-embedding-3-small", "dataset": "support, test"}`.
@@ -165,6 +179,8 @@ def compare_systems(
     parts = {
         kind: _labelled_rows(kind, labels, query_ids) for kind, labels in (slices or {}).items()
     }
+    for kind, labels in (slices or {}).items():
+        _warn_unlabelled(kind, labels, query_ids)
     texts = None if dataset is None else to_retrieval_dataset(dataset)
     n_documents = None if texts is None else len(texts.corpus)
     together = _known_groups(texts, query_ids) if groups is None else np.asarray(groups)
@@ -200,6 +216,17 @@ def _known_groups(texts: RetrievalDataset | None, query_ids: tuple[str, ...]) ->
     return document_groups(texts.select(query_ids))
 
 
+def _told(metric: str, score: Score) -> str:
+    against = score.against
+    if against is None:
+        return f"{metric} {score.mean.mean:.3f}"
+    gain = against.difference
+    return (
+        f"{metric} {score.mean.mean:.3f} ({gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}], "
+        f"p = {against.p_adjusted:.2g})"
+    )
+
+
 def _check_systems(evaluations: Mapping[str, Evaluation], baseline: str) -> None:
     if len(evaluations) < 2 or baseline not in evaluations:
         raise ValueError(
@@ -232,3 +259,17 @@ def _labelled_rows(kind: str, labels: Labels, query_ids: tuple[str, ...]) -> dic
             f"{len(query_ids)} ids of the evaluations"
         )
     return {name: np.flatnonzero([label == name for label in found]) for name in names}
+
+
+def _warn_unlabelled(kind: str, labels: Labels, query_ids: tuple[str, ...]) -> None:
+    left_out = [query for query in query_ids if query not in labels]
+    if not left_out:
+        return
+    others = [*labels.keys() - set(query_ids)]
+    unknown = f"; {len(others)} labels are of other ids, such as {min(others)!r}" if others else ""
+    warnings.warn(
+        f"slice {kind!r}: expected a label for each question, got none for {len(left_out)} of "
+        f"{len(query_ids)}, such as {left_out[0]!r}, which are in no slice{unknown}; label them "
+        "'other' to see them",
+        stacklevel=3,
+    )

@@ -172,6 +172,9 @@ async def test_a_retriever_without_k_is_found_to_return_four() -> None:
 
 
 def test_bad_arguments_are_refused_at_once() -> None:
+    store: Any = InMemoryVectorStore(DeterministicFakeEmbedding(size=4))
+    with pytest.raises(TypeError, match=r"got InMemoryVectorStore; pass vectorstore\.as_r"):
+        RetrieverEvaluator(store)
     with pytest.raises(UnknownMetricError, match="ndgc@10"):
         RetrieverEvaluator(ListedRetriever(), ["ndgc@10"])
     with pytest.raises(ValueError, match="at least 1, got 0"):

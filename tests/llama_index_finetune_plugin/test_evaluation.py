@@ -104,6 +104,24 @@ def test_a_metric_without_cutoff_takes_the_retrievers(make_base: Any) -> None:
         RetrieverEvaluator(ListedRetriever(), ["mrr"])
 
 
+def test_llama_index_own_name_of_average_precision_is_known(make_base: Any) -> None:
+    from llama_index.core import VectorStoreIndex
+
+    index = VectorStoreIndex([TextNode(id_="a", text="text a")], embed_model=make_base())
+    retriever = index.as_retriever(similarity_top_k=4)
+    evaluator = RetrieverEvaluator.from_metric_names(["ap", "ap@2"], retriever=retriever)
+    assert evaluator.metrics == ("map@4", "map@2")
+    assert RetrieverEvaluator(retriever, "ap").metrics == ("map@4",)
+
+
+def test_an_index_is_no_retriever(make_base: Any) -> None:
+    from llama_index.core import VectorStoreIndex
+
+    index: Any = VectorStoreIndex([TextNode(id_="a", text="text a")], embed_model=make_base())
+    with pytest.raises(TypeError, match=r"got VectorStoreIndex; give index\.as_retriever"):
+        RetrieverEvaluator(index)
+
+
 def test_bad_arguments_are_refused_at_once() -> None:
     with pytest.raises(UnknownMetricError, match="ndgc@10"):
         RetrieverEvaluator(ListedRetriever(), ["ndgc@10"])

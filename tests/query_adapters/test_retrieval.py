@@ -88,6 +88,11 @@ def test_a_metric_without_a_cutoff_to_go_by_is_refused(metrics: list[str]) -> No
         ThreeFrom(metrics)
 
 
+def test_one_metric_needs_no_list() -> None:
+    assert ThreeFrom("ndcg@3").metrics == ("ndcg@3",)
+    assert ThreeFrom("mrr", top_k=3).metrics == ("mrr@3",)
+
+
 def test_only_metrics_that_look_further_than_the_retriever_are_warned_of() -> None:
     with pytest.warns(UserWarning, match=r"^ndcg@4: expected .* returns 3, "):
         ThreeFrom(["ndcg@4", "mrr@3"], top_k=3)
