@@ -187,3 +187,19 @@ def test_an_unknown_guard_or_metric_is_refused() -> None:
 
 def test_the_adapter_is_linear() -> None:
     assert isinstance(whiten(crowded()).adapter, LinearAdapter)
+
+
+def test_the_check_counts_questions_of_one_document_as_one() -> None:
+    documents = crowded()
+    once = questions(documents, 40, noisy=True)
+    check = once.select(np.arange(40).repeat(3))
+    check = EmbeddedDataset(check.queries, documents, check.relevant)
+    base, adapted = (
+        evaluate_vectors(check, adapter).per_query[METRIC]
+        for adapter in (None, whitening_adapter(documents))
+    )
+    by_document, by_question = (
+        max_t_p_value([adapted - base], 0, groups=groups)
+        for groups in (np.concatenate(check.relevant), np.arange(120))
+    )
+    assert whiten(documents, check=check).p_value == by_document != by_question
