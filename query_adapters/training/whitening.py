@@ -11,6 +11,7 @@ from query_adapters.adapters import LinearAdapter
 from query_adapters.errors import InvalidVectorsError
 from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
 from query_adapters.evaluation.comparison import MetricComparison, compare
+from query_adapters.evaluation.groups import usable_groups
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.evaluation.search import Similarity, unit
 from query_adapters.training.candidates import ViewScore
@@ -160,7 +161,7 @@ def _compared(
     base = evaluate_vectors(check, metrics=metrics, similarity=similarity)
     adapted = evaluate_vectors(check, adapter, metrics=metrics, similarity=similarity)
     differences: Values = adapted.per_query[metric] - base.per_query[metric]
-    return compare(base, adapted), differences
+    return compare(base, adapted, groups=usable_groups(check.document_groups)), differences
 
 
 def _is_kept(differences: Values, p_value: float, guard: Guard) -> bool:

@@ -204,7 +204,10 @@ def test_the_check_counts_questions_of_one_document_as_one() -> None:
         max_t_p_value([adapted - base], 0, groups=groups)
         for groups in (np.concatenate(check.relevant), np.arange(120))
     )
-    assert whiten(documents, check=check).p_value == by_document != by_question
+    result = whiten(documents, check=check)
+    assert result.p_value == by_document != by_question
+    assert result.comparison is not None
+    assert result.comparison[METRIC].n_groups == 40
 
 
 def test_documents_are_read_in_blocks_and_their_number_changes_nothing(

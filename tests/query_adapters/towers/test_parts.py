@@ -13,6 +13,7 @@ from sentence_transformers.sentence_transformer.evaluation import InformationRet
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.embedders import SentenceTransformerEmbedder
 from query_adapters.evaluation import evaluate_vectors
+from query_adapters.splits import document_groups
 from query_adapters.towers import TowerResult, TowerSettings
 from query_adapters.towers.frozen import FrozenDocumentsLoss
 from query_adapters.towers.held_out import HeldOutEvaluator, looks
@@ -208,6 +209,7 @@ def test_the_judge_allows_for_the_looks_at_the_model(
     assert unseen.p_value < 0.05
     assert seen.p_value > 3 * unseen.p_value
     assert seen.comparison == unseen.comparison
+    assert seen.comparison["ndcg@10"].n_groups == len(np.unique(document_groups(toy)))
 
 
 def test_the_embedders_identity_changes_with_weights_prompts_and_length(
