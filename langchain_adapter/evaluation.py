@@ -9,7 +9,8 @@ from langchain_core.runnables import Runnable
 from langchain_adapter._batch import StoreBatch
 from langchain_adapter.documents import document_id
 from query_adapters.errors import InvalidDatasetError
-from query_adapters.evaluation import DEFAULT_METRICS, DatasetEvaluator, Metric, evaluate_run
+from query_adapters.evaluation import DEFAULT_METRICS, DatasetEvaluator, evaluate_run
+from query_adapters.evaluation.metrics import parse_metrics
 
 
 class RetrieverEvaluator(DatasetEvaluator):
@@ -17,8 +18,8 @@ class RetrieverEvaluator(DatasetEvaluator):
 
     Args:
         retriever: Any LangChain retriever, or another Runnable from a text to documents.
-        metrics: Names such as "ndcg@10". Where the cut-off is left out ("mrr"), it is `k` of
-            the retriever's `search_kwargs`.
+        metrics: Names such as "ndcg@10", or one. Where the cut-off is left out ("mrr"), it is
+            `k` of the retriever's `search_kwargs`.
         id_key: The metadata key of a document's id, such as Qdrant's "_id"; by default it is
             `Document.id`.
         workers: Questions under way at once in the asynchronous method, at least 1.
@@ -95,7 +96,7 @@ def langsmith_evaluator(
         >>> evaluator({"documents": found}, {"relevant_docs": ["d1"]})
         [{'key': 'mrr@10', 'score': 0.5}]
     """
-    names = [str(Metric.parse(name)) for name in metrics]
+    names = [str(metric) for metric in parse_metrics(metrics)]
 
     def retrieval(
         outputs: dict[str, Any], reference_outputs: dict[str, Any]

@@ -1,6 +1,7 @@
 """Whether retrieval got better, measured through the retriever that users will really call."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -14,13 +15,14 @@ from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
 from llama_index_finetune_plugin.stores import stored_similarity, stored_vectors
 from llama_index_finetune_plugin.stores.reading import Store
 from query_adapters.dataset import QADataset, RetrievalDataset, listed_ids, to_retrieval_dataset
+from query_adapters.errors import InvalidDatasetError
 from query_adapters.evaluation import (
     DEFAULT_METRICS,
     DatasetEvaluator,
     Evaluation,
-    Metric,
     evaluate_run,
 )
+from query_adapters.evaluation.metrics import parse_metrics
 from query_adapters.evaluation.search import search_run
 from query_adapters.stores import gather
 from query_adapters.typing import Qrels
@@ -31,8 +33,8 @@ class RetrieverEvaluator(DatasetEvaluator):
 
     Args:
         retriever: Any LlamaIndex retriever.
-        metrics: Names such as "ndcg@10". Where the cut-off is left out ("mrr"), it is the
-            retriever's `similarity_top_k`.
+        metrics: Names such as "ndcg@10", or one; LlamaIndex's "ap" is "map". Where the cut-off is
+            left out ("mrr"), it is the retriever's `similarity_top_k`.
         node_postprocessors: Applied to what was retrieved, in order.
         workers: Questions under way at once in the async methods, at least 1.
         show_progress: Whether to show a progress bar.
@@ -42,6 +44,7 @@ class RetrieverEvaluator(DatasetEvaluator):
 
     Raises:
         UnknownMetricError: If a metric is unknown, or has no cut-off to go by.
+        TypeError: If the retriever is none, such as an index.
         ValueError: If `workers` is below 1.
     """
 
@@ -55,8 +58,15 @@ class RetrieverEvaluator(DatasetEvaluator):
         show_progress: bool = False,
         batch: bool = True,
     ) -> None:
+        if not hasattr(retriever, "retrieve"):
+            raise TypeError(
+                f"retriever: expected one, got {type(retriever).__name__}; give "
+                "index.as_retriever(similarity_top_k=10)"
+            )
         top_k = getattr(retriever, "similarity_top_k", None)
-        super().__init__(metrics, top_k=top_k, workers=workers, show_progress=show_progress)
+        super().__init__(
+            _own_names(metrics), top_k=top_k, workers=workers, show_progress=show_progress
+        )
         self.retriever = retriever
         self.node_postprocessors = tuple(node_postprocessors or ())
         self.batch = batch
@@ -132,13 +142,15 @@ def evaluate_index(
         metrics: Names such as "ndcg@10".
 
     Raises:
+        InvalidDatasetError: If no relevant document is in the index.
         UnreadableStoreError: If vectors cannot be read back from such a store.
         DimensionMismatchError: If the model's vectors are not as long as the stored ones.
         UnknownMetricError: If a metric is unknown, or has no cut-off.
     """
-    depth = max(Metric.parse(name).k for name in metrics)
+    depth = max(metric.k for metric in parse_metrics(metrics))
     texts = to_retrieval_dataset(dataset)
     stored = gather(stored_vectors(index))
+    _check_ids(texts.labelled_documents, stored.row_of)
     vectors = LlamaIndexEmbedder(embed_model).embed_queries(list(texts.queries.values()))
     run = search_run(
         dict(zip(texts.queries, vectors, strict=True)),
@@ -148,3 +160,28 @@ def evaluate_index(
         similarity=stored_similarity(index) or "cosine",
     )
     return evaluate_run(run, texts.qrels, metrics=metrics)
+
+
+def _own_names(metrics: Sequence[str]) -> list[str]:
+    """Return the names with LlamaIndex's "ap" as this package's "map"."""
+    listed = [metrics] if isinstance(metrics, str) else metrics
+    return [f"m{name}" if name.split("@")[0] == "ap" else name for name in listed]
+
+
+def _check_ids(relevant: Sequence[str], indexed: Mapping[str, int]) -> None:
+    """Warn of relevant documents that cannot be found, and refuse where none can."""
+    absent = [key for key in relevant if key not in indexed]
+    if not absent:
+        return
+    told = (
+        f"expected the dataset's relevant documents in the index, got {len(absent)} of "
+        f"{len(relevant)} that are not, such as {absent[0]!r}, where the index has "
+        f"{next(iter(indexed))!r}; "
+    )
+    if len(absent) == len(relevant):
+        raise InvalidDatasetError(f"{told}make the dataset of the index's nodes, by their ids")
+    warnings.warn(
+        f"{told}they count as not found: give the index that holds them, or leave those "
+        "questions out",
+        stacklevel=3,
+    )

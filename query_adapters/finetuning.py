@@ -19,6 +19,7 @@ from query_adapters.embedders import TextEmbedder
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
 from query_adapters.evaluation.comparison import MetricComparison, compare
+from query_adapters.evaluation.groups import dataset_groups
 from query_adapters.splits import check_leakage
 from query_adapters.storage import AdapterRecord, SavedAdapter, save_adapter
 from query_adapters.stores import StoredVectors
@@ -185,7 +186,7 @@ class AdapterFinetuner:
         similarity = self.trainer.similarity
         base = evaluate_vectors(embedded, metrics=metrics, similarity=similarity)
         adapted = evaluate_vectors(embedded, adapter, metrics=metrics, similarity=similarity)
-        return compare(base, adapted)
+        return compare(base, adapted, groups=dataset_groups(self.val_dataset))
 
     def _saved(
         self,

@@ -15,9 +15,9 @@ def status_of(error: BaseException | None) -> int | None:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield the error, and what it was raised from, each once."""
+    """Yield the error, and what it was raised from or during, each once; not past `from None`."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

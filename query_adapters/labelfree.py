@@ -41,6 +41,12 @@ class LabelFreeResult:
         """The outcome in one sentence."""
         return self.whitening.verdict
 
+    def __str__(self) -> str:
+        return self.whitening.verdict
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.whitening.verdict!r})"
+
 
 @dataclass(frozen=True, kw_only=True)
 class LabelFreeFinetuner:

@@ -14,7 +14,8 @@ class LengthKeepingAdapter(QueryAdapter):
 
     The base's length is kept so that score thresholds and hybrid fusion stay on their scale.
     Only a store that ranks by Euclidean distance over documents of several lengths ranks by the
-    length of a query too. Zero vectors and vectors that are not finite come back as they are.
+    length of a query too. Zero vectors and vectors that are not finite come back as they are, as
+    do those of which the map would make one.
 
     Attributes:
         keeps_length: Whether an adapted vector has the length of its query.
@@ -45,9 +46,7 @@ class LengthKeepingAdapter(QueryAdapter):
             squared = squared_length(queries)
             if has_length(squared):
                 mapped = self.mapped(queries)
-                if not self.keeps_length:
-                    return mapped
-                return keep_length(queries, mapped, squared=squared)
+                return keep_length(queries, mapped, squared=squared, scaled=self.keeps_length)
         rows = np.atleast_2d(queries)
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # they come back
             adapted = keep_lengths(rows, self.mapped(rows), scaled=self.keeps_length)
@@ -64,18 +63,20 @@ def has_length(squared: float) -> bool:
     return 0 < squared < inf
 
 
-def keep_length(query: Vectors, mapped: Vectors, *, squared: float) -> Vectors:
+def keep_length(query: Vectors, mapped: Vectors, *, squared: float, scaled: bool = True) -> Vectors:
     """Return `mapped`, scaled in place to the query's length; the query where that cannot be.
 
     Args:
         query: Shape `(dim_in,)`.
         mapped: Shape `(dim_out,)`.
         squared: ‖query‖².
+        scaled: Whether it gets the query's length or stays as long as it is.
     """
     after = squared_length(mapped)
     if not has_length(after):
         return query if query.shape == mapped.shape else mapped
-    mapped *= np.float32(sqrt(squared / after))
+    if scaled:
+        mapped *= np.float32(sqrt(squared / after))
     return mapped
 
 

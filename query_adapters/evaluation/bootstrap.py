@@ -10,11 +10,12 @@ require_extra("train")
 
 from scipy.special import ndtr, ndtri
 
-from query_adapters.typing import Values
+from query_adapters.evaluation.groups import group_sums
+from query_adapters.typing import Rows, Values
 
 CONFIDENCE = 0.95
 RESAMPLES = 9_999
-DRAWS_AT_ONCE = 4_000_000  # numbers of questions drawn in one step: 32 MB
+DRAWS_AT_ONCE = 4_000_000  # numbers of questions or groups drawn in one step: 32 MB
 ROUNDING = 1e-12  # values that differ by less are equal: BCa of rounding errors is not a number
 
 
@@ -27,62 +28,78 @@ class Interval:
     high: float
 
 
-def bootstrap_interval(values: Values, *, seed: int = 0) -> Interval:
+def bootstrap_interval(values: Values, *, groups: Rows | None = None, seed: int = 0) -> Interval:
     """Return the mean of one value a question, `(n_queries,)`, with its 95 % interval."""
-    return bootstrap_intervals(values[:, None], seed=seed)[0]
+    return bootstrap_intervals(values[:, None], groups=groups, seed=seed)[0]
 
 
-def bootstrap_intervals(values: Values, *, seed: int = 0) -> list[Interval]:
+def bootstrap_intervals(
+    values: Values, *, groups: Rows | None = None, seed: int = 0
+) -> list[Interval]:
     """Return each column's mean with its 95 % interval (BCa, 9,999 resamples of questions).
 
     All columns see the same resamples. Where all values of a column are equal, or there is but
     one, its interval is that value. In simulations the intervals hold the truth 93 to 97 times of
     100 from 200 questions on; with 50, of which most do not differ, it is 91.
 
+    Questions about one document are alike, and drawn one by one they seem to be more evidence
+    than they are: of 60 documents with 5 like questions each, 65 of 100 intervals hold the truth.
+    With `groups` whole groups are drawn, and the mean is that of the questions in them.
+
     Args:
         values: One value per question and column, `(n_queries, n_columns)`; paired differences
             for a comparison.
+        groups: A number per question, equal for those that stand or fall together,
+            `(n_queries,)`; None for each by itself.
         seed: Of the resampling.
 
-    Source: Efron, Better Bootstrap Confidence Intervals (1987), section 3.
+    Raises:
+        ValueError: If there is not one group number a question.
+
+    Source: Efron, Better Bootstrap Confidence Intervals (1987), section 3; for groups, Davison,
+        Hinkley, Bootstrap Methods and their Application (1997), 3.8; Field, Welsh, Bootstrapping
+        Clustered Data (2007), the cluster bootstrap.
     """
     means = values.mean(axis=0)
-    varied = np.ptp(values, axis=0) >= ROUNDING
+    sums, sizes = group_sums(values - means, groups)
+    varied = np.ptp(sums / sizes[:, None], axis=0) >= ROUNDING
     ends = np.stack([means, means])
     if varied.any():
-        moved = values[:, varied] - means[varied]
-        ends[:, varied] += _bca_ends(moved, _resampled_means(moved, seed))
+        moved = sums[:, varied]
+        ends[:, varied] += _bca_ends(moved, sizes, _resampled_means(moved, sizes, seed))
     return [
         Interval(mean=float(mean), low=float(low), high=float(high))
         for mean, low, high in zip(means, *ends, strict=True)
     ]
 
 
-def _resampled_means(values: Values, seed: int) -> Values:
+def _resampled_means(sums: Values, sizes: Values, seed: int) -> Values:
     """Return the means of resamples, `(RESAMPLES, n_columns)`.
 
-    A resample is how often it holds each question, so that its means are one matrix product.
+    A resample is how often it holds each group, so that its means are one matrix product.
     """
-    n = len(values)
+    n = len(sums)
     rng = np.random.default_rng(seed)
-    means = np.empty((RESAMPLES, values.shape[1]))
+    means = np.empty((RESAMPLES, sums.shape[1]))
     step = max(1, DRAWS_AT_ONCE // n)
     for start in range(0, RESAMPLES, step):
         size = min(step, RESAMPLES - start)
         drawn = rng.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
-        means[start : start + size] = counts @ values / n
+        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+        means[start : start + size] = counts @ sums / (counts @ sizes)[:, None]
     return means
 
 
-def _bca_ends(centred: Values, resampled: Values) -> Values:
+def _bca_ends(centred: Values, sizes: Values, resampled: Values) -> Values:
     """Return both ends for columns of mean 0, corrected for bias and skewness, `(2, n_columns)`.
 
-    The jackknife values of a mean are linear in the left-out value, hence the closed form.
+    Skewness is that of the jackknife: without a group the mean is -sum / number of questions left.
     """
+    total = sizes.sum()
+    left_out = centred * ((total - sizes.mean()) / (total - sizes))[:, None]
     below = (resampled < -ROUNDING).mean(axis=0) + (resampled <= ROUNDING).mean(axis=0)
     bias = ndtri(below / 2)
-    skewness = (centred**3).sum(axis=0) / (centred**2).sum(axis=0) ** 1.5 / 6
+    skewness = (left_out**3).sum(axis=0) / (left_out**2).sum(axis=0) ** 1.5 / 6
     normal = ndtri([[(1 - CONFIDENCE) / 2], [(1 + CONFIDENCE) / 2]]) + bias
     levels = ndtr(bias + normal / (1 - skewness * normal))
     columns = zip(resampled.T, levels.T, strict=True)

@@ -6,7 +6,8 @@ import numpy as np
 
 from query_adapters.evaluation.bootstrap import Interval, bootstrap_intervals
 from query_adapters.evaluation.evaluate import Evaluation
-from query_adapters.typing import Values
+from query_adapters.evaluation.groups import count_groups
+from query_adapters.typing import Rows, Values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,8 @@ class MetricComparison:
         wins: Questions on which the adapted system is better.
         ties: Questions on which both are equal.
         losses: Questions on which the adapted system is worse.
+        n_groups: How many groups of questions the intervals rest on; None where each question
+            stands for itself.
     """
 
     base: Interval
@@ -28,18 +31,23 @@ class MetricComparison:
     wins: int
     ties: int
     losses: int
+    n_groups: int | None = None
 
 
-def compare(base: Evaluation, adapted: Evaluation, *, seed: int = 0) -> dict[str, MetricComparison]:
+def compare(
+    base: Evaluation, adapted: Evaluation, *, groups: Rows | None = None, seed: int = 0
+) -> dict[str, MetricComparison]:
     """Return, for each metric that both have, means and paired difference with 95 % intervals.
 
     Args:
         base: Scores of the first system.
         adapted: Scores of the second, on the same questions in the same order.
+        groups: A number per question, equal for those that stand or fall together, such as
+            `dataset_groups` of their dataset; None for each by itself.
         seed: Of the bootstrap.
 
     Raises:
-        ValueError: If the two were not measured on the same questions.
+        ValueError: If the two, or the groups, are not of the same questions.
     """
     if base.query_ids != adapted.query_ids:
         raise ValueError(
@@ -47,19 +55,22 @@ def compare(base: Evaluation, adapted: Evaluation, *, seed: int = 0) -> dict[str
             "evaluate both systems on one dataset"
         )
     return {
-        name: _compare_metric(base.per_query[name], adapted.per_query[name], seed)
+        name: _compare_metric(base.per_query[name], adapted.per_query[name], groups, seed)
         for name in base.per_query
         if name in adapted.per_query
     }
 
 
-def _compare_metric(base: Values, adapted: Values, seed: int) -> MetricComparison:
+def _compare_metric(
+    base: Values, adapted: Values, groups: Rows | None, seed: int
+) -> MetricComparison:
     if base.shape != adapted.shape:
         raise ValueError(
             f"expected scores of the same questions, got {len(base)} and {len(adapted)} values"
         )
     difference = adapted - base
-    means = bootstrap_intervals(np.stack([base, adapted, difference], axis=1), seed=seed)
+    columns = np.stack([base, adapted, difference], axis=1)
+    means = bootstrap_intervals(columns, groups=groups, seed=seed)
     return MetricComparison(
         base=means[0],
         adapted=means[1],
@@ -67,4 +78,5 @@ def _compare_metric(base: Values, adapted: Values, seed: int) -> MetricCompariso
         wins=int((difference > 0).sum()),
         ties=int((difference == 0).sum()),
         losses=int((difference < 0).sum()),
+        n_groups=count_groups(groups),
     )

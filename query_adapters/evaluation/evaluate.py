@@ -8,7 +8,14 @@ import numpy as np
 from query_adapters.adapters import QueryAdapter
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.errors import InvalidDatasetError
-from query_adapters.evaluation.metrics import DEFAULT_METRICS, Judged, Metric, judge_rows, judge_run
+from query_adapters.evaluation.metrics import (
+    DEFAULT_METRICS,
+    Judged,
+    Metric,
+    judge_rows,
+    judge_run,
+    parse_metrics,
+)
 from query_adapters.evaluation.search import Similarity, exact_search
 from query_adapters.evaluation.trec import ranked
 from query_adapters.typing import Qrels, Rows, Run, ScoredRun, Values
@@ -67,7 +74,7 @@ def evaluate_vectors(
     """
     if texts is not None:
         _check_texts(texts, dataset)
-    parsed = [Metric.parse(name) for name in metrics]
+    parsed = parse_metrics(metrics)
     queries = dataset.queries if adapter is None else adapter(dataset.queries)
     depth = max(metric.k for metric in parsed)
     ranking = exact_search(queries, dataset.documents, k=depth, similarity=similarity)
@@ -100,7 +107,7 @@ def evaluate_run(
     """
     run = ranked(run)
     judged = judge_run(run, qrels)
-    values = _values(judged, [Metric.parse(name) for name in metrics])
+    values = _values(judged, parse_metrics(metrics))
     return Evaluation(values, query_ids=tuple(qrels), run=run, first_relevant=judged.first_relevant)
 
 

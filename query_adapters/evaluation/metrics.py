@@ -189,6 +189,9 @@ class Metric:
             Metric(name='ndcg', k=10)
         """
         match = re.fullmatch(r"(\w+)@([1-9]\d*)", text)
+        below = re.fullmatch(r"(\w+)@(0+|-\d+)", text)
+        if below is not None and below[1] in METRICS:
+            raise UnknownMetricError(f"metric {text!r}: expected a cut-off from 1, got {below[2]}")
         if match is None or match[1] not in METRICS:
             raise UnknownMetricError(
                 f"unknown metric {text!r}; expected <name>@<k>, as in 'ndcg@10', "
@@ -202,6 +205,20 @@ class Metric:
     def __call__(self, judged: Judged) -> Values:
         """Return one value in [0, 1] per question, `(n_queries,)`."""
         return METRICS[self.name](judged, self.k)
+
+
+def parse_metrics(names: Sequence[str], *, k: int | None = None) -> list[Metric]:
+    """Return the metrics of these names, or of a single one.
+
+    Args:
+        names: Such as "ndcg@10".
+        k: Cut-off of those that name none; None to refuse them.
+
+    Raises:
+        UnknownMetricError: If a metric is unknown, or has no cut-off to go by.
+    """
+    listed = [names] if isinstance(names, str) else names
+    return [Metric.parse(name if "@" in name or k is None else f"{name}@{k}") for name in listed]
 
 
 def _gains(query: str, grades: Mapping[str, float]) -> dict[str, float]:

@@ -18,6 +18,7 @@ def part_records(parts: Sequence[Part]) -> list[dict[str, Any]]:
             "slice": kind,
             "label": label,
             "n_queries": part.n_queries,
+            "n_groups": part.n_groups,
             "scores": {
                 metric: {system: asdict(score) for system, score in systems.items()}
                 for metric, systems in part.scores.items()

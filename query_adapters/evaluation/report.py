@@ -14,6 +14,7 @@ from rich.table import Table
 
 from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.evaluation.comparison import MetricComparison
+from query_adapters.evaluation.groups import together_in
 from query_adapters.evaluation.scores import Score
 from query_adapters.evaluation.systems import ALL, Comparison
 
@@ -37,6 +38,7 @@ def comparison_table(comparison: Mapping[str, MetricComparison], *, title: str =
             _cell(row.difference, sign="+"),
             f"{row.wins}/{row.ties}/{row.losses}",
         )
+    _tell_groups(table, next((row.n_groups for row in comparison.values()), None))
     return table
 
 
@@ -72,7 +74,14 @@ def systems_table(comparison: Comparison, *, title: str = "", kind: str | None =
             for place, (system, score) in enumerate(systems.items()):
                 heading = "" if place else metric
                 table.add_row(heading, escape(names[system]), *_score_cells(score))
+    _tell_groups(table, comparison.n_groups)
     return table
+
+
+def _tell_groups(table: Table, n_groups: int | None) -> None:
+    if n_groups is not None:
+        table.caption = f"questions {together_in(n_groups)}"
+        table.caption_justify = "left"
 
 
 def _score_cells(score: Score) -> tuple[str, ...]:

@@ -6,12 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from tqdm.asyncio import tqdm_asyncio
 from tqdm.auto import tqdm
 
 from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.evaluation.evaluate import Evaluation, evaluate_run
-from query_adapters.evaluation.metrics import DEFAULT_METRICS, Metric
+from query_adapters.evaluation.metrics import DEFAULT_METRICS, Metric, parse_metrics
 from query_adapters.typing import Run, Texts
 
 Answer = TypeVar("Answer")
@@ -37,7 +36,8 @@ class DatasetEvaluator(ABC):
     """Scores what a retriever finds; each door says how its framework's retrievers are asked.
 
     Args:
-        metrics: Names such as "ndcg@10". Where the cut-off is left out ("mrr"), it is `top_k`.
+        metrics: Names such as "ndcg@10", or one. Where the cut-off is left out ("mrr"), it is
+            `top_k`.
         top_k: How many documents the retriever returns, None if it does not tell.
         workers: Questions under way at once in the asynchronous method, at least 1.
         show_progress: Whether to show a progress bar.
@@ -57,8 +57,9 @@ class DatasetEvaluator(ABC):
     ) -> None:
         if workers < 1:
             raise ValueError(f"workers: expected at least 1, got {workers}")
-        parsed = [_parse(name, top_k) for name in metrics]
+        parsed = parse_metrics(metrics, k=top_k)
         _warn_if_short(parsed, top_k)
+        self._top_k = top_k
         self.metrics = tuple(map(str, parsed))
         self.workers = workers
         self.show_progress = show_progress
@@ -127,27 +128,32 @@ class DatasetEvaluator(ABC):
 
         async def one(text: str) -> Answer:
             async with turn:
-                return await ask(text)
+                answer = await ask(text)
+            bar.update()
+            return answer
 
-        answers: list[Answer] = await tqdm_asyncio.gather(
-            *map(one, texts), desc=what, disable=self._silent(texts)
-        )
-        return answers
+        with tqdm(total=len(texts), desc=what, disable=self._silent(texts)) as bar:
+            tasks = [asyncio.ensure_future(one(text)) for text in texts]
+            try:
+                return await asyncio.gather(*tasks)
+            finally:  # after an error, none of the others is asked any more
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     def _silent(self, texts: Sequence[str]) -> bool:
         return not self.show_progress or not texts
 
     def _scores(self, texts: RetrievalDataset, found: Run) -> Evaluation:
         run = {query: found[query] for query in texts.queries}
+        if self._top_k is None:  # else it was warned of at the start
+            _warn_if_cut(parse_metrics(self.metrics), run, texts)
+        _warn_if_strange(run, texts)
         return evaluate_run(run, texts.qrels, metrics=self.metrics)
 
 
 def _without(found: Run, queries: Texts) -> dict[str, str]:
     return {query: text for query, text in queries.items() if query not in found}
-
-
-def _parse(name: str, top_k: int | None) -> Metric:
-    return Metric.parse(name if "@" in name or top_k is None else f"{name}@{top_k}")
 
 
 def _warn_if_short(metrics: Sequence[Metric], top_k: int | None) -> None:
@@ -157,5 +163,33 @@ def _warn_if_short(metrics: Sequence[Metric], top_k: int | None) -> None:
             f"{', '.join(deeper)}: expected a retriever that returns as many documents, got one "
             f"that returns {top_k}, so that a relevant one further down counts as missing; ask "
             "it for more, or for metrics with a smaller cut-off",
+            stacklevel=4,
+        )
+
+
+def _warn_if_cut(metrics: Sequence[Metric], run: Run, texts: RetrievalDataset) -> None:
+    """Warn of metrics that look further than the longest ranking, unless it holds everything."""
+    longest = max(map(len, run.values()))
+    deeper = [str(metric) for metric in metrics if metric.k > longest]
+    if deeper and 0 < longest < len(texts.corpus):
+        warnings.warn(
+            f"{', '.join(deeper)}: expected a retriever that returns as many documents, got at "
+            f"most {longest} for any of {len(run)} questions, so that a relevant one further down "
+            "counts as missing; ask it for more (search_kwargs={'k': 10} in LangChain, "
+            "similarity_top_k=10 in LlamaIndex), or for metrics with a smaller cut-off",
+            stacklevel=4,
+        )
+
+
+def _warn_if_strange(run: Run, texts: RetrievalDataset) -> None:
+    """Warn where no document that was retrieved is one of the dataset's."""
+    retrieved = {document for ranking in run.values() for document in ranking}
+    if retrieved and retrieved.isdisjoint(texts.corpus):
+        relevant = next(iter(next(iter(texts.qrels.values()))))
+        warnings.warn(
+            f"none of {len(retrieved)} retrieved documents is in the dataset, so that every score "
+            f"is 0: ids such as {min(retrieved)!r} were retrieved, and {relevant!r} is relevant; "
+            "expected the same ids in both: build the index with the dataset's, or, in LangChain, "
+            "name the metadata key that holds them: id_key",
             stacklevel=4,
         )

@@ -12,7 +12,7 @@ from query_adapters.evaluation.significance import (
     effect_size,
     sign_flip_test,
 )
-from query_adapters.typing import Values
+from query_adapters.typing import Rows, Values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,14 +66,22 @@ class Slice:
     Attributes:
         n_queries: How many they are.
         scores: As in `Comparison`, over these questions alone.
+        n_groups: How many groups of questions intervals and tests rest on; None where each
+            question stands for itself.
     """
 
     n_queries: int
     scores: Scores
+    n_groups: int | None = None
 
 
 def score(
-    values: Values, metrics: Sequence[str], systems: Sequence[str], *, seed: int = 0
+    values: Values,
+    metrics: Sequence[str],
+    systems: Sequence[str],
+    *,
+    groups: Rows | None = None,
+    seed: int = 0,
 ) -> Scores:
     """Return every system's scores, and its differences from the first system.
 
@@ -81,14 +89,16 @@ def score(
         values: Shape `(n_queries, n_metrics, n_systems)`.
         metrics: Names of the second axis.
         systems: Names of the third axis, the baseline first.
+        groups: A number per question, equal for those that stand or fall together; None for
+            each by itself.
         seed: Of bootstrap and permutation test.
     """
     n, n_metrics, n_systems = values.shape
     differences = values[:, :, 1:] - values[:, :, :1]
     columns = np.concatenate([values, differences], axis=2).reshape(n, -1)
-    intervals = np.array(bootstrap_intervals(columns, seed=seed), dtype=object)
+    intervals = np.array(bootstrap_intervals(columns, groups=groups, seed=seed), dtype=object)
     grid = intervals.reshape(n_metrics, -1)
-    flips = sign_flip_test(differences, seed=seed)
+    flips = sign_flip_test(differences, groups=groups, seed=seed)
     return {
         metric: {
             system: Score(
@@ -100,6 +110,7 @@ def score(
                     grid[row, n_systems + place - 1],
                     flips,
                     (row, place - 1),
+                    groups,
                 ),
             )
             for place, system in enumerate(systems)
@@ -109,7 +120,11 @@ def score(
 
 
 def _contrast(
-    differences: Values, interval: Interval, flips: SignFlips, place: tuple[int, int]
+    differences: Values,
+    interval: Interval,
+    flips: SignFlips,
+    place: tuple[int, int],
+    groups: Rows | None,
 ) -> Contrast:
     return Contrast(
         difference=interval,
@@ -117,7 +132,7 @@ def _contrast(
         p_adjusted=float(flips.adjusted[place]),
         p_greater=float(flips.greater[place]),
         effect_size=effect_size(differences),
-        detectable=detectable_effect(differences),
+        detectable=detectable_effect(differences, groups=groups),
         wins=int((differences > 0).sum()),
         ties=int((differences == 0).sum()),
         losses=int((differences < 0).sum()),

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from query_adapters.errors import DimensionMismatchError
+from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
 from query_adapters.typing import Rows, Run, Vectors
 
 Similarity = Literal["cosine", "dot", "euclidean"]
@@ -63,9 +63,17 @@ def search_run(
 
     Raises:
         DimensionMismatchError: If questions and documents differ in length.
+        InvalidVectorsError: If a question's vector is not finite.
     """
     asked = np.stack(list(queries.values()))
     _check_dims(asked, documents)
+    finite = np.isfinite(asked).all(axis=1)
+    if not finite.all():
+        raise InvalidVectorsError(
+            f"query vectors: expected finite numbers, got NaN or infinity in {(~finite).sum()} of "
+            f"{len(asked)}, such as that of {list(queries)[int(np.argmin(finite))]!r}; embed "
+            "them again, or leave them out"
+        )
     found = exact_search(asked, documents, k=k, similarity=similarity).tolist()
     ranked = ([document_ids[row] for row in rows] for rows in found)
     return dict(zip(queries, ranked, strict=True))

@@ -10,7 +10,8 @@ require_extra("train")
 
 from scipy.special import ndtri
 
-from query_adapters.typing import Values
+from query_adapters.evaluation.groups import group_sums
+from query_adapters.typing import Rows, Values
 
 ALPHA = 0.05
 POWER = 0.8
@@ -34,7 +35,7 @@ class SignFlips:
     adjusted: Values
 
 
-def sign_flip_test(differences: Values, *, seed: int = 0) -> SignFlips:
+def sign_flip_test(differences: Values, *, groups: Rows | None = None, seed: int = 0) -> SignFlips:
     """Return the paired permutation test of every metric and system.
 
     If two systems are alike, swapping their values on a question changes nothing: each
@@ -43,18 +44,29 @@ def sign_flip_test(differences: Values, *, seed: int = 0) -> SignFlips:
     The adjusted value compares each system with the largest among all systems (max-T). Where two
     systems differ but for the mean, the two-sided test holds for some hundreds of questions.
 
+    Questions about one document are alike: of 60 documents with 5 like questions each, the test
+    finds a difference where there is none 32 times of 100. With `groups` the signs of whole
+    groups are flipped.
+
     Args:
         differences: System minus baseline, `(n_queries, n_metrics, n_systems)`.
+        groups: A number per question, equal for those that stand or fall together,
+            `(n_queries,)`; None for each by itself.
         seed: Of the flips.
+
+    Raises:
+        ValueError: If there is not one group number a question.
 
     Source: Smucker, Allan, Carterette, A Comparison of Statistical Significance Tests for
         Information Retrieval Evaluation (2007), 3.1; Westfall, Young, Resampling-Based Multiple
-        Testing (1993), 2.6.
+        Testing (1993), 2.6; for groups, Cameron, Gelbach, Miller, Bootstrap-Based Improvements
+        for Inference with Clustered Errors (2008), III, signs by cluster.
     """
-    n, *shape = differences.shape
-    scale = np.sqrt((differences**2).sum(axis=0))  # the same under every flip
+    sums, _ = group_sums(differences, groups)
+    n, *shape = sums.shape
+    scale = np.sqrt((sums**2).sum(axis=0))  # the same under every flip
     scale[scale == 0] = np.inf
-    standardised = differences / scale
+    standardised = sums / scale
     observed = standardised.sum(axis=0) - ROUNDING
     extent = np.abs(standardised.sum(axis=0)) - ROUNDING
     counts = np.zeros((3, *shape))
@@ -80,11 +92,18 @@ def effect_size(differences: Values) -> float | None:
     return float(differences.mean()) / spread if spread > ROUNDING else None
 
 
-def detectable_effect(differences: Values) -> float:
+def detectable_effect(differences: Values, *, groups: Rows | None = None) -> float:
     """Return the mean difference that so many questions would show 4 times of 5, two-sided 5 %.
+
+    Args:
+        differences: One value a question, `(n_queries,)`.
+        groups: As in `sign_flip_test`.
 
     Source: Cohen, Statistical Power Analysis (1988), 2.4.
     """
+    if groups is not None:
+        sums, _ = group_sums(differences - differences.mean(), groups)
+        differences = sums * len(sums) / len(differences)
     errors = float(ndtri(1 - ALPHA / 2) + ndtri(POWER))
     return errors * _spread(differences) / float(np.sqrt(len(differences)))
 

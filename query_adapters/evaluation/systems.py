@@ -1,6 +1,7 @@
 """Any number of systems on the same questions, each against one of them."""
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,10 +11,12 @@ import numpy as np
 from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.evaluation.changes import Change, changes_between
 from query_adapters.evaluation.evaluate import Evaluation
+from query_adapters.evaluation.groups import count_groups, usable_groups
 from query_adapters.evaluation.markup import scores_table
 from query_adapters.evaluation.provenance import Facts, facts_of
 from query_adapters.evaluation.records import frame, part_records
-from query_adapters.evaluation.scores import Scores, Slice, score
+from query_adapters.evaluation.scores import Score, Scores, Slice, score
+from query_adapters.splits import document_groups
 from query_adapters.typing import Rows, Values
 
 ALL = "all"  # slice and label of all questions
@@ -33,6 +36,8 @@ class Comparison:
         slices: The same for parts of the questions, by slice ("document") and label ("seen").
         dataset: The texts; None if they were not given.
         about: What was measured, when, and by which version, by name.
+        n_groups: How many groups of questions, alike as they are about one document, intervals
+            and tests rest on; None where each question stands for itself.
     """
 
     baseline: str
@@ -41,6 +46,7 @@ class Comparison:
     slices: Mapping[str, Mapping[str, Slice]]
     dataset: RetrievalDataset | None
     about: Facts = field(default_factory=dict)
+    n_groups: int | None = None
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -87,7 +93,7 @@ class Comparison:
     @property
     def parts(self) -> list[tuple[str, str, Slice]]:
         """Slice, label and scores: of all questions ("all", "all") first, then of the slices."""
-        whole = Slice(n_queries=self.n_queries, scores=self.scores)
+        whole = Slice(n_queries=self.n_queries, scores=self.scores, n_groups=self.n_groups)
         parts = [(ALL, ALL, whole)]
         for kind, labelled in self.slices.items():
             parts += [(kind, label, part) for label, part in labelled.items()]
@@ -114,6 +120,19 @@ class Comparison:
         """
         return frame(self.parts)
 
+    def __str__(self) -> str:
+        lines = [f"{self.baseline}: {self.evaluations[self.baseline]}"]
+        for name in self.others:
+            told = (_told(metric, self.scores[metric][name]) for metric in self.metrics)
+            lines.append(f"{name}: {'  '.join(told)}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({', '.join(self.others)} against {self.baseline}: "
+            f"{', '.join(self.metrics)}; {self.n_queries} queries)"
+        )
+
     def _repr_html_(self) -> str:
         """Return the table of scores as notebooks show it."""
         return scores_table(self.scores)
@@ -126,6 +145,7 @@ def compare_systems(
     slices: Mapping[str, Labels] | None = None,
     dataset: RetrievalDataset | QADataset | None = None,
     about: Facts | None = None,
+    groups: Rows | None = None,
     seed: int = 0,
 ) -> Comparison:
     """Return every system against the baseline: intervals, tests, slices.
@@ -134,10 +154,14 @@ def compare_systems(
         evaluations: By name of the system; at least two, on the same questions in one order.
         baseline: The name of the system that the others are compared with.
         slices: For each kind of slice, a label by question id. Questions without a label are
-            in no slice of that kind.
-        dataset: The texts, for reports that show questions.
+            in no slice of that kind, of which a warning tells.
+        dataset: The texts, for reports that show questions, and for `groups`.
         about: What reports are to tell of the run besides what is known here, such as
             `{"embedding_model": "openai:text-embedding-3-small", "dataset": "support, test"}`.
+        groups: A number per question, equal for those that stand or fall together: intervals and
+            tests draw whole groups. By default those of the dataset, joined by a shared relevant
+            document or wording, but each question by itself without a dataset, and wherever
+            there are fewer than 20 groups or one holds over half of the questions.
         seed: Of bootstrap and permutation test.
 
     Raises:
@@ -151,27 +175,55 @@ def compare_systems(
     if not metrics:
         raise ValueError("expected a metric that all systems have, got none in common")
     values = _stacked(ordered, metrics)
+    query_ids = ordered[baseline].query_ids
     parts = {
-        kind: _labelled_rows(kind, labels, ordered[baseline].query_ids)
-        for kind, labels in (slices or {}).items()
+        kind: _labelled_rows(kind, labels, query_ids) for kind, labels in (slices or {}).items()
     }
+    for kind, labels in (slices or {}).items():
+        _warn_unlabelled(kind, labels, query_ids)
     texts = None if dataset is None else to_retrieval_dataset(dataset)
     n_documents = None if texts is None else len(texts.corpus)
+    together = _known_groups(texts, query_ids) if groups is None else np.asarray(groups)
+
+    def part(rows: Rows) -> Slice:
+        kept = None if together is None else together[rows]
+        kept = usable_groups(kept) if groups is None and kept is not None else kept
+        return Slice(
+            n_queries=len(rows),
+            scores=score(values[rows], metrics, names, groups=kept, seed=seed),
+            n_groups=count_groups(kept),
+        )
+
+    whole = part(np.arange(len(values)))
     return Comparison(
         baseline=baseline,
         evaluations=ordered,
-        scores=score(values, metrics, names, seed=seed),
+        scores=whole.scores,
         slices={
-            kind: {
-                label: Slice(
-                    n_queries=len(rows), scores=score(values[rows], metrics, names, seed=seed)
-                )
-                for label, rows in labelled.items()
-            }
+            kind: {label: part(rows) for label, rows in labelled.items()}
             for kind, labelled in parts.items()
         },
         dataset=texts,
         about=facts_of(about or {}, n_queries=len(values), n_documents=n_documents, seed=seed),
+        n_groups=whole.n_groups,
+    )
+
+
+def _known_groups(texts: RetrievalDataset | None, query_ids: tuple[str, ...]) -> Rows | None:
+    """Return the groups of the questions measured; None where the texts do not know them all."""
+    if texts is None or not query_ids or not texts.queries.keys() >= set(query_ids):
+        return None
+    return document_groups(texts.select(query_ids))
+
+
+def _told(metric: str, score: Score) -> str:
+    against = score.against
+    if against is None:
+        return f"{metric} {score.mean.mean:.3f}"
+    gain = against.difference
+    return (
+        f"{metric} {score.mean.mean:.3f} ({gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}], "
+        f"p = {against.p_adjusted:.2g})"
     )
 
 
@@ -207,3 +259,17 @@ def _labelled_rows(kind: str, labels: Labels, query_ids: tuple[str, ...]) -> dic
             f"{len(query_ids)} ids of the evaluations"
         )
     return {name: np.flatnonzero([label == name for label in found]) for name in names}
+
+
+def _warn_unlabelled(kind: str, labels: Labels, query_ids: tuple[str, ...]) -> None:
+    left_out = [query for query in query_ids if query not in labels]
+    if not left_out:
+        return
+    others = [*labels.keys() - set(query_ids)]
+    unknown = f"; {len(others)} labels are of other ids, such as {min(others)!r}" if others else ""
+    warnings.warn(
+        f"slice {kind!r}: expected a label for each question, got none for {len(left_out)} of "
+        f"{len(query_ids)}, such as {left_out[0]!r}, which are in no slice{unknown}; label them "
+        "'other' to see them",
+        stacklevel=3,
+    )

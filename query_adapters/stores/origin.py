@@ -47,7 +47,7 @@ def check_origin(
         )
     rows = [stored.row_of[key] for key in texts]
     cosine = float(np.median((unit(vectors) * unit(stored.vectors[rows])).sum(axis=1)))
-    if cosine < AGREEMENT:
+    if not cosine >= AGREEMENT:  # nor if the model gives NaN
         raise AdapterMismatchError(
             f"{name}: these vectors were not made by {embedder.model_name}: expected a cosine of "
             f"at least {AGREEMENT} between stored and fresh vectors of {len(texts)} documents, "

@@ -12,6 +12,7 @@ from query_adapters.dataset import RetrievalDataset
 from query_adapters.embedders import SentenceTransformerEmbedder
 from query_adapters.evaluation import DEFAULT_METRICS, Evaluation, evaluate_vectors
 from query_adapters.evaluation.comparison import MetricComparison, compare
+from query_adapters.evaluation.groups import dataset_groups
 from query_adapters.splits import document_groups
 from query_adapters.towers.held_out import METRIC
 from query_adapters.towers.models import interpolated, ranking_of
@@ -110,7 +111,7 @@ class Judge:
             best,
             groups=document_groups(self.held_out),
         )
-        comparison = compare(before, after[best])
+        comparison = compare(before, after[best], groups=dataset_groups(self.held_out))
         is_tuned = p_value <= ALPHA or not keep_base_if_worse
         return Judgement(
             model=models[best] if is_tuned else base,

@@ -8,6 +8,7 @@ from query_adapters.typing import Rows, Values
 
 ALPHA = 0.05
 RESAMPLES = 9_999
+SIGNS_AT_ONCE = 4_000_000  # signs drawn in one step: 32 MB
 
 
 def answer_groups(relevant: Sequence[Rows]) -> Rows:
@@ -49,6 +50,9 @@ def max_t_p_value(
         return 1.0
     standardised = sums[moved] / scale[moved, None]
     observed = standardised[int(moved[:chosen].sum())].sum()
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(RESAMPLES, sums.shape[1]))
-    largest = (signs @ standardised.T).max(axis=1)
-    return float((1 + (largest >= observed - 1e-12).sum()) / (1 + RESAMPLES))
+    rng, n_groups, reached = np.random.default_rng(seed), sums.shape[1], 0
+    step = max(1, SIGNS_AT_ONCE // n_groups)
+    for start in range(0, RESAMPLES, step):
+        signs = rng.choice([-1.0, 1.0], size=(min(step, RESAMPLES - start), n_groups))
+        reached += int(((signs @ standardised.T).max(axis=1) >= observed - 1e-12).sum())
+    return (1 + reached) / (1 + RESAMPLES)

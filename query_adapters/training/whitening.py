@@ -1,6 +1,6 @@
 """Without labels: the index's own spectrum as an adapter, and what can be said of it unchecked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import acos, ceil, degrees, inf
 from typing import Any, get_args
@@ -11,6 +11,7 @@ from query_adapters.adapters import LinearAdapter
 from query_adapters.errors import InvalidVectorsError
 from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
 from query_adapters.evaluation.comparison import MetricComparison, compare
+from query_adapters.evaluation.groups import usable_groups
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.evaluation.search import Similarity, unit
 from query_adapters.training.candidates import ViewScore
@@ -24,6 +25,8 @@ from query_adapters.vectors import EmbeddedDataset
 
 EXPONENT = 0.15
 LEADING = 0.1  # share of the directions that count as leading
+ROWS_AT_ONCE = 10_000  # of documents, which may be more than memory holds
+EMPTY = 1e-12  # variance of unit vectors that is none but for rounding
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,7 +89,8 @@ def whitening_adapter(
     """
     if not 0 <= exponent < inf:
         raise ValueError(f"expected a finite exponent from 0, got {exponent}")
-    if documents.ndim != 2 or 0 in documents.shape or not np.isfinite(documents).all():
+    is_matrix = documents.ndim == 2 and 0 not in documents.shape
+    if not is_matrix or not all(np.isfinite(block).all() for block in _blocks(documents)):
         raise InvalidVectorsError(
             f"documents: expected finite vectors, (n, dim), got shape {documents.shape} or NaN or "
             "infinity in it; read them from the index again"
@@ -129,8 +133,7 @@ def whiten(
     if guard not in get_args(Guard):
         raise ValueError(f"expected a guard of {get_args(Guard)}, got {guard}")
     adapter = whitening_adapter(documents, exponent=exponent, similarity=similarity)
-    images = adapter(documents)
-    cosine = float(np.einsum("ij,ij->i", unit(documents), unit(images)).mean())
+    cosine, leading_share = _turned(documents, adapter)
     comparison, p_value, is_kept = None, None, True
     verdict = _unchecked(documents, exponent, cosine)
     if check is not None:
@@ -143,7 +146,7 @@ def whiten(
         exponent=exponent,
         n_documents=len(documents),
         mean_cosine=cosine,
-        leading_share=(_leading_share(documents), _leading_share(images)),
+        leading_share=leading_share,
         comparison=comparison,
         p_value=p_value,
         verdict=verdict,
@@ -158,7 +161,7 @@ def _compared(
     base = evaluate_vectors(check, metrics=metrics, similarity=similarity)
     adapted = evaluate_vectors(check, adapter, metrics=metrics, similarity=similarity)
     differences: Values = adapted.per_query[metric] - base.per_query[metric]
-    return compare(base, adapted), differences
+    return compare(base, adapted, groups=usable_groups(check.document_groups)), differences
 
 
 def _is_kept(differences: Values, p_value: float, guard: Guard) -> bool:
@@ -167,12 +170,30 @@ def _is_kept(differences: Values, p_value: float, guard: Guard) -> bool:
     return guard == "off" or (is_likely and (guard == "expected" or p_value <= ALPHA))
 
 
-def _leading_share(vectors: Vectors) -> float:
-    """Return the share of the variance of unit vectors in the leading tenth of directions."""
-    units = unit(vectors)
-    variances = np.linalg.eigvalsh(np.cov(units.T, bias=True).reshape(2 * (units.shape[1],)))
+def _turned(documents: Vectors, adapter: LinearAdapter) -> tuple[float, tuple[float, float]]:
+    """Return the mean cosine of documents and images, and the leading shares of both, in blocks."""
+    n, dim = documents.shape
+    cosine, sums, squares = 0.0, np.zeros((2, dim)), np.zeros((2, dim, dim))
+    for block in _blocks(documents):
+        units = np.stack([unit(block), unit(adapter(block))]).astype(np.float64)
+        cosine += float((units[0] * units[1]).sum())
+        sums += units.sum(axis=1)
+        squares += units.transpose(0, 2, 1) @ units
+    means = sums / n
+    before, after = squares / n - means[:, :, None] * means[:, None, :]
+    return cosine / n, (_leading_share(before), _leading_share(after))
+
+
+def _leading_share(covariance: Values) -> float:
+    """Return the share of the variance in the leading tenth of directions."""
+    variances = np.linalg.eigvalsh(covariance)
     total = float(variances.sum())
-    return float(variances[-ceil(LEADING * len(variances)) :].sum()) / total if total > 0 else 0.0
+    leading = float(variances[-ceil(LEADING * len(variances)) :].sum())
+    return leading / total if total > EMPTY else 0.0
+
+
+def _blocks(documents: Vectors) -> Iterator[Vectors]:
+    return (documents[at : at + ROWS_AT_ONCE] for at in range(0, len(documents), ROWS_AT_ONCE))
 
 
 def _unchecked(documents: Vectors, exponent: float, cosine: float) -> str:

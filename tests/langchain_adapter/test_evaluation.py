@@ -116,7 +116,9 @@ def test_any_object_with_the_three_mappings_is_a_dataset() -> None:
 
 def test_ids_come_from_the_metadata_where_a_key_is_named() -> None:
     evaluator = RetrieverEvaluator(ListedRetriever(), id_key="_id")
-    assert evaluator.evaluate_dataset(DATASET).run["second"] == ["b!", "a!", "c!"]
+    with pytest.warns(UserWarning, match="none of 3 retrieved documents is in the dataset"):
+        found = evaluator.evaluate_dataset(DATASET)
+    assert found.run["second"] == ["b!", "a!", "c!"]
 
 
 async def test_a_document_without_an_id_is_refused() -> None:
@@ -156,7 +158,23 @@ def test_metrics_that_look_further_than_the_retriever_are_named_in_a_warning() -
     assert [warning.filename for warning in caught] == [__file__]
 
 
+async def test_a_retriever_without_k_is_found_to_return_four() -> None:
+    corpus = {f"d{i}": f"text {i}" for i in range(12)}
+    store = InMemoryVectorStore(DeterministicFakeEmbedding(size=4))
+    store.add_texts(list(corpus.values()), ids=list(corpus))
+    dataset = RetrievalDataset.from_relevant_docs({"q": "text 3"}, corpus, {"q": ["d3"]})
+    evaluator = RetrieverEvaluator(store.as_retriever(), ["recall@10", "mrr@4"])
+    with pytest.warns(UserWarning, match=r"^recall@10: .* at most 4 .*search_kwargs") as caught:
+        evaluator.evaluate_dataset(dataset)
+    assert [warning.filename for warning in caught] == [__file__]
+    with pytest.warns(UserWarning, match=r"^recall@10: .* at most 4 "):
+        await evaluator.aevaluate_dataset(dataset)
+
+
 def test_bad_arguments_are_refused_at_once() -> None:
+    store: Any = InMemoryVectorStore(DeterministicFakeEmbedding(size=4))
+    with pytest.raises(TypeError, match=r"got InMemoryVectorStore; pass vectorstore\.as_r"):
+        RetrieverEvaluator(store)
     with pytest.raises(UnknownMetricError, match="ndgc@10"):
         RetrieverEvaluator(ListedRetriever(), ["ndgc@10"])
     with pytest.raises(ValueError, match="at least 1, got 0"):

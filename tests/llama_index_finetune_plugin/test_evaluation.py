@@ -74,9 +74,9 @@ async def test_the_async_way_gives_the_same_within_its_bound() -> None:
 
 def test_node_postprocessors_are_honoured() -> None:
     cut = SimilarityPostprocessor(similarity_cutoff=0.7)
-    scores = RetrieverEvaluator(
-        ListedRetriever(), ["hit_rate@3"], node_postprocessors=[cut]
-    ).evaluate_dataset(DATASET)
+    evaluator = RetrieverEvaluator(ListedRetriever(), ["hit_rate@3"], node_postprocessors=[cut])
+    with pytest.warns(UserWarning, match=r"^hit_rate@3: .* at most 1 for any of 4 questions"):
+        scores = evaluator.evaluate_dataset(DATASET)
     assert scores.per_query["hit_rate@3"].tolist() == [1, 0, 0, 0]
 
 
@@ -113,6 +113,24 @@ def test_a_metric_without_cutoff_takes_the_retrievers(make_base: Any) -> None:
         RetrieverEvaluator(ListedRetriever(), ["mrr"])
 
 
+def test_llama_index_own_name_of_average_precision_is_known(make_base: Any) -> None:
+    from llama_index.core import VectorStoreIndex
+
+    index = VectorStoreIndex([TextNode(id_="a", text="text a")], embed_model=make_base())
+    retriever = index.as_retriever(similarity_top_k=4)
+    evaluator = RetrieverEvaluator.from_metric_names(["ap", "ap@2"], retriever=retriever)
+    assert evaluator.metrics == ("map@4", "map@2")
+    assert RetrieverEvaluator(retriever, "ap").metrics == ("map@4",)
+
+
+def test_an_index_is_no_retriever(make_base: Any) -> None:
+    from llama_index.core import VectorStoreIndex
+
+    index: Any = VectorStoreIndex([TextNode(id_="a", text="text a")], embed_model=make_base())
+    with pytest.raises(TypeError, match=r"got VectorStoreIndex; give index\.as_retriever"):
+        RetrieverEvaluator(index)
+
+
 def test_bad_arguments_are_refused_at_once() -> None:
     with pytest.raises(UnknownMetricError, match="ndgc@10"):
         RetrieverEvaluator(ListedRetriever(), ["ndgc@10"])
@@ -146,3 +164,31 @@ def test_an_index_of_another_model_is_refused(make_base: Any) -> None:
     index = VectorStoreIndex([TextNode(id_="a", text="a")], embed_model=make_base())
     with pytest.raises(DimensionMismatchError, match="document vectors: expected 3 dimensions"):
         evaluate_index(index, MockEmbedding(embed_dim=3), DATASET)
+
+
+def test_an_index_without_the_relevant_documents_is_refused_before_anything_is_embedded(
+    make_base: Any,
+) -> None:
+    from llama_index.core import MockEmbedding, VectorStoreIndex
+
+    nodes = [TextNode(id_=key, text=key) for key in ("uuid-1", "uuid-2")]
+    index = VectorStoreIndex(nodes, embed_model=make_base())
+    model = MockEmbedding(embed_dim=3)  # another error, if a question were embedded
+    with pytest.raises(InvalidDatasetError, match=r"1 of 1 .*'a', where .*'uuid-1'; .*by their id"):
+        evaluate_index(index, model, DATASET)
+
+
+def test_relevant_documents_missing_from_an_index_are_warned_of(make_base: Any) -> None:
+    from llama_index.core import VectorStoreIndex
+
+    model = make_base()
+    index = VectorStoreIndex([TextNode(id_="a", text="text a")], embed_model=model)
+    dataset = EmbeddingQAFinetuneDataset(
+        queries={"1": "one", "2": "two"},
+        corpus={"a": "text a", "b": "text b"},
+        relevant_docs={"1": ["a"], "2": ["b"]},
+    )
+    with pytest.warns(UserWarning, match=r"1 of 2 that are not, such as 'b'") as caught:
+        scores = evaluate_index(index, model, dataset, metrics=["mrr@1"])
+    assert caught[0].filename == __file__
+    assert scores.per_query["mrr@1"].tolist() == [1, 0]

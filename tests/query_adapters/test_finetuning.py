@@ -93,6 +93,17 @@ def test_questions_turned_away_from_their_documents_are_turned_back(
     assert measured.adapted.mean == pytest.approx(again)
 
 
+def test_validation_counts_questions_of_one_document_as_one(
+    make_finetuner: Callable[..., AdapterFinetuner], problem: Any
+) -> None:
+    training, held_out = split_by_query(problem.dataset, held_out=0.5)
+    result = make_finetuner(dataset=training, val_dataset=held_out).run()
+    n_documents = len(held_out.labelled_documents)
+    assert 20 <= n_documents < len(held_out.queries)
+    assert result.validation is not None
+    assert result.validation["ndcg@10"].n_groups == n_documents
+
+
 def test_every_text_is_embedded_once_and_none_in_a_second_run(
     make_finetuner: Callable[..., AdapterFinetuner], problem: Any, embedder: Any
 ) -> None:

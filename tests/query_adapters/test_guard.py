@@ -1,10 +1,12 @@
 """The guard's p value: small for a real gain, honest about the best of many lucky ones."""
 
+import tracemalloc
 from itertools import product
 
 import numpy as np
 import pytest
 
+from query_adapters.training import guard
 from query_adapters.training.guard import answer_groups, max_t_p_value
 
 RNG = np.random.default_rng(0)
@@ -64,3 +66,23 @@ def test_pairs_judged_in_either_order_stand_together() -> None:
     relevant = [np.array(rows) for pair in range(30) for rows in ([2 * pair, 2 * pair + 1],) * 2]
     turned = [rows[::-1] if row % 2 else rows for row, rows in enumerate(relevant)]
     assert len(np.unique(answer_groups(turned))) == 30
+
+
+@pytest.mark.parametrize("at_once", [1, 333, 10**9])
+def test_signs_drawn_in_steps_are_those_drawn_at_once(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = list(np.random.default_rng(5).normal(0.1, 1, size=(4, 61)))
+    monkeypatch.setattr(guard, "RESAMPLES", 1_999)
+    expected = max_t_p_value(values, 2, groups=np.arange(61), seed=7)
+    monkeypatch.setattr(guard, "SIGNS_AT_ONCE", at_once)
+    assert max_t_p_value(values, 2, groups=np.arange(61), seed=7) == expected
+
+
+def test_many_groups_take_no_more_memory_than_a_step() -> None:
+    values = np.random.default_rng(6).normal(size=5_000)
+    tracemalloc.start()
+    max_t_p_value([values], 0, groups=np.arange(5_000))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 120e6  # all signs at once are 400 MB

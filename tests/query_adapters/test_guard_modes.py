@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from query_adapters.training import AdapterTrainer
+from query_adapters.training.guard import max_t_p_value
 from query_adapters.vectors import EmbeddedDataset
 
 DIM = 12
@@ -53,3 +54,16 @@ def test_the_verdict_tells_what_gain_so_many_questions_would_show() -> None:
 def test_another_guard_is_refused() -> None:
     with pytest.raises(ValueError, match=r"expected a guard of .*'strict'.*got lenient"):
         AdapterTrainer(guard="lenient")  # type: ignore[arg-type]
+
+
+def test_the_guard_counts_questions_of_one_document_as_one() -> None:
+    dataset = problem(signal=0.3, seed=1)
+    trainer = AdapterTrainer(guard="off", strengths=(1.0, 0.1), n_folds=3)
+    result = trainer.fit(dataset)
+    assert result.chosen is not None
+    gains = [row.differences - row.controls for row in result.table]
+    by_document, by_question = (
+        max_t_p_value(gains, result.table.index(result.chosen), groups=groups)
+        for groups in (np.concatenate(dataset.relevant), np.arange(len(dataset.queries)))
+    )
+    assert result.p_value == by_document != by_question

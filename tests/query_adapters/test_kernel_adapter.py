@@ -143,6 +143,13 @@ def test_a_query_that_the_memory_cancels_out_comes_back_as_it_is() -> None:
     assert adapter(query[None]).tolist() == [query.tolist()]
 
 
+def test_so_does_one_alone_and_among_others_where_lengths_are_free() -> None:
+    linear = LinearAdapter(np.eye(DIM), keeps_length=False)
+    adapter = KernelAdapter(linear, np.eye(DIM)[:2], -np.eye(DIM)[:2], 2.0)
+    query = 2 * np.eye(DIM, dtype=np.float32)[0]
+    assert adapter(query).tolist() == adapter(query[None])[0].tolist() == query.tolist()
+
+
 def test_the_given_query_is_not_written_to() -> None:
     queries = random_queries()
     before = queries.copy()

@@ -62,6 +62,12 @@ def test_the_whitening_of_the_index_is_saved_with_a_verdict_that_promises_nothin
     assert "numpy" in saved.record.training["libraries"]
 
 
+def test_it_prints_as_its_verdict(make: Callable[..., LabelFreeFinetuner]) -> None:
+    result = make().run()
+    assert str(result) == result.whitening.verdict
+    assert repr(result) == f"LabelFreeResult({result.whitening.verdict!r})"
+
+
 def test_one_question_is_embedded_and_vouches_for_the_model(
     make: Callable[..., LabelFreeFinetuner], make_embedder: Callable[..., Any]
 ) -> None:

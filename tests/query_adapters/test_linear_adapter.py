@@ -249,6 +249,17 @@ def test_without_its_length_a_query_gets_what_the_matrix_makes_of_it() -> None:
     np.testing.assert_array_equal(adapter(queries[1]), queries[1])
 
 
+@pytest.mark.parametrize("query", [[1.0, 2.0], [3e30, 6e30], [1.0, 0.0], [0.0, 0.0]])
+def test_without_its_length_a_query_alone_gets_what_it_gets_among_others(
+    query: list[float],
+) -> None:
+    adapter = LinearAdapter([[2e10, -1e10], [0.0, 0.0]], keeps_length=False)
+    vector = np.array(query, np.float32)
+    alone, among = adapter(vector), adapter(np.stack([vector, vector]))[0]
+    assert alone.tolist() == among.tolist()
+    assert alone.tolist() == ([2e10, 0.0] if query == [1.0, 0.0] else vector.tolist())
+
+
 def test_whether_lengths_are_kept_is_part_of_the_adapter() -> None:
     kept, free = LinearAdapter(np.eye(2)), LinearAdapter(np.eye(2), keeps_length=False)
     assert not LinearAdapter.from_tensors(free.tensors()).keeps_length

@@ -150,6 +150,14 @@ def test_vectors_of_zeros_are_no_models(make_embedder: Callable[..., Any]) -> No
         live(MappingSource(zeros), texts).read(["d1"], embedder=make_embedder())
 
 
+def test_a_model_that_gives_no_numbers_made_no_vectors(make_embedder: Callable[..., Any]) -> None:
+    rows, texts = stored_by(make_embedder())
+    broken = make_embedder()
+    broken.embed_documents = lambda texts: np.full((len(texts), 8), np.nan, np.float32)
+    with pytest.raises(AdapterMismatchError, match="got nan"):
+        live(MappingSource(rows), texts).read(["d1", "d2"], embedder=broken)
+
+
 def test_without_texts_nothing_is_checked_and_that_is_said(
     make_embedder: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:

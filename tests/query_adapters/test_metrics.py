@@ -169,9 +169,7 @@ def test_a_question_without_a_relevant_document_is_refused(grades: dict[str, int
         evaluate_run({"odd": ["a"]}, {"odd": grades})
 
 
-@pytest.mark.parametrize(
-    "text", ["ndcg", "ndcg@0", "ndcg@-1", "ndcg@ten", "accuracy@10", "@10", ""]
-)
+@pytest.mark.parametrize("text", ["ndcg", "ndcg@ten", "accuracy@10", "accuracy@0", "@10", ""])
 def test_an_unknown_metric_is_refused_with_the_names_that_are_known(text: str) -> None:
     with pytest.raises(UnknownMetricError) as refused:
         Metric.parse(text)
@@ -183,3 +181,16 @@ def test_an_unknown_metric_is_refused_with_the_names_that_are_known(text: str) -
 def test_parsing_and_writing_a_metric_are_inverse(name: str) -> None:
     assert Metric.parse(f"{name}@12") == Metric(name, 12)
     assert str(Metric(name, 12)) == f"{name}@12"
+
+
+@pytest.mark.parametrize(("name", "k"), [("ndcg@0", "0"), ("mrr@-3", "-3")])
+def test_a_cutoff_below_1_is_called_so(name: str, k: str) -> None:
+    with pytest.raises(UnknownMetricError, match=rf"'{name}': expected a cut-off from 1, got {k}$"):
+        Metric.parse(name)
+    with pytest.raises(UnknownMetricError, match="unknown metric 'ndgc@0'"):
+        Metric.parse("ndgc@0")
+
+
+def test_a_single_name_is_no_list_of_letters() -> None:
+    scores = evaluate_run({"q": ["a"]}, {"q": {"a": 1.0}}, metrics="mrr@3")
+    assert scores.means == {"mrr@3": 1.0}

@@ -88,7 +88,69 @@ def test_a_metric_without_a_cutoff_to_go_by_is_refused(metrics: list[str]) -> No
         ThreeFrom(metrics)
 
 
+def test_one_metric_needs_no_list() -> None:
+    assert ThreeFrom("ndcg@3").metrics == ("ndcg@3",)
+    assert ThreeFrom("mrr", top_k=3).metrics == ("mrr@3",)
+
+
 def test_only_metrics_that_look_further_than_the_retriever_are_warned_of() -> None:
     with pytest.warns(UserWarning, match=r"^ndcg@4: expected .* returns 3, "):
         ThreeFrom(["ndcg@4", "mrr@3"], top_k=3)
     ThreeFrom(["ndcg@4"])  # a retriever that does not tell may return that many
+
+
+def documents(n: int, *, name: str = "d") -> RetrievalDataset:
+    return RetrievalDataset.from_relevant_docs(
+        {"q1": "1", "q2": "2"},
+        {f"{name}{i}": "text" for i in range(n)},
+        {"q1": [f"{name}1"], "q2": [f"{name}0"]},
+    )
+
+
+async def test_a_retriever_that_does_not_tell_is_found_to_return_too_few() -> None:
+    evaluator = ThreeFrom(["ndcg@4", "recall@10", "mrr@3"])
+    told = r"^ndcg@4, recall@10: expected .* at most 3 for any of 2 questions"
+    with pytest.warns(UserWarning, match=told) as caught:
+        evaluator.evaluate_dataset(documents(4))
+    with pytest.warns(UserWarning, match=told):
+        await evaluator.aevaluate_dataset(documents(4))
+    assert [warning.filename for warning in caught] == [__file__]
+    evaluator.evaluate_dataset(documents(3))  # there are no more
+    ThreeFrom(["mrr@3"]).evaluate_dataset(documents(9))
+
+
+def test_ids_that_are_not_the_datasets_are_warned_of() -> None:
+    with pytest.warns(UserWarning, match=r"none of 4 .*'d0' were .*'node-1' is .*id_key") as caught:
+        ThreeFrom(["mrr@3"]).evaluate_dataset(documents(3, name="node-"))
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+class Failing(DatasetEvaluator):
+    """Fails at the third question; the others are answered a step later. Counts its calls."""
+
+    asked = 0
+
+    def _retrieved_ids(self, text: str) -> list[str]:
+        raise NotImplementedError
+
+    async def _aretrieved_ids(self, text: str) -> list[str]:
+        self.asked += 1
+        if text == "2":
+            raise ConnectionError("the store is gone") from OSError("no route")
+        await asyncio.sleep(0)
+        return []
+
+
+async def test_after_an_error_no_more_is_asked_and_it_comes_through_as_it_is() -> None:
+    queries = {f"q{i}": f"{i}" for i in range(200)}
+    dataset = RetrievalDataset.from_relevant_docs(
+        queries, {"d": "document"}, {query: ["d"] for query in queries}
+    )
+    evaluator = Failing(["mrr@1"], workers=4)
+    with pytest.raises(ConnectionError, match="the store is gone") as caught:
+        await evaluator.aevaluate_dataset(dataset)
+    assert isinstance(caught.value.__cause__, OSError)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert evaluator.asked <= 8
+    assert asyncio.all_tasks() == {asyncio.current_task()}

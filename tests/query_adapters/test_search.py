@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from query_adapters.errors import DimensionMismatchError
+from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
 from query_adapters.evaluation import Similarity, exact_search, search
-from query_adapters.evaluation.search import settled_run
+from query_adapters.evaluation.search import search_run, settled_run
 from query_adapters.typing import Rows, Vectors
 
 SIMILARITIES: tuple[Similarity, ...] = ("cosine", "dot", "euclidean")
@@ -140,3 +140,14 @@ def test_a_question_that_hangs_on_rounding_or_order_is_not_settled(
 def test_questions_of_another_length_are_refused_before_they_are_searched_for() -> None:
     with pytest.raises(DimensionMismatchError, match="document vectors: expected 3 dimensions"):
         settled_run({"q": [1.0, 2.0, 3.0]}, ["d"], np.ones((1, 2)), k=1)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_question_without_a_vector_is_refused_and_gets_no_other_ones_ranking(
+    number: float,
+) -> None:
+    documents = np.eye(2, dtype=np.float32)
+    queries = {"good": documents[1], "bad": np.array([1, number], np.float32)}
+    with pytest.raises(InvalidVectorsError, match=r"NaN or infinity in 1 of 2, .* 'bad'"):
+        search_run(queries, ["a", "b"], documents, k=1)
+    assert search_run({"good": documents[1]}, ["a", "b"], documents, k=1) == {"good": ["b"]}

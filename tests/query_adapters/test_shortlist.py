@@ -7,7 +7,7 @@ from query_adapters.training import objective, shortlist
 from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.shortlist import ShortlistLoss
-from query_adapters.training.softmax import TEMPERATURE, FullLoss, Positives
+from query_adapters.training.softmax import FullLoss, Positives
 from query_adapters.training.solver import solve
 from query_adapters.typing import Vectors
 from query_adapters.vectors import EmbeddedDataset
@@ -77,11 +77,14 @@ def test_the_sum_over_a_short_list_is_on_average_the_sum_over_all(
 ) -> None:
     monkeypatch.setattr(shortlist, "N_HARDEST", 3)
     monkeypatch.setattr(shortlist, "N_RANDOM", 5)
-    scores = TEMPERATURE * (dataset.queries @ dataset.documents.T + offsets)
+    monkeypatch.setattr(shortlist, "TEMPERATURE", 1.0)  # the hardest three are not nearly all
+    scores = dataset.queries @ dataset.documents.T + offsets
     scores -= scores.max(axis=1, keepdims=True)
     others = np.exp(scores)
     for query, rows in enumerate(dataset.relevant):
         others[query, rows] = 0
+    hardest = np.sort(others, axis=1)[:, -3:].sum(axis=1)
+    assert (hardest < 0.6 * others.sum(axis=1)).sum() > 8
     sums = []
     for seed in range(2_000):
         loss = mined(dataset, offsets, seed=seed)

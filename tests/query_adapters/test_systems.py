@@ -89,7 +89,8 @@ def test_the_baseline_is_named_not_the_first() -> None:
 def test_a_slice_is_a_comparison_of_its_questions_alone() -> None:
     evaluations = random_evaluations(40)
     labels = {f"q{i}": "even" if i % 2 == 0 else "odd" for i in range(39)}
-    comparison = compare_systems(evaluations, baseline="a", slices={"parity": labels})
+    with pytest.warns(UserWarning, match="'parity': expected a label for each question"):
+        comparison = compare_systems(evaluations, baseline="a", slices={"parity": labels})
     assert {n: s.n_queries for n, s in comparison.slices["parity"].items()} == {
         "even": 20,
         "odd": 19,
@@ -142,7 +143,8 @@ def test_without_texts_and_ids_changes_still_name_the_row() -> None:
 
 def test_json_and_the_table_hold_every_figure() -> None:
     labels = {"q1": "easy", "q2": "easy", "q3": "hard"}
-    comparison = compared(slices={"kind": labels})
+    with pytest.warns(UserWarning, match="none for 1 of 4, such as 'q4'"):
+        comparison = compared(slices={"kind": labels})
     parts = json.loads(comparison.to_json())["parts"]
     assert [(p["slice"], p["label"], p["n_queries"]) for p in parts] == [
         ("all", "all", 4),
@@ -208,3 +210,26 @@ def test_a_comparison_tells_what_it_is_of() -> None:
 def test_a_checkout_that_is_not_installed_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("query_adapters._version.DISTRIBUTION", "no-such-distribution")
     assert str(compared().about["version"]).endswith(" unknown")
+
+
+def test_questions_that_a_slice_leaves_out_are_told() -> None:
+    labels = {"q1": "easy", "q2": "easy", "Q3": "hard", "Q4": "hard"}
+    told = r"'kind': .* none for 2 of 4, such as 'q3', .*; 2 labels are of other ids, such as 'Q3'"
+    with pytest.warns(UserWarning, match=told) as caught:
+        compare_systems(EVALUATIONS, baseline="base", slices={"kind": labels})
+    assert [warning.filename for warning in caught] == [__file__]
+    compared(slices={"kind": dict.fromkeys(["q1", "q2", "q3", "q4", "q5"], "all of them")})
+
+
+def test_it_prints_in_a_line_a_system() -> None:
+    comparison = compare_systems(random_evaluations(2_000), baseline="a")
+    told = str(comparison).splitlines()
+    assert len(told) == 3
+    assert told[0] == f"a: {comparison.evaluations['a']}"
+    score = comparison.scores["ndcg@10"]["b"]
+    assert score.against is not None
+    gain = score.against.difference
+    assert told[1].startswith(
+        f"b: ndcg@10 {score.mean.mean:.3f} ({gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}], "
+    )
+    assert repr(comparison) == "Comparison(b, c against a: ndcg@10, mrr@10; 2000 queries)"

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.errors import DimensionMismatchError, UnknownMetricError
 from query_adapters.evaluation import evaluate_vectors, exact_search
-from query_adapters.training import AdapterTrainer, TrainingResult
+from query_adapters.training import AdapterTrainer, TrainingResult, trainer
+from query_adapters.training.candidates import CandidateScore
 from query_adapters.training.prior import spectral_prior
 from query_adapters.typing import Vectors
 from query_adapters.vectors import EmbeddedDataset
@@ -318,3 +320,20 @@ def test_a_setting_out_of_range_is_refused(settings: dict[str, Any]) -> None:
 def test_an_unknown_metric_is_refused_before_training() -> None:
     with pytest.raises(UnknownMetricError):
         AdapterTrainer(metric="accuracy@10")
+
+
+@pytest.mark.parametrize(("most", "expected"), [(10**9, {1}), (0, {2})])
+def test_small_problems_stay_on_one_thread(
+    most: int, expected: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[int] = set()
+
+    class Watched(AdapterTrainer):
+        def _table(self, *args: Any) -> tuple[CandidateScore, ...]:
+            seen.update(n["num_threads"] for n in threadpool_info() if n["user_api"] == "blas")
+            return super()._table(*args)
+
+    monkeypatch.setattr(trainer, "SCORES_FOR_THREADS", most)
+    with threadpool_limits(limits=2, user_api="blas"):
+        Watched(strengths=FEW).fit(planted(0, n=30))
+    assert seen == expected

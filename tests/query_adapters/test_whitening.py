@@ -1,6 +1,8 @@
 """Whitening without labels: what it is, what may be said of it, and when a check refuses it."""
 
 import json
+import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from query_adapters.adapters import LinearAdapter
 from query_adapters.errors import InvalidVectorsError, UnknownMetricError
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.evaluation.comparison import compare
-from query_adapters.training import AdapterTrainer, whiten, whitening_adapter
+from query_adapters.training import AdapterTrainer, prior, whiten, whitening, whitening_adapter
 from query_adapters.training.guard import max_t_p_value
 from query_adapters.training.prior import spectral_prior
 from query_adapters.typing import Vectors
@@ -187,3 +189,40 @@ def test_an_unknown_guard_or_metric_is_refused() -> None:
 
 def test_the_adapter_is_linear() -> None:
     assert isinstance(whiten(crowded()).adapter, LinearAdapter)
+
+
+def test_the_check_counts_questions_of_one_document_as_one() -> None:
+    documents = crowded()
+    once = questions(documents, 40, noisy=True)
+    check = once.select(np.arange(40).repeat(3))
+    check = EmbeddedDataset(check.queries, documents, check.relevant)
+    base, adapted = (
+        evaluate_vectors(check, adapter).per_query[METRIC]
+        for adapter in (None, whitening_adapter(documents))
+    )
+    by_document, by_question = (
+        max_t_p_value([adapted - base], 0, groups=groups)
+        for groups in (np.concatenate(check.relevant), np.arange(120))
+    )
+    result = whiten(documents, check=check)
+    assert result.p_value == by_document != by_question
+    assert result.comparison is not None
+    assert result.comparison[METRIC].n_groups == 40
+
+
+def test_documents_are_read_in_blocks_and_their_number_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "index.npy", crowded(40_000))
+    documents: Vectors = np.load(tmp_path / "index.npy", mmap_mode="r")
+    expected = whiten(np.array(documents), exponent=0.3)
+    monkeypatch.setattr(whitening, "ROWS_AT_ONCE", 1_003)
+    monkeypatch.setattr(prior, "ROWS_AT_ONCE", 1_003)
+    tracemalloc.start()
+    result = whiten(documents, exponent=0.3)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < documents.nbytes / 2
+    assert result.mean_cosine == pytest.approx(expected.mean_cosine, abs=1e-7)
+    assert result.leading_share == pytest.approx(expected.leading_share, abs=1e-6)
+    np.testing.assert_allclose(result.adapter.weight, expected.adapter.weight, atol=1e-5)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 
 from query_adapters.evaluation.changes import Change
+from query_adapters.evaluation.groups import together_in
 from query_adapters.evaluation.markup import (
     WON,
     difference_cells,
@@ -46,9 +47,10 @@ def scores_section(comparison: Comparison) -> str:
     rows = list(_whiskers(comparison))
     label = "Differences from the baseline with their intervals, by metric"
     plot = whisker_plot(rows, label=label)
+    together = "" if comparison.n_groups is None else f" ({together_in(comparison.n_groups)})"
     caption = (
         f"Difference from {escape(comparison.baseline)}, × 100, with its 95 % interval, over "
-        f"{comparison.n_queries} questions. An interval that holds 0 may be chance."
+        f"{comparison.n_queries} questions{together}. An interval that holds 0 may be chance."
     )
     return section(
         "Metrics",

@@ -102,6 +102,15 @@ def test_on_failure_fail_stops_at_the_first_and_keeps_what_was_paid_for(
     assert set(again.asked) == {"marker-4", "marker-5"}
 
 
+def test_on_failure_fail_lets_no_other_worker_go_on(make_writer: Callable[..., Any]) -> None:
+    chunks = {f"c{i}": f"marker-{i}" for i in range(100)}
+    writer = make_writer({"marker-0": ["I'm sorry."] * 3})
+    options = CallOptions(backoff=0.0, concurrency=4, on_failure="fail")
+    with pytest.raises(GenerationError, match="'c0': expected 2 questions, got 0"):
+        QuestionGenerator(llm=writer, options=options).run(chunks)
+    assert len(writer.prompts) <= 20
+
+
 def test_an_answer_that_never_comes_is_given_up(chunks: Any) -> None:
     class Silent:
         model_name = "silent"

@@ -13,11 +13,13 @@ from sentence_transformers.sentence_transformer.evaluation import InformationRet
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.embedders import SentenceTransformerEmbedder
 from query_adapters.evaluation import evaluate_vectors
+from query_adapters.splits import document_groups
 from query_adapters.towers import TowerResult, TowerSettings
 from query_adapters.towers.frozen import FrozenDocumentsLoss
 from query_adapters.towers.held_out import HeldOutEvaluator, looks
+from query_adapters.towers.judging import Judge
 from query_adapters.towers.lora import add_lora, folded
-from query_adapters.towers.models import interpolated
+from query_adapters.towers.models import copy_of, interpolated
 from query_adapters.towers.pairs import pairs, with_negatives
 from query_adapters.vectors import EmbeddedDataset, embed_dataset
 
@@ -186,6 +188,28 @@ def test_the_evaluator_keeps_each_questions_value_and_takes_stored_vectors(
         embed_dataset(toy, SentenceTransformerEmbedder.from_model(base, model_name="m"))
     ).per_query["ndcg@10"]
     np.testing.assert_allclose(values, expected, atol=1e-9)
+
+
+def test_the_judge_allows_for_the_looks_at_the_model(
+    base: SentenceTransformer, toy: RetrievalDataset
+) -> None:
+    worse = copy_of(base)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for weights in worse.parameters():
+            weights.add_(0.02 * torch.randn_like(weights))
+    judge = Judge(held_out=toy, stored={})
+    before = judge.evaluate(worse).per_query["ndcg@10"]
+    rng = np.random.default_rng(0)
+    others = [before + rng.normal(size=len(before)) for _ in range(20)]
+    unseen, seen = (
+        judge.judge(worse, base, interpolations=[1.0], looks=looks, keep_base_if_worse=True)
+        for looks in ([], others)
+    )
+    assert unseen.p_value < 0.05
+    assert seen.p_value > 3 * unseen.p_value
+    assert seen.comparison == unseen.comparison
+    assert seen.comparison["ndcg@10"].n_groups == len(np.unique(document_groups(toy)))
 
 
 def test_the_embedders_identity_changes_with_weights_prompts_and_length(
