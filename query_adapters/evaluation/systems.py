@@ -1,8 +1,7 @@
 """Any number of systems on the same questions, each against one of them."""
 
 import json
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,16 +12,20 @@ from query_adapters.evaluation.changes import Change, changes_between
 from query_adapters.evaluation.evaluate import Evaluation
 from query_adapters.evaluation.groups import count_groups, usable_groups
 from query_adapters.evaluation.markup import scores_table
+from query_adapters.evaluation.paired import (
+    Labels,
+    check_systems,
+    known_groups,
+    labelled_rows,
+    stacked,
+    warn_unlabelled,
+)
 from query_adapters.evaluation.provenance import Facts, facts_of
 from query_adapters.evaluation.records import frame, part_records
 from query_adapters.evaluation.scores import Score, Scores, Slice, score
-from query_adapters.splits import document_groups
 from query_adapters.typing import Rows, Values
 
 ALL = "all"  # slice and label of all questions
-
-Labels = Mapping[str, str]
-"""A label by question id, such as "seen" or "unseen"."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -167,23 +170,23 @@ def compare_systems(
     Raises:
         ValueError: If systems, baseline, questions, metrics or slices do not fit together.
     """
-    _check_systems(evaluations, baseline)
+    check_systems(evaluations, baseline)
     names = [baseline, *(name for name in evaluations if name != baseline)]
     ordered = {name: evaluations[name] for name in names}
     shared = ordered[baseline].per_query
     metrics = [m for m in shared if all(m in e.per_query for e in ordered.values())]
     if not metrics:
         raise ValueError("expected a metric that all systems have, got none in common")
-    values = _stacked(ordered, metrics)
+    values = stacked(ordered, metrics)
     query_ids = ordered[baseline].query_ids
     parts = {
-        kind: _labelled_rows(kind, labels, query_ids) for kind, labels in (slices or {}).items()
+        kind: labelled_rows(kind, labels, query_ids) for kind, labels in (slices or {}).items()
     }
     for kind, labels in (slices or {}).items():
-        _warn_unlabelled(kind, labels, query_ids)
+        warn_unlabelled(kind, labels, query_ids)
     texts = None if dataset is None else to_retrieval_dataset(dataset)
     n_documents = None if texts is None else len(texts.corpus)
-    together = _known_groups(texts, query_ids) if groups is None else np.asarray(groups)
+    together = known_groups(texts, query_ids) if groups is None else np.asarray(groups)
 
     def part(rows: Rows) -> Slice:
         kept = None if together is None else together[rows]
@@ -209,13 +212,6 @@ def compare_systems(
     )
 
 
-def _known_groups(texts: RetrievalDataset | None, query_ids: tuple[str, ...]) -> Rows | None:
-    """Return the groups of the questions measured; None where the texts do not know them all."""
-    if texts is None or not query_ids or not texts.queries.keys() >= set(query_ids):
-        return None
-    return document_groups(texts.select(query_ids))
-
-
 def _told(metric: str, score: Score) -> str:
     against = score.against
     if against is None:
@@ -224,52 +220,4 @@ def _told(metric: str, score: Score) -> str:
     return (
         f"{metric} {score.mean.mean:.3f} ({gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}], "
         f"p = {against.p_adjusted:.2g})"
-    )
-
-
-def _check_systems(evaluations: Mapping[str, Evaluation], baseline: str) -> None:
-    if len(evaluations) < 2 or baseline not in evaluations:
-        raise ValueError(
-            f"expected at least two systems, the baseline {baseline!r} among them; got "
-            f"{list(evaluations)}"
-        )
-    for name, evaluation in evaluations.items():
-        if evaluation.query_ids != evaluations[baseline].query_ids:
-            raise ValueError(
-                f"{name!r} and {baseline!r}: expected evaluations of the same questions in the "
-                "same order; evaluate all systems on one dataset"
-            )
-
-
-def _stacked(evaluations: Mapping[str, Evaluation], metrics: Sequence[str]) -> Values:
-    """Return all values, `(n_queries, n_metrics, n_systems)`."""
-    columns = [[e.per_query[metric] for e in evaluations.values()] for metric in metrics]
-    counts = {len(values) for row in columns for values in row}
-    if len(counts) != 1:
-        raise ValueError(f"expected scores of the same questions, got {sorted(counts)} values")
-    return np.moveaxis(np.array(columns), 2, 0)
-
-
-def _labelled_rows(kind: str, labels: Labels, query_ids: tuple[str, ...]) -> dict[str, Rows]:
-    found = [labels.get(query) for query in query_ids]
-    names = sorted({label for label in found if label is not None})
-    if not names:
-        raise ValueError(
-            f"slice {kind!r}: expected labels by question id, got none for any of the "
-            f"{len(query_ids)} ids of the evaluations"
-        )
-    return {name: np.flatnonzero([label == name for label in found]) for name in names}
-
-
-def _warn_unlabelled(kind: str, labels: Labels, query_ids: tuple[str, ...]) -> None:
-    left_out = [query for query in query_ids if query not in labels]
-    if not left_out:
-        return
-    others = [*labels.keys() - set(query_ids)]
-    unknown = f"; {len(others)} labels are of other ids, such as {min(others)!r}" if others else ""
-    warnings.warn(
-        f"slice {kind!r}: expected a label for each question, got none for {len(left_out)} of "
-        f"{len(query_ids)}, such as {left_out[0]!r}, which are in no slice{unknown}; label them "
-        "'other' to see them",
-        stacklevel=3,
     )
