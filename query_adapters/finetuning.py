@@ -16,7 +16,6 @@ from query_adapters.belonging import (
 from query_adapters.cache import EmbeddingCache
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.embedders import TextEmbedder
-from query_adapters.errors import DimensionMismatchError
 from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
 from query_adapters.evaluation.comparison import MetricComparison, compare
 from query_adapters.evaluation.groups import dataset_groups
@@ -99,13 +98,7 @@ class AdapterFinetuner:
     def _check_start(self, start: LinearAdapter) -> None:
         if self._known_dim is not None:
             start.check_dim(self._known_dim)
-        if start.dim_out != start.dim_in:
-            raise DimensionMismatchError(
-                "vectors that the adapter to refine gives",
-                expected=start.dim_in,
-                actual=start.dim_out,
-                remedy="start from an adapter with a square matrix",
-            )
+        start.check_square()
 
     def run(self) -> FinetuneResult:
         """Return the result, saved in the output folder.
@@ -116,9 +109,7 @@ class AdapterFinetuner:
         """
         embedded = self._searched(self.dataset)
         warn_of_disorder(embedded)
-        is_another = self.index is not None and not self._shares_labels(self.dataset)
-        served = self.index.vectors if self.index is not None and is_another else None
-        training = self._trainer().fit(embedded, served=served, start=self.start)
+        training = self._trainer().fit(embedded, served=self._another_index, start=self.start)
         validation = self._validate(training.adapter)
         saved = self._saved(training, embedded, validation)
         save_adapter(saved, self.output)
@@ -147,6 +138,13 @@ class AdapterFinetuner:
         return self.index is not None and not self.index.row_of.keys().isdisjoint(
             dataset.labelled_documents
         )
+
+    @property
+    def _another_index(self) -> Vectors | None:
+        """Vectors of an index that holds no document with a training question."""
+        if self.index is None or self._shares_labels(self.dataset):
+            return None
+        return self.index.vectors
 
     def _searched(self, dataset: RetrievalDataset) -> EmbeddedDataset:
         """Return the dataset over all documents of the index, as users will search them.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from query_adapters.adapters.length import LengthKeepingAdapter
-from query_adapters.errors import InvalidVectorsError
+from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
 from query_adapters.typing import Vectors
 
 
@@ -75,6 +75,20 @@ class LinearAdapter(LengthKeepingAdapter):
         """Whether W is the identity matrix and there is no bias."""
         unbiased = self.bias is None or not self.bias.any()
         return self._is_square and unbiased and bool((self.weight == np.eye(self.dim_in)).all())
+
+    def check_square(self) -> None:
+        """Check that vectors keep their dimension, as an adapter to refine must let them.
+
+        Raises:
+            DimensionMismatchError: If they do not.
+        """
+        if not self._is_square:
+            raise DimensionMismatchError(
+                "vectors that the adapter to refine gives",
+                expected=self.dim_in,
+                actual=self.dim_out,
+                remedy="start from an adapter with a square matrix",
+            )
 
     def mapped(self, queries: Vectors) -> Vectors:
         """Return `W q + b`, `(dim_out,)` or `(n_queries, dim_out)`."""

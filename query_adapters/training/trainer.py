@@ -251,13 +251,7 @@ def _check_dims(dim: int, served: Vectors | None, start: LinearAdapter | None) -
         )
     if start is not None:
         start.check_dim(dim)
-        if start.dim_out != dim:
-            raise DimensionMismatchError(
-                "vectors that `start` gives",
-                expected=dim,
-                actual=start.dim_out,
-                remedy="start from an adapter with a square matrix",
-            )
+        start.check_square()
 
 
 def _is_seed(given: object) -> bool:
