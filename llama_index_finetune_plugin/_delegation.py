@@ -106,7 +106,7 @@ class QueryDelegation(Host):
 @contextmanager
 def announced(model: BaseEmbedding, texts: list[str]) -> Iterator[list[Embedding]]:
     """Tell LlamaIndex's listeners of an embedding; the vectors are put into the list given."""
-    payload = model.to_payload()
+    payload = getattr(model, "to_payload", model.to_dict)()  # older cores tell by the latter
     vectors: list[Embedding] = []
     dispatcher.event(EmbeddingStartEvent(model_dict=payload))
     with model.callback_manager.event(
