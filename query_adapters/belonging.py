@@ -64,7 +64,7 @@ def warn_of_strangers(
     twin = int(cosines.argmax())
     if cosines[twin] >= SAME:
         logger.warning(
-            "%s by id, but its vectors are: %r is %r there; use the index's ids, or nothing that "
+            "%s by id, but their vectors are: %r is %r there; use the index's ids, or nothing that "
             "it retrieves will match a label",
             told, keys[strangers[twin]], index.ids[nearest[twin]],
         )  # fmt: skip

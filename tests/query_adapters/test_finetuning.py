@@ -427,5 +427,5 @@ def test_the_same_documents_under_other_ids_are_told(
     renamed = replace(index, ids=tuple(f"node-{number}" for number in range(len(index.ids))))
     make_finetuner(index=renamed).run()
     (told,) = [message for message in caplog.messages if "not in the index" in message]
-    assert "but its vectors are" in told
+    assert "but their vectors are" in told
     assert "use the index's ids" in told
