@@ -40,7 +40,7 @@ REFUSED = (
 )
 NO_QUESTION = re.compile(  # wherever it stands
     rf"(?:(?:i['’]m |i am )?(?:very |so )?sorry\b\W*(?:but )?|unfortunately\W+)?{REFUSED}"
-    rf"(?: (?:help|assist)(?: you)?(?: with\b[^?？]*)?\W*$| (?:comply|fulfill)\b[^?？]*$|"
+    rf"(?:\W*$| (?:help|assist)(?: you)?(?: with\b[^?？]*)?\W*$| (?:comply|fulfill)\b[^?？]*$|"
     rf" (?:provide|generate|create|write|answer|produce|formulate)(?: \w+){{0,3}} {ASKED}"
     rf"(?:[,.!]| (?:about|from|for|based|on|without|as|because|regarding|with)\b|$)[^?？]*$|\W*$)|"
     rf"i (?:don['’]t|do not|cannot|can['’]?t) (?:have|see) (?:any|enough|a|an|the) "

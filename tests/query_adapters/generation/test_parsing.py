@@ -22,6 +22,7 @@ REFUSALS = (
     "Unfortunately, the passage holds no information.",
     "As an AI assistant, I must decline.",
     "Sorry.",
+    "I cannot.",
 )
 TWO = ("What is 10-K about?", "How far is it?")
 PREAMBLES = (
