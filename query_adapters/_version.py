@@ -1,4 +1,4 @@
-"""The version that is installed."""
+"""The versions that are installed."""
 
 from importlib.metadata import PackageNotFoundError, version
 
@@ -7,7 +7,12 @@ DISTRIBUTION = "llama-index-finetune-plugin"
 
 def installed_version() -> str:
     """Return the version of this distribution, "unknown" where it runs without being installed."""
+    return version_of(DISTRIBUTION, otherwise="unknown")
+
+
+def version_of(distribution: str, *, otherwise: str) -> str:
+    """Return the version of a distribution, `otherwise` where it is not installed."""
     try:
-        return version(DISTRIBUTION)
+        return version(distribution)
     except PackageNotFoundError:
-        return "unknown"
+        return otherwise

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 
+from query_adapters._version import DISTRIBUTION, version_of
 from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.belonging import (
     expected_seen_share,
@@ -27,7 +27,7 @@ from query_adapters.typing import Vectors
 from query_adapters.vectors import EmbeddedDataset, embed_dataset
 
 CACHE_FILE = "embeddings.sqlite"
-LIBRARIES = ("llama-index-finetune-plugin", "numpy", "scipy")
+LIBRARIES = (DISTRIBUTION, "numpy", "scipy")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -209,10 +209,4 @@ class AdapterFinetuner:
 
 def library_versions() -> dict[str, str]:
     """Return the versions of the libraries that decide what training gives, by name."""
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # running from a checkout
-            found[name] = "not installed"
-    return found
+    return {name: version_of(name, otherwise="not installed") for name in LIBRARIES}

@@ -18,7 +18,8 @@ def answer_groups(relevant: Sequence[Rows]) -> Rows:
     counts, so that a chain of shared ones does not tie all questions to one another.
     """
     n_questions = np.bincount(np.concatenate(relevant))
-    return np.array([np.sort(rows)[n_questions[np.sort(rows)].argmax()] for rows in relevant])
+    ascending = (np.sort(rows) for rows in relevant)  # of equally asked ones, the first counts
+    return np.array([rows[n_questions[rows].argmax()] for rows in ascending])
 
 
 def max_t_p_value(
