@@ -58,7 +58,6 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
         strengths: Candidates for λ, the pull back to the base.
         whitenings: Candidates for the exponent of the label-free spectral prior; the first
             stands unless another is clearly better.
-        hidden_sizes: Hidden units of small residual networks to try besides; by default none.
         similarity: What the store ranks by, "cosine", "dot" or "euclidean"; by default what
             `vectorstore` tells, or "cosine".
         n_folds: Folds of the cross-validation.

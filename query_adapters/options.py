@@ -18,7 +18,6 @@ class TrainerOptions(TypedDict, total=False):
     seen_share: float | None
     strengths: Sequence[float]
     whitenings: Sequence[float]
-    hidden_sizes: Sequence[int]
     similarity: Similarity
     n_folds: int
     seed: int
@@ -71,7 +70,7 @@ def tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         TypeError: If one is a single value.
     """
-    given = [name for name in ("strengths", "whitenings", "hidden_sizes") if name in settings]
+    given = [name for name in ("strengths", "whitenings") if name in settings]
     for name in given:
         if isinstance(settings[name], str) or not isinstance(settings[name], Iterable):
             raise TypeError(

@@ -90,7 +90,6 @@ def chosen_record(chosen: CandidateScore | None) -> dict[str, Any]:
     if chosen is None:
         return {"seen": None, "unseen": None, "chosen": None}
     candidate = asdict(chosen.candidate)
-    del candidate["hidden"]  # no learner here has one
     if isinf(candidate["strength"]):
         candidate["strength"] = None  # JSON has no infinity
     seen, unseen = expected(chosen.seen), expected(chosen.unseen)

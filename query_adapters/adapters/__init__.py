@@ -3,13 +3,11 @@
 from query_adapters.adapters.base import QueryAdapter
 from query_adapters.adapters.kernel import KernelAdapter
 from query_adapters.adapters.linear import LinearAdapter
-from query_adapters.adapters.residual_mlp import ResidualMLPAdapter
 
 ADAPTER_KINDS: dict[str, type[QueryAdapter]] = {
     KernelAdapter.kind: KernelAdapter,
     LinearAdapter.kind: LinearAdapter,
-    ResidualMLPAdapter.kind: ResidualMLPAdapter,
 }
 """Adapter classes by the name under which they are stored; register your own here."""
 
-__all__ = ["ADAPTER_KINDS", "KernelAdapter", "LinearAdapter", "QueryAdapter", "ResidualMLPAdapter"]
+__all__ = ["ADAPTER_KINDS", "KernelAdapter", "LinearAdapter", "QueryAdapter"]

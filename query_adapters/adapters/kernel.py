@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from query_adapters.adapters.extended import ExtendedAdapter
+from query_adapters.adapters.length import LengthKeepingAdapter
 from query_adapters.adapters.linear import LinearAdapter, frozen
 from query_adapters.errors import InvalidVectorsError
 from query_adapters.typing import Vectors
@@ -30,7 +30,7 @@ def similarity_kernel(cosines: NDArray[Any], sharpness: float) -> NDArray[Any]:
 
 
 @dataclass(frozen=True, eq=False)
-class KernelAdapter(ExtendedAdapter):
+class KernelAdapter(LengthKeepingAdapter):
     """The map `z = W q + b + ‖q‖ Vᵀ k(Z, q)`, given the length of `q`: `q' = z · ‖q‖ / ‖z‖`.
 
     The linear part carries over to documents and questions never seen. The memory answers
@@ -69,6 +69,21 @@ class KernelAdapter(ExtendedAdapter):
                 f"most {MOST_SHARPNESS:g}, got {self.landmarks.shape}, {self.values.shape} and "
                 f"{sharpness}"
             )
+
+    @property
+    def dim_in(self) -> int:  # type: ignore[override]
+        """Length of the vectors that it takes."""
+        return self.linear.dim_in
+
+    @property
+    def dim_out(self) -> int:  # type: ignore[override]
+        """Length of the vectors that it gives."""
+        return self.linear.dim_out
+
+    @property
+    def keeps_length(self) -> bool:  # type: ignore[override]
+        """Whether the result gets the length of its query, as the linear part says."""
+        return self.linear.keeps_length
 
     @cached_property
     def is_identity(self) -> bool:

@@ -61,9 +61,6 @@ def train(
     memory: Annotated[
         bool, typer.Option("--memory", help="Try a memory of the training questions too.")
     ] = False,
-    hidden_size: Annotated[
-        list[int] | None, typer.Option(min=1, help="Try a network of so many hidden units too.")
-    ] = None,
     bias: Annotated[bool, typer.Option("--bias", help="Learn a bias as well.")] = False,
     metric: Annotated[str, typer.Option(help="What candidates are compared by.")] = "ndcg@10",
     guard: Annotated[Guard, typer.Option(help="How sure a gain must be.")] = Guard.STRICT,
@@ -96,7 +93,6 @@ def train(
         model_output_path=output_path,
         val_dataset=validation,
         memory=memory,
-        hidden_sizes=tuple(hidden_size or ()),
         bias=bias,
         metric=metric,
         guard=guard.value,

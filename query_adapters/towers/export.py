@@ -48,7 +48,7 @@ def export_adapter(
         kind = "none" if saved is None else saved.adapter.kind
         raise AdapterMismatchError(
             f"expected a linear adapter, got {kind}: a Dense layer holds one matrix and a bias "
-            "and nothing else; train without memory and hidden_sizes, or serve this one with "
+            "and nothing else; train without memory, or serve this one with "
             "AdapterEmbedding (LangChain: AdapterEmbeddings)"
         )
     base = load_model(model_id, device=device, trust_remote_code=trust_remote_code)

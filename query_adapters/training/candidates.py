@@ -16,13 +16,11 @@ class Candidate:
         whitening: Exponent of the spectral prior, at least 0.
         strength: λ, the pull back to the prior; infinite for the prior itself.
         memory: Settings of the memory part; None for a map without one.
-        hidden: Hidden units of a residual network; None for a map without one.
     """
 
     whitening: float
     strength: float
     memory: MemorySettings | None = None
-    hidden: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +84,7 @@ def choose(table: Sequence[CandidateScore]) -> CandidateScore | None:
 
     Args:
         table: At least one row; the first settings are those of the first row and, where there
-            are rows with a memory, of the first of those; a hidden layer is never among them.
+            are rows with a memory, of the first of those.
 
     Source: Hastie, Tibshirani, Friedman, The Elements of Statistical Learning (2009), 7.10.1, for
         the rule of one standard error, here of the paired difference.
@@ -98,7 +96,6 @@ def choose(table: Sequence[CandidateScore]) -> CandidateScore | None:
         for row in admissible
         if row.candidate.whitening == table[0].candidate.whitening
         and row.candidate.memory in (None, *memories[:1])
-        and row.candidate.hidden is None
     ]
     others = [row for row in admissible if row not in first]
     chosen = best(first) if first else None

@@ -6,7 +6,7 @@ import numpy as np
 
 from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.training.geometry import COSINE, Geometry
-from query_adapters.training.memory import Features
+from query_adapters.training.memory import Memory
 from query_adapters.typing import Vectors
 
 
@@ -61,7 +61,7 @@ class LinearMap:
         return LinearMap(weight, self.bias)
 
     def as_adapter(
-        self, queries: Vectors, memory: Features | None = None, *, geometry: Geometry = COSINE
+        self, queries: Vectors, memory: Memory | None = None, *, geometry: Geometry = COSINE
     ) -> QueryAdapter:
         """Return the adapter that does the same to questions as long as these, on average."""
         dim = len(self.weight)

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 from math import inf
-from typing import Protocol
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
-from query_adapters.adapters import KernelAdapter, LinearAdapter, QueryAdapter
+from query_adapters.adapters import KernelAdapter, LinearAdapter
 from query_adapters.adapters.kernel import MOST_SHARPNESS, similarity_kernel
 from query_adapters.evaluation.search import unit
 from query_adapters.typing import Rows, Values, Vectors
@@ -16,16 +15,6 @@ from query_adapters.vectors import EmbeddedDataset
 MOST_LANDMARKS = 4_000
 ROWS_AT_ONCE = 4_000
 JITTER = 1e-6  # on the kernel matrix's diagonal of ones: questions may be asked twice
-
-
-class Features(Protocol):
-    """What a map takes besides the question itself: a memory, or a hidden layer."""
-
-    def features(self, units: Vectors) -> Vectors:
-        """Return φ of questions of length 1, `(n_queries, n_features)`."""
-
-    def adapter(self, linear: LinearAdapter, weights: Vectors) -> QueryAdapter:
-        """Return the adapter with these weights on φ, `(dim, n_features)`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import numpy as np
 from query_adapters.evaluation.search import Similarity, unit
 from query_adapters.training.geometry import Geometry
 from query_adapters.training.linear_map import LinearMap
-from query_adapters.training.memory import Features
+from query_adapters.training.memory import Memory
 from query_adapters.training.shortlist import ShortlistLoss
 from query_adapters.training.softmax import FullLoss, Positives, SoftmaxLoss
 from query_adapters.training.span import Span, basis
@@ -49,7 +49,7 @@ class SoftmaxObjective:
         prior: LinearMap,
         strength: float,
         with_bias: bool = False,
-        memory: Features | None = None,
+        memory: Memory | None = None,
         similarity: Similarity = "cosine",
     ) -> None:
         geometry = Geometry.of(dataset.documents, similarity)

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Protocol
 
 from query_adapters.adapters import QueryAdapter
 from query_adapters.evaluation.search import Similarity
 from query_adapters.training.geometry import Geometry
 from query_adapters.training.linear_map import LinearMap
-from query_adapters.training.memory import Features, Memory, MemorySettings
-from query_adapters.training.network import NetworkObjective, solve_network
+from query_adapters.training.memory import Memory, MemorySettings
 from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.solver import Precision, solve
 from query_adapters.typing import Vectors
@@ -18,10 +16,10 @@ from query_adapters.vectors import EmbeddedDataset
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted map with the memory or hidden layer that gives its further inputs, if any."""
+    """A fitted map with the memory that gives its further inputs, if any."""
 
     map: LinearMap
-    features: Features | None
+    memory: Memory | None
     geometry: Geometry
 
     def shifted(self, shift: Vectors) -> "Fit":
@@ -30,7 +28,7 @@ class Fit:
 
     def as_adapter(self, queries: Vectors) -> QueryAdapter:
         """Return the adapter for questions as long as these."""
-        return self.map.as_adapter(queries, self.features, geometry=self.geometry)
+        return self.map.as_adapter(queries, self.memory, geometry=self.geometry)
 
 
 @dataclass(frozen=True)
@@ -48,14 +46,7 @@ class PathOptions:
     precision: Precision
 
 
-class Path(Protocol):
-    """A fit that moves on to one strength after the other."""
-
-    def step(self, strength: float) -> Fit:
-        """Return the fit at λ, found from the one before."""
-
-
-class ConvexPath:
+class RegularizationPath:
     """The path of a linear map, with a memory or without; each fit is the one minimum.
 
     Args:
@@ -96,34 +87,3 @@ class ConvexPath:
             self._at = solve(objective, self._at, precision=self._precision)
         learned = self._span.outward(self._at.minus(self._objective.prior))
         return replace(self._prior, map=self._prior.map.plus(learned))
-
-
-class NetworkPath:
-    """The path of a residual network; each fit is a local minimum near the one before.
-
-    Args:
-        dataset: Training questions.
-        prior: What fits start from and are pulled back to.
-        n_hidden: Hidden units.
-        options: As for all fits.
-    """
-
-    def __init__(
-        self, dataset: EmbeddedDataset, prior: LinearMap, n_hidden: int, options: PathOptions
-    ) -> None:
-        self._objective = NetworkObjective(
-            dataset,
-            prior=prior,
-            n_hidden=n_hidden,
-            with_bias=options.with_bias,
-            similarity=options.similarity,
-        )
-        self._precision = options.precision
-        self._geometry = Geometry.of(dataset.documents, options.similarity)
-        self._at = self._objective.start
-
-    def step(self, strength: float) -> Fit:
-        """Return the fit at λ."""
-        objective = self._objective.at_strength(strength)
-        self._at = solve_network(objective, self._at, precision=self._precision)
-        return Fit(self._at.map, self._at.layer, self._geometry)

@@ -15,7 +15,7 @@ from query_adapters.training.heldout import HeldOut
 from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.memory import MemorySettings
 from query_adapters.training.objective import MOST_SCORED
-from query_adapters.training.paths import ConvexPath, Fit, NetworkPath, Path, PathOptions
+from query_adapters.training.paths import Fit, PathOptions, RegularizationPath
 from query_adapters.training.solver import COARSE, FINE, Precision
 from query_adapters.training.views import View
 from query_adapters.typing import Rows, Values
@@ -35,7 +35,6 @@ class Grid:
         metric: What is compared, such as "ndcg@10".
         with_bias: Whether a bias is learned.
         memories: Settings of the memory part, the preferred ones first; none for linear maps.
-        hidden_sizes: Hidden units of residual networks; none for no network.
         similarity: What the store ranks by.
         reference: What gains are measured against; None for the base as it is.
     """
@@ -45,7 +44,6 @@ class Grid:
     metric: str
     with_bias: bool
     memories: Sequence[MemorySettings] = ()
-    hidden_sizes: Sequence[int] = ()
     similarity: Similarity = "cosine"
     reference: QueryAdapter | None = None
 
@@ -55,10 +53,6 @@ class Grid:
         """Return the map of one candidate."""
         is_estimate = len(dataset.labelled) > MOST_SCORED  # no need to be exact
         path = self.path(dataset, candidate, COARSE if is_estimate else precision)
-        if candidate.hidden is not None:  # not convex: where it ends depends on the way there
-            for strength in self.strengths:
-                if strength > candidate.strength:
-                    path.step(strength)
         return path.step(candidate.strength)
 
     def score(
@@ -67,12 +61,12 @@ class Grid:
         """Return the out-of-fold table: candidates on questions they were not trained on.
 
         The first prior is tried down the whole path of strengths, without and with the first
-        memory; other priors and memories at the settings that were best there; each network
-        down the path of its own. Differences are averaged over the repetitions of the folds.
+        memory; other priors and memories at the settings that were best there. Differences are
+        averaged over the repetitions of the folds.
         """
         trials = _Trials(self, dataset, views)
         first, *other_priors = self.priors
-        n_paths = 1 + bool(self.memories) + len(self.hidden_sizes)
+        n_paths = 1 + bool(self.memories)
         total = 1 + len(self.strengths) * n_paths + len(other_priors)
         with tqdm(total=total, desc="Cross-validating", disable=not show_progress) as bar:
             table = trials.path(first, None, (inf, *self.strengths), bar)
@@ -83,17 +77,15 @@ class Grid:
                 table += trials.path(whitening, at.memory, [at.strength], bar)
             for memory in self.memories[1:] if at.memory else ():
                 table += trials.path(first, memory, [at.strength], bar)
-            for hidden in self.hidden_sizes:
-                table += trials.path(first, None, self.strengths, bar, hidden=hidden)
         return tuple(table)
 
-    def path(self, dataset: EmbeddedDataset, candidate: Candidate, precision: Precision) -> Path:
+    def path(
+        self, dataset: EmbeddedDataset, candidate: Candidate, precision: Precision
+    ) -> RegularizationPath:
         """Return the path of the candidate's kind, at its start."""
         options = PathOptions(self.with_bias, self.similarity, precision)
         prior = self.priors[candidate.whitening]
-        if candidate.hidden is not None:
-            return NetworkPath(dataset, prior, candidate.hidden, options)
-        return ConvexPath(dataset, prior, candidate.memory, options)
+        return RegularizationPath(dataset, prior, candidate.memory, options)
 
 
 class _Trials:
@@ -120,12 +112,10 @@ class _Trials:
         memory: MemorySettings | None,
         strengths: Sequence[float],
         bar: "tqdm[Never]",
-        *,
-        hidden: int | None = None,
     ) -> list[CandidateScore]:
         """Return a row a strength, until the path leads nowhere."""
         table: list[CandidateScore] = []
-        candidates = [Candidate(whitening, strength, memory, hidden) for strength in strengths]
+        candidates = [Candidate(whitening, strength, memory) for strength in strengths]
         fits = [self._fits(view, candidates[0]) for view in self._views]
         for candidate in candidates:
             gains = [
@@ -138,14 +128,14 @@ class _Trials:
                 break
         return table
 
-    def _fits(self, view: View, candidate: Candidate) -> list[Path]:
+    def _fits(self, view: View, candidate: Candidate) -> list[RegularizationPath]:
         return [
             self._grid.path(self._dataset.select(training), candidate, COARSE)
             for training, _ in view.splits()
         ]
 
     def _out_of_fold(
-        self, paths: Sequence[Path], folds: Sequence[HeldOut], strength: float
+        self, paths: Sequence[RegularizationPath], folds: Sequence[HeldOut], strength: float
     ) -> Values:
         """Return gains on own and on control answers, `(2, n_queries)`."""
         gains = np.zeros((2, len(self._dataset.queries)))

@@ -53,9 +53,6 @@ class AdapterTrainer:
         memories: Settings of the memory part to choose from, `MEMORIES` for good ones; by
             default none, so that the adapter is linear. The first stand unless others are
             clearly better.
-        hidden_sizes: Hidden units of a residual network beside the linear map, each at least
-            1, to try besides; none by default. A network is taken only where it is clearly
-            better; on the sets we measured it never was, and it takes about twice as long.
         metric: What candidates are compared by, such as "ndcg@10".
         n_folds: Folds of each view, at least 2.
         n_repeats: How often the questions are dealt to folds anew, at least 1.
@@ -77,7 +74,6 @@ class AdapterTrainer:
     whitenings: tuple[float, ...] = (0.15, 0.0, 0.3)
     strengths: tuple[float, ...] = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
     memories: tuple[MemorySettings, ...] = ()
-    hidden_sizes: tuple[int, ...] = ()
     metric: str = "ndcg@10"
     n_folds: int = 4
     n_repeats: int = 1
@@ -94,8 +90,6 @@ class AdapterTrainer:
         _require(positive, "strengths above 0", self.strengths)
         finite = bool(self.whitenings) and all(0 <= exponent < inf for exponent in self.whitenings)
         _require(finite, "finite whitenings from 0", self.whitenings)
-        sized = all(size >= 1 for size in self.hidden_sizes)
-        _require(sized, "hidden_sizes from 1", self.hidden_sizes)
         _require(self.guard in get_args(Guard), f"a guard of {get_args(Guard)}", self.guard)
         similarities = get_args(Similarity)
         known = self.similarity in similarities
@@ -226,7 +220,6 @@ class AdapterTrainer:
             metric=self.metric,
             with_bias=self.bias,
             memories=self.memories,
-            hidden_sizes=self.hidden_sizes,
             similarity=self.similarity,
             reference=start,
         )

@@ -289,20 +289,6 @@ def test_a_memory_is_served_by_an_adapter_embedding(
     assert model.get_query_embedding("question x about subject 5") == expected.tolist()
 
 
-def test_a_network_is_tried_where_it_is_asked_for_and_served(
-    planted: PlantedEmbedding, tmp_path: Path
-) -> None:
-    engine = EmbeddingAdapterFinetuneEngine(
-        TRAIN, planted, model_output_path=tmp_path, hidden_sizes=[4], strengths=[0.3]
-    )
-    engine.finetune()
-    assert 4 in [row.candidate.hidden for row in engine.result.training.table]
-    model = engine.get_finetuned_model()
-    query = planted.get_query_embedding("question x about subject 5")
-    expected = engine.result.saved.adapter(np.array(query, dtype=np.float32))
-    assert model.get_query_embedding("question x about subject 5") == expected.tolist()
-
-
 class TestOldParameters:
     """The old engine's parameters are taken; each that has no meaning any more says so."""
 

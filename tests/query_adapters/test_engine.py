@@ -107,19 +107,18 @@ def test_it_ranks_as_the_index_tells_unless_told_otherwise(
     index = StoredVectors(tuple(keys), rows)
     engine = AdapterFinetuneEngine(
         problem.dataset, embedder, model_output_path=tmp_path / "a",
-        index=[(keys, rows)], index_similarity=told, guard="off", hidden_sizes=[3],
+        index=[(keys, rows)], index_similarity=told, guard="off",
         n_folds=2, strengths=[0.1], **given,
     )  # fmt: skip
     engine.finetune()
     trainer = AdapterTrainer(
-        similarity=expected, guard="off", hidden_sizes=(3,), n_folds=2, strengths=(0.1,)  # type: ignore[arg-type]
+        similarity=expected, guard="off", n_folds=2, strengths=(0.1,)  # type: ignore[arg-type]
     )  # fmt: skip
     whole = AdapterFinetuner(
         dataset=problem.dataset, embedder=embedder, output=tmp_path / "b", trainer=trainer,
         index=index,
     ).run()  # fmt: skip
     assert engine.result.training.table == whole.training.table
-    assert 3 in [row.candidate.hidden for row in engine.result.training.table]
     assert engine.result.saved.adapter.fingerprint == whole.saved.adapter.fingerprint
     assert read_adapter(tmp_path / "a").record.training["similarity"] == expected
 
@@ -161,7 +160,6 @@ def test_a_setting_that_is_none_is_named_with_those_that_are(problem: Any, embed
         ({"memory": "yes"}, "memory: expected True or False, got 'yes'"),
         ({"bias": None}, "bias: expected True or False, got None"),
         ({"strengths": 0.3}, r"strengths: expected several numbers, got 0\.3; put one in a list"),
-        ({"hidden_sizes": 64}, "hidden_sizes: expected several numbers, got 64"),
         ({"whitenings": "0.3"}, r"whitenings: expected several numbers, got '0\.3'"),
     ],
 )

@@ -265,7 +265,7 @@ def test_an_infinite_strength_is_the_prior_itself() -> None:
     prior = LinearMap.of(np.diag(np.arange(1, DIM + 1)).astype(np.float32))
     single = Grid(priors={0.5: prior}, strengths=(0.1,), metric=METRIC, with_bias=False)
     fit = single.fit(planted_dataset(), Candidate(0.5, inf))
-    assert fit.features is None
+    assert fit.memory is None
     np.testing.assert_array_equal(fit.map.weight, prior.weight)
     np.testing.assert_array_equal(fit.map.bias, prior.bias)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.memory import Memory, MemorySettings
 from query_adapters.training.objective import SoftmaxObjective
-from query_adapters.training.paths import ConvexPath, PathOptions
+from query_adapters.training.paths import PathOptions, RegularizationPath
 from query_adapters.training.solver import FINE, Precision, solve
 from query_adapters.training.span import Span, basis
 from query_adapters.typing import Vectors
@@ -49,7 +49,7 @@ def test_the_minimum_is_that_of_all_coordinates(
     whole = SoftmaxObjective(dataset, prior=wide, strength=0.1, with_bias=True, memory=recalled)
     expected = solve(whole, wide, precision=EXACT)
     options = PathOptions(with_bias=True, similarity="cosine", precision=EXACT)
-    path = ConvexPath(dataset, prior(), memory, options)
+    path = RegularizationPath(dataset, prior(), memory, options)
     path.step(1.0)
     found = path.step(0.1).map
     np.testing.assert_allclose(found.weight, expected.weight, atol=2e-4)
@@ -59,7 +59,7 @@ def test_the_minimum_is_that_of_all_coordinates(
 
 def test_before_any_step_the_map_is_the_prior() -> None:
     options = PathOptions(with_bias=False, similarity="cosine", precision=FINE)
-    fit = ConvexPath(few(6, 4), prior(), None, options).step(inf)
+    fit = RegularizationPath(few(6, 4), prior(), None, options).step(inf)
     np.testing.assert_array_equal(fit.map.weight, prior().weight)
     np.testing.assert_array_equal(fit.map.bias, prior().bias)
 

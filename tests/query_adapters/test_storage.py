@@ -334,7 +334,7 @@ def test_an_unknown_kind_is_refused_by_name(tmp_path: Path) -> None:
     save_adapter(Bent(np.eye(2)), tmp_path)
     with pytest.raises(
         AdapterFileError,
-        match=r"unknown kind 'bent', expected one of \['kernel', 'linear', 'residual_mlp'\]",
+        match=r"unknown kind 'bent', expected one of \['kernel', 'linear'\]",
     ):
         load_adapter(tmp_path)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
 
-from query_adapters.adapters import KernelAdapter, LinearAdapter, QueryAdapter, ResidualMLPAdapter
+from query_adapters.adapters import KernelAdapter, LinearAdapter
 from query_adapters.dataset import RetrievalDataset
 from query_adapters.errors import AdapterMismatchError, DimensionMismatchError
 from query_adapters.evaluation import exact_search
@@ -103,17 +103,9 @@ def kernel() -> KernelAdapter:
     )
 
 
-def network() -> ResidualMLPAdapter:
-    rng = np.random.default_rng(0)
-    hidden, out = rng.normal(size=(4, 32)), rng.normal(size=(32, 4))
-    return ResidualMLPAdapter(LinearAdapter.identity(32), hidden, rng.normal(size=4), out)
-
-
 def test_what_no_dense_layer_can_hold_is_refused(tiny: str, tmp_path: Path) -> None:
-    adapters: list[QueryAdapter] = [kernel(), network()]
-    for adapter in adapters:
-        with pytest.raises(AdapterMismatchError, match=f"got {adapter.kind}: a Dense layer"):
-            export_adapter(adapter, tiny, tmp_path / "exported")
+    with pytest.raises(AdapterMismatchError, match="got kernel: a Dense layer"):
+        export_adapter(kernel(), tiny, tmp_path / "exported")
     assert not (tmp_path / "exported").exists()
 
 
