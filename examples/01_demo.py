@@ -20,7 +20,8 @@ from results_file import as_json, write_results
 from rich.console import Console
 
 from llama_index_finetune_plugin import EmbeddingAdapterFinetuneEngine, RetrieverEvaluator
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.splits import split_by_query
 from query_adapters.demo import packaged_model, read_dataset
 from query_adapters.evaluation import Evaluation
 from query_adapters.evaluation.comparison import compare
@@ -28,7 +29,6 @@ from query_adapters.evaluation.page import write_html
 from query_adapters.evaluation.report import comparison_table
 from query_adapters.evaluation.slices import seen_documents
 from query_adapters.evaluation.systems import compare_systems
-from query_adapters.splits import split_by_query
 
 HERE = Path(__file__).parent
 console = Console(highlight=False)

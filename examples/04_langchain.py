@@ -23,10 +23,10 @@ from rich.console import Console
 from sentence_transformers import SentenceTransformer
 
 from langchain_adapter import EmbeddingAdapterFinetuneEngine, RetrieverEvaluator
+from query_adapters.data.splits import split_by_query
 from query_adapters.demo import packaged_model, read_dataset
 from query_adapters.evaluation.comparison import compare
 from query_adapters.evaluation.report import comparison_table
-from query_adapters.splits import split_by_query
 
 console = Console(highlight=False)
 PROMPT = ChatPromptTemplate.from_template("Question: {question}\nContext:\n{context}")

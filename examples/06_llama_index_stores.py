@@ -25,7 +25,7 @@ from rich.table import Table
 from stores_dataset import missing, read_split, row_of
 
 from llama_index_finetune_plugin import EmbeddingAdapterFinetuneEngine, RetrieverEvaluator
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.demo import packaged_model
 from query_adapters.evaluation.comparison import compare
 

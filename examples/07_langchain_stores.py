@@ -24,7 +24,7 @@ from sentence_transformers import SentenceTransformer
 from stores_dataset import missing, read_split, row_of
 
 from langchain_adapter import EmbeddingAdapterFinetuneEngine, RetrieverEvaluator
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.demo import packaged_model
 from query_adapters.evaluation.comparison import compare
 

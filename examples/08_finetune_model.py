@@ -41,11 +41,11 @@ from llama_index_finetune_plugin import (
 )
 from llama_index_finetune_plugin.sentence_transformers import SentenceTransformersEmbedding
 from llama_index_finetune_plugin.stores import stored_vectors
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.splits import split_by_document
 from query_adapters.demo import packaged_model, read_dataset, write_word_model
 from query_adapters.evaluation import Evaluation
 from query_adapters.evaluation.comparison import MetricComparison, compare
-from query_adapters.splits import split_by_document
 from query_adapters.stores import gather
 
 console = Console(highlight=False)

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from uuid import NAMESPACE_URL, uuid5
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.splits import split_by_query
 from query_adapters.demo import read_dataset
 from query_adapters.evaluation.comparison import MetricComparison
-from query_adapters.splits import split_by_query
 
 
 def read_split(*, n_queries: int) -> tuple[RetrievalDataset, RetrievalDataset]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from langchain_core.documents import Document
 
-from query_adapters.dataset import Questions, RetrievalDataset, relevant_docs_of
+from query_adapters.data.dataset import Questions, RetrievalDataset, relevant_docs_of
 from query_adapters.errors import InvalidDatasetError
 
 __all__ = ["Questions", "dataset_from_documents", "document_id"]

@@ -14,7 +14,7 @@ from langchain_adapter.embeddings import AdapterEmbeddings, LinearAdapterEmbeddi
 from langchain_adapter.stores import Store, stored_similarity, stored_vectors
 from langchain_adapter.stores.live import live_index
 from query_adapters.adapters import LinearAdapter
-from query_adapters.dataset import QADataset, RetrievalDataset
+from query_adapters.data.dataset import QADataset, RetrievalDataset
 from query_adapters.engine import AdapterFinetuneEngine, StoredBlocks, read_start
 from query_adapters.onto_index import AnyQuestions, onto_index
 from query_adapters.options import EngineOptions

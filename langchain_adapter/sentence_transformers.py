@@ -8,7 +8,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 
 from langchain_adapter.stores import stored_vectors
-from query_adapters.dataset import QADataset, RetrievalDataset
+from query_adapters.data.dataset import QADataset, RetrievalDataset
 from query_adapters.embedders import SentenceTransformerEmbedder
 from query_adapters.towers import TowerFinetuneEngine, TowerOptions
 from query_adapters.towers.models import load_model

@@ -14,7 +14,12 @@ from llama_index_finetune_plugin._batch import IndexBatch
 from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
 from llama_index_finetune_plugin.stores import stored_similarity, stored_vectors
 from llama_index_finetune_plugin.stores.reading import Store
-from query_adapters.dataset import QADataset, RetrievalDataset, listed_ids, to_retrieval_dataset
+from query_adapters.data.dataset import (
+    QADataset,
+    RetrievalDataset,
+    listed_ids,
+    to_retrieval_dataset,
+)
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.evaluation import (
     DEFAULT_METRICS,

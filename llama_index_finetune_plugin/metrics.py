@@ -10,7 +10,7 @@ from llama_index.core.evaluation.retrieval.metrics_base import (
     RetrievalMetricResult,
 )
 
-from query_adapters.dataset import (
+from query_adapters.data.dataset import (
     QADataset,
     RetrievalDataset,
     listed_ids,

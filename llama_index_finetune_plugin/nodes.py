@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from llama_index.core.schema import BaseNode, MetadataMode
 
-from query_adapters.dataset import Questions, RetrievalDataset, relevant_docs_of
+from query_adapters.data.dataset import Questions, RetrievalDataset, relevant_docs_of
 from query_adapters.errors import InvalidDatasetError
 
 __all__ = ["Questions", "dataset_from_nodes"]

@@ -2,7 +2,8 @@
 
 from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.cache import EmbeddingCache
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import EmbeddedDataset, embed_dataset
 from query_adapters.embedders import TextEmbedder, resolve_embedder
 from query_adapters.evaluation import Evaluation, evaluate_run, evaluate_vectors
 from query_adapters.storage import (
@@ -12,7 +13,6 @@ from query_adapters.storage import (
     read_adapter,
     save_adapter,
 )
-from query_adapters.vectors import EmbeddedDataset, embed_dataset
 
 __all__ = [
     "AdapterRecord",

@@ -5,10 +5,10 @@ from collections import Counter
 
 import numpy as np
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation.search import exact_search, unit
 from query_adapters.stores import StoredVectors
-from query_adapters.vectors import EmbeddedDataset
 
 logger = logging.getLogger(__name__)
 

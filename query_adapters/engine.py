@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar, Unpack
 
 from query_adapters._extras import require_extra
 from query_adapters.adapters import LinearAdapter
-from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
+from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.errors import AdapterMismatchError, NotFinetunedError
 from query_adapters.evaluation.search import Similarity

@@ -14,17 +14,17 @@ from query_adapters.belonging import (
     warn_of_strangers,
 )
 from query_adapters.cache import EmbeddingCache
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import EmbeddedDataset, embed_dataset
+from query_adapters.data.splits import check_leakage
 from query_adapters.embedders import TextEmbedder
 from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
 from query_adapters.evaluation.comparison import MetricComparison, compare
 from query_adapters.evaluation.groups import dataset_groups
-from query_adapters.splits import check_leakage
 from query_adapters.storage import AdapterRecord, SavedAdapter, save_adapter
 from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer, TrainingResult
 from query_adapters.typing import Vectors
-from query_adapters.vectors import EmbeddedDataset, embed_dataset
 
 CACHE_FILE = "embeddings.sqlite"
 LIBRARIES = (DISTRIBUTION, "numpy", "scipy")

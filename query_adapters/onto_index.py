@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TypedDict
 
-from query_adapters.dataset import QADataset, Questions, RetrievalDataset, to_indexed_dataset
+from query_adapters.data.dataset import QADataset, Questions, RetrievalDataset, to_indexed_dataset
+from query_adapters.data.splits import check_leakage
 from query_adapters.embedders import TextEmbedder
-from query_adapters.splits import check_leakage
 from query_adapters.stores import LiveIndex, StoredVectors
 
 INDEX_FILE = "index.npy"

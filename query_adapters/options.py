@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from query_adapters.dataset import QADataset, RetrievalDataset
+from query_adapters.data.dataset import QADataset, RetrievalDataset
 from query_adapters.evaluation.search import Similarity
 
 Guard = Literal["strict", "expected", "off"]

@@ -11,7 +11,7 @@ import pytest
 
 import langchain_adapter
 import llama_index_finetune_plugin
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.errors import ProviderRefusedError
 from tests.providers import langchain, llama_index
 from tests.providers.expected import (

@@ -17,7 +17,7 @@ from llama_index.core.schema import TextNode
 import langchain_adapter
 import llama_index_finetune_plugin
 from llama_index_finetune_plugin import EmbeddingQAFinetuneDataset, RetrieverEvaluator
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 DIM, N_CHUNKS = 8, 60

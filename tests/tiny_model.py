@@ -13,7 +13,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 N_MEANINGS, N_FILLERS = 12, 6

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from query_adapters import EmbeddedDataset, EmbeddingCache, RetrievalDataset, embed_dataset
+from query_adapters.data.formats import read_beir
 from query_adapters.demo import packaged_model
-from query_adapters.formats import read_beir
 from query_adapters.typing import Vectors
 
 FILES = ("corpus.jsonl", "queries.jsonl", "qrels/train.tsv", "qrels/test.tsv")

@@ -12,7 +12,7 @@ from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
 from llama_index_finetune_plugin.stores import Store, stored_similarity, stored_vectors
 from llama_index_finetune_plugin.stores.live import live_index, own_model
 from query_adapters.adapters import LinearAdapter
-from query_adapters.dataset import QADataset, RetrievalDataset
+from query_adapters.data.dataset import QADataset, RetrievalDataset
 from query_adapters.engine import AdapterFinetuneEngine, StoredBlocks, read_start
 from query_adapters.onto_index import AnyQuestions, onto_index
 from query_adapters.options import EngineOptions

@@ -9,7 +9,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
 from llama_index_finetune_plugin.stores import stored_vectors
 from query_adapters._extras import require_extra
-from query_adapters.dataset import QADataset, RetrievalDataset
+from query_adapters.data.dataset import QADataset, RetrievalDataset
 
 if TYPE_CHECKING:
     from query_adapters.towers import TowerResult

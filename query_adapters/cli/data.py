@@ -21,11 +21,11 @@ from query_adapters.cli.options import (
     Seed,
     shows,
 )
+from query_adapters.data.formats import CORPUS, QUERIES, write_beir
+from query_adapters.data.paths import read_texts, write_dataset
+from query_adapters.data.splits import split_by_document, split_by_query
 from query_adapters.embedders import resolve_embedder
 from query_adapters.errors import MissingKeyError
-from query_adapters.files import read_texts, write_dataset
-from query_adapters.formats import CORPUS, QUERIES, write_beir
-from query_adapters.splits import split_by_document, split_by_query
 
 
 class By(StrEnum):

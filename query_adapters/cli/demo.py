@@ -9,11 +9,11 @@ from query_adapters.cli import output
 from query_adapters.cli.adapters import show_finetuned
 from query_adapters.cli.config import Config
 from query_adapters.cli.options import Json, Progress, shows
+from query_adapters.data.formats import write_beir
+from query_adapters.data.splits import split_by_query
 from query_adapters.demo import packaged_model, read_dataset
 from query_adapters.embedders import resolve_embedder
 from query_adapters.engine import AdapterFinetuneEngine
-from query_adapters.formats import write_beir
-from query_adapters.splits import split_by_query
 
 
 def demo(

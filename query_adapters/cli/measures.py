@@ -29,12 +29,12 @@ from query_adapters.cli.options import (
     Split,
     shows,
 )
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import embed_dataset
 from query_adapters.embedders import TextEmbedder, resolve_embedder
 from query_adapters.evaluation import DEFAULT_METRICS, Metric, evaluate_vectors
 from query_adapters.evaluation import Similarity as Ranked
 from query_adapters.storage import read_adapter
-from query_adapters.vectors import embed_dataset
 
 if TYPE_CHECKING:  # it needs scipy
     from query_adapters.evaluation.systems import Comparison

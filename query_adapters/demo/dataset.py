@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.demo.corpus import read_corpus
 
 QUESTIONS = Path(__file__).parent / "questions.jsonl"

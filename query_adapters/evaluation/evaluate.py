@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from query_adapters.adapters import QueryAdapter
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.evaluation.metrics import (
     DEFAULT_METRICS,
@@ -19,7 +20,6 @@ from query_adapters.evaluation.metrics import (
 from query_adapters.evaluation.search import Similarity, exact_search
 from query_adapters.evaluation.trec import ranked
 from query_adapters.typing import Qrels, Rows, Run, ScoredRun, Values
-from query_adapters.vectors import EmbeddedDataset
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from query_adapters.dataset import RetrievalDataset
-from query_adapters.splits import document_groups
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.splits import document_groups
 from query_adapters.typing import Rows, Values
 
 FEWEST = 20  # groups: what so few resample to says little

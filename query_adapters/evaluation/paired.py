@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.splits import document_groups
 from query_adapters.evaluation.evaluate import Evaluation
-from query_adapters.splits import document_groups
 from query_adapters.typing import Rows, Values
 
 Labels = Mapping[str, str]

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from tqdm.auto import tqdm
 
-from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
+from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.evaluation.evaluate import Evaluation, evaluate_run
 from query_adapters.evaluation.metrics import DEFAULT_METRICS, Metric, parse_metrics
 from query_adapters.typing import Run, Texts

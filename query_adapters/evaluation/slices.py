@@ -1,6 +1,6 @@
 """Parts of the questions that are worth looking at apart."""
 
-from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
+from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 
 
 def seen_documents(

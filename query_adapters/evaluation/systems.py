@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
+from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.evaluation.changes import Change, changes_between
 from query_adapters.evaluation.evaluate import Evaluation
 from query_adapters.evaluation.groups import count_groups, usable_groups

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from query_adapters.cache import EmbeddingCache
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.errors import GenerationError
 from query_adapters.generation.background import run_in_background

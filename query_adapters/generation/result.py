@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from query_adapters.dataset import RetrievalDataset
-from query_adapters.splits import check_leakage, split_by_document
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.splits import check_leakage, split_by_document
 from query_adapters.typing import Texts
 
 SHOWN = 5  # failed chunks that the page names

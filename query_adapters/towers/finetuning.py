@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import embed_dataset
+from query_adapters.data.splits import check_leakage, split_by_document
 from query_adapters.embedders import SentenceTransformerEmbedder
 from query_adapters.errors import DimensionMismatchError
-from query_adapters.splits import check_leakage, split_by_document
 from query_adapters.stores import StoredVectors
 from query_adapters.towers.held_out import HeldOutEvaluator
 from query_adapters.towers.judging import Judge, Judgement
 from query_adapters.towers.models import load_model, progress_bars, ranking_of, two_towers
 from query_adapters.towers.settings import TowerSettings
 from query_adapters.towers.training import Task, Trained, train
-from query_adapters.vectors import embed_dataset
 
 RECORD = "finetuning.json"
 MARK = ".unfinished-finetuning"  # on a folder of ours that has no record yet

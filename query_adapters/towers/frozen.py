@@ -9,8 +9,8 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 from torch.nn.functional import normalize, softplus
 
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.towers.models import Ranking
-from query_adapters.vectors import EmbeddedDataset
 
 SCALE = {"cosine": 20.0, "dot": 1.0}  # as in MultipleNegativesRankingLoss
 

@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sentence_transformers import SentenceTransformer
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import embed_dataset
+from query_adapters.data.splits import document_groups
 from query_adapters.embedders import SentenceTransformerEmbedder
 from query_adapters.evaluation import DEFAULT_METRICS, Evaluation, evaluate_vectors
 from query_adapters.evaluation.comparison import MetricComparison, compare
 from query_adapters.evaluation.groups import dataset_groups
-from query_adapters.splits import document_groups
 from query_adapters.towers.held_out import METRIC
 from query_adapters.towers.models import interpolated, ranking_of
 from query_adapters.training.guard import ALPHA, max_t_p_value
 from query_adapters.typing import Values
-from query_adapters.vectors import embed_dataset
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -4,7 +4,7 @@ from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import mine_hard_negatives
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.towers.models import DOCUMENT_PROMPTS, QUERY_PROMPTS, prompt_of
 from query_adapters.towers.settings import TowerSettings
 

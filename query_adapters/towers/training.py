@@ -23,7 +23,8 @@ from sentence_transformers.util import cos_sim, dot_score
 from transformers import PrinterCallback, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.towers.frozen import SCALE, FrozenDocumentsLoss
 from query_adapters.towers.held_out import METRIC, HeldOutEvaluator, looks
 from query_adapters.towers.lora import add_lora, folded
@@ -37,7 +38,6 @@ from query_adapters.towers.models import (
 from query_adapters.towers.pairs import numbered, pairs, with_negatives
 from query_adapters.towers.settings import LossLike, TowerSettings
 from query_adapters.typing import Values
-from query_adapters.vectors import EmbeddedDataset
 
 CHECKPOINTS, EVALUATIONS = "checkpoints", "eval"
 WARM_UP = 0.1  # of all steps

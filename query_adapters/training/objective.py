@@ -4,6 +4,7 @@ from copy import copy
 
 import numpy as np
 
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation.search import Similarity, unit
 from query_adapters.training.geometry import Geometry
 from query_adapters.training.linear_map import LinearMap
@@ -12,7 +13,6 @@ from query_adapters.training.shortlist import ShortlistLoss
 from query_adapters.training.softmax import FullLoss, Positives, SoftmaxLoss
 from query_adapters.training.span import Span, basis
 from query_adapters.typing import Vectors
-from query_adapters.vectors import EmbeddedDataset
 
 MOST_SCORED = 8_000  # labelled documents; of more, each question gets a shortlist
 

@@ -9,6 +9,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from query_adapters.adapters import QueryAdapter
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation.search import Similarity
 from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore, best
 from query_adapters.training.heldout import HeldOut
@@ -19,7 +20,6 @@ from query_adapters.training.paths import Fit, PathOptions, RegularizationPath
 from query_adapters.training.solver import COARSE, FINE, Precision
 from query_adapters.training.views import View
 from query_adapters.typing import Rows, Values
-from query_adapters.vectors import EmbeddedDataset
 
 PATIENCE = 2  # steps down the path of strengths without a better score before it is left; one
 # step is enough where it falls more than a standard error behind

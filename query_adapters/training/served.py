@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from query_adapters.splits import folds
+from query_adapters.data.embedded import EmbeddedDataset
+from query_adapters.data.splits import folds
 from query_adapters.training.candidates import Candidate, ViewScore
 from query_adapters.training.heldout import HeldOut
 from query_adapters.training.linear_map import LinearMap
@@ -13,7 +14,6 @@ from query_adapters.training.prior import Spectrum
 from query_adapters.training.selection import Grid
 from query_adapters.training.solver import COARSE
 from query_adapters.typing import Rows, Values
-from query_adapters.vectors import EmbeddedDataset
 
 FURTHER = (0.0, 0.05, 0.1, 0.15)
 N_DEALS = 4

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.typing import Rows, Values, Vectors
-from query_adapters.vectors import EmbeddedDataset
 
 TEMPERATURE = 20.0  # τ: scores are cosines times this, as usual for sentence embeddings
 SCORES_AT_ONCE = 8_000_000  # numbers in one block of scores: 32 MB

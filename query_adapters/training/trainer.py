@@ -11,6 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from query_adapters.adapters import LinearAdapter, QueryAdapter
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.evaluation.search import Similarity
@@ -26,7 +27,6 @@ from query_adapters.training.selection import Grid
 from query_adapters.training.served import served_exponent
 from query_adapters.training.views import make_views
 from query_adapters.typing import Vectors
-from query_adapters.vectors import EmbeddedDataset
 
 Guard = Literal["strict", "expected", "off"]
 MEMORIES = (

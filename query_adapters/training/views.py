@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from query_adapters.splits import folds
+from query_adapters.data.embedded import EmbeddedDataset
+from query_adapters.data.splits import folds
 from query_adapters.typing import Rows
-from query_adapters.vectors import EmbeddedDataset
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

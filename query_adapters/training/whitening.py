@@ -8,6 +8,7 @@ from typing import Any, get_args
 import numpy as np
 
 from query_adapters.adapters import LinearAdapter
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import InvalidVectorsError
 from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
 from query_adapters.evaluation.comparison import MetricComparison, compare
@@ -21,7 +22,6 @@ from query_adapters.training.prior import spectral_prior
 from query_adapters.training.result import POWER
 from query_adapters.training.trainer import Guard
 from query_adapters.typing import Values, Vectors
-from query_adapters.vectors import EmbeddedDataset
 
 EXPONENT = 0.15
 LEADING = 0.1  # share of the directions that count as leading

@@ -18,7 +18,7 @@ from langchain_core.vectorstores import InMemoryVectorStore, VectorStoreRetrieve
 
 from langchain_adapter import AdapterEmbeddings, RetrieverEvaluator
 from query_adapters.adapters import LinearAdapter
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.typing import Run
 

@@ -23,10 +23,10 @@ from langsmith.schemas import Example, Run
 from pydantic import PrivateAttr
 
 from langchain_adapter import RetrieverEvaluator, langsmith_evaluator
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import InvalidDatasetError, UnknownMetricError
 from query_adapters.evaluation import evaluate_vectors
-from query_adapters.vectors import EmbeddedDataset
 
 RANKINGS = {
     "first": ["a", "b", "c"],

@@ -22,7 +22,7 @@ from langchain_adapter import (
     dataset_from_documents,
 )
 from query_adapters.adapters import LinearAdapter
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.errors import (
     AdapterMismatchError,
     DimensionMismatchError,

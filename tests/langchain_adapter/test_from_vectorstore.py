@@ -20,6 +20,7 @@ from langchain_adapter import (
 )
 from langchain_adapter.stores import stored_similarity
 from query_adapters.adapters import LinearAdapter
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import (
     AdapterMismatchError,
     DimensionMismatchError,
@@ -30,7 +31,6 @@ from query_adapters.errors import (
 )
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.stores import gather
-from query_adapters.vectors import EmbeddedDataset
 from tests.stores.langchain import SHOPS, Shop
 from tests.stores.place import DIM, Place
 from tests.stores.planted import (

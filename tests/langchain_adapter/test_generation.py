@@ -18,7 +18,7 @@ from langchain_adapter.generation import (
     sources_of,
     texts_of,
 )
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.errors import GenerationError, InvalidDatasetError
 from tests.servers.chat import (
     BROKEN_DOWN,

@@ -17,7 +17,7 @@ from langchain_adapter import (
     dataset_from_documents,
     stored_vectors,
 )
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.errors import (
     DimensionMismatchError,
     InvalidDatasetError,

@@ -12,7 +12,7 @@ from langchain_adapter.sentence_transformers import (
     SentenceTransformersEmbeddings,
     SentenceTransformersFinetuneEngine,
 )
-from query_adapters.splits import split_by_document
+from query_adapters.data.splits import split_by_document
 from tests.tiny_model import LEARNS, save_tiny_model, toy_dataset
 
 

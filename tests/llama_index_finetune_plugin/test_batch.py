@@ -26,7 +26,7 @@ from llama_index.vector_stores.faiss import FaissVectorStore
 from pydantic import PrivateAttr
 
 from llama_index_finetune_plugin import LinearAdapterEmbedding, RetrieverEvaluator
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.typing import Run
 

@@ -20,6 +20,7 @@ from llama_index_finetune_plugin import (
 )
 from llama_index_finetune_plugin.stores import stored_similarity, stored_vectors
 from query_adapters.adapters import LinearAdapter
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import (
     AdapterMismatchError,
     DimensionMismatchError,
@@ -29,7 +30,6 @@ from query_adapters.errors import (
 )
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.stores import gather
-from query_adapters.vectors import EmbeddedDataset
 from tests.stores.llama_index import SHOPS
 from tests.stores.place import DIM, Place
 from tests.stores.planted import (

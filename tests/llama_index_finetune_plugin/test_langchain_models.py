@@ -14,7 +14,7 @@ from llama_index.core.storage.kvstore import SimpleKVStore
 from llama_index_finetune_plugin import AdapterEmbedding, EmbeddingAdapterFinetuneEngine
 from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder, resolve_base
 from query_adapters.adapters import LinearAdapter
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.identity import identity_of
 
 ROUTES: dict[str, Callable[[Any], Any]] = {

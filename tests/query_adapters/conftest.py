@@ -13,9 +13,9 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.typing import Vectors
-from query_adapters.vectors import EmbeddedDataset
 
 ROOT = Path(__file__).resolve().parents[2]
 Then = Literal["fail", "kill", "nan", "dim", "count"]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from query_adapters.belonging import expected_seen_share, warn_of_disorder
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.typing import Vectors
-from query_adapters.vectors import EmbeddedDataset
 
 
 def near(documents: Vectors, *, n_queries: int = 60, noise: float = 2.0) -> EmbeddedDataset:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from query_adapters.adapters import LinearAdapter
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import InvalidDatasetError, UnknownMetricError
 from query_adapters.evaluation import (
     METRICS,
@@ -13,7 +14,6 @@ from query_adapters.evaluation import (
     evaluate_vectors,
     exact_search,
 )
-from query_adapters.vectors import EmbeddedDataset
 
 EVERY_METRIC = [f"{name}@{k}" for name in METRICS for k in (1, 3, 10, 100)]
 

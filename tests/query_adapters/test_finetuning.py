@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from query_adapters.adapters import LinearAdapter
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import embed_dataset
+from query_adapters.data.splits import split_by_query
 from query_adapters.errors import (
     DimensionMismatchError,
     InvalidVectorsError,
@@ -20,18 +22,16 @@ from query_adapters.errors import (
 )
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.finetuning import AdapterFinetuner
-from query_adapters.splits import split_by_query
 from query_adapters.storage import read_adapter
 from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer
 from query_adapters.training.prior import spectral_prior
 from query_adapters.training.served import FURTHER
-from query_adapters.vectors import embed_dataset
 
 TRAINER = AdapterTrainer(strengths=(0.3, 0.03), whitenings=(0.0,), n_folds=2)
 RUN = """
 from pathlib import Path
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.finetuning import AdapterFinetuner
 from query_adapters.training import AdapterTrainer
 texts = {f"q{i}": f"question {i}" for i in range(10)}

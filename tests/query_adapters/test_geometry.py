@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from query_adapters.adapters import LinearAdapter
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation import evaluate_vectors, exact_search
 from query_adapters.evaluation.search import Similarity, unit
 from query_adapters.storage import load_adapter, save_adapter
@@ -19,7 +20,6 @@ from query_adapters.training.memory import Memory
 from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.prior import spectral_prior
 from query_adapters.typing import Vectors
-from query_adapters.vectors import EmbeddedDataset
 
 DIM = 6
 SIMILARITIES: tuple[Similarity, ...] = get_args(Similarity)

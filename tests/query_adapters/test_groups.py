@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.evaluation import Evaluation, bootstrap, significance
 from query_adapters.evaluation.bootstrap import bootstrap_interval, bootstrap_intervals
 from query_adapters.evaluation.comparison import compare

@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pytest
 
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.training import AdapterTrainer
 from query_adapters.training.guard import max_t_p_value
-from query_adapters.vectors import EmbeddedDataset
 
 DIM = 12
 

@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from query_adapters.adapters import KernelAdapter
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.training import MEMORIES, AdapterTrainer, MemorySettings, memory
 from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore, choose
@@ -19,7 +20,6 @@ from query_adapters.training.selection import Grid
 from query_adapters.training.solver import Precision, solve
 from query_adapters.training.views import make_views
 from query_adapters.typing import Vectors
-from query_adapters.vectors import EmbeddedDataset
 
 DIM = 5
 METRIC = "ndcg@10"

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.training import softmax
 from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.typing import Rows
-from query_adapters.vectors import EmbeddedDataset
 
 DIM = 5
 STRENGTH = 0.1

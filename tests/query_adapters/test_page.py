@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from query_adapters.adapters import LinearAdapter
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.evaluation import Evaluation, evaluate_run
 from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.evaluation.page import page_html, write_html

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.errors import UnknownMetricError
 from query_adapters.evaluation import DatasetEvaluator
 from query_adapters.typing import Run, Texts

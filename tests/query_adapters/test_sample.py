@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation import evaluate_vectors, exact_search
 from query_adapters.training import AdapterTrainer, sample
 from query_adapters.training.sample import selection_sample
-from query_adapters.vectors import EmbeddedDataset
 
 DIM = 8
 

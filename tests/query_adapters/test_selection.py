@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from query_adapters.adapters import LinearAdapter
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore, choose
 from query_adapters.training.linear_map import LinearMap
@@ -16,7 +17,6 @@ from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.selection import Grid
 from query_adapters.training.solver import solve
 from query_adapters.training.views import View, make_views
-from query_adapters.vectors import EmbeddedDataset
 
 DIM = 8
 METRIC = "ndcg@10"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from query_adapters.adapters import LinearAdapter
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.training import AdapterTrainer
 from query_adapters.training.candidates import Candidate
 from query_adapters.training.linear_map import LinearMap
@@ -11,7 +12,6 @@ from query_adapters.training.prior import spectral_prior
 from query_adapters.training.selection import Grid
 from query_adapters.training.served import FURTHER, served_exponent
 from query_adapters.typing import Values
-from query_adapters.vectors import EmbeddedDataset
 
 DIM = 12
 EVEN = np.ones(DIM)

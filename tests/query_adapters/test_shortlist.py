@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.training import objective, shortlist
 from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.objective import SoftmaxObjective
@@ -10,7 +11,6 @@ from query_adapters.training.shortlist import ShortlistLoss
 from query_adapters.training.softmax import FullLoss, Positives
 from query_adapters.training.solver import solve
 from query_adapters.typing import Vectors
-from query_adapters.vectors import EmbeddedDataset
 
 DIM, N_DOCUMENTS, N_QUERIES = 5, 30, 12
 

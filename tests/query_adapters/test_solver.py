@@ -8,10 +8,10 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.solver import COARSE, Precision, solve
-from query_adapters.vectors import EmbeddedDataset
 
 DIM = 4
 IDENTITY = LinearMap.of(np.eye(DIM, dtype=np.float32))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.memory import Memory, MemorySettings
 from query_adapters.training.objective import SoftmaxObjective
@@ -14,7 +15,6 @@ from query_adapters.training.paths import PathOptions, RegularizationPath
 from query_adapters.training.solver import FINE, Precision, solve
 from query_adapters.training.span import Span, basis
 from query_adapters.typing import Vectors
-from query_adapters.vectors import EmbeddedDataset
 
 DIM = 20
 EXACT = Precision(gradient=1e-9, decrease=1e-12)

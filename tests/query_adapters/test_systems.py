@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.evaluation import Evaluation, evaluate_run
 from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.evaluation.comparison import compare

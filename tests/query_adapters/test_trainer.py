@@ -10,13 +10,13 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from query_adapters.adapters import LinearAdapter, QueryAdapter
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import DimensionMismatchError, UnknownMetricError
 from query_adapters.evaluation import evaluate_vectors, exact_search
 from query_adapters.training import AdapterTrainer, TrainingResult, trainer
 from query_adapters.training.candidates import CandidateScore
 from query_adapters.training.prior import spectral_prior
 from query_adapters.typing import Vectors
-from query_adapters.vectors import EmbeddedDataset
 
 DIM = 10
 ROTATION = np.linalg.qr(np.random.default_rng(42).normal(size=(DIM, DIM)))[0]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from query_adapters.adapters import LinearAdapter
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import InvalidVectorsError, UnknownMetricError
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.evaluation.comparison import compare
@@ -16,7 +17,6 @@ from query_adapters.training import AdapterTrainer, prior, whiten, whitening, wh
 from query_adapters.training.guard import max_t_p_value
 from query_adapters.training.prior import spectral_prior
 from query_adapters.typing import Vectors
-from query_adapters.vectors import EmbeddedDataset
 
 DIM = 20
 METRIC = "ndcg@10"

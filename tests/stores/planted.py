@@ -6,7 +6,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.typing import Vectors
 from tests.stores.place import DIM
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from query_adapters.data.formats import write_beir
+from query_adapters.data.splits import split_by_query
 from query_adapters.embedders import EMBEDDERS, TextEmbedder
-from query_adapters.formats import write_beir
 from query_adapters.generation import GENERATORS
-from query_adapters.splits import split_by_query
 from tests.query_adapters.cli.command_line import CommandLine
 from tests.query_adapters.generation.conftest import ScriptedWriter
 

@@ -11,9 +11,9 @@ import pytest
 
 from query_adapters import save_adapter
 from query_adapters.adapters import LinearAdapter
+from query_adapters.data.paths import write_dataset
 from query_adapters.embedders import EMBEDDERS
 from query_adapters.errors import QueryAdaptersError
-from query_adapters.files import write_dataset
 from query_adapters.generation import GENERATORS
 from tests.query_adapters.cli.command_line import CommandLine
 from tests.servers.embeddings import EmbeddingServer

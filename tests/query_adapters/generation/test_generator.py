@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from query_adapters.data.splits import normalise
 from query_adapters.errors import GenerationError, InvalidDatasetError
 from query_adapters.generation import (
     DEFAULT_PROMPT,
@@ -18,7 +19,6 @@ from query_adapters.generation import (
 )
 from query_adapters.generation.judge import read_grades
 from query_adapters.generation.prompts import build_prompt, dealt_examples
-from query_adapters.splits import normalise
 
 QUICK = CallOptions(backoff=0.0, concurrency=3)
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[3]
 N_CHUNKS, N_KILLS, CONCURRENCY = 500, 20, 16
 RUN = """
 import asyncio, json, sys
-from query_adapters.formats import write_llama_index_json
+from query_adapters.data.formats import write_llama_index_json
 from query_adapters.generation import CallOptions, QuestionGenerator
 
 port, journal, output, n_chunks, concurrency = *sys.argv[1:4], *map(int, sys.argv[4:])

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from query_adapters.data.splits import normalise
 from query_adapters.generation import DEFAULT_PROMPT, parse_questions
 from query_adapters.generation.prompts import build_prompt
-from query_adapters.splits import normalise
 from tests.servers.chat import SHAPES
 
 REFUSALS = (

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.towers import TowerFinetuneEngine, TowerResult
 from tests.tiny_model import LEARNS, save_tiny_model, toy_dataset
 

@@ -10,7 +10,7 @@ import pytest
 from sentence_transformers import SentenceTransformer
 
 from query_adapters.adapters import KernelAdapter, LinearAdapter
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.errors import AdapterMismatchError, DimensionMismatchError
 from query_adapters.evaluation import exact_search
 from query_adapters.evaluation.search import unit

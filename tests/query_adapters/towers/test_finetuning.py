@@ -11,7 +11,9 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import embed_dataset
+from query_adapters.data.splits import split_by_document
 from query_adapters.embedders import SentenceTransformerEmbedder
 from query_adapters.errors import (
     AdapterMismatchError,
@@ -20,7 +22,6 @@ from query_adapters.errors import (
     NotFinetunedError,
 )
 from query_adapters.evaluation import evaluate_vectors
-from query_adapters.splits import split_by_document
 from query_adapters.stores import StoredVectors
 from query_adapters.towers import (
     TowerFinetuneEngine,
@@ -28,7 +29,6 @@ from query_adapters.towers import (
     TowerSettings,
 )
 from query_adapters.towers.finetuning import RECORD
-from query_adapters.vectors import embed_dataset
 from tests.query_adapters.towers.conftest import tune
 from tests.tiny_model import FILLERS, save_tiny_model
 

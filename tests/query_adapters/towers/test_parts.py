@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import EmbeddedDataset, embed_dataset
+from query_adapters.data.splits import document_groups
 from query_adapters.embedders import SentenceTransformerEmbedder
 from query_adapters.evaluation import evaluate_vectors
-from query_adapters.splits import document_groups
 from query_adapters.towers import TowerResult, TowerSettings
 from query_adapters.towers.frozen import FrozenDocumentsLoss
 from query_adapters.towers.held_out import HeldOutEvaluator, looks
@@ -21,7 +22,6 @@ from query_adapters.towers.judging import Judge
 from query_adapters.towers.lora import add_lora, folded
 from query_adapters.towers.models import copy_of, interpolated
 from query_adapters.towers.pairs import pairs, with_negatives
-from query_adapters.vectors import EmbeddedDataset, embed_dataset
 
 SMALL = RetrievalDataset(
     {"q1": "asked1 asked2", "q2": "asked3", "q3": "asked4 asked5"},

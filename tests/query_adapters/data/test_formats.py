@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from query_adapters.dataset import RetrievalDataset
-from query_adapters.errors import InvalidDatasetError
-from query_adapters.formats import (
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.formats import (
     from_clicks,
     from_rows,
     read_beir,
@@ -21,6 +20,7 @@ from query_adapters.formats import (
     write_beir,
     write_llama_index_json,
 )
+from query_adapters.errors import InvalidDatasetError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda t: t.strip())
 IDS = st.text(st.characters(exclude_categories=["C"]), min_size=1)

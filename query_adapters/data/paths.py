@@ -5,11 +5,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from query_adapters.dataset import RetrievalDataset, is_grade
+from query_adapters.data.dataset import RetrievalDataset, is_grade
+from query_adapters.data.formats import read_beir, read_llama_index_json, write_beir
+from query_adapters.data.formats import write_llama_index_json as write_json
+from query_adapters.data.lines import read_rows
 from query_adapters.errors import InvalidDatasetError
-from query_adapters.formats import read_beir, read_llama_index_json, write_beir
-from query_adapters.formats import write_llama_index_json as write_json
-from query_adapters.lines import read_rows
 
 
 def read_dataset(

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from query_adapters.atomic import replace_file
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.lines import read_lines, read_rows
+from query_adapters.data.rows import from_clicks, from_rows, to_rows
 from query_adapters.errors import InvalidDatasetError
-from query_adapters.lines import read_lines, read_rows
-from query_adapters.rows import from_clicks, from_rows, to_rows
 
 __all__ = [
     "CORPUS",

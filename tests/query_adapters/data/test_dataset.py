@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from query_adapters.dataset import RetrievalDataset, to_indexed_dataset, to_retrieval_dataset
+from query_adapters.data.dataset import RetrievalDataset, to_indexed_dataset, to_retrieval_dataset
 from query_adapters.errors import InvalidDatasetError
 
 QUERIES = {"q1": "how far?", "q2": "how long?"}

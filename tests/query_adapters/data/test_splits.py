@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_adapters.dataset import RetrievalDataset
-from query_adapters.errors import InvalidDatasetError, LeakageError
-from query_adapters.splits import (
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.splits import (
     check_leakage,
     connected,
     document_groups,
@@ -22,6 +21,7 @@ from query_adapters.splits import (
     split_by_document,
     split_by_query,
 )
+from query_adapters.errors import InvalidDatasetError, LeakageError
 
 Split = Callable[..., tuple[RetrievalDataset, RetrievalDataset]]
 SPLITS = pytest.mark.parametrize("split", [split_by_query, split_by_document])

@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import ArrayLike
 
 from query_adapters.cache import EmbeddingCache
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import EmbeddedDataset, embed_dataset
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
-from query_adapters.vectors import EmbeddedDataset, embed_dataset
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.splits import normalise
 from query_adapters.errors import InvalidDatasetError
-from query_adapters.splits import normalise
 from query_adapters.typing import Texts
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from query_adapters.dataset import RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.paths import read_dataset, read_questions, read_texts, write_dataset
 from query_adapters.errors import InvalidDatasetError
-from query_adapters.files import read_dataset, read_questions, read_texts, write_dataset
 
 DATASET = RetrievalDataset(
     {"q": "how far?"}, {"d": "Four miles.", "e": "By boat."}, {"q": {"d": 1.0}}

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable, Mapping
 
 import numpy as np
 
-from query_adapters.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
+from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.errors import InvalidDatasetError, LeakageError
 from query_adapters.typing import Rows
 
@@ -125,7 +125,7 @@ def check_leakage(training: Mapping[str, str], validation: Mapping[str, str]) ->
         raise LeakageError(
             f"{len(leaked)} of {len(validation)} validation questions are training questions "
             f"too, for example {validation[leaked[0]]!r} ({leaked[0]}); expected none, "
-            "split the questions with split_by_query or split_by_document of query_adapters.splits"
+            "split the questions with query_adapters.data.split_by_query or split_by_document"
         )
 
 
