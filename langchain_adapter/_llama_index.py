@@ -4,7 +4,7 @@ from langchain_core.embeddings import Embeddings
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.embeddings import resolve_embed_model
 
-from query_adapters.identity import dim_of, identity_of, model_name_of
+from query_adapters.embedders.identity import dim_of, identity_of, model_name_of
 
 QUERIES = "query_embeddings"
 """A cache's collection of queries; "embeddings" is keyed by text alone and holds documents."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
-from query_adapters.identity import defined_in
+from query_adapters.embedders.identity import defined_in
 
 Embed = Callable[[list[str]], list[list[float]]]
 COHERE = "langchain_cohere.embeddings.CohereEmbeddings"

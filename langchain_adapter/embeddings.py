@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
 from langchain_adapter.embedder import BaseLike, resolve_base
 from query_adapters.adapters import LinearAdapter, QueryAdapter
-from query_adapters.cache import vector_key
-from query_adapters.identity import dim_of, identity_of, innermost, model_name_of
+from query_adapters.embedders.cache import vector_key
+from query_adapters.embedders.identity import dim_of, identity_of, innermost, model_name_of
 from query_adapters.serving import (
     AdapterLike,
     adapted,

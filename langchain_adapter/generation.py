@@ -11,9 +11,9 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableSequence
 
 from langchain_adapter.embedder import BaseLike, as_text_embedder
-from query_adapters.cache import EmbeddingCache
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.embedders import TextEmbedder
+from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.generation import (
     DEFAULT_PROMPT,

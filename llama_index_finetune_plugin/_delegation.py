@@ -16,7 +16,7 @@ from llama_index.core.instrumentation.events.embedding import (
 )
 
 from query_adapters.adapters import QueryAdapter
-from query_adapters.identity import identity_of
+from query_adapters.embedders.identity import identity_of
 from query_adapters.serving import adapted
 
 QUERIES = "query_embeddings"

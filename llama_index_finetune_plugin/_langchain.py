@@ -7,7 +7,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.bridge.pydantic import Field
 from llama_index.core.constants import DEFAULT_EMBED_BATCH_SIZE
 
-from query_adapters.identity import dim_of, identity_of, model_name_of
+from query_adapters.embedders.identity import dim_of, identity_of, model_name_of
 
 MOST_AT_ONCE = 2048  # LlamaIndex's limit
 

@@ -11,7 +11,7 @@ from typing import Any
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 
 from llama_index_finetune_plugin._delegation import acquire, announced
-from query_adapters.identity import defined_in
+from query_adapters.embedders.identity import defined_in
 
 Embed = Callable[[list[str]], list[Embedding]]
 COHERE = "llama_index.embeddings.cohere.base.CohereEmbedding"

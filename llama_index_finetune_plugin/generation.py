@@ -11,7 +11,7 @@ from llama_index.core.schema import BaseNode, MetadataMode
 from llama_index_finetune_plugin.dataset import EmbeddingQAFinetuneDataset
 from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
 from llama_index_finetune_plugin.text_generator import LlamaIndexTextGenerator
-from query_adapters.cache import EmbeddingCache
+from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.generation import (
     DEFAULT_PROMPT,

@@ -13,8 +13,8 @@ from llama_index.core.bridge.pydantic import Field
 from llama_index.core.callbacks import CallbackManager
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 
+from query_adapters.embedders.identity import identity_from
 from query_adapters.embedders.sentence_transformers import settings_of
-from query_adapters.identity import identity_from
 from query_adapters.towers.models import DOCUMENT_PROMPTS
 
 CONFIG = "config_sentence_transformers.json"

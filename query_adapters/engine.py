@@ -8,9 +8,9 @@ from query_adapters._extras import require_extra
 from query_adapters.adapters import LinearAdapter
 from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.embedders import TextEmbedder
+from query_adapters.embedders.identity import check_name
 from query_adapters.errors import AdapterMismatchError, NotFinetunedError
 from query_adapters.evaluation.search import Similarity
-from query_adapters.identity import check_name
 from query_adapters.options import (
     LabelFreeSettings,
     TrainerOptions,

@@ -13,11 +13,11 @@ from query_adapters.belonging import (
     warn_of_disorder,
     warn_of_strangers,
 )
-from query_adapters.cache import EmbeddingCache
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset, embed_dataset
 from query_adapters.data.splits import check_leakage
 from query_adapters.embedders import TextEmbedder
+from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
 from query_adapters.evaluation.comparison import MetricComparison, compare
 from query_adapters.evaluation.groups import dataset_groups

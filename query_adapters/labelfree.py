@@ -6,11 +6,11 @@ from typing import get_args
 
 import numpy as np
 
-from query_adapters.cache import EmbeddingCache
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.data.splits import query_groups
 from query_adapters.embedders import TextEmbedder
+from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.errors import DimensionMismatchError, InvalidDatasetError
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.evaluation.search import Similarity

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from query_adapters.adapters import QueryAdapter
-from query_adapters.cache import EmbeddingCache
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.paths import read_dataset
 from query_adapters.embedders import TextEmbedder
+from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.serving import check_fits
 from query_adapters.storage import read_adapter
 

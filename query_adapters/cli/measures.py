@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from query_adapters._extras import require_extra
-from query_adapters.cache import EmbeddingCache
 from query_adapters.cli import output
 from query_adapters.cli.config import Config
 from query_adapters.cli.inputs import adapter_for, cache_at, dataset_at
@@ -32,6 +31,7 @@ from query_adapters.cli.options import (
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import embed_dataset
 from query_adapters.embedders import TextEmbedder, resolve_embedder
+from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.evaluation import DEFAULT_METRICS, Metric, evaluate_vectors
 from query_adapters.evaluation import Similarity as Ranked
 from query_adapters.storage import read_adapter

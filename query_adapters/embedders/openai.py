@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from query_adapters._extras import require_extra
-from query_adapters.embedders.requests import check_at_least_one, embed_in_requests
-from query_adapters.identity import identity_from
-from query_adapters.providers import key_from, refusals_of
+from query_adapters.embedders.batching import check_at_least_one, embed_in_requests
+from query_adapters.embedders.identity import identity_from
+from query_adapters.embedders.providers import key_from, refusals_of
 from query_adapters.typing import Vectors
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import Generic, Literal, TypeVar
 
 from tqdm.auto import tqdm
 
+from query_adapters.embedders.http_status import status_of
 from query_adapters.errors import GenerationError
 from query_adapters.generation.costs import Usage
 from query_adapters.generation.journal import Journal, Key
@@ -18,7 +19,6 @@ from query_adapters.generation.retries import (
     is_worth_another_try,
     retrying,
 )
-from query_adapters.http_status import status_of
 
 OnFailure = Literal["continue", "fail"]
 Value = TypeVar("Value", bound=Sized)

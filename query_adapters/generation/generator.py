@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from query_adapters.cache import EmbeddingCache
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.embedders import TextEmbedder
+from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.errors import GenerationError
 from query_adapters.generation.background import run_in_background
 from query_adapters.generation.calls import Asker, CallOptions, Outcome, Request

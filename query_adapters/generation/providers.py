@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from query_adapters._extras import require_extra
+from query_adapters.embedders.providers import key_from, resolve
 from query_adapters.generation.protocol import TextGenerator
-from query_adapters.providers import key_from, resolve
 
 
 class OpenAIGenerator:

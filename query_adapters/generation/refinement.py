@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from query_adapters.cache import EmbeddingCache
 from query_adapters.embedders import TextEmbedder
+from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.generation.calls import Asker
 from query_adapters.generation.judge import FULL, judge_request
 from query_adapters.generation.protocol import TextGenerator

@@ -10,7 +10,7 @@ from typing import Any
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
-from query_adapters.http_status import causes, status_of
+from query_adapters.embedders.http_status import causes, status_of
 
 LONGEST_WAIT = 60.0  # seconds between two tries, where the provider does not say
 LONGEST_RETRY_AFTER = 600.0  # seconds; a provider that says more is asked again then

@@ -13,9 +13,9 @@ from langchain_core.stores import InMemoryByteStore
 
 from langchain_adapter import AdapterEmbeddings
 from langchain_adapter.embedder import LangChainEmbedder
-from query_adapters.cache import EmbeddingCache
+from query_adapters.embedders.cache import EmbeddingCache
+from query_adapters.embedders.identity import identity_of
 from query_adapters.errors import InvalidVectorsError
-from query_adapters.identity import identity_of
 from query_adapters.typing import Vectors
 from tests.providers.expected import ROLES, Serve, each_provider, ignore_own_warnings
 from tests.providers.langchain import MODELS

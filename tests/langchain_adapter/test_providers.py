@@ -1,7 +1,7 @@
 """Real SDKs against a provider on loopback: roles and retries of an adapted model."""
 
 from langchain_adapter import AdapterEmbeddings
-from query_adapters.identity import identity_of
+from query_adapters.embedders.identity import identity_of
 from tests.providers.expected import (
     ADAPTER,
     ROLES,

@@ -15,9 +15,9 @@ from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 
 from llama_index_finetune_plugin._delegation import QUERIES
 from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder, resolve_base
-from query_adapters.cache import EmbeddingCache
+from query_adapters.embedders.cache import EmbeddingCache
+from query_adapters.embedders.identity import identity_of
 from query_adapters.errors import InvalidVectorsError
-from query_adapters.identity import identity_of
 from query_adapters.typing import Vectors
 from tests.providers.expected import ROLES, Serve, each_provider, ignore_own_warnings
 from tests.providers.llama_index import MODELS

@@ -22,7 +22,7 @@ from llama_index.core.storage.kvstore import SimpleKVStore
 
 from llama_index_finetune_plugin.embedding import AdapterEmbedding
 from query_adapters.adapters import LinearAdapter
-from query_adapters.identity import identity_of
+from query_adapters.embedders.identity import identity_of
 from query_adapters.storage import AdapterRecord, SavedAdapter
 
 Make = Callable[..., Any]

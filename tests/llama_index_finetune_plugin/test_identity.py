@@ -10,7 +10,7 @@ from llama_index.core.storage.kvstore import SimpleKVStore
 
 from llama_index_finetune_plugin.embedding import AdapterEmbedding
 from query_adapters.adapters import LinearAdapter
-from query_adapters.identity import dim_of, identity_of, model_name_of
+from query_adapters.embedders.identity import dim_of, identity_of, model_name_of
 
 Make = Callable[..., Any]
 

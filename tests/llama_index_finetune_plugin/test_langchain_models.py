@@ -15,7 +15,7 @@ from llama_index_finetune_plugin import AdapterEmbedding, EmbeddingAdapterFinetu
 from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder, resolve_base
 from query_adapters.adapters import LinearAdapter
 from query_adapters.data.dataset import RetrievalDataset
-from query_adapters.identity import identity_of
+from query_adapters.embedders.identity import identity_of
 
 ROUTES: dict[str, Callable[[Any], Any]] = {
     "query": lambda model: model.get_query_embedding("d"),

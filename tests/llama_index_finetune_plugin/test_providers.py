@@ -3,7 +3,7 @@
 import pytest
 
 from llama_index_finetune_plugin import AdapterEmbedding
-from query_adapters.identity import identity_of
+from query_adapters.embedders.identity import identity_of
 from tests.providers.expected import (
     ADAPTER,
     ROLES,

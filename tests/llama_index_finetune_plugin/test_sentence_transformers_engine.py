@@ -22,8 +22,8 @@ from llama_index_finetune_plugin import (
 from llama_index_finetune_plugin.sentence_transformers import SentenceTransformersEmbedding
 from llama_index_finetune_plugin.stores import stored_vectors
 from query_adapters.data.splits import split_by_document
+from query_adapters.embedders.identity import identity_of
 from query_adapters.errors import NotFinetunedError
-from query_adapters.identity import identity_of
 from query_adapters.stores import gather
 from tests.tiny_model import LEARNS, save_tiny_model, toy_dataset
 

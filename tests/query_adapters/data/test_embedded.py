@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from query_adapters.cache import EmbeddingCache
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset, embed_dataset
+from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from query_adapters.embedders.http_status import status_of
 from query_adapters.errors import GenerationError
 from query_adapters.generation import CallOptions, QuestionGenerator
 from query_adapters.generation.background import run_in_background
@@ -19,7 +20,6 @@ from query_adapters.generation.retries import (
     retry_after,
     retrying,
 )
-from query_adapters.http_status import status_of
 
 QUICK = CallOptions(backoff=0.0, retry_limit=3, concurrency=2)
 

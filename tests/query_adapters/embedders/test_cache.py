@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from query_adapters.cache import EmbeddingCache
+from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.errors import (
     DimensionMismatchError,
     InvalidVectorsError,
@@ -23,7 +23,7 @@ from query_adapters.errors import (
 
 TEXTS = [f"text {i}" for i in range(10)]
 EMBED = """
-from query_adapters.cache import EmbeddingCache
+from query_adapters.embedders.cache import EmbeddingCache
 path, first, last, after, then = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5]
 embedder = FakeEmbedder(batch_size=3, after=after, then=then)
 texts = [f"text {i}" for i in range(first, last)]

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_adapters.embedders.requests import embed_in_requests
+from query_adapters.embedders.batching import embed_in_requests
 
 WAIT = 20.0  # seconds; nothing that goes well waits so long
 

@@ -11,12 +11,12 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from query_adapters.embedders import TextEmbedder
+from query_adapters.embedders.http_status import status_of
 from query_adapters.errors import (
     DimensionMismatchError,
     InvalidVectorsError,
     ProviderRefusedError,
 )
-from query_adapters.http_status import status_of
 from query_adapters.matrix import check_finite
 from query_adapters.typing import Vectors
 

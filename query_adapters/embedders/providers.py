@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from query_adapters.embedders.http_status import status_of
 from query_adapters.errors import (
     MissingKeyError,
     ProviderError,
     ProviderRefusedError,
     UnknownModelError,
 )
-from query_adapters.http_status import status_of
 
 Model = TypeVar("Model")
 LONGEST_TOLD = 200  # characters of what a provider says

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr
 
+from query_adapters.embedders.identity import check_name, dim_of, identity_of, model_name_of
 from query_adapters.errors import AdapterMismatchError
-from query_adapters.identity import check_name, dim_of, identity_of, model_name_of
 
 Make = Callable[..., Any]
 IN_A_FRESH_PROCESS = """
-from query_adapters.identity import identity_of
+from query_adapters.embedders.identity import identity_of
 class Plain:
     def __init__(self):
         self.model, self.instructions, self.pool = "m", {"b", "a"}, object()
