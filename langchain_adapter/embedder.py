@@ -9,9 +9,9 @@ from langchain_core.embeddings import Embeddings
 
 from langchain_adapter._queries import Embed, batch_method
 from query_adapters._extras import require_extra
+from query_adapters.arrays import as_matrix
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.identity import identity_of, innermost, model_name_of
-from query_adapters.matrix import as_matrix
 from query_adapters.typing import Vectors
 
 BATCH_SIZE = 64  # below what providers take in one call

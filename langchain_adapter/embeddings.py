@@ -12,9 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
 from langchain_adapter.embedder import BaseLike, resolve_base
 from query_adapters.adapters import LinearAdapter, QueryAdapter
-from query_adapters.embedders.cache import vector_key
-from query_adapters.embedders.identity import dim_of, identity_of, innermost, model_name_of
-from query_adapters.serving import (
+from query_adapters.adapters.serving import (
     AdapterLike,
     adapted,
     adapted_identity,
@@ -24,7 +22,9 @@ from query_adapters.serving import (
     probe_of,
     read,
 )
-from query_adapters.storage import SavedAdapter
+from query_adapters.adapters.storage import SavedAdapter
+from query_adapters.embedders.cache import vector_key
+from query_adapters.embedders.identity import dim_of, identity_of, innermost, model_name_of
 
 
 class AdapterEmbeddings(BaseModel, Embeddings):

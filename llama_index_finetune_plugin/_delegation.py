@@ -16,8 +16,8 @@ from llama_index.core.instrumentation.events.embedding import (
 )
 
 from query_adapters.adapters import QueryAdapter
+from query_adapters.adapters.serving import adapted
 from query_adapters.embedders.identity import identity_of
-from query_adapters.serving import adapted
 
 QUERIES = "query_embeddings"
 """A cache's collection of queries; "embeddings" is keyed by text alone and holds documents."""

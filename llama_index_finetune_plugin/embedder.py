@@ -10,8 +10,8 @@ from llama_index.core.embeddings import resolve_embed_model
 
 from llama_index_finetune_plugin._delegation import aquery_vector, query_vector
 from llama_index_finetune_plugin._queries import Embed, batch_method, embed_batch, runs_here
+from query_adapters.arrays import as_matrix
 from query_adapters.embedders.identity import identity_of, model_name_of
-from query_adapters.matrix import as_matrix
 from query_adapters.typing import Vectors
 
 LOCAL_BATCH_SIZE = 64  # enough for texts of one length to be embedded side by side

@@ -14,8 +14,7 @@ from pydantic import InstanceOf, SerializationInfo, model_serializer
 from llama_index_finetune_plugin._delegation import QueryDelegation, acquire
 from llama_index_finetune_plugin.embedder import BaseLike, resolve_base
 from query_adapters.adapters import LinearAdapter, QueryAdapter
-from query_adapters.embedders.identity import check_name, dim_of, identity_of, model_name_of
-from query_adapters.serving import (
+from query_adapters.adapters.serving import (
     AdapterLike,
     adapted_identity,
     check_fits,
@@ -25,7 +24,8 @@ from query_adapters.serving import (
     probe_of,
     read,
 )
-from query_adapters.storage import SavedAdapter
+from query_adapters.adapters.storage import SavedAdapter
+from query_adapters.embedders.identity import check_name, dim_of, identity_of, model_name_of
 
 
 class Options(TypedDict, total=False):

@@ -1,18 +1,18 @@
 """Small learned maps on query embeddings; documents, index and framework stay as they are."""
 
 from query_adapters.adapters import LinearAdapter, QueryAdapter
-from query_adapters.data.dataset import RetrievalDataset
-from query_adapters.data.embedded import EmbeddedDataset, embed_dataset
-from query_adapters.embedders import TextEmbedder, resolve_embedder
-from query_adapters.embedders.cache import EmbeddingCache
-from query_adapters.evaluation import Evaluation, evaluate_run, evaluate_vectors
-from query_adapters.storage import (
+from query_adapters.adapters.storage import (
     AdapterRecord,
     SavedAdapter,
     load_adapter,
     read_adapter,
     save_adapter,
 )
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import EmbeddedDataset, embed_dataset
+from query_adapters.embedders import TextEmbedder, resolve_embedder
+from query_adapters.embedders.cache import EmbeddingCache
+from query_adapters.evaluation import Evaluation, evaluate_run, evaluate_vectors
 
 __all__ = [
     "AdapterRecord",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar, Unpack
 
 from query_adapters._extras import require_extra
 from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters.storage import read_adapter
 from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.identity import check_name
@@ -19,7 +20,6 @@ from query_adapters.options import (
     ranked_by,
     tuples,
 )
-from query_adapters.storage import read_adapter
 from query_adapters.stores import StoredVectors, gather
 from query_adapters.typing import Vectors
 

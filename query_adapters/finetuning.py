@@ -8,6 +8,7 @@ import numpy as np
 
 from query_adapters._version import DISTRIBUTION, version_of
 from query_adapters.adapters import LinearAdapter, QueryAdapter
+from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, save_adapter
 from query_adapters.belonging import (
     expected_seen_share,
     warn_of_disorder,
@@ -21,7 +22,6 @@ from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
 from query_adapters.evaluation.comparison import MetricComparison, compare
 from query_adapters.evaluation.groups import dataset_groups
-from query_adapters.storage import AdapterRecord, SavedAdapter, save_adapter
 from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer, TrainingResult
 from query_adapters.typing import Vectors

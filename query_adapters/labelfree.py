@@ -6,6 +6,7 @@ from typing import get_args
 
 import numpy as np
 
+from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, save_adapter
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.data.splits import query_groups
@@ -15,7 +16,6 @@ from query_adapters.errors import DimensionMismatchError, InvalidDatasetError
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.evaluation.search import Similarity
 from query_adapters.finetuning import CACHE_FILE, library_versions
-from query_adapters.storage import AdapterRecord, SavedAdapter, save_adapter
 from query_adapters.stores import StoredVectors
 from query_adapters.training.trainer import Guard
 from query_adapters.training.whitening import EXPONENT, WhiteningResult, whiten

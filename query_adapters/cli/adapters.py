@@ -10,6 +10,8 @@ import typer
 from rich.table import Table
 
 from query_adapters._extras import require_extra
+from query_adapters.adapters.serving import check_probe, probe_of
+from query_adapters.adapters.storage import SavedAdapter, read_adapter
 from query_adapters.cli import output
 from query_adapters.cli.config import Config
 from query_adapters.cli.inputs import VECTORS, dataset_at
@@ -30,8 +32,6 @@ from query_adapters.cli.options import (
 )
 from query_adapters.embedders import resolve_embedder
 from query_adapters.engine import AdapterFinetuneEngine
-from query_adapters.serving import check_probe, probe_of
-from query_adapters.storage import SavedAdapter, read_adapter
 
 if TYPE_CHECKING:
     from query_adapters.finetuning import FinetuneResult

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from query_adapters.adapters import QueryAdapter
+from query_adapters.adapters.serving import check_fits
+from query_adapters.adapters.storage import read_adapter
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.paths import read_dataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
-from query_adapters.serving import check_fits
-from query_adapters.storage import read_adapter
 
 VECTORS = "embeddings.sqlite"  # where training keeps them, in the adapter's folder
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from query_adapters._extras import require_extra
+from query_adapters.adapters.storage import read_adapter
 from query_adapters.cli import output
 from query_adapters.cli.config import Config
 from query_adapters.cli.inputs import adapter_for, cache_at, dataset_at
@@ -34,7 +35,6 @@ from query_adapters.embedders import TextEmbedder, resolve_embedder
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.evaluation import DEFAULT_METRICS, Metric, evaluate_vectors
 from query_adapters.evaluation import Similarity as Ranked
-from query_adapters.storage import read_adapter
 
 if TYPE_CHECKING:  # it needs scipy
     from query_adapters.evaluation.systems import Comparison

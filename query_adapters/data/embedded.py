@@ -7,12 +7,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
+from query_adapters.arrays import check_finite
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.splits import connected, query_groups
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
-from query_adapters.matrix import check_finite
 from query_adapters.typing import Rows, Values, Vectors
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from tqdm.auto import tqdm
 
+from query_adapters.arrays import check_finite
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.http_status import status_of
 from query_adapters.errors import (
@@ -17,7 +18,6 @@ from query_adapters.errors import (
     InvalidVectorsError,
     ProviderRefusedError,
 )
-from query_adapters.matrix import check_finite
 from query_adapters.typing import Vectors
 
 Role = Literal["query", "document"]

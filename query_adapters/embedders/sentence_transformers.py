@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from query_adapters._extras import require_extra
+from query_adapters.arrays import check_finite
 from query_adapters.embedders.batching import check_at_least_one
 from query_adapters.embedders.identity import identity_from
 from query_adapters.errors import UnknownModelError
-from query_adapters.matrix import check_finite
 from query_adapters.typing import Vectors
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Dense, Normalize, Router
 
 from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters.serving import AdapterLike, check_fits, check_probe, read
+from query_adapters.adapters.storage import SavedAdapter
 from query_adapters.errors import AdapterMismatchError
-from query_adapters.serving import AdapterLike, check_fits, check_probe, read
-from query_adapters.storage import SavedAdapter
 from query_adapters.towers.models import has_routes, like, load_model, ranking_of
 
 

@@ -20,11 +20,11 @@ from llama_index.core.schema import TextNode
 import langchain_adapter as langchain_door
 import llama_index_finetune_plugin as llama_index_door
 from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, read_adapter, save_adapter
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import embed_dataset
 from query_adapters.data.formats import read_beir
 from query_adapters.evaluation import Evaluation, evaluate_vectors
-from query_adapters.storage import AdapterRecord, SavedAdapter, read_adapter, save_adapter
 
 DIM, N_WORDS = 64, 4_096
 TABLE = np.random.default_rng(0).normal(size=(N_WORDS, DIM))

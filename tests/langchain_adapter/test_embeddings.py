@@ -20,9 +20,9 @@ from langchain_core.vectorstores import InMemoryVectorStore
 
 from langchain_adapter import AdapterEmbeddings, LinearAdapterEmbeddings
 from query_adapters.adapters import KernelAdapter, LinearAdapter, QueryAdapter
+from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, save_adapter
 from query_adapters.embedders.identity import identity_of, model_name_of
 from query_adapters.errors import AdapterFileError, AdapterMismatchError, DimensionMismatchError
-from query_adapters.storage import AdapterRecord, SavedAdapter, save_adapter
 
 Make = Callable[..., Any]
 TEXTS = [f"text {i}" for i in range(30)]

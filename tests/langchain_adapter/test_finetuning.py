@@ -22,6 +22,7 @@ from langchain_adapter import (
     dataset_from_documents,
 )
 from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, read_adapter, save_adapter
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.errors import (
     AdapterMismatchError,
@@ -31,7 +32,6 @@ from query_adapters.errors import (
     NotFinetunedError,
     UnknownMetricError,
 )
-from query_adapters.storage import AdapterRecord, SavedAdapter, read_adapter, save_adapter
 
 DIM = 16
 

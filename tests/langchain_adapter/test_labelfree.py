@@ -17,6 +17,7 @@ from langchain_adapter import (
     dataset_from_documents,
     stored_vectors,
 )
+from query_adapters.adapters.storage import read_adapter
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.errors import (
     DimensionMismatchError,
@@ -24,7 +25,6 @@ from query_adapters.errors import (
     InvalidVectorsError,
     NotFinetunedError,
 )
-from query_adapters.storage import read_adapter
 from query_adapters.stores import gather
 from query_adapters.training import whitening_adapter
 

@@ -23,9 +23,9 @@ from langchain_adapter import AdapterEmbeddings, LinearAdapterEmbeddings
 from langchain_adapter.embedder import LangChainEmbedder
 from llama_index_finetune_plugin import AdapterEmbedding
 from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters.storage import AdapterRecord, SavedAdapter
 from query_adapters.embedders.identity import identity_of, model_name_of
 from query_adapters.errors import AdapterMismatchError
-from query_adapters.storage import AdapterRecord, SavedAdapter
 
 ASK: dict[str, Callable[[Any, str], list[float]]] = {
     "query": lambda model, text: model.embed_query(text),

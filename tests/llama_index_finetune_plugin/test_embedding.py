@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
 from query_adapters.adapters import LinearAdapter, QueryAdapter
+from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, save_adapter
 from query_adapters.embedders.identity import identity_of
 from query_adapters.errors import AdapterFileError, AdapterMismatchError, DimensionMismatchError
-from query_adapters.storage import AdapterRecord, SavedAdapter, save_adapter
 from query_adapters.typing import Vectors
 
 Make = Callable[..., Any]

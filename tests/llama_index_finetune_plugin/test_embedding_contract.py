@@ -22,8 +22,8 @@ from llama_index.core.storage.kvstore import SimpleKVStore
 
 from llama_index_finetune_plugin.embedding import AdapterEmbedding
 from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters.storage import AdapterRecord, SavedAdapter
 from query_adapters.embedders.identity import identity_of
-from query_adapters.storage import AdapterRecord, SavedAdapter
 
 Make = Callable[..., Any]
 TEXTS = [f"text {i}" for i in range(30)]

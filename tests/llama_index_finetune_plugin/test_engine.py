@@ -25,6 +25,7 @@ from llama_index_finetune_plugin import (
 )
 from llama_index_finetune_plugin.stores import stored_vectors
 from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, read_adapter, save_adapter
 from query_adapters.errors import (
     AdapterMismatchError,
     DimensionMismatchError,
@@ -33,7 +34,6 @@ from query_adapters.errors import (
     LeakageError,
     NotFinetunedError,
 )
-from query_adapters.storage import AdapterRecord, SavedAdapter, read_adapter, save_adapter
 from query_adapters.training.prior import spectral_prior
 
 DIM = 16

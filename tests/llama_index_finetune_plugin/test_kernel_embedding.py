@@ -8,8 +8,8 @@ import pytest
 
 from llama_index_finetune_plugin import AdapterEmbedding, LinearAdapterEmbedding
 from query_adapters.adapters import KernelAdapter, LinearAdapter
+from query_adapters.adapters.storage import save_adapter
 from query_adapters.errors import AdapterMismatchError
-from query_adapters.storage import save_adapter
 
 
 @pytest.fixture

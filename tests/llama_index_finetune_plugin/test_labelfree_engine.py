@@ -17,13 +17,13 @@ from llama_index_finetune_plugin import (
     LinearAdapterEmbedding,
 )
 from llama_index_finetune_plugin.stores import stored_vectors
+from query_adapters.adapters.storage import read_adapter
 from query_adapters.errors import (
     DimensionMismatchError,
     InvalidDatasetError,
     InvalidVectorsError,
     NotFinetunedError,
 )
-from query_adapters.storage import read_adapter
 from query_adapters.stores import gather
 from query_adapters.training import whitening_adapter
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, read_adapter, save_adapter
 from query_adapters.engine import AdapterFinetuneEngine, LabelFreeEngine, read_start
 from query_adapters.errors import AdapterMismatchError, InvalidVectorsError, NotFinetunedError
 from query_adapters.finetuning import AdapterFinetuner
 from query_adapters.labelfree import LabelFreeFinetuner
 from query_adapters.options import EngineOptions, LabelFreeSettings, TrainerOptions
-from query_adapters.storage import AdapterRecord, SavedAdapter, read_adapter, save_adapter
 from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer, whitening_adapter
 

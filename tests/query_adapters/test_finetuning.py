@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters.storage import read_adapter
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import embed_dataset
 from query_adapters.data.splits import split_by_query
@@ -22,7 +23,6 @@ from query_adapters.errors import (
 )
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.finetuning import AdapterFinetuner
-from query_adapters.storage import read_adapter
 from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer
 from query_adapters.training.prior import spectral_prior

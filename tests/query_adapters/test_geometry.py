@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters.storage import load_adapter, save_adapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation import evaluate_vectors, exact_search
 from query_adapters.evaluation.search import Similarity, unit
-from query_adapters.storage import load_adapter, save_adapter
 from query_adapters.training import MEMORIES, AdapterTrainer
 from query_adapters.training.geometry import Geometry
 from query_adapters.training.linear_map import LinearMap

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from query_adapters.arrays import as_matrix, check_finite
 from query_adapters.errors import InvalidVectorsError
-from query_adapters.matrix import as_matrix, check_finite
 
 
 def test_lists_become_rows_of_float32() -> None:

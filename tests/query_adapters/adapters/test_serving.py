@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from query_adapters.adapters import LinearAdapter
-from query_adapters.errors import AdapterMismatchError, DimensionMismatchError
-from query_adapters.serving import (
+from query_adapters.adapters.serving import (
     adapted,
     adapted_identity,
     check_fits,
@@ -18,7 +17,8 @@ from query_adapters.serving import (
     probe_of,
     read,
 )
-from query_adapters.storage import AdapterRecord, SavedAdapter, save_adapter
+from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, save_adapter
+from query_adapters.errors import AdapterMismatchError, DimensionMismatchError
 
 TURN = LinearAdapter([[0.0, 1.0], [-1.0, 0.0]])
 SAVED = SavedAdapter(adapter=TURN, record=AdapterRecord(base_model="org/model"))

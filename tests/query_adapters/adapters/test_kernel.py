@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from query_adapters.adapters import KernelAdapter, LinearAdapter
 from query_adapters.adapters.kernel import similarity_kernel
+from query_adapters.adapters.storage import load_adapter, save_adapter
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
-from query_adapters.storage import load_adapter, save_adapter
 from query_adapters.typing import Vectors
 
 DIM = 6

@@ -24,9 +24,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from query_adapters.adapters import ADAPTER_KINDS, QueryAdapter
+from query_adapters.adapters.legacy import is_peer_folder, read_peer_adapter
 from query_adapters.atomic import replace_file
 from query_adapters.errors import AdapterFileError
-from query_adapters.peer import is_peer_folder, read_peer_adapter
 from query_adapters.typing import Vectors
 
 FORMAT_VERSION = 1

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from query_adapters.adapters import LinearAdapter, QueryAdapter
+from query_adapters.adapters.storage import SavedAdapter, read_adapter
 from query_adapters.embedders.identity import check_name, identity_of
 from query_adapters.errors import AdapterMismatchError, DimensionMismatchError
-from query_adapters.storage import SavedAdapter, read_adapter
 from query_adapters.typing import Vectors
 
 AdapterLike = QueryAdapter | SavedAdapter | str | Path

@@ -18,15 +18,15 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from safetensors.numpy import load_file, save_file
 
 from query_adapters.adapters import LinearAdapter
-from query_adapters.errors import AdapterFileError
-from query_adapters.peer import read_peer_adapter
-from query_adapters.storage import (
+from query_adapters.adapters.legacy import read_peer_adapter
+from query_adapters.adapters.storage import (
     AdapterRecord,
     SavedAdapter,
     load_adapter,
     read_adapter,
     save_adapter,
 )
+from query_adapters.errors import AdapterFileError
 
 WEIGHTS = "adapter.safetensors"
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
@@ -343,7 +343,7 @@ def test_a_newer_format_is_refused_with_the_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as future:
-        future.setattr("query_adapters.storage.FORMAT_VERSION", 2)
+        future.setattr("query_adapters.adapters.storage.FORMAT_VERSION", 2)
         save_adapter(OLD, tmp_path)
     with pytest.raises(AdapterFileError, match="format version 2 is newer than 1, upgrade"):
         load_adapter(tmp_path)
