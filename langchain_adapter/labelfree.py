@@ -7,8 +7,8 @@ from langchain_adapter._base import embedder_of
 from langchain_adapter.embedder import BaseLike
 from langchain_adapter.embeddings import LinearAdapterEmbeddings
 from langchain_adapter.stores import Store, stored_similarity, stored_vectors
-from query_adapters.engine import LabelFreeEngine
-from query_adapters.options import LabelFreeOptions
+from query_adapters.finetuning.engine import LabelFreeEngine
+from query_adapters.finetuning.options import LabelFreeOptions
 
 
 class LabelFreeFinetuneEngine(LabelFreeEngine):

@@ -13,9 +13,9 @@ from llama_index_finetune_plugin.stores import Store, stored_similarity, stored_
 from llama_index_finetune_plugin.stores.live import live_index, own_model
 from query_adapters.adapters import LinearAdapter
 from query_adapters.data.dataset import QADataset, RetrievalDataset
-from query_adapters.engine import AdapterFinetuneEngine, StoredBlocks, read_start
-from query_adapters.onto_index import AnyQuestions, onto_index
-from query_adapters.options import EngineOptions
+from query_adapters.finetuning.engine import AdapterFinetuneEngine, StoredBlocks, read_start
+from query_adapters.finetuning.from_index import AnyQuestions, onto_index
+from query_adapters.finetuning.options import EngineOptions
 from query_adapters.stores import StoredVectors
 from query_adapters.stores.live import MAX_DOCUMENTS
 

@@ -7,8 +7,8 @@ from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import LinearAdapterEmbedding
 from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
 from llama_index_finetune_plugin.stores import Store, stored_similarity, stored_vectors
-from query_adapters.engine import LabelFreeEngine
-from query_adapters.options import LabelFreeOptions
+from query_adapters.finetuning.engine import LabelFreeEngine
+from query_adapters.finetuning.options import LabelFreeOptions
 
 
 class LabelFreeFinetuneEngine(LabelFreeEngine, BaseEmbeddingFinetuneEngine):

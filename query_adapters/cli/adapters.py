@@ -31,10 +31,10 @@ from query_adapters.cli.options import (
     shows,
 )
 from query_adapters.embedders import resolve_embedder
-from query_adapters.engine import AdapterFinetuneEngine
+from query_adapters.finetuning.engine import AdapterFinetuneEngine
 
 if TYPE_CHECKING:
-    from query_adapters.finetuning import FinetuneResult
+    from query_adapters.finetuning.adapter import FinetuneResult
 
 
 class Guard(StrEnum):

@@ -13,7 +13,7 @@ from query_adapters.data.formats import write_beir
 from query_adapters.data.splits import split_by_query
 from query_adapters.demo import packaged_model, read_dataset
 from query_adapters.embedders import resolve_embedder
-from query_adapters.engine import AdapterFinetuneEngine
+from query_adapters.finetuning.engine import AdapterFinetuneEngine
 
 
 def demo(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
-from query_adapters.engine import FinetuneEngine, StoredBlocks
+from query_adapters.finetuning.engine import FinetuneEngine, StoredBlocks
 from query_adapters.stores import gather
 from query_adapters.towers.finetuning import TowerFinetuner, TowerResult
 from query_adapters.towers.settings import LossLike, TowerSettings

@@ -9,11 +9,6 @@ import numpy as np
 from query_adapters._version import DISTRIBUTION, version_of
 from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, save_adapter
-from query_adapters.belonging import (
-    expected_seen_share,
-    warn_of_disorder,
-    warn_of_strangers,
-)
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset, embed_dataset
 from query_adapters.data.splits import check_leakage
@@ -22,6 +17,11 @@ from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
 from query_adapters.evaluation.comparison import MetricComparison, compare
 from query_adapters.evaluation.groups import dataset_groups
+from query_adapters.finetuning.checks import (
+    expected_seen_share,
+    warn_of_disorder,
+    warn_of_strangers,
+)
 from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer, TrainingResult
 from query_adapters.typing import Vectors

@@ -22,7 +22,7 @@ from query_adapters.errors import (
     LeakageError,
 )
 from query_adapters.evaluation import evaluate_vectors
-from query_adapters.finetuning import AdapterFinetuner
+from query_adapters.finetuning.adapter import AdapterFinetuner
 from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer
 from query_adapters.training.prior import spectral_prior
@@ -32,7 +32,7 @@ TRAINER = AdapterTrainer(strengths=(0.3, 0.03), whitenings=(0.0,), n_folds=2)
 RUN = """
 from pathlib import Path
 from query_adapters.data.dataset import RetrievalDataset
-from query_adapters.finetuning import AdapterFinetuner
+from query_adapters.finetuning.adapter import AdapterFinetuner
 from query_adapters.training import AdapterTrainer
 texts = {f"q{i}": f"question {i}" for i in range(10)}
 dataset = RetrievalDataset(texts, {"d": "document"}, {q: {"d": 1} for q in texts})

@@ -12,7 +12,7 @@ from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.identity import check_name
 from query_adapters.errors import AdapterMismatchError, NotFinetunedError
 from query_adapters.evaluation.search import Similarity
-from query_adapters.options import (
+from query_adapters.finetuning.options import (
     LabelFreeSettings,
     TrainerOptions,
     check_flags,
@@ -24,8 +24,8 @@ from query_adapters.stores import StoredVectors, gather
 from query_adapters.typing import Vectors
 
 if TYPE_CHECKING:  # the classes below name them in strings, which ruff does not read
-    from query_adapters.finetuning import FinetuneResult  # noqa: F401
-    from query_adapters.labelfree import LabelFreeResult  # noqa: F401
+    from query_adapters.finetuning.adapter import FinetuneResult  # noqa: F401
+    from query_adapters.finetuning.labelfree import LabelFreeResult  # noqa: F401
 
 Result_co = TypeVar("Result_co", covariant=True)
 StoredBlocks = Iterable[tuple[Sequence[str], Vectors]]
@@ -124,7 +124,9 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
         **training: Unpack[TrainerOptions],
     ) -> None:
         require_extra("train")
-        from query_adapters.finetuning import AdapterFinetuner  # needs scipy; serving must not
+        from query_adapters.finetuning.adapter import (
+            AdapterFinetuner,  # needs scipy; serving must not
+        )
         from query_adapters.training import MEMORIES, AdapterTrainer
 
         check_flags(memory=memory, bias=bias)
@@ -184,7 +186,9 @@ class LabelFreeEngine(FinetuneEngine["LabelFreeResult"]):
         **settings: Unpack[LabelFreeSettings],
     ) -> None:
         require_extra("train")
-        from query_adapters.labelfree import LabelFreeFinetuner  # needs scipy; serving must not
+        from query_adapters.finetuning.labelfree import (
+            LabelFreeFinetuner,  # needs scipy; serving must not
+        )
 
         self._finetuner = LabelFreeFinetuner(
             index=gather(index),

@@ -15,7 +15,7 @@ from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.errors import DimensionMismatchError, InvalidDatasetError
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.evaluation.search import Similarity
-from query_adapters.finetuning import CACHE_FILE, library_versions
+from query_adapters.finetuning.adapter import CACHE_FILE, library_versions
 from query_adapters.stores import StoredVectors
 from query_adapters.training.trainer import Guard
 from query_adapters.training.whitening import EXPONENT, WhiteningResult, whiten

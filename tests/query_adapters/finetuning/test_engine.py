@@ -10,18 +10,18 @@ import pytest
 
 from query_adapters.adapters import LinearAdapter
 from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, read_adapter, save_adapter
-from query_adapters.engine import AdapterFinetuneEngine, LabelFreeEngine, read_start
 from query_adapters.errors import AdapterMismatchError, InvalidVectorsError, NotFinetunedError
-from query_adapters.finetuning import AdapterFinetuner
-from query_adapters.labelfree import LabelFreeFinetuner
-from query_adapters.options import EngineOptions, LabelFreeSettings, TrainerOptions
+from query_adapters.finetuning.adapter import AdapterFinetuner
+from query_adapters.finetuning.engine import AdapterFinetuneEngine, LabelFreeEngine, read_start
+from query_adapters.finetuning.labelfree import LabelFreeFinetuner
+from query_adapters.finetuning.options import EngineOptions, LabelFreeSettings, TrainerOptions
 from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer, whitening_adapter
 
-IMPORT = "import query_adapters.engine\nassert not {'scipy', 'torch'} & set(sys.modules)"
+IMPORT = "import query_adapters.finetuning.engine\nassert not {'scipy', 'torch'} & set(sys.modules)"
 CONSTRUCT = """
 sys.modules["scipy"] = None
-from query_adapters.engine import AdapterFinetuneEngine
+from query_adapters.finetuning.engine import AdapterFinetuneEngine
 AdapterFinetuneEngine(None, None, model_output_path="out")
 """
 

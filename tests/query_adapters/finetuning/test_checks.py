@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from query_adapters.belonging import expected_seen_share, warn_of_disorder
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset
+from query_adapters.finetuning.checks import expected_seen_share, warn_of_disorder
 from query_adapters.typing import Vectors
 
 

@@ -13,7 +13,7 @@ from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import embed_dataset
 from query_adapters.errors import DimensionMismatchError, InvalidDatasetError, UnknownMetricError
 from query_adapters.evaluation import evaluate_vectors
-from query_adapters.labelfree import PROBE, LabelFreeFinetuner
+from query_adapters.finetuning.labelfree import PROBE, LabelFreeFinetuner
 from query_adapters.stores import StoredVectors
 from query_adapters.training import whitening_adapter
 
