@@ -10,8 +10,8 @@ from langchain_core.vectorstores import VectorStore
 from langchain_adapter.stores import stored_vectors
 from query_adapters.data.dataset import QADataset, RetrievalDataset
 from query_adapters.embedders import SentenceTransformerEmbedder
-from query_adapters.towers import TowerFinetuneEngine, TowerOptions
-from query_adapters.towers.models import load_model
+from query_adapters.model_tuning import TowerFinetuneEngine, TowerOptions
+from query_adapters.model_tuning.models import load_model
 
 
 class SentenceTransformersEmbeddings(Embeddings):
@@ -74,7 +74,7 @@ class SentenceTransformersFinetuneEngine(TowerFinetuneEngine):
         trust_remote_code: Whether code that comes with the model may run.
         max_seq_length: Tokens of a text that the model reads; by default its own limit.
         show_progress_bar: Whether to show progress bars.
-        **settings: As in `query_adapters.towers.TowerSettings`.
+        **settings: As in `query_adapters.model_tuning.TowerSettings`.
 
     Raises:
         InvalidDatasetError: If a dataset's parts do not fit together.

@@ -15,7 +15,7 @@ from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 
 from query_adapters.embedders.identity import identity_from
 from query_adapters.embedders.sentence_transformers import settings_of
-from query_adapters.towers.models import DOCUMENT_PROMPTS
+from query_adapters.model_tuning.models import DOCUMENT_PROMPTS
 
 CONFIG = "config_sentence_transformers.json"
 

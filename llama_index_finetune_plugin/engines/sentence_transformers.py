@@ -12,8 +12,8 @@ from query_adapters._extras import require_extra
 from query_adapters.data.dataset import QADataset, RetrievalDataset
 
 if TYPE_CHECKING:
-    from query_adapters.towers import TowerResult
-    from query_adapters.towers.settings import LossLike
+    from query_adapters.model_tuning import TowerResult
+    from query_adapters.model_tuning.settings import LossLike
 
 
 class SentenceTransformersFinetuneEngine(BaseEmbeddingFinetuneEngine):
@@ -106,7 +106,7 @@ class SentenceTransformersFinetuneEngine(BaseEmbeddingFinetuneEngine):
         training_args: dict[str, Any] | None = None,
     ) -> None:
         require_extra("huggingface")
-        from query_adapters.towers import TowerFinetuneEngine  # needs torch; serving must not
+        from query_adapters.model_tuning import TowerFinetuneEngine  # needs torch; serving must not
 
         self._folder = Path(model_output_path)
         self._serving = {"device": device, "trust_remote_code": trust_remote_code}

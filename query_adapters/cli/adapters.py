@@ -165,7 +165,7 @@ def export(
     if provider != "sentence-transformers" or not model_id:
         raise typer.BadParameter(f"--model: expected sentence-transformers:<model>, got {model!r}")
     require_extra("sentence-transformers")
-    from query_adapters.towers import export_adapter
+    from query_adapters.model_tuning import export_adapter
 
     written = export_adapter(folder, model_id, output_path)
     if as_json:

@@ -11,7 +11,7 @@ from query_adapters.adapters import LinearAdapter
 from query_adapters.adapters.serving import AdapterLike, check_fits, check_probe, read
 from query_adapters.adapters.storage import SavedAdapter
 from query_adapters.errors import AdapterMismatchError
-from query_adapters.towers.models import has_routes, like, load_model, ranking_of
+from query_adapters.model_tuning.models import has_routes, like, load_model, ranking_of
 
 
 def export_adapter(

@@ -17,12 +17,12 @@ from query_adapters.data.embedded import embed_dataset
 from query_adapters.data.splits import check_leakage, split_by_document
 from query_adapters.embedders import SentenceTransformerEmbedder
 from query_adapters.errors import DimensionMismatchError
+from query_adapters.model_tuning.decision import Judge, Judgement
+from query_adapters.model_tuning.evaluator import HeldOutEvaluator
+from query_adapters.model_tuning.models import load_model, progress_bars, ranking_of, two_towers
+from query_adapters.model_tuning.settings import TowerSettings
+from query_adapters.model_tuning.trainer import Task, Trained, train
 from query_adapters.stores import StoredVectors
-from query_adapters.towers.held_out import HeldOutEvaluator
-from query_adapters.towers.judging import Judge, Judgement
-from query_adapters.towers.models import load_model, progress_bars, ranking_of, two_towers
-from query_adapters.towers.settings import TowerSettings
-from query_adapters.towers.training import Task, Trained, train
 
 RECORD = "finetuning.json"
 MARK = ".unfinished-finetuning"  # on a folder of ours that has no record yet

@@ -15,13 +15,13 @@ from query_adapters.data.embedded import EmbeddedDataset, embed_dataset
 from query_adapters.data.splits import document_groups
 from query_adapters.embedders import SentenceTransformerEmbedder
 from query_adapters.evaluation import evaluate_vectors
-from query_adapters.towers import TowerResult, TowerSettings
-from query_adapters.towers.frozen import FrozenDocumentsLoss
-from query_adapters.towers.held_out import HeldOutEvaluator, looks
-from query_adapters.towers.judging import Judge
-from query_adapters.towers.lora import add_lora, folded
-from query_adapters.towers.models import copy_of, interpolated
-from query_adapters.towers.pairs import pairs, with_negatives
+from query_adapters.model_tuning import TowerResult, TowerSettings
+from query_adapters.model_tuning.decision import Judge
+from query_adapters.model_tuning.evaluator import HeldOutEvaluator, looks
+from query_adapters.model_tuning.lora import add_lora, folded
+from query_adapters.model_tuning.models import copy_of, interpolated
+from query_adapters.model_tuning.pairs import pairs, with_negatives
+from query_adapters.model_tuning.query_loss import FrozenDocumentsLoss
 
 SMALL = RetrievalDataset(
     {"q1": "asked1 asked2", "q2": "asked3", "q3": "asked4 asked5"},

@@ -25,18 +25,18 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.towers.frozen import SCALE, FrozenDocumentsLoss
-from query_adapters.towers.held_out import METRIC, HeldOutEvaluator, looks
-from query_adapters.towers.lora import add_lora, folded
-from query_adapters.towers.models import (
+from query_adapters.model_tuning.evaluator import METRIC, HeldOutEvaluator, looks
+from query_adapters.model_tuning.lora import add_lora, folded
+from query_adapters.model_tuning.models import (
     DOCUMENT_PROMPTS,
     QUERY_PROMPTS,
     copy_of,
     prompt_of,
     ranking_of,
 )
-from query_adapters.towers.pairs import numbered, pairs, with_negatives
-from query_adapters.towers.settings import LossLike, TowerSettings
+from query_adapters.model_tuning.pairs import numbered, pairs, with_negatives
+from query_adapters.model_tuning.query_loss import SCALE, FrozenDocumentsLoss
+from query_adapters.model_tuning.settings import LossLike, TowerSettings
 from query_adapters.typing import Values
 
 CHECKPOINTS, EVALUATIONS = "checkpoints", "eval"

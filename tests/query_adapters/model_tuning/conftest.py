@@ -8,7 +8,7 @@ import pytest
 from sentence_transformers import SentenceTransformer
 
 from query_adapters.data.dataset import RetrievalDataset
-from query_adapters.towers import TowerFinetuneEngine, TowerResult
+from query_adapters.model_tuning import TowerFinetuneEngine, TowerResult
 from tests.tiny_model import LEARNS, save_tiny_model, toy_dataset
 
 

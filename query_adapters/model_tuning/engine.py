@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.finetuning.engine import FinetuneEngine, StoredBlocks
+from query_adapters.model_tuning.finetuner import TowerFinetuner, TowerResult
+from query_adapters.model_tuning.settings import LossLike, TowerSettings
 from query_adapters.stores import gather
-from query_adapters.towers.finetuning import TowerFinetuner, TowerResult
-from query_adapters.towers.settings import LossLike, TowerSettings
 
 
 class TowerOptions(TypedDict, total=False):

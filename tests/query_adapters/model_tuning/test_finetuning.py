@@ -22,14 +22,14 @@ from query_adapters.errors import (
     NotFinetunedError,
 )
 from query_adapters.evaluation import evaluate_vectors
-from query_adapters.stores import StoredVectors
-from query_adapters.towers import (
+from query_adapters.model_tuning import (
     TowerFinetuneEngine,
     TowerResult,
     TowerSettings,
 )
-from query_adapters.towers.finetuning import RECORD
-from tests.query_adapters.towers.conftest import tune
+from query_adapters.model_tuning.finetuner import RECORD
+from query_adapters.stores import StoredVectors
+from tests.query_adapters.model_tuning.conftest import tune
 from tests.tiny_model import FILLERS, save_tiny_model
 
 

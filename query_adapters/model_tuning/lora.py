@@ -4,7 +4,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from query_adapters._extras import require_extra
-from query_adapters.towers.models import copy_of
+from query_adapters.model_tuning.models import copy_of
 
 DROPOUT = 0.05
 ADAPTER = "default"

@@ -5,8 +5,8 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import mine_hard_negatives
 
 from query_adapters.data.dataset import RetrievalDataset
-from query_adapters.towers.models import DOCUMENT_PROMPTS, QUERY_PROMPTS, prompt_of
-from query_adapters.towers.settings import TowerSettings
+from query_adapters.model_tuning.models import DOCUMENT_PROMPTS, QUERY_PROMPTS, prompt_of
+from query_adapters.model_tuning.settings import TowerSettings
 
 MARGIN = 0.05  # a negative must score at least so much below the positive, relative to it
 

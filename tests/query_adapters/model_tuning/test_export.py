@@ -15,7 +15,7 @@ from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.errors import AdapterMismatchError, DimensionMismatchError
 from query_adapters.evaluation import exact_search
 from query_adapters.evaluation.search import unit
-from query_adapters.towers import TowerResult, export_adapter
+from query_adapters.model_tuning import TowerResult, export_adapter
 from query_adapters.typing import Vectors
 from tests.tiny_model import save_tiny_model
 

@@ -9,10 +9,10 @@ require_extra("sentence-transformers")
 require_extra("train")
 
 
-from query_adapters.towers.engine import TowerFinetuneEngine, TowerOptions
-from query_adapters.towers.export import export_adapter
-from query_adapters.towers.finetuning import TowerFinetuner, TowerResult
-from query_adapters.towers.settings import TowerSettings
+from query_adapters.model_tuning.engine import TowerFinetuneEngine, TowerOptions
+from query_adapters.model_tuning.export import export_adapter
+from query_adapters.model_tuning.finetuner import TowerFinetuner, TowerResult
+from query_adapters.model_tuning.settings import TowerSettings
 
 __all__ = [
     "TowerFinetuneEngine",

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, softplus
 
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.towers.models import Ranking
+from query_adapters.model_tuning.models import Ranking
 
 SCALE = {"cosine": 20.0, "dot": 1.0}  # as in MultipleNegativesRankingLoss
 
