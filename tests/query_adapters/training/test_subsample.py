@@ -5,8 +5,8 @@ import pytest
 
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation import evaluate_vectors, exact_search
-from query_adapters.training import AdapterTrainer, sample
-from query_adapters.training.sample import selection_sample
+from query_adapters.training import AdapterTrainer, subsample
+from query_adapters.training.subsample import selection_sample
 
 DIM = 8
 
@@ -22,9 +22,9 @@ def dataset(n_queries: int, n_labelled: int, n_documents: int = 400) -> Embedded
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sample, "MOST_QUERIES", 60)
-    monkeypatch.setattr(sample, "MOST_DOCUMENTS", 200)
-    monkeypatch.setattr(sample, "NEAREST", 2)
+    monkeypatch.setattr(subsample, "MOST_QUERIES", 60)
+    monkeypatch.setattr(subsample, "MOST_DOCUMENTS", 200)
+    monkeypatch.setattr(subsample, "NEAREST", 2)
 
 
 def test_a_small_dataset_is_its_own_sample() -> None:

@@ -12,11 +12,11 @@ from query_adapters.adapters import LinearAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore, choose
+from query_adapters.training.folds import View, make_views
 from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.selection import Grid
 from query_adapters.training.solver import solve
-from query_adapters.training.views import View, make_views
 
 DIM = 8
 METRIC = "ndcg@10"

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.training import objective, shortlist
+from query_adapters.training import objective, sampled_softmax
 from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.objective import SoftmaxObjective
-from query_adapters.training.shortlist import ShortlistLoss
+from query_adapters.training.sampled_softmax import ShortlistLoss
 from query_adapters.training.softmax import FullLoss, Positives
 from query_adapters.training.solver import solve
 from query_adapters.typing import Vectors
@@ -46,9 +46,9 @@ def mined(
 def test_where_all_documents_are_on_it_it_is_the_full_loss(
     dataset: EmbeddedDataset, offsets: Vectors, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shortlist, "N_HARDEST", N_DOCUMENTS)
-    monkeypatch.setattr(shortlist, "GATHERED_AT_ONCE", at_once)
-    monkeypatch.setattr(shortlist, "SCORES_AT_ONCE", at_once)
+    monkeypatch.setattr(sampled_softmax, "N_HARDEST", N_DOCUMENTS)
+    monkeypatch.setattr(sampled_softmax, "GATHERED_AT_ONCE", at_once)
+    monkeypatch.setattr(sampled_softmax, "SCORES_AT_ONCE", at_once)
     mapped = dataset.queries + 0.1
     value, slope = mined(dataset, offsets)(mapped)
     full = FullLoss(dataset.documents, offsets, Positives.of(dataset))
@@ -60,8 +60,8 @@ def test_where_all_documents_are_on_it_it_is_the_full_loss(
 def test_the_slope_is_that_of_central_differences(
     dataset: EmbeddedDataset, offsets: Vectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shortlist, "N_HARDEST", 4)
-    monkeypatch.setattr(shortlist, "N_RANDOM", 6)
+    monkeypatch.setattr(sampled_softmax, "N_HARDEST", 4)
+    monkeypatch.setattr(sampled_softmax, "N_RANDOM", 6)
     loss = mined(dataset, offsets)
     _, slope = loss(dataset.queries)
     rng, step = np.random.default_rng(2), 1e-2
@@ -75,9 +75,9 @@ def test_the_slope_is_that_of_central_differences(
 def test_the_sum_over_a_short_list_is_on_average_the_sum_over_all(
     dataset: EmbeddedDataset, offsets: Vectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shortlist, "N_HARDEST", 3)
-    monkeypatch.setattr(shortlist, "N_RANDOM", 5)
-    monkeypatch.setattr(shortlist, "TEMPERATURE", 1.0)  # the hardest three are not nearly all
+    monkeypatch.setattr(sampled_softmax, "N_HARDEST", 3)
+    monkeypatch.setattr(sampled_softmax, "N_RANDOM", 5)
+    monkeypatch.setattr(sampled_softmax, "TEMPERATURE", 1.0)  # the hardest three are not nearly all
     scores = dataset.queries @ dataset.documents.T + offsets
     scores -= scores.max(axis=1, keepdims=True)
     others = np.exp(scores)
@@ -96,7 +96,7 @@ def test_the_sum_over_a_short_list_is_on_average_the_sum_over_all(
 def test_no_relevant_document_is_listed_against_its_question_and_none_twice(
     dataset: EmbeddedDataset, offsets: Vectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shortlist, "N_HARDEST", 8)
+    monkeypatch.setattr(sampled_softmax, "N_HARDEST", 8)
     loss = mined(dataset, offsets)
     for query, rows in enumerate(dataset.relevant):
         listed = loss.columns[query][np.isfinite(loss.corrections[query])]

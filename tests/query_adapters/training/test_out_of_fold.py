@@ -7,7 +7,7 @@ from query_adapters.adapters import LinearAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.training import AdapterTrainer
-from query_adapters.training.heldout import HeldOut
+from query_adapters.training.out_of_fold import HeldOut
 
 DIM = 12
 

@@ -8,8 +8,8 @@ import numpy as np
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.data.splits import folds
 from query_adapters.training.candidates import Candidate, ViewScore
-from query_adapters.training.heldout import HeldOut
 from query_adapters.training.linear_map import LinearMap
+from query_adapters.training.out_of_fold import HeldOut
 from query_adapters.training.prior import Spectrum
 from query_adapters.training.selection import Grid
 from query_adapters.training.solver import COARSE

@@ -13,12 +13,12 @@ from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.training import MEMORIES, AdapterTrainer, MemorySettings, memory
 from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore, choose
+from query_adapters.training.folds import make_views
 from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.memory import Memory, landmark_rows
 from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.selection import Grid
 from query_adapters.training.solver import Precision, solve
-from query_adapters.training.views import make_views
 from query_adapters.typing import Vectors
 
 DIM = 5

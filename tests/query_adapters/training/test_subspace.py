@@ -11,9 +11,9 @@ from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.memory import Memory, MemorySettings
 from query_adapters.training.objective import SoftmaxObjective
-from query_adapters.training.paths import PathOptions, RegularizationPath
+from query_adapters.training.regularization_path import PathOptions, RegularizationPath
 from query_adapters.training.solver import FINE, Precision, solve
-from query_adapters.training.span import Span, basis
+from query_adapters.training.subspace import Span, basis
 from query_adapters.typing import Vectors
 
 DIM = 20

@@ -7,10 +7,10 @@ from query_adapters.adapters import LinearAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.training import AdapterTrainer
 from query_adapters.training.candidates import Candidate
+from query_adapters.training.index_prior import FURTHER, served_exponent
 from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.prior import spectral_prior
 from query_adapters.training.selection import Grid
-from query_adapters.training.served import FURTHER, served_exponent
 from query_adapters.typing import Values
 
 DIM = 12
