@@ -25,7 +25,7 @@ from sentence_transformers import SentenceTransformer
 from langchain_adapter import EmbeddingAdapterFinetuneEngine, RetrieverEvaluator
 from query_adapters.data.splits import split_by_query
 from query_adapters.demo import packaged_model, read_dataset
-from query_adapters.evaluation.comparison import compare
+from query_adapters.evaluation.pairwise import compare
 from query_adapters.evaluation.report import comparison_table
 
 console = Console(highlight=False)

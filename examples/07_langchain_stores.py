@@ -26,7 +26,7 @@ from stores_dataset import missing, read_split, row_of
 from langchain_adapter import EmbeddingAdapterFinetuneEngine, RetrieverEvaluator
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.demo import packaged_model
-from query_adapters.evaluation.comparison import compare
+from query_adapters.evaluation.pairwise import compare
 
 DIM = 384
 console = Console(highlight=False)

@@ -45,7 +45,7 @@ from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.splits import split_by_document
 from query_adapters.demo import packaged_model, read_dataset, write_word_model
 from query_adapters.evaluation import Evaluation
-from query_adapters.evaluation.comparison import MetricComparison, compare
+from query_adapters.evaluation.pairwise import MetricComparison, compare
 from query_adapters.stores import gather
 
 console = Console(highlight=False)

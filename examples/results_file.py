@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from query_adapters.evaluation.comparison import MetricComparison
+from query_adapters.evaluation.pairwise import MetricComparison
 
 LIBRARIES = (
     "llama-index-core",

@@ -7,7 +7,7 @@ from uuid import NAMESPACE_URL, uuid5
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.splits import split_by_query
 from query_adapters.demo import read_dataset
-from query_adapters.evaluation.comparison import MetricComparison
+from query_adapters.evaluation.pairwise import MetricComparison
 
 
 def read_split(*, n_queries: int) -> tuple[RetrievalDataset, RetrievalDataset]:

@@ -38,7 +38,7 @@ from rich.table import Table
 from query_adapters import EmbeddedDataset
 from query_adapters.adapters import QueryAdapter
 from query_adapters.evaluation import evaluate_vectors
-from query_adapters.evaluation.comparison import MetricComparison, compare
+from query_adapters.evaluation.pairwise import MetricComparison, compare
 from query_adapters.training import AdapterTrainer, CandidateScore, whitening_adapter
 from query_adapters.training.candidates import ViewScore
 from query_adapters.training.trainer import MEMORIES

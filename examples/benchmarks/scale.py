@@ -19,7 +19,7 @@ from rich.console import Console
 
 from query_adapters import EmbeddedDataset
 from query_adapters.evaluation import evaluate_vectors
-from query_adapters.evaluation.comparison import compare
+from query_adapters.evaluation.pairwise import compare
 from query_adapters.training import AdapterTrainer
 from query_adapters.training.trainer import MEMORIES
 from query_adapters.typing import Vectors

@@ -152,7 +152,7 @@ def report(
 
     Example:  query-adapters report data -m cohere:embed-v4.0 -a my_adapter -o r.html
     """
-    from query_adapters.evaluation.page import write_html
+    from query_adapters.evaluation.html_report import write_html
 
     output_path.parent.mkdir(parents=True, exist_ok=True)
     _check_metrics(metric)

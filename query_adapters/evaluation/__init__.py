@@ -1,8 +1,8 @@
 """Whether it helped: metrics, exact search, comparison."""
 
+from query_adapters.evaluation.dataset_evaluator import DatasetEvaluator
 from query_adapters.evaluation.evaluate import Evaluation, evaluate_run, evaluate_vectors
 from query_adapters.evaluation.metrics import DEFAULT_METRICS, METRICS, Metric
-from query_adapters.evaluation.retrieval import DatasetEvaluator
 from query_adapters.evaluation.search import Similarity, exact_search
 
 __all__ = [

@@ -8,11 +8,7 @@ from typing import Any
 import numpy as np
 
 from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
-from query_adapters.evaluation.changes import Change, changes_between
-from query_adapters.evaluation.evaluate import Evaluation
-from query_adapters.evaluation.groups import count_groups, usable_groups
-from query_adapters.evaluation.markup import scores_table
-from query_adapters.evaluation.paired import (
+from query_adapters.evaluation.alignment import (
     Labels,
     check_systems,
     known_groups,
@@ -20,8 +16,12 @@ from query_adapters.evaluation.paired import (
     stacked,
     warn_unlabelled,
 )
-from query_adapters.evaluation.provenance import Facts, facts_of
-from query_adapters.evaluation.records import frame, part_records
+from query_adapters.evaluation.dataframe import frame, part_records
+from query_adapters.evaluation.evaluate import Evaluation
+from query_adapters.evaluation.groups import count_groups, usable_groups
+from query_adapters.evaluation.html_tables import scores_table
+from query_adapters.evaluation.metadata import Facts, facts_of
+from query_adapters.evaluation.query_changes import Change, changes_between
 from query_adapters.evaluation.scores import Score, Scores, Slice, score
 from query_adapters.typing import Rows, Values
 

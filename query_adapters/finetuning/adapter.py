@@ -15,8 +15,8 @@ from query_adapters.data.splits import check_leakage
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
-from query_adapters.evaluation.comparison import MetricComparison, compare
 from query_adapters.evaluation.groups import dataset_groups
+from query_adapters.evaluation.pairwise import MetricComparison, compare
 from query_adapters.finetuning.checks import (
     expected_seen_share,
     warn_of_disorder,

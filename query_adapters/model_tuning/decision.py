@@ -13,8 +13,8 @@ from query_adapters.data.embedded import embed_dataset
 from query_adapters.data.splits import document_groups
 from query_adapters.embedders import SentenceTransformerEmbedder
 from query_adapters.evaluation import DEFAULT_METRICS, Evaluation, evaluate_vectors
-from query_adapters.evaluation.comparison import MetricComparison, compare
 from query_adapters.evaluation.groups import dataset_groups
+from query_adapters.evaluation.pairwise import MetricComparison, compare
 from query_adapters.model_tuning.evaluator import METRIC
 from query_adapters.model_tuning.models import interpolated, ranking_of
 from query_adapters.training.guard import ALPHA, max_t_p_value

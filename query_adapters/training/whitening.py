@@ -11,9 +11,9 @@ from query_adapters.adapters import LinearAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import InvalidVectorsError
 from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
-from query_adapters.evaluation.comparison import MetricComparison, compare
 from query_adapters.evaluation.groups import usable_groups
 from query_adapters.evaluation.metrics import Metric
+from query_adapters.evaluation.pairwise import MetricComparison, compare
 from query_adapters.evaluation.search import Similarity, unit
 from query_adapters.training.candidates import ViewScore
 from query_adapters.training.geometry import Geometry

@@ -9,7 +9,7 @@ import pytest
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.evaluation import Evaluation, evaluate_run
 from query_adapters.evaluation.bootstrap import Interval
-from query_adapters.evaluation.comparison import compare
+from query_adapters.evaluation.pairwise import compare
 from query_adapters.evaluation.slices import seen_documents
 from query_adapters.evaluation.systems import Comparison, compare_systems
 

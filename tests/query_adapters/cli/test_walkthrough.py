@@ -23,7 +23,7 @@ from query_adapters import (
     save_adapter,
 )
 from query_adapters.data.paths import read_dataset, write_dataset
-from query_adapters.evaluation.comparison import compare
+from query_adapters.evaluation.pairwise import compare
 from tests.query_adapters.cli.command_line import CommandLine
 from tests.six_words import write_six_words
 from tests.tiny_model import save_tiny_model

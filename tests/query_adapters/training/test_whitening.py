@@ -12,7 +12,7 @@ from query_adapters.adapters import LinearAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import InvalidVectorsError, UnknownMetricError
 from query_adapters.evaluation import evaluate_vectors
-from query_adapters.evaluation.comparison import compare
+from query_adapters.evaluation.pairwise import compare
 from query_adapters.training import AdapterTrainer, prior, whiten, whitening, whitening_adapter
 from query_adapters.training.guard import max_t_p_value
 from query_adapters.training.prior import spectral_prior

@@ -5,8 +5,8 @@ from html import escape
 from typing import Any
 
 from query_adapters.evaluation.bootstrap import Interval
-from query_adapters.evaluation.markup import figure, section, table, wide
-from query_adapters.evaluation.page.plots import Whisker, whisker_plot
+from query_adapters.evaluation.html_report.plots import Whisker, whisker_plot
+from query_adapters.evaluation.html_tables import figure, section, table, wide
 
 
 def training_section(record: Mapping[str, Any]) -> str:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from html import escape
 
-from query_adapters.evaluation.changes import Change
 from query_adapters.evaluation.groups import together_in
-from query_adapters.evaluation.markup import (
+from query_adapters.evaluation.html_report.plots import Whisker, gain_plot, rank_plot, whisker_plot
+from query_adapters.evaluation.html_tables import (
     WON,
     difference_cells,
     figure,
@@ -16,7 +16,7 @@ from query_adapters.evaluation.markup import (
     verdict_class,
     wide,
 )
-from query_adapters.evaluation.page.plots import Whisker, gain_plot, rank_plot, whisker_plot
+from query_adapters.evaluation.query_changes import Change
 from query_adapters.evaluation.scores import Slice
 from query_adapters.evaluation.systems import Comparison
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.evaluation import evaluate_run
-from query_adapters.evaluation.exchange import from_ranx, to_ir_measures, to_ranx
+from query_adapters.evaluation.interop import from_ranx, to_ir_measures, to_ranx
 from query_adapters.evaluation.trec import read_qrels, read_run, scored, write_qrels, write_run
 
 words = st.text(st.characters(exclude_categories=["Z", "C"]), min_size=1, max_size=5)

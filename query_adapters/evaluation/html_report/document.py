@@ -10,7 +10,7 @@ from string import Template
 from typing import Any, Protocol
 
 from query_adapters.atomic import replace_file
-from query_adapters.evaluation.page.sections import (
+from query_adapters.evaluation.html_report.sections import (
     about_section,
     changes_section,
     headline,
@@ -18,7 +18,7 @@ from query_adapters.evaluation.page.sections import (
     scores_section,
     slices_section,
 )
-from query_adapters.evaluation.page.verdict import training_section
+from query_adapters.evaluation.html_report.verdict import training_section
 from query_adapters.evaluation.systems import Comparison
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from query_adapters.evaluation import Evaluation
 from query_adapters.evaluation.bootstrap import Interval, bootstrap_interval
-from query_adapters.evaluation.comparison import compare
+from query_adapters.evaluation.pairwise import compare
 from query_adapters.typing import Values
 
 
