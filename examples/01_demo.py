@@ -24,11 +24,11 @@ from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.splits import split_by_query
 from query_adapters.demo import packaged_model, read_dataset
 from query_adapters.evaluation import Evaluation
+from query_adapters.evaluation.comparison import compare_systems
 from query_adapters.evaluation.html_report import write_html
 from query_adapters.evaluation.pairwise import compare
 from query_adapters.evaluation.report import comparison_table
 from query_adapters.evaluation.slices import seen_documents
-from query_adapters.evaluation.systems import compare_systems
 
 HERE = Path(__file__).parent
 console = Console(highlight=False)

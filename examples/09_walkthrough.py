@@ -16,8 +16,8 @@ from rich.console import Console
 from llama_index_finetune_plugin import EmbeddingAdapterFinetuneEngine, RetrieverEvaluator
 from query_adapters.data.splits import split_by_query
 from query_adapters.demo import packaged_model, read_dataset, write_word_model
+from query_adapters.evaluation.comparison import compare_systems
 from query_adapters.evaluation.report import systems_table
-from query_adapters.evaluation.systems import compare_systems
 
 console = Console(highlight=False)
 

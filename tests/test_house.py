@@ -165,7 +165,7 @@ def test_a_missing_extra_is_refused_with_its_pip_line(extra: str, module: str) -
         ("query_adapters.evaluation.html_report", "train"),
         ("query_adapters.evaluation.report", "train"),
         ("query_adapters.evaluation.significance", "train"),
-        ("query_adapters.evaluation.systems", "train"),
+        ("query_adapters.evaluation.comparison", "train"),
         ("query_adapters.cli", "cli"),
         ("llama_index_finetune_plugin", "llama-index"),
         ("langchain_adapter", "langchain"),

@@ -32,7 +32,7 @@ from query_adapters import EmbeddedDataset, RetrievalDataset
 from query_adapters.adapters import LinearAdapter
 from query_adapters.evaluation import evaluate_run, evaluate_vectors
 from query_adapters.evaluation.bootstrap import bootstrap_intervals
-from query_adapters.evaluation.systems import compare_systems
+from query_adapters.evaluation.comparison import compare_systems
 from query_adapters.evaluation.trec import scored
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the examples are scripts, not a package

@@ -37,7 +37,7 @@ from query_adapters.evaluation import DEFAULT_METRICS, Metric, evaluate_vectors
 from query_adapters.evaluation import Similarity as Ranked
 
 if TYPE_CHECKING:  # it needs scipy
-    from query_adapters.evaluation.systems import Comparison
+    from query_adapters.evaluation.comparison import Comparison
 
 BASE = "base"
 
@@ -191,7 +191,7 @@ def _compared(
 ) -> "Comparison":
     """Return base, the adapters in the folders and other models on the same questions."""
     require_extra("train")
-    from query_adapters.evaluation.systems import compare_systems
+    from query_adapters.evaluation.comparison import compare_systems
 
     _check_distinct([BASE, *map(str, folders), *others])
     learned = {str(folder): adapter_for(embedder, folder) for folder in folders}

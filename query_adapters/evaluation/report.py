@@ -13,10 +13,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from query_adapters.evaluation.bootstrap import Interval
+from query_adapters.evaluation.comparison import ALL, Comparison
 from query_adapters.evaluation.groups import together_in
 from query_adapters.evaluation.pairwise import MetricComparison
 from query_adapters.evaluation.scores import Score
-from query_adapters.evaluation.systems import ALL, Comparison
 
 
 def comparison_table(comparison: Mapping[str, MetricComparison], *, title: str = "") -> Table:

@@ -10,6 +10,7 @@ from string import Template
 from typing import Any, Protocol
 
 from query_adapters.atomic import replace_file
+from query_adapters.evaluation.comparison import Comparison
 from query_adapters.evaluation.html_report.sections import (
     about_section,
     changes_section,
@@ -19,7 +20,6 @@ from query_adapters.evaluation.html_report.sections import (
     slices_section,
 )
 from query_adapters.evaluation.html_report.verdict import training_section
-from query_adapters.evaluation.systems import Comparison
 
 
 class Recorded(Protocol):

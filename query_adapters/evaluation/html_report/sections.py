@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from html import escape
 
+from query_adapters.evaluation.comparison import Comparison
 from query_adapters.evaluation.groups import together_in
 from query_adapters.evaluation.html_report.plots import Whisker, gain_plot, rank_plot, whisker_plot
 from query_adapters.evaluation.html_tables import (
@@ -18,7 +19,6 @@ from query_adapters.evaluation.html_tables import (
 )
 from query_adapters.evaluation.query_changes import Change
 from query_adapters.evaluation.scores import Slice
-from query_adapters.evaluation.systems import Comparison
 
 SHOWN_FOUND = 3  # retrieved documents that a change lists of each system
 SHOWN_TEXT = 500  # characters of a relevant document

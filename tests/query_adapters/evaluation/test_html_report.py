@@ -17,9 +17,9 @@ from query_adapters.adapters import LinearAdapter
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.evaluation import Evaluation, evaluate_run
 from query_adapters.evaluation.bootstrap import Interval
+from query_adapters.evaluation.comparison import Comparison, compare_systems
 from query_adapters.evaluation.html_report import page_html, write_html
 from query_adapters.evaluation.html_report.plots import Whisker, gain_plot, rank_plot, whisker_plot
-from query_adapters.evaluation.systems import Comparison, compare_systems
 from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore
 from query_adapters.training.memory import MemorySettings
 from query_adapters.training.result import TrainingResult

@@ -9,9 +9,9 @@ import pytest
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.evaluation import Evaluation, evaluate_run
 from query_adapters.evaluation.bootstrap import Interval
+from query_adapters.evaluation.comparison import Comparison, compare_systems
 from query_adapters.evaluation.pairwise import compare
 from query_adapters.evaluation.slices import seen_documents
-from query_adapters.evaluation.systems import Comparison, compare_systems
 
 DATASET = RetrievalDataset.from_relevant_docs(
     {"q1": "first?", "q2": "second?", "q3": "third?", "q4": "fourth?"},
