@@ -35,7 +35,7 @@ class SoftmaxObjective:
         prior: W₀ and b₀, for as many inputs as there are.
         strength: λ > 0.
         with_bias: Whether b is learned; else it stays b₀.
-        memory: Gives φ, as a hidden layer does too; None for a map that is linear in the question.
+        memory: Gives φ; None for a map that is linear in the question.
         similarity: What the store ranks by.
 
     Source: Böhning, Multinomial Logistic Regression Algorithm (1992), for the convexity; the
