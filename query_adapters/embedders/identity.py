@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Set
 from enum import Enum
 from inspect import unwrap
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from types import FunctionType
 from typing import Any
 
@@ -31,6 +31,11 @@ DIM_ATTRIBUTES = (
     "output_dimensionality",
 )  # fmt: skip
 UNNAMED = ("", "unknown")
+FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+FIRST_HEADING = re.compile(r"^# (.*)$", re.MULTILINE)
+NAME = re.compile(r"(?=.*[-\d])[\w.-]+(/[\w.-]+)?")  # "all-MiniLM-L6-v2", not "Usage"
+IS_PATH = re.compile(r"[/\\~.]|[A-Za-z]:[/\\]")  # how a path begins on Linux, macOS or Windows
+HUB_CACHE = re.compile(r"models--([^/\\]+)[/\\]snapshots[/\\]")  # huggingface_hub's folders
 
 
 def innermost(model: Any) -> Any:
@@ -92,23 +97,53 @@ def identity_from(kind: str, name: str, settings: Mapping[str, Any]) -> str:
     return f"{kind}:{name}#{_digest(settings)}"
 
 
+def own_name(name: str) -> str:
+    """Return a model's name without the path of the folder that it was loaded from.
+
+    A name that is no path, such as an id on the Hugging Face Hub, is returned as it is. A folder
+    in the Hub's cache gives the id; another folder the name at the top of its model card, or its
+    last part if there is none.
+    """
+    cached = HUB_CACHE.search(name)
+    if cached:
+        return cached[1].replace("--", "/", 1)
+    folder = Path(name)
+    if folder.is_dir():
+        return _card_name(folder) or folder.absolute().name
+    return _last_part(name) if IS_PATH.match(name) else name
+
+
+def _card_name(folder: Path) -> str | None:
+    """Return the model's name as its card has it, None if there is none."""
+    card = folder / "README.md"
+    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    heading = FIRST_HEADING.search(FRONT_MATTER.sub("", text))
+    title = "" if heading is None else heading[1].strip()
+    return title if NAME.fullmatch(title) else None
+
+
 def check_name(actual: str, expected: str | None) -> None:
     """Check that the model's name is the expected one, if one is expected.
 
-    Only the last part of a path counts: the folder differs between machines.
+    Of a path only the last part counts, or the model's own name: folders differ between machines.
 
     Raises:
         AdapterMismatchError: If it is another name.
     """
-    if expected is not None and _last_part(expected) != _last_part(actual):
+    if expected is not None and not _known_as(expected) & _known_as(actual):
         raise AdapterMismatchError(
             f"expected the embedding model {expected!r} that the adapter was trained on, got "
             f"{actual!r}; pass that model, or check_model=False if they are the same"
         )
 
 
+def _known_as(name: str) -> set[str]:
+    """Return the names by which a model may have been recorded, without their folders."""
+    return {_last_part(alias).casefold() for alias in (name, own_name(name))}
+
+
 def _last_part(name: str) -> str:
-    return re.split(r"[/\\]", name.rstrip("/\\"))[-1].casefold()
+    return re.split(r"[/\\]", name.rstrip("/\\"))[-1]
 
 
 def _has_fields(value: Any) -> bool:

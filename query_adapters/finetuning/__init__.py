@@ -1,6 +1,6 @@
-"""The finetune engines: a dataset and an embedding model in, a saved adapter out.
+"""The fine-tuning engines: a dataset and an embedding model in, a saved adapter out.
 
-Importing this package loads no scipy; an engine loads it when it is made (extra: train).
+Importing this package does not load scipy; constructing an engine does (extra: train).
 """
 
 from query_adapters.finetuning.engine import AdapterFinetuneEngine, FinetuneEngine, LabelFreeEngine

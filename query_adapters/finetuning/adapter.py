@@ -1,4 +1,4 @@
-"""The whole way from texts to a saved adapter, for any framework's model (extra: train)."""
+"""End-to-end fine-tuning: embed, train, validate, save (extra: train)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,29 +14,33 @@ from query_adapters.data.embedded import EmbeddedDataset, embed_dataset
 from query_adapters.data.splits import check_leakage
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
+from query_adapters.embedders.identity import own_name
 from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
 from query_adapters.evaluation.groups import dataset_groups
 from query_adapters.evaluation.pairwise import MetricComparison, compare
 from query_adapters.finetuning.checks import (
     expected_seen_share,
-    warn_of_disorder,
-    warn_of_strangers,
+    warn_of_unknown_documents,
+    warn_of_unrelated_labels,
 )
 from query_adapters.stores import StoredVectors
-from query_adapters.training import AdapterTrainer, TrainingResult
+from query_adapters.training import AdapterTrainer, TrainingResult, Verdict
+from query_adapters.training.verdict import ResultWithVerdict
 from query_adapters.typing import Vectors
 
 CACHE_FILE = "embeddings.sqlite"
 LIBRARIES = (DISTRIBUTION, "numpy", "scipy")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FinetuneResult:
-    """A saved adapter, how it came about, and what it is worth on questions set apart.
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class FinetuneResult(ResultWithVerdict):
+    """A saved adapter, how it was trained, and its gain on validation questions.
 
     Attributes:
+        verdict: The outcome of training and, with a validation set, of validation; its fields
+            are also the result's own (`decision`, `expected_gain`, `p_value`, `advice`).
         saved: The adapter with its record.
-        training: The candidates, their out-of-fold scores and the verdict.
+        training: The candidates with their out-of-fold scores, and the verdict of training alone.
         validation: Base against adapter on the validation set, by metric; None without one.
     """
 
@@ -44,28 +48,23 @@ class FinetuneResult:
     training: TrainingResult
     validation: Mapping[str, MetricComparison] | None
 
-    @property
-    def verdict(self) -> str:
-        """The outcome of training in one sentence."""
-        return self.training.verdict
-
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterFinetuner:
-    """Embeds, trains, measures and saves; the door of each framework puts its own nouns on it.
+    """Embeds, trains, validates and saves; the engines of both integrations run it.
 
     Args:
         dataset: Training questions.
         embedder: The base model.
-        output: The adapter's folder; finished embeddings are kept in it as well.
-        trainer: Settings of training. Where they leave `seen_share` out and an index is given,
-            it is estimated from both (`expected_seen_share`).
-        val_dataset: Questions that only measure; nothing is chosen on them.
-        index: Vectors of the index to be served: they stand for the documents that are in it,
-            and their spectrum shapes the prior.
+        output: The adapter's folder; the cache of embeddings is in it as well.
+        trainer: Settings of training. If they leave `seen_share` out and an index is given, it is
+            estimated from the dataset and the index (`expected_seen_share`).
+        val_dataset: Questions that only measure the result; nothing is chosen on them.
+        index: Vectors of the index to be served. They replace embeddings of the documents that
+            are in it, and their spectrum shapes the prior.
         start: An adapter to refine.
         dim: Expected length of the vectors.
-        cache_path: Where embeddings are kept instead of the output folder.
+        cache_path: File of the cache of embeddings, instead of one in the output folder.
         show_progress: Whether to show progress bars.
 
     Raises:
@@ -108,12 +107,17 @@ class AdapterFinetuner:
             DimensionMismatchError: If model, index, `dim` and `start` do not agree.
         """
         embedded = self._searched(self.dataset)
-        warn_of_disorder(embedded)
+        warn_of_unrelated_labels(embedded)
         training = self._trainer().fit(embedded, served=self._another_index, start=self.start)
         validation = self._validate(training.adapter)
-        saved = self._saved(training, embedded, validation)
+        verdict = training.verdict
+        if validation is not None:
+            verdict = verdict.after_validation(validation[verdict.metric])
+        saved = self._saved(training, verdict, embedded, validation)
         save_adapter(saved, self.output)
-        return FinetuneResult(saved=saved, training=training, validation=validation)
+        return FinetuneResult(
+            verdict=verdict, saved=saved, training=training, validation=validation
+        )
 
     def _embed(self, dataset: RetrievalDataset) -> EmbeddedDataset:
         stored: dict[str, Vectors] = {}
@@ -134,14 +138,14 @@ class AdapterFinetuner:
         return self.dim or (None if self.index is None else self.index.dim)
 
     def _shares_labels(self, dataset: RetrievalDataset) -> bool:
-        """Whether a document that answers a question is in the index."""
+        """Whether a document that is relevant to some question is in the index."""
         return self.index is not None and not self.index.row_of.keys().isdisjoint(
             dataset.labelled_documents
         )
 
     @property
     def _another_index(self) -> Vectors | None:
-        """Vectors of an index that holds no document with a training question."""
+        """Vectors of the index if it holds no document with a training question, else None."""
         if self.index is None or self._shares_labels(self.dataset):
             return None
         return self.index.vectors
@@ -149,13 +153,13 @@ class AdapterFinetuner:
     def _searched(self, dataset: RetrievalDataset) -> EmbeddedDataset:
         """Return the dataset over all documents of the index, as users will search them.
 
-        Where no document with a question is in the index, it is another one, to which what is
-        learned is carried over.
+        If no document with a question is in the index, it is another index that the adapter will
+        serve, and the dataset is searched alone.
         """
         embedded, index = self._embed(dataset), self.index
         if index is None:
             return embedded
-        warn_of_strangers(dataset, embedded, index)
+        warn_of_unknown_documents(dataset, embedded, index)
         if not self._shares_labels(dataset):
             return embedded
         place = np.array([index.row_of.get(key, -1) for key in dataset.corpus])
@@ -163,7 +167,7 @@ class AdapterFinetuner:
         place[place < 0] = len(index.vectors) + np.arange(len(new))
         return replace(
             embedded,
-            # without new ones there is no copy of what may not fit in memory
+            # no copy of the index if there are no new documents: it may not fit in memory twice
             documents=np.concatenate([index.vectors, new]) if len(new) else index.vectors,
             relevant=tuple(place[rows] for rows in embedded.relevant),
         )
@@ -189,14 +193,16 @@ class AdapterFinetuner:
     def _saved(
         self,
         training: TrainingResult,
+        verdict: Verdict,
         embedded: EmbeddedDataset,
         validation: Mapping[str, MetricComparison] | None,
     ) -> SavedAdapter:
         measured = {name: c.difference.__dict__ for name, c in (validation or {}).items()}
         record = AdapterRecord(
-            base_model=self.embedder.model_name,
+            base_model=own_name(self.embedder.model_name),
             probe_text=next(iter(self.dataset.queries.values())),
             training=training.to_record()
+            | verdict.to_record()
             | {
                 "similarity": self.trainer.similarity,
                 "validation": measured,
@@ -208,5 +214,5 @@ class AdapterFinetuner:
 
 
 def library_versions() -> dict[str, str]:
-    """Return the versions of the libraries that decide what training gives, by name."""
+    """Return the versions of the libraries that training depends on, by name."""
     return {name: version_of(name, otherwise="not installed") for name in LIBRARIES}

@@ -1,4 +1,4 @@
-"""From the vectors of an index alone to a saved adapter, for any framework (extra: train)."""
+"""Label-free fine-tuning: whiten an index, check if there are labels, save (extra: train)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,63 +12,57 @@ from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.data.splits import query_groups
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
+from query_adapters.embedders.identity import own_name
 from query_adapters.errors import DimensionMismatchError, InvalidDatasetError
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.evaluation.search import Similarity
 from query_adapters.finetuning.adapter import CACHE_FILE, library_versions
 from query_adapters.stores import StoredVectors
-from query_adapters.training.trainer import Guard
+from query_adapters.training.guard import Guard
+from query_adapters.training.verdict import ResultWithVerdict
 from query_adapters.training.whitening import EXPONENT, WhiteningResult, whiten
 
-PROBE = "What is this document about?"  # recognises the model where no question is given
-FULLY = 0.5  # the exponent that gives every direction the same variance
+PROBE = "What is this document about?"  # identifies the model if there is no check question
+FULL = 0.5  # the exponent that gives every direction the same variance
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LabelFreeResult:
-    """A saved adapter that no label was needed for.
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class LabelFreeResult(ResultWithVerdict):
+    """A saved adapter that was made without labels.
 
     Attributes:
+        verdict: The outcome; its fields are also the result's own (`decision`, `expected_gain`,
+            `p_value`, `advice`).
         saved: The adapter with its record.
-        whitening: What is known about it, and the verdict.
+        whitening: What is known about it.
     """
 
     saved: SavedAdapter
     whitening: WhiteningResult
 
-    @property
-    def verdict(self) -> str:
-        """The outcome in one sentence."""
-        return self.whitening.verdict
-
-    def __str__(self) -> str:
-        return self.whitening.verdict
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.whitening.verdict!r})"
-
 
 @dataclass(frozen=True, kw_only=True)
 class LabelFreeFinetuner:
-    """Whitens an index, checks and saves; the door of each framework puts its own nouns on it.
+    """Whitens an index, checks and saves; the engines of both integrations run it.
 
-    Costs one embedded question, and those of `check`; documents are never embedded.
+    It embeds one question, and those of `check`; documents are never embedded.
 
     Args:
         index: Vectors of the index that will be served.
         embedder: The model that the index was built with.
-        output: The adapter's folder; finished embeddings are kept in it as well.
-        exponent: p of the whitening, from 0 (the base) to 0.5 (fully).
-        check: Labelled questions about documents of the index; they fit nothing, but decide
-            whether the whitening is kept.
-        metric: What the guard compares by.
+        output: The adapter's folder; the cache of embeddings is in it as well.
+        exponent: p of the whitening, from 0 (the base) to 0.5 (full whitening).
+        check: Labelled questions about documents of the index; nothing is fitted to them, they
+            decide whether the whitening is kept.
+        metric: Metric that base and whitening are compared on.
         guard: How sure a gain on `check` must be for the whitening to be kept.
         similarity: What the store ranks by.
-        cache_path: Where embeddings are kept instead of the output folder.
+        cache_path: File of the cache of embeddings, instead of one in the output folder.
         show_progress: Whether to show a progress bar.
 
     Raises:
-        InvalidDatasetError: If documents that answer check questions are not in the index.
+        InvalidDatasetError: If documents that are relevant to check questions are not in the
+            index.
         NotADirectoryError: If the output folder is a file.
         UnknownMetricError: If the metric is unknown.
         ValueError: If exponent, guard or similarity are out of range.
@@ -95,9 +89,9 @@ class LabelFreeFinetuner:
         absent = sorted(set(labelled) - set(self.index.ids))
         if absent:
             raise InvalidDatasetError(
-                f"check: expected answers among the index's documents, got {len(absent)} of "
+                f"check: expected relevant documents that are in the index, got {len(absent)} of "
                 f"{len(labelled)} that are not, such as {absent[0]!r}; leave those questions out, "
-                "or give the index that holds them"
+                "or pass the index that holds them"
             )
 
     def _check_settings(self) -> None:
@@ -108,17 +102,18 @@ class LabelFreeFinetuner:
             raise ValueError(
                 f"expected a similarity of {get_args(Similarity)}, got {self.similarity}"
             )
-        if not 0 <= self.exponent <= FULLY:
+        if not 0 <= self.exponent <= FULL:
             raise ValueError(
-                f"expected an exponent from 0 (the base) to {FULLY} (fully), got {self.exponent}"
+                f"expected an exponent from 0 (the base) to {FULL} (full whitening), got "
+                f"{self.exponent}"
             )
 
     def run(self) -> LabelFreeResult:
         """Return the result, saved in the output folder.
 
         Raises:
-            InvalidVectorsError: If the index or the model hold vectors that are not finite.
-            DimensionMismatchError: If the model's vectors are not as long as the index's.
+            InvalidVectorsError: If vectors of the index or the model are not finite.
+            DimensionMismatchError: If the vectors of model and index differ in length.
         """
         texts = [PROBE] if self.check is None else list(self.check.queries.values())
         cache = EmbeddingCache(self.cache_path or self.output / CACHE_FILE)
@@ -139,14 +134,14 @@ class LabelFreeFinetuner:
             similarity=self.similarity,
         )
         record = AdapterRecord(
-            base_model=self.embedder.model_name,
+            base_model=own_name(self.embedder.model_name),
             probe_text=texts[0],
             training=whitening.to_record()
             | {"similarity": self.similarity, "libraries": library_versions()},
         )
         saved = SavedAdapter(adapter=whitening.adapter, record=record, probe_vector=probe)
         save_adapter(saved, self.output)
-        return LabelFreeResult(saved=saved, whitening=whitening)
+        return LabelFreeResult(verdict=whitening.verdict, saved=saved, whitening=whitening)
 
     def _embedded(self, check: RetrievalDataset, cache: EmbeddingCache) -> EmbeddedDataset:
         """Return the check questions over all documents of the index, as users search them."""

@@ -1,4 +1,4 @@
-"""How it is learned: prior, objective, solver, selection (extra: train)."""
+"""Training: prior, objective, solver, selection, guard and verdict (extra: train)."""
 
 from query_adapters._extras import require_extra
 
@@ -8,6 +8,7 @@ from query_adapters.training.candidates import CandidateScore
 from query_adapters.training.memory import MemorySettings
 from query_adapters.training.result import TrainingResult
 from query_adapters.training.trainer import MEMORIES, AdapterTrainer
+from query_adapters.training.verdict import Verdict
 from query_adapters.training.whitening import WhiteningResult, whiten, whitening_adapter
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "CandidateScore",
     "MemorySettings",
     "TrainingResult",
+    "Verdict",
     "WhiteningResult",
     "whiten",
     "whitening_adapter",

@@ -1,24 +1,27 @@
-"""Whether the best of several candidates is better than the base, or merely the luckiest."""
+"""Permutation test of the best candidate's gain, adjusted for the number of candidates."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from query_adapters.typing import Rows, Values
 
+Guard = Literal["strict", "expected", "off"]
 ALPHA = 0.05
 RESAMPLES = 9_999
 SIGNS_AT_ONCE = 4_000_000  # signs drawn in one step: 32 MB
 
 
 def answer_groups(relevant: Sequence[Rows]) -> Rows:
-    """Return for each question the one of its documents that answers most questions.
+    """Return a group number per question: its relevant document that most questions share.
 
-    Questions of one document stand or fall together. Of several documents the most asked one
-    counts, so that a chain of shared ones does not tie all questions to one another.
+    Questions about one document are correlated. A question with several relevant documents is in
+    the group of the most frequent one only, so that shared documents do not chain all questions
+    into one group.
     """
     n_questions = np.bincount(np.concatenate(relevant))
-    ascending = (np.sort(rows) for rows in relevant)  # of equally asked ones, the first counts
+    ascending = (np.sort(rows) for rows in relevant)  # of equally frequent ones, the first counts
     return np.array([rows[n_questions[rows].argmax()] for rows in ascending])
 
 
@@ -28,15 +31,15 @@ def max_t_p_value(
     """Return the probability of so large a gain if no candidate were better than the base.
 
     Under that hypothesis a difference is as likely to be positive as negative. The signs of
-    whole groups are flipped at random, for all candidates alike, and the chosen one's gain is
-    compared with the largest among all candidates each time: so the test allows for the choice
-    having been made on the same questions, and for questions of a group being alike.
+    whole groups are flipped at random, the same for all candidates, and the chosen candidate's
+    gain is compared with the largest gain of any candidate under each flip. So the test allows
+    for the choice among candidates on the same questions, and for correlation within a group.
 
     Args:
         differences: For each candidate, its differences from the base, `(n_queries,)`.
-        chosen: Which candidate to test.
-        groups: A number per question, equal for those that stand or fall together.
-        seed: Of the flips.
+        chosen: Position of the candidate to test.
+        groups: A number per question, equal for correlated questions, `(n_queries,)`.
+        seed: Of the random signs.
 
     Returns:
         One-sided p in (0, 1], adjusted for the number of candidates.

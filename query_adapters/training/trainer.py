@@ -1,69 +1,69 @@
-"""From vectors to an adapter that is better than the base on held-out questions, or to the base."""
+"""Train an adapter on embedded questions and documents, and keep it only if it helps."""
 
 import logging
 import time
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import inf
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.evaluation.search import Similarity
-from query_adapters.training.candidates import CandidateScore, best, choose
+from query_adapters.training.adapter_verdict import VerdictContext
+from query_adapters.training.candidates import CandidateScore
+from query_adapters.training.decision import Selection, select_candidate
 from query_adapters.training.folds import make_views
 from query_adapters.training.geometry import Geometry
-from query_adapters.training.guard import ALPHA, answer_groups, max_t_p_value
+from query_adapters.training.guard import Guard
 from query_adapters.training.index_prior import served_exponent
 from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.memory import MemorySettings
 from query_adapters.training.prior import Spectrum, spectral_prior
-from query_adapters.training.result import Reference, TrainingResult, verdict_on
+from query_adapters.training.result import TrainingResult
 from query_adapters.training.selection import Grid
 from query_adapters.training.subsample import selection_sample
+from query_adapters.training.threads import blas_threads_for
+from query_adapters.training.verdict import Reference, Verdict
 from query_adapters.typing import Vectors
 
-Guard = Literal["strict", "expected", "off"]
 MEMORIES = (
     MemorySettings(ease=100.0, sharpness=5.0),
     MemorySettings(ease=300.0, sharpness=5.0),
     MemorySettings(ease=30.0, sharpness=5.0),
     MemorySettings(ease=100.0, sharpness=10.0),
 )
-"""Memories worth trying, the one that did well on most sets first."""
+"""Memory settings to try; the one that did well on most datasets comes first."""
 
 DEFAULT_SEEN_SHARE = 0.5
-SCORES_FOR_THREADS = 10_000_000  # questions times labelled documents
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterTrainer:
-    """Learns an adapter; the trainer is its settings.
+    """The settings of training, and training itself (`fit`).
 
     Args:
-        whitenings: Exponents of the spectral prior to choose from, each at least 0; the first
-            stands unless another is clearly better.
-        strengths: Values of λ to choose from, each above 0.
-        memories: Settings of the memory part to choose from, `MEMORIES` for good ones; by
-            default none, so that the adapter is linear. The first stand unless others are
+        whitenings: Exponents of the spectral prior to choose from, each at least 0. The first
+            is preferred unless another is clearly better.
+        strengths: Regularization strengths λ to choose from, each above 0.
+        memories: Settings of the memory part to choose from, such as `MEMORIES`; by default
+            none, so that the adapter is linear. The first is preferred unless another is
             clearly better.
-        metric: What candidates are compared by, such as "ndcg@10".
-        n_folds: Folds of each view, at least 2.
-        n_repeats: How often the questions are dealt to folds anew, at least 1.
+        metric: Metric that candidates are compared on, such as "ndcg@10".
+        n_folds: Folds of the cross-validation in each view, at least 2.
+        n_repeats: How often questions are assigned to folds anew, at least 1.
         seen_share: Expected share of future questions about documents that have training
-            questions, 0..1, a half if left out; at 1 the other view is not measured.
+            questions, 0..1, by default a half; at 1 the other view is not measured.
         bias: Whether to learn a bias as well.
         similarity: What the store to be served ranks by.
-        guard: "strict" keeps an adapter only where its gain is more than chance explains;
-            "expected" where it is not worse than the base in either view and better overall
-            by a standard error; "off" takes the best candidate as it is.
-        seed: Of the folds, a whole number from 0.
+        guard: "strict" keeps an adapter only if its gain is more than chance explains;
+            "expected" if it is not worse than the base in either view and better overall by a
+            standard error; "off" keeps the best candidate without a condition.
+        seed: Of the folds, the test and the bootstrap; a whole number from 0.
         show_progress: Whether to show a progress bar.
 
     Raises:
@@ -114,58 +114,49 @@ class AdapterTrainer:
 
         Under the strict guard an adapter is kept if it is not worse than the base in either
         view, and better overall by more than chance explains (p <= 0.05, adjusted for the
-        candidates tried). Where there is a `start`, it stands for the base. Of a large dataset,
-        candidates are compared on a part (at most 2,500 questions over 100,000 documents); what
-        is chosen is trained on all of it.
+        candidates tried). With a `start`, it takes the place of the base. Of a large dataset,
+        candidates are compared on a part (at most 2,500 questions over 100,000 documents); the
+        chosen one is trained on all of it.
 
         Args:
             dataset: Training questions over the documents that selection searches.
-            served: Document vectors of the index to be served, `(n, dim)`, where it is not
-                the dataset's own: what is learned is then put on top of *its* spectral prior,
-                as strong as does best on documents held out with their questions.
-            start: An adapter to refine. It takes the place of the spectral prior, gains are
-                measured against it, and it is returned where none can be shown: on questions
-                that it was trained on itself, hardly any can.
+            served: Document vectors of the index to be served, `(n, dim)`, if it is another one
+                than the dataset's: the learned part is then added to the spectral prior of the
+                served index, with the exponent that does best on held-out documents.
+            start: An adapter to refine. It replaces the spectral prior, gains are measured
+                against it, and it is returned if none can be shown. On questions that it was
+                trained on itself, a gain can hardly be shown.
 
         Raises:
-            DimensionMismatchError: If `served` or `start` are of another dimension.
+            DimensionMismatchError: If `served` or `start` have another dimension.
         """
         began = time.perf_counter()
         _check_dims(dataset.dim, served, start)
         grid = self._grid(dataset, start)
         sample = selection_sample(dataset, similarity=self.similarity, seed=self.seed)
-        with _calm_blas(sample):
+        with blas_threads_for(sample):
             table = self._table(grid, sample)
-            chosen, p_value = self._guarded(table, sample)
+            selection = select_candidate(table, sample.relevant, guard=self.guard, seed=self.seed)
         adapter: QueryAdapter = start or LinearAdapter.identity(dataset.dim)
         exponent: float | None = None
-        if chosen is not None:
-            with _calm_blas(dataset):
-                fitted = grid.fit(dataset, chosen.candidate)
+        if selection.chosen is not None:
+            candidate = selection.chosen.candidate
+            with blas_threads_for(dataset):
+                fit = grid.fit(dataset, candidate)
                 if served is not None and start is None:
-                    exponent = served_exponent(grid, sample, chosen.candidate, self.seed)
-                    here = grid.priors[chosen.candidate.whitening].weight
-                    fitted = fitted.shifted(self._prior(served, exponent) - here)
-                adapter = fitted.as_adapter(dataset.queries)
-        reference: Reference = "base" if start is None else "start"
-        verdict = verdict_on(
-            chosen,
-            table,
-            p_value,
-            self.metric,
-            reference=reference,
-            seen_share=self._seen_share,
-        )
-        logger.info("%s", verdict)
+                    exponent = served_exponent(grid, sample, candidate, self.seed)
+                    own_prior = grid.priors[candidate.whitening].weight
+                    fit = fit.shifted(self._prior(served, exponent) - own_prior)
+                adapter = fit.as_adapter(dataset.queries)
+        verdict = self._verdict(selection, len(table), len(dataset.queries), start)
+        logger.info("%s", verdict.one_line)
         return TrainingResult(
             adapter=adapter,
-            chosen=chosen,
+            chosen=selection.chosen,
             table=table,
             served_whitening=exponent,
-            p_value=p_value,
             verdict=verdict,
-            metric=self.metric,
-            reference=reference,
+            reference=_reference(start),
             seen_share=self._seen_share,
             n_queries=len(dataset.queries),
             n_compared=len(sample.queries),
@@ -183,29 +174,18 @@ class AdapterTrainer:
         )
         return grid.score(dataset, views, show_progress=self.show_progress) if views else ()
 
-    def _guarded(
-        self, table: tuple[CandidateScore, ...], dataset: EmbeddedDataset
-    ) -> tuple[CandidateScore | None, float]:
-        """Return the best candidate, or None if its gain may be chance, and how likely that is.
-
-        Tested is what is gained on a question's own answers over what is gained on another's: so
-        labels that have nothing to do with their questions pass only by chance. Questions about
-        one document stand or fall together, so they count as one.
-        """
-        if self.guard == "off" and table:
-            chosen: CandidateScore | None = best(table)
-        else:
-            chosen = choose(table)
-        if chosen is None:
-            return None, 1.0
-        p_value = max_t_p_value(
-            [row.differences - row.controls for row in table],
-            table.index(chosen),
-            groups=answer_groups(dataset.relevant),
-            seed=self.seed,
+    def _verdict(
+        self, selection: Selection, n_candidates: int, n_queries: int, start: LinearAdapter | None
+    ) -> Verdict:
+        context = VerdictContext(
+            metric=self.metric,
+            reference=_reference(start),
+            guard=self.guard,
+            seen_share=self._seen_share,
+            n_candidates=n_candidates,
+            n_queries=n_queries,
         )
-        is_kept = p_value <= ALPHA or self.guard != "strict"
-        return (chosen if is_kept else None), p_value
+        return context.verdict(selection)
 
     def _grid(self, dataset: EmbeddedDataset, start: LinearAdapter | None) -> Grid:
         if start is None:
@@ -228,10 +208,8 @@ class AdapterTrainer:
         return spectral_prior(documents, exponent=exponent, similarity=self.similarity)
 
 
-def _calm_blas(dataset: EmbeddedDataset) -> AbstractContextManager[object]:
-    """Keep small problems on one thread: more of them wait for each other more than they work."""
-    is_small = len(dataset.queries) * len(dataset.labelled) < SCORES_FOR_THREADS
-    return threadpool_limits(limits=1, user_api="blas") if is_small else nullcontext()
+def _reference(start: LinearAdapter | None) -> Reference:
+    return "base" if start is None else "start"
 
 
 def _check_dims(dim: int, served: Vectors | None, start: LinearAdapter | None) -> None:
@@ -240,7 +218,7 @@ def _check_dims(dim: int, served: Vectors | None, start: LinearAdapter | None) -
             "vectors of the served index",
             expected=dim,
             actual=served.shape[1],
-            remedy="give the index that was built with this embedding model",
+            remedy="pass the index that was built with this embedding model",
         )
     if start is not None:
         start.check_dim(dim)

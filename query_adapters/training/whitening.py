@@ -1,8 +1,8 @@
-"""Without labels: the index's own spectrum as an adapter, and what can be said of it unchecked."""
+"""Label-free whitening: an adapter from the spectrum of an index, checked if there are labels."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import acos, ceil, degrees, inf
+from math import ceil, inf
 from typing import Any, get_args
 
 import numpy as np
@@ -17,34 +17,32 @@ from query_adapters.evaluation.pairwise import MetricComparison, compare
 from query_adapters.evaluation.search import Similarity, unit
 from query_adapters.training.candidates import ViewScore
 from query_adapters.training.geometry import Geometry
-from query_adapters.training.guard import ALPHA, answer_groups, max_t_p_value
+from query_adapters.training.guard import ALPHA, Guard, answer_groups, max_t_p_value
 from query_adapters.training.prior import spectral_prior
-from query_adapters.training.result import POWER
-from query_adapters.training.trainer import Guard
+from query_adapters.training.verdict import ResultWithVerdict
+from query_adapters.training.whitening_verdict import checked_verdict, unchecked_verdict
 from query_adapters.typing import Values, Vectors
 
 EXPONENT = 0.15
 LEADING = 0.1  # share of the directions that count as leading
 ROWS_AT_ONCE = 10_000  # of documents, which may be more than memory holds
-EMPTY = 1e-12  # variance of unit vectors that is none but for rounding
+EMPTY = 1e-12  # variance of unit vectors that is rounding error
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class WhiteningResult:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class WhiteningResult(ResultWithVerdict):
     """A label-free adapter, and what is known about it.
 
     Attributes:
-        adapter: The map; the identity where a check did not show a gain.
-        exponent: p, of the whitening that was made or refused.
-        n_documents: Documents whose spectrum it is.
-        mean_cosine: Mean cosine of a document vector with its own image: how far the whitening
+        verdict: The outcome; it says so if nothing was checked.
+        adapter: The map; the identity if a check showed no gain.
+        exponent: p of the whitening that was tried.
+        n_documents: Documents whose spectrum it was computed from.
+        mean_cosine: Mean cosine between a document vector and its image: how far the whitening
             turns a typical direction. Documents stand in for questions.
         leading_share: Share of the documents' variance in the leading tenth of directions,
             before and after.
         comparison: Base against whitening on the check questions, by metric; None without any.
-        p_value: Probability of so large a gain if it were none; None without check questions.
-        verdict: The outcome in one sentence; it says so where nothing was checked.
-        metric: What the verdict on check questions is by.
     """
 
     adapter: LinearAdapter
@@ -53,23 +51,18 @@ class WhiteningResult:
     mean_cosine: float
     leading_share: tuple[float, float]
     comparison: Mapping[str, MetricComparison] | None
-    p_value: float | None
-    verdict: str
-    metric: str
 
     def to_record(self) -> dict[str, Any]:
         """Return everything but the weights, as JSON can hold it."""
         measured = {name: c.difference.__dict__ for name, c in (self.comparison or {}).items()}
         return {
-            "verdict": self.verdict,
+            **self.verdict.to_record(),
             "labels": "none",
             "exponent": self.exponent,
             "n_documents": self.n_documents,
             "mean_cosine": self.mean_cosine,
             "leading_share": list(self.leading_share),
             "check": measured,
-            "p_value": self.p_value,
-            "metric": self.metric,
         }
 
 
@@ -92,8 +85,8 @@ def whitening_adapter(
     is_matrix = documents.ndim == 2 and 0 not in documents.shape
     if not is_matrix or not all(np.isfinite(block).all() for block in _blocks(documents)):
         raise InvalidVectorsError(
-            f"documents: expected finite vectors, (n, dim), got shape {documents.shape} or NaN or "
-            "infinity in it; read them from the index again"
+            f"documents: expected finite vectors, (n, dim), got shape {documents.shape} or values "
+            "that are NaN or infinite; read them from the index again"
         )
     prior = spectral_prior(documents, exponent=exponent, similarity=similarity)
     return LinearAdapter(prior, keeps_length=Geometry.of(documents, similarity).keeps_length)
@@ -108,20 +101,20 @@ def whiten(
     guard: Guard = "strict",
     similarity: Similarity = "cosine",
 ) -> WhiteningResult:
-    """Return the whitening of an index, checked on labelled questions where there are any.
+    """Return the whitening of an index, checked on labelled questions if there are any.
 
-    Without them nobody can tell whether it helps, and the verdict says "not checked". With them
-    there is one candidate, on which nothing was fitted, against the base: the guard is that of
-    `AdapterTrainer`. Where there are enough of them to train on, `AdapterTrainer` is better: its
-    table begins with this whitening.
+    Without labelled questions it cannot be known whether whitening helps, and the verdict says
+    "not checked". With them, one candidate is compared with the base, under the guard of
+    `AdapterTrainer`; nothing is fitted to the questions. With enough questions to train on,
+    `AdapterTrainer` is better: this whitening is its first candidate.
 
     Args:
         documents: Vectors of the index that will be searched, `(n_documents, dim)`.
         exponent: p, at least 0.
-        check: Labelled questions over the same documents; they fit nothing.
-        metric: What the guard compares by.
-        guard: "strict" keeps the whitening only where its gain on `check` is more than chance
-            explains, "expected" where it is better by a standard error, "off" always.
+        check: Labelled questions over the same documents; nothing is fitted to them.
+        metric: Metric that base and whitening are compared on.
+        guard: "strict" keeps the whitening only if its gain on `check` is more than chance
+            explains, "expected" if it is better by a standard error, "off" always.
         similarity: What the store ranks by.
 
     Raises:
@@ -134,13 +127,21 @@ def whiten(
         raise ValueError(f"expected a guard of {get_args(Guard)}, got {guard}")
     adapter = whitening_adapter(documents, exponent=exponent, similarity=similarity)
     cosine, leading_share = _turned(documents, adapter)
-    comparison, p_value, is_kept = None, None, True
-    verdict = _unchecked(documents, exponent, cosine)
+    comparison, is_kept = None, True
+    verdict = unchecked_verdict(*documents.shape, exponent=exponent, cosine=cosine, metric=metric)
     if check is not None:
         comparison, differences = _compared(check, adapter, metric, similarity)
         p_value = max_t_p_value([differences], 0, groups=answer_groups(check.relevant))
         is_kept = _is_kept(differences, p_value, guard)
-        verdict = _checked(differences, p_value, is_kept, metric)
+        verdict = checked_verdict(
+            comparison[metric].difference,
+            float(ViewScore.of(differences).error),
+            n_queries=len(differences),
+            p_value=p_value,
+            is_kept=is_kept,
+            guard=guard,
+            metric=metric,
+        )
     return WhiteningResult(
         adapter=adapter if is_kept else LinearAdapter.identity(documents.shape[1]),
         exponent=exponent,
@@ -148,9 +149,7 @@ def whiten(
         mean_cosine=cosine,
         leading_share=leading_share,
         comparison=comparison,
-        p_value=p_value,
         verdict=verdict,
-        metric=metric,
     )
 
 
@@ -171,7 +170,7 @@ def _is_kept(differences: Values, p_value: float, guard: Guard) -> bool:
 
 
 def _turned(documents: Vectors, adapter: LinearAdapter) -> tuple[float, tuple[float, float]]:
-    """Return the mean cosine of documents and images, and the leading shares of both, in blocks."""
+    """Return the mean cosine of documents and their images, and the leading share of each."""
     n, dim = documents.shape
     cosine, sums, squares = 0.0, np.zeros((2, dim)), np.zeros((2, dim, dim))
     for block in _blocks(documents):
@@ -194,26 +193,3 @@ def _leading_share(covariance: Values) -> float:
 
 def _blocks(documents: Vectors) -> Iterator[Vectors]:
     return (documents[at : at + ROWS_AT_ONCE] for at in range(0, len(documents), ROWS_AT_ONCE))
-
-
-def _unchecked(documents: Vectors, exponent: float, cosine: float) -> str:
-    n_documents, dim = documents.shape
-    turn = degrees(acos(min(1.0, cosine)))
-    few = f"; so few documents span at most {n_documents - 1} of {dim} directions"
-    return (
-        f"not checked: no labelled questions; whitening of {n_documents} documents at exponent "
-        f"{exponent:g} turns a typical vector by {turn:.0f} degrees, and whether that helps only "
-        f"questions with known answers can tell{few if n_documents <= dim else ''}"
-    )
-
-
-def _checked(differences: Values, p_value: float, is_kept: bool, metric: str) -> str:
-    gain = ViewScore.of(differences)
-    told = f"{metric} {gain.mean:+.4f} ± {gain.error:.4f}, p = {p_value:.2g}"
-    n_queries = len(differences)
-    if is_kept:
-        return f"whitening kept: on {n_queries} check questions {told}"
-    return (
-        f"no reliable gain: base kept (whitening {told}; {n_queries} questions show a gain of "
-        f"{POWER * gain.error:.4f})"
-    )

@@ -1,4 +1,4 @@
-"""How training chose, as a part of the page."""
+"""The verdict of training and the candidates it chose from, as a section of the page."""
 
 from collections.abc import Mapping
 from html import escape
@@ -12,7 +12,7 @@ from query_adapters.evaluation.html_tables import figure, section, table, wide
 def training_section(record: Mapping[str, Any]) -> str:
     """Return the verdict of training and both views of every candidate."""
     chosen, rows = record.get("chosen"), record.get("table", ())
-    verdict = f'<p class="lead">{escape(str(record.get("verdict", "not recorded")))}</p>'
+    verdict = verdict_html(str(record.get("verdict", "not recorded")))
     if not rows:
         return section("Training", verdict)
     shown = chosen or max(rows, key=lambda row: row["overall"]["mean"])
@@ -22,7 +22,8 @@ def training_section(record: Mapping[str, Any]) -> str:
     caption = (
         f"Out-of-fold difference in {escape(str(record.get('metric', 'the metric')))} of {which}, "
         "× 100, ± one standard error: new questions about documents with training questions "
-        "(seen), about documents without (unseen), and both as expected in use (overall)."
+        "(seen), about documents without (unseen), and both, weighted by the share of future "
+        "questions expected of each kind (overall)."
     )
     plot = whisker_plot(whiskers, label="Out-of-fold differences in both views")
     headings = ("candidate", "seen", "unseen", "overall")
@@ -30,6 +31,12 @@ def training_section(record: Mapping[str, Any]) -> str:
     listed = wide(table(headings, body, kind="candidates"))
     every = f"<details><summary>All {len(rows)} candidates</summary>{listed}</details>"
     return section("Training", verdict + figure("views", plot, caption) + every)
+
+
+def verdict_html(text: str) -> str:
+    """Return the block of text with its first line, the decision, in bold."""
+    first, *others = (escape(line) for line in text.splitlines() or [""])
+    return f'<p class="lead">{"<br>".join([f"<strong>{first}</strong>", *others])}</p>'
 
 
 def _view_whisker(name: str, view: Mapping[str, float]) -> Whisker:
@@ -47,14 +54,14 @@ def _candidate_row(row: Mapping[str, Any], *, is_chosen: bool) -> tuple[str, ...
 
 
 def _settings(candidate: Mapping[str, Any]) -> str:
-    """Return the settings in a line, those of a part in brackets; None is left out."""
-    told = []
+    """Return the settings in one line, nested ones in brackets, without those that are None."""
+    parts = []
     for name, value in candidate.items():
         if isinstance(value, Mapping):
-            told.append(f"{name} ({_settings(value)})")
+            parts.append(f"{name} ({_settings(value)})")
         elif value is not None:
-            told.append(f"{name} {value:g}")
-    return ", ".join(told)
+            parts.append(f"{name} {value:g}")
+    return ", ".join(parts)
 
 
 def _view_cell(view: Mapping[str, float] | None) -> str:
