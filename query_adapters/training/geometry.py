@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from query_adapters.adapters import LinearAdapter
-from query_adapters.evaluation.search import Similarity, unit
-from query_adapters.typing import Vectors
+from query_adapters.arrays import unit
+from query_adapters.typing import Similarity, Vectors
 
 ONE_LENGTH = 1e-3  # relative: half-precision stores round
 

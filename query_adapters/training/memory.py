@@ -8,8 +8,8 @@ from scipy.linalg import cholesky, solve_triangular
 
 from query_adapters.adapters import KernelAdapter, LinearAdapter
 from query_adapters.adapters.kernel import MOST_SHARPNESS, similarity_kernel
+from query_adapters.arrays import unit
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.evaluation.search import unit
 from query_adapters.typing import Rows, Values, Vectors
 
 MOST_LANDMARKS = 4_000

@@ -4,15 +4,15 @@ from copy import copy
 
 import numpy as np
 
+from query_adapters.arrays import unit
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.evaluation.search import Similarity, unit
 from query_adapters.training.geometry import Geometry
 from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.memory import Memory
 from query_adapters.training.sampled_softmax import ShortlistLoss
 from query_adapters.training.softmax import FullLoss, Positives, SoftmaxLoss
 from query_adapters.training.subspace import Span, basis
-from query_adapters.typing import Vectors
+from query_adapters.typing import Similarity, Vectors
 
 MOST_SCORED = 8_000  # labelled documents; of more, each question gets a shortlist
 

@@ -5,9 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
-from query_adapters.evaluation.search import Similarity
 from query_adapters.training.geometry import Geometry
-from query_adapters.typing import Values, Vectors
+from query_adapters.typing import Similarity, Values, Vectors
 
 EPSILON = 1e-3  # added to each variance of unit vectors, so that empty directions stay tame
 ROWS_AT_ONCE = 50_000

@@ -5,13 +5,12 @@ from math import inf
 
 from query_adapters.adapters import QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.evaluation.search import Similarity
 from query_adapters.training.geometry import Geometry
 from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.memory import Memory, MemorySettings
 from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.solver import Precision, solve
-from query_adapters.typing import Vectors
+from query_adapters.typing import Similarity, Vectors
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from tqdm.auto import tqdm
 
 from query_adapters.adapters import QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.evaluation.search import Similarity
 from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore, best
 from query_adapters.training.folds import View
 from query_adapters.training.linear_map import LinearMap
@@ -19,7 +18,7 @@ from query_adapters.training.objective import MOST_SCORED
 from query_adapters.training.out_of_fold import HeldOut
 from query_adapters.training.regularization_path import Fit, PathOptions, RegularizationPath
 from query_adapters.training.solver import COARSE, FINE, Precision
-from query_adapters.typing import Rows, Values
+from query_adapters.typing import Rows, Similarity, Values
 
 PATIENCE = 2  # steps down the path of strengths without a better score before it is left; one
 # step is enough where it falls more than a standard error behind

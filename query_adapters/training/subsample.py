@@ -5,8 +5,8 @@ from math import ceil
 import numpy as np
 
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.evaluation.search import Similarity, exact_search
-from query_adapters.typing import Rows
+from query_adapters.evaluation.search import exact_search
+from query_adapters.typing import Rows, Similarity
 
 MOST_QUERIES = 2_500
 MOST_DOCUMENTS = 100_000

@@ -14,7 +14,6 @@ from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.evaluation.metrics import Metric
-from query_adapters.evaluation.search import Similarity
 from query_adapters.training.candidates import CandidateScore, best, choose
 from query_adapters.training.folds import make_views
 from query_adapters.training.geometry import Geometry
@@ -26,7 +25,7 @@ from query_adapters.training.prior import Spectrum, spectral_prior
 from query_adapters.training.result import Reference, TrainingResult, verdict_on
 from query_adapters.training.selection import Grid
 from query_adapters.training.subsample import selection_sample
-from query_adapters.typing import Vectors
+from query_adapters.typing import Similarity, Vectors
 
 Guard = Literal["strict", "expected", "off"]
 MEMORIES = (

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from query_adapters.adapters import LinearAdapter
 from query_adapters.adapters.storage import load_adapter, save_adapter
+from query_adapters.arrays import unit
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation import evaluate_vectors, exact_search
-from query_adapters.evaluation.search import Similarity, unit
 from query_adapters.training import MEMORIES, AdapterTrainer
 from query_adapters.training.geometry import Geometry
 from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.memory import Memory
 from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.prior import spectral_prior
-from query_adapters.typing import Vectors
+from query_adapters.typing import Similarity, Vectors
 
 DIM = 6
 SIMILARITIES: tuple[Similarity, ...] = get_args(Similarity)
