@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from query_adapters.adapters import LinearAdapter, QueryAdapter
-from query_adapters.training.geometry import COSINE, Geometry
+from query_adapters.training.linear_score import COSINE, Geometry
 from query_adapters.training.memory import Memory
 from query_adapters.typing import Vectors
 

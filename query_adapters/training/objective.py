@@ -6,8 +6,8 @@ import numpy as np
 
 from query_adapters.arrays import unit
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.training.geometry import Geometry
 from query_adapters.training.linear_map import LinearMap
+from query_adapters.training.linear_score import Geometry
 from query_adapters.training.memory import Memory
 from query_adapters.training.sampled_softmax import ShortlistLoss
 from query_adapters.training.softmax import FullLoss, Positives, SoftmaxLoss

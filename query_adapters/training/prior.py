@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from query_adapters.training.geometry import Geometry
+from query_adapters.training.linear_score import Geometry
 from query_adapters.typing import Similarity, Values, Vectors
 
 EPSILON = 1e-3  # added to each variance of unit vectors, so that empty directions stay tame

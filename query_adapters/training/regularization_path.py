@@ -5,8 +5,8 @@ from math import inf
 
 from query_adapters.adapters import QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.training.geometry import Geometry
 from query_adapters.training.linear_map import LinearMap
+from query_adapters.training.linear_score import Geometry
 from query_adapters.training.memory import Memory, MemorySettings
 from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.solver import Precision, solve

@@ -15,11 +15,11 @@ from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.training.candidates import CandidateScore, best, choose
+from query_adapters.training.exponent_selection import served_exponent
 from query_adapters.training.folds import make_views
-from query_adapters.training.geometry import Geometry
 from query_adapters.training.guard import ALPHA, answer_groups, max_t_p_value
-from query_adapters.training.index_prior import served_exponent
 from query_adapters.training.linear_map import LinearMap
+from query_adapters.training.linear_score import Geometry
 from query_adapters.training.memory import MemorySettings
 from query_adapters.training.prior import Spectrum, spectral_prior
 from query_adapters.training.result import Reference, TrainingResult, verdict_on

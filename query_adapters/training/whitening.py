@@ -16,8 +16,8 @@ from query_adapters.evaluation.groups import usable_groups
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.evaluation.pairwise import MetricComparison, compare
 from query_adapters.training.candidates import ViewScore
-from query_adapters.training.geometry import Geometry
 from query_adapters.training.guard import ALPHA, answer_groups, max_t_p_value
+from query_adapters.training.linear_score import Geometry
 from query_adapters.training.prior import spectral_prior
 from query_adapters.training.result import POWER
 from query_adapters.training.trainer import Guard

@@ -25,7 +25,7 @@ from query_adapters.evaluation import evaluate_vectors
 from query_adapters.finetuning.adapter import AdapterFinetuner
 from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer
-from query_adapters.training.index_prior import FURTHER
+from query_adapters.training.exponent_selection import FURTHER
 from query_adapters.training.prior import spectral_prior
 
 TRAINER = AdapterTrainer(strengths=(0.3, 0.03), whitenings=(0.0,), n_folds=2)

@@ -14,8 +14,8 @@ from query_adapters.arrays import unit
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation import evaluate_vectors, exact_search
 from query_adapters.training import MEMORIES, AdapterTrainer
-from query_adapters.training.geometry import Geometry
 from query_adapters.training.linear_map import LinearMap
+from query_adapters.training.linear_score import Geometry
 from query_adapters.training.memory import Memory
 from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.prior import spectral_prior

@@ -7,7 +7,7 @@ from query_adapters.adapters import LinearAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.training import AdapterTrainer
 from query_adapters.training.candidates import Candidate
-from query_adapters.training.index_prior import FURTHER, served_exponent
+from query_adapters.training.exponent_selection import FURTHER, served_exponent
 from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.prior import spectral_prior
 from query_adapters.training.selection import Grid
