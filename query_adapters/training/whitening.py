@@ -17,7 +17,7 @@ from query_adapters.evaluation.metrics import Metric
 from query_adapters.evaluation.pairwise import MetricComparison, compare
 from query_adapters.training.candidates import ViewScore
 from query_adapters.training.guard import ALPHA, answer_groups, max_t_p_value
-from query_adapters.training.linear_score import Geometry
+from query_adapters.training.linear_score import LinearScore
 from query_adapters.training.prior import spectral_prior
 from query_adapters.training.result import POWER
 from query_adapters.training.trainer import Guard
@@ -96,7 +96,7 @@ def whitening_adapter(
             "infinity in it; read them from the index again"
         )
     prior = spectral_prior(documents, exponent=exponent, similarity=similarity)
-    return LinearAdapter(prior, keeps_length=Geometry.of(documents, similarity).keeps_length)
+    return LinearAdapter(prior, keeps_length=LinearScore.of(documents, similarity).keeps_length)
 
 
 def whiten(
