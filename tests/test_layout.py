@@ -211,7 +211,7 @@ def test_a_missing_extra_is_refused_with_its_pip_line(extra: str, module: str) -
         ("query_adapters.training", "train"),
         ("query_adapters.evaluation.pairwise", "train"),
         ("query_adapters.evaluation.html_report", "train"),
-        ("query_adapters.evaluation.report", "train"),
+        ("query_adapters.evaluation.terminal_report", "train"),
         ("query_adapters.evaluation.significance", "train"),
         ("query_adapters.evaluation.comparison", "train"),
         ("query_adapters.cli", "cli"),

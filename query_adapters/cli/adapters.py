@@ -181,7 +181,7 @@ def show_finetuned(result: "FinetuneResult", folder: Path, *, as_json: bool) -> 
         return output.show_json(described)
     output.show(f"{result.training.verdict}  ({result.training.elapsed_seconds:.1f} s)")
     if result.validation:
-        from query_adapters.evaluation.report import comparison_table
+        from query_adapters.evaluation.terminal_report import comparison_table
 
         output.show("", comparison_table(result.validation, title="validation questions"), "")
     output.show(f"saved to {folder}")

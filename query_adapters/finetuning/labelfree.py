@@ -15,12 +15,12 @@ from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.embedders.identity import own_name
 from query_adapters.errors import DimensionMismatchError, InvalidDatasetError
 from query_adapters.evaluation.metrics import Metric
-from query_adapters.evaluation.search import Similarity
 from query_adapters.finetuning.adapter import CACHE_FILE, library_versions
 from query_adapters.stores import StoredVectors
 from query_adapters.training.guard import Guard
 from query_adapters.training.verdict import ResultWithVerdict
 from query_adapters.training.whitening import EXPONENT, WhiteningResult, whiten
+from query_adapters.typing import Similarity
 
 PROBE = "What is this document about?"  # identifies the model if there is no check question
 FULL = 0.5  # the exponent that gives every direction the same variance

@@ -12,15 +12,14 @@ from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.evaluation.metrics import Metric
-from query_adapters.evaluation.search import Similarity
 from query_adapters.training.adapter_verdict import VerdictContext
 from query_adapters.training.candidates import CandidateScore
 from query_adapters.training.decision import Selection, select_candidate
+from query_adapters.training.exponent_selection import select_exponent
 from query_adapters.training.folds import make_views
-from query_adapters.training.geometry import Geometry
 from query_adapters.training.guard import Guard
-from query_adapters.training.index_prior import served_exponent
 from query_adapters.training.linear_map import LinearMap
+from query_adapters.training.linear_score import LinearScore
 from query_adapters.training.memory import MemorySettings
 from query_adapters.training.prior import Spectrum, spectral_prior
 from query_adapters.training.result import TrainingResult
@@ -28,7 +27,7 @@ from query_adapters.training.selection import Grid
 from query_adapters.training.subsample import selection_sample
 from query_adapters.training.threads import blas_threads_for
 from query_adapters.training.verdict import Reference, Verdict
-from query_adapters.typing import Vectors
+from query_adapters.typing import Similarity, Vectors
 
 MEMORIES = (
     MemorySettings(ease=100.0, sharpness=5.0),
@@ -144,7 +143,7 @@ class AdapterTrainer:
             with blas_threads_for(dataset):
                 fit = grid.fit(dataset, candidate)
                 if served is not None and start is None:
-                    exponent = served_exponent(grid, sample, candidate, self.seed)
+                    exponent = select_exponent(grid, sample, candidate, self.seed)
                     own_prior = grid.priors[candidate.whitening].weight
                     fit = fit.shifted(self._prior(served, exponent) - own_prior)
                 adapter = fit.as_adapter(dataset.queries)
@@ -192,8 +191,8 @@ class AdapterTrainer:
             spectrum = Spectrum(dataset.documents, self.similarity)
             maps = {p: LinearMap.of(spectrum.prior(p)) for p in self.whitenings}
         else:
-            geometry = Geometry.of(dataset.documents, self.similarity)
-            maps = {0.0: LinearMap.from_adapter(start, dataset.queries, geometry)}
+            score = LinearScore.of(dataset.documents, self.similarity)
+            maps = {0.0: LinearMap.from_adapter(start, dataset.queries, score)}
         return Grid(
             priors=maps,
             strengths=sorted(self.strengths, reverse=True),
