@@ -1,12 +1,12 @@
-"""Adapters on disk: a folder whose one source of truth is `adapter.safetensors`.
+"""Save adapters to a folder and load them; `adapter.safetensors` is authoritative.
 
-    adapter.safetensors   weights, probe vector, and in its header the whole record
-    adapter.json          the same record for people and tools to read
+    adapter.safetensors   weights, probe vector, and the whole record in its header
+    adapter.json          the same record, readable by people and tools
     README.md             a model card
 
-The weights file carries its own record, so that replacing that one file is the commit point:
-a reader, or a machine that lost power, has the old adapter or the new one, never half of each.
-Nothing here reads or writes a pickle.
+The weights file holds its own record, so a save takes effect when that one file is replaced:
+a reader, also after a power failure, finds the old adapter or the new one, never a mixture.
+Pickles are neither read nor written.
 """
 
 import hashlib
@@ -40,10 +40,11 @@ class AdapterRecord:
     """Where an adapter comes from and what it is for.
 
     Attributes:
-        base_model: Name of the embedding model that it was trained on, None if unknown.
-        probe_text: A training question, by whose vector the model is recognised.
-        training: How it was trained: settings, counts, out-of-fold table, versions.
-        created: When, ISO 8601, UTC.
+        base_model: Name of the embedding model that it was trained on, None if unknown; of a
+            local model its own name, without the folder.
+        probe_text: A training question whose vector identifies the model.
+        training: How it was trained: verdict, settings, counts, out-of-fold table, versions.
+        created: Time of saving, ISO 8601, UTC.
     """
 
     base_model: str | None = None
@@ -58,7 +59,7 @@ class SavedAdapter:
 
     Attributes:
         adapter: The map.
-        record: Where it comes from.
+        record: Its origin and training.
         probe_vector: The base model's vector of `record.probe_text`, `(dim_in,)`, or None.
     """
 
@@ -68,10 +69,10 @@ class SavedAdapter:
 
 
 def save_adapter(adapter: QueryAdapter | SavedAdapter, folder: str | Path) -> Path:
-    """Return the folder that now holds the adapter; other files in it are left alone.
+    """Save the adapter and return its folder; other files in the folder are not touched.
 
-    Each file is written beside its place and then moved there, the weights last but for the
-    readable copies; a process that dies in between leaves the old adapter whole.
+    Each file is written to a temporary file and then renamed, the weights first. A process that
+    dies in between leaves a complete adapter, the old or the new one.
     """
     saved = adapter if isinstance(adapter, SavedAdapter) else SavedAdapter(adapter=adapter)
     if not saved.record.created:
@@ -92,7 +93,7 @@ def load_adapter(folder: str | Path) -> QueryAdapter:
 
     Raises:
         FileNotFoundError: If there is no such folder.
-        AdapterFileError: If what is there is not a whole, unaltered adapter.
+        AdapterFileError: If the folder does not hold a complete, unaltered adapter.
     """
     return read_adapter(folder).adapter
 
@@ -100,12 +101,12 @@ def load_adapter(folder: str | Path) -> QueryAdapter:
 def read_adapter(folder: str | Path) -> SavedAdapter:
     """Return the adapter in the folder with its record and probe vector.
 
-    A folder saved by `llama-index-embeddings-adapter` (`config.json`, `pytorch_model.bin`)
-    is read too, which needs torch.
+    Folders saved by `llama-index-embeddings-adapter` (`config.json`, `pytorch_model.bin`) are
+    read too; that needs torch.
 
     Raises:
         FileNotFoundError: If there is no such folder.
-        AdapterFileError: If what is there is not a whole, unaltered adapter.
+        AdapterFileError: If the folder does not hold a complete, unaltered adapter.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -115,7 +116,7 @@ def read_adapter(folder: str | Path) -> SavedAdapter:
     if is_peer_folder(folder):
         return SavedAdapter(adapter=read_peer_adapter(folder))
     pickles = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLES)
-    reason = f"; {', '.join(pickles)} may hold a pickle and is not read" if pickles else ""
+    reason = f"; {', '.join(pickles)} may be a pickle and is not read" if pickles else ""
     raise AdapterFileError(f"{folder}: expected {WEIGHTS}, found none{reason}; train again")
 
 
@@ -133,7 +134,7 @@ def _read_safetensors(folder: Path) -> SavedAdapter:
         record = AdapterRecord(**description["record"])
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as exc:
         raise AdapterFileError(
-            f"{path}: cut short, altered or not an adapter ({type(exc).__name__}: {exc}); "
+            f"{path}: truncated, altered or not an adapter ({type(exc).__name__}: {exc}); "
             "restore the file or train again"
         ) from exc
     _warn_if_copy_differs(folder / RECORD, description)
@@ -159,8 +160,8 @@ def _warn_if_copy_differs(path: Path, description: Mapping[str, Any]) -> None:
         same = False
     if not same:
         warnings.warn(
-            f"{path} does not tell what is in {WEIGHTS} (edited by hand, or a save was cut "
-            "short); the record inside the weights file is used",
+            f"{path} differs from the record in {WEIGHTS} (edited by hand, or a save was "
+            "interrupted); the record in the weights file is used",
             stacklevel=4,
         )
 
@@ -195,14 +196,14 @@ def _digest(record: str, tensors: Mapping[str, NDArray[np.float32]]) -> str:
 
 
 def _is_ours(card: Path) -> bool:
-    """Whether a model card may be written there: never over a README that we did not write."""
+    """Return whether a model card may be written: not over a README of another origin."""
     return not card.exists() or CARD_MARK in card.read_text(encoding="utf-8", errors="replace")
 
 
 def _model_card(saved: SavedAdapter) -> str:
     adapter, record = saved.adapter, saved.record
-    model = record.base_model or "an embedding model that was not named"
-    verdict = record.training.get("verdict", "not recorded")
+    model = record.base_model or "an unnamed embedding model"
+    verdict = _bullet_list(str(record.training.get("verdict", "not recorded")))
     return f"""---
 {CARD_MARK}
 tags: [query-adapter, retrieval]
@@ -213,7 +214,11 @@ tags: [query-adapter, retrieval]
 A {adapter.kind} map ({adapter.dim_in} → {adapter.dim_out}) on *query* embeddings; document
 vectors stay as they are. Created {record.created}, fingerprint `{adapter.fingerprint}`.
 
-Verdict of its training: {verdict}
+## Verdict of its training
+
+{verdict}
+
+## Use
 
 ```python
 from query_adapters import load_adapter
@@ -227,3 +232,9 @@ In LlamaIndex: `AdapterEmbedding(base_embed_model, "path/to/this/folder")`; in L
 
 `adapter.json` holds the full training record.
 """
+
+
+def _bullet_list(block: str) -> str:
+    """Return the lines of a block as Markdown, the first one in bold, the others as a list."""
+    first, *others = block.splitlines() or [""]
+    return "\n".join([f"**{first}**", *([""] if others else []), *(f"- {line}" for line in others)])

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class Guard(StrEnum):
-    """How sure a gain must be for the adapter to be kept."""
+    """How sure the gain must be to keep the adapter."""
 
     STRICT = "strict"
     EXPECTED = "expected"
@@ -52,22 +52,31 @@ def train(
     split: Split = None,
     corpus: Corpus = None,
     val: Annotated[
-        Path | None, typer.Option(help="Questions that only measure the result.", exists=True)
+        Path | None,
+        typer.Option(help="Validation questions; they only measure the result.", exists=True),
     ] = None,
     val_split: Annotated[
-        str | None, typer.Option(help="Split of --val, or else of the dataset.")
+        str | None, typer.Option(help="Split of --val, or of the dataset if --val is left out.")
     ] = None,
     dimensions: Dimensions = None,
     memory: Annotated[
-        bool, typer.Option("--memory", help="Try a memory of the training questions too.")
+        bool, typer.Option("--memory", help="Also try a memory of the training questions.")
     ] = False,
-    bias: Annotated[bool, typer.Option("--bias", help="Learn a bias as well.")] = False,
-    metric: Annotated[str, typer.Option(help="What candidates are compared by.")] = "ndcg@10",
-    guard: Annotated[Guard, typer.Option(help="How sure a gain must be.")] = Guard.STRICT,
+    bias: Annotated[bool, typer.Option("--bias", help="Also learn a bias.")] = False,
+    metric: Annotated[
+        str, typer.Option(help="Metric that candidates are compared on.")
+    ] = "ndcg@10",
+    guard: Annotated[
+        Guard, typer.Option(help="How sure the gain must be to keep the adapter.")
+    ] = Guard.STRICT,
     similarity: Ranking = Similarity.COSINE,
     seen_share: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Share of questions to come about known documents."),
+        typer.Option(
+            min=0,
+            max=1,
+            help="Expected share of future questions about documents that have training questions.",
+        ),
     ] = None,
     folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 4,
     seed: Seed = 0,
@@ -76,10 +85,10 @@ def train(
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Learn an adapter, keep it only where it helps, and save it.
+    """Train an adapter, keep it only if it helps, and save it.
 
-    Where no reliable gain can be shown, what is saved is the base as it is, and the verdict
-    says so; that is no error.
+    If no reliable gain can be shown, the base model is kept: the saved adapter changes nothing,
+    and the verdict says so. The exit status is 0 all the same.
 
     Example:  query-adapters train data -m cohere:embed-v4.0 -o my_adapter
     """
@@ -108,7 +117,7 @@ def train(
 
 
 def inspect(folder: Folder, as_json: Json = False, config: Config = None) -> None:
-    """Show what an adapter is: kind, model, verdict, and every candidate out of fold.
+    """Show an adapter: kind, model, verdict, and the out-of-fold scores of every candidate.
 
     Example:  query-adapters inspect my_adapter
     """
@@ -118,11 +127,9 @@ def inspect(folder: Folder, as_json: Json = False, config: Config = None) -> Non
     training = described.pop("training")
     dims = f"{described.pop('dim_in')} → {described.pop('dim_out')}"
     counts = {name: training.get(f"n_{name}") for name in ("queries", "documents")}
-    output.show(
-        output.facts(
-            {**described, "dimensions": dims, **counts, "verdict": training.get("verdict")}
-        )
-    )
+    output.show(output.facts({**described, "dimensions": dims, **counts}))
+    if training.get("verdict"):
+        output.show("", str(training["verdict"]))
     if training.get("table"):
         output.show("", _candidates(training))
 
@@ -134,9 +141,9 @@ def verify(
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Check that a model is the one that an adapter was trained on, by embedding one question.
+    """Check that an adapter was trained on this model, by embedding one question.
 
-    Exit status 1 if it is not.
+    The exit status is 1 if it was not.
 
     Example:  query-adapters verify my_adapter -m cohere:embed-v4.0
     """
@@ -155,9 +162,9 @@ def export(
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Write model and linear adapter as one sentence-transformers model.
+    """Save a model and a linear adapter as one sentence-transformers model.
 
-    SentenceTransformer(...).encode_query is adapted, encode_document as before.
+    Its encode_query applies the adapter; its encode_document is the base model's.
 
     Example:  query-adapters export my_adapter -m sentence-transformers:base -o new
     """
@@ -174,17 +181,17 @@ def export(
 
 
 def show_finetuned(result: "FinetuneResult", folder: Path, *, as_json: bool) -> None:
-    """Print what training has found, and where it was saved."""
+    """Print the verdict, the validation table and the folder."""
     if as_json:
         rows = {name: asdict(row) for name, row in (result.validation or {}).items()}
         described = {"output": str(folder), **_described(read_adapter(folder)), "validation": rows}
         return output.show_json(described)
-    output.show(f"{result.training.verdict}  ({result.training.elapsed_seconds:.1f} s)")
+    output.show(str(result.verdict))
     if result.validation:
         from query_adapters.evaluation.terminal_report import comparison_table
 
-        output.show("", comparison_table(result.validation, title="validation questions"), "")
-    output.show(f"saved to {folder}")
+        output.show("", comparison_table(result.validation, title="validation questions"))
+    output.show("", f"saved to {folder} ({result.training.elapsed_seconds:.1f} s)")
 
 
 def _described(saved: SavedAdapter) -> dict[str, Any]:
@@ -202,13 +209,13 @@ def _described(saved: SavedAdapter) -> dict[str, Any]:
 
 
 def _candidates(training: Mapping[str, Any]) -> Table:
-    """Return the out-of-fold table, the chosen row marked."""
+    """Return the out-of-fold table with the chosen row marked."""
     headings = ("", "whitening", "λ", "memory", "seen", "unseen", "overall")
     chosen = training.get("chosen")
     rows = [(_mark(row == chosen), *_settings(row["candidate"]), *_scores(row))
             for row in training["table"]]  # fmt: skip
     table = output.plain_table(headings, rows)
-    table.title = f"differences from the base out of fold, {training.get('metric')} × 100"
+    table.title = f"out-of-fold differences from the base, {training.get('metric')} × 100"
     return table
 
 
@@ -218,12 +225,11 @@ def _mark(chosen: bool) -> str:
 
 def _settings(candidate: Mapping[str, Any]) -> list[str]:
     memory = candidate["memory"]
-    told = "" if memory is None else f"r={memory['ease']:g} β={memory['sharpness']:g}"
     strength = candidate["strength"]
     return [
         f"{candidate['whitening']:g}",
         "∞" if strength is None else f"{strength:g}",
-        told,
+        "" if memory is None else f"r={memory['ease']:g} β={memory['sharpness']:g}",
     ]
 
 

@@ -1,4 +1,4 @@
-"""The command `demo`: the main job on real input, offline."""
+"""The command `demo`: train and compare on real data, offline."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,24 +18,25 @@ from query_adapters.finetuning.engine import AdapterFinetuneEngine
 
 def demo(
     output_path: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for data and adapter.")
+        Path, typer.Option("--output", "-o", help="Folder of the data and the adapter.")
     ] = Path("demo_output"),
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Another model, <provider>:<model>.")
+        str | None, typer.Option("--model", "-m", help="Model to use instead, <provider>:<model>.")
     ] = None,
     questions: Annotated[
-        int | None, typer.Option(min=1, help="Only the first so many, and few documents.")
+        int | None,
+        typer.Option(min=1, help="Use only the first so many questions, and few documents."),
     ] = None,
     data_only: Annotated[
-        bool, typer.Option("--data-only", help="Write the data, and stop.")
+        bool, typer.Option("--data-only", help="Write the data and stop.")
     ] = False,
     progress: Progress = None,
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Train on questions about Python's standard library, and compare on the others.
+    """Train on questions about Python's standard library, and measure on held-out ones.
 
-    Documents are the docstrings of your Python; the model comes with the extra `demo`.
+    The documents are the docstrings of your Python; the extra `demo` installs the model.
 
     Example:  query-adapters demo --questions 240
     """

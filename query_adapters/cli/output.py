@@ -1,4 +1,4 @@
-"""What commands print: JSON for programs, lines and tables for people."""
+"""Output of the commands: JSON for programs, lines and tables for people."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-NARROWEST = 80  # columns; a narrower terminal folds lines itself, which breaks no figure
-UNBROKEN = 100_000  # columns, where no terminal is
+MIN_WIDTH = 80  # columns; a narrower terminal wraps lines itself, without breaking a figure
+UNLIMITED = 100_000  # columns, if the output is no terminal
 
 
 def show_json(content: Mapping[str, Any]) -> None:
@@ -19,15 +19,15 @@ def show_json(content: Mapping[str, Any]) -> None:
 
 
 def show(*parts: RenderableType) -> None:
-    """Print lines and tables, whole where they go into a file or to another program."""
+    """Print lines and tables; in a file or a pipe, lines are not wrapped."""
     console = Console(highlight=False, soft_wrap=True)
-    console.width = max(console.width, NARROWEST) if console.is_terminal else UNBROKEN
+    console.width = max(console.width, MIN_WIDTH) if console.is_terminal else UNLIMITED
     for part in parts:
         console.print(Text(part) if isinstance(part, str) else part)
 
 
 def facts(rows: Mapping[str, Any]) -> Table:
-    """Return one line a fact that is known."""
+    """Return a table with a line per fact, without those that are None."""
     table = Table.grid(padding=(0, 2))
     table.add_column()
     table.add_column(overflow="fold")
@@ -38,10 +38,10 @@ def facts(rows: Mapping[str, Any]) -> Table:
 
 
 def plain_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Return a table without lines, its columns but the first to the right."""
+    """Return a table without rules, all columns but the first aligned to the right."""
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for place, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if place else "left", no_wrap=True)
+    for position, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if position else "left", no_wrap=True)
     for row in rows:
         table.add_row(*map(Text, row))
     return table

@@ -1,6 +1,7 @@
-"""Fine-tuning the open model itself, whole or its query tower (extra: sentence-transformers).
+"""Fine-tune a sentence-transformers model, whole or only its query tower.
 
-The query tower embeds questions, the document tower documents; in most models they are one.
+The query tower embeds questions, the document tower embeds documents; in most models they are the
+same. Extras: sentence-transformers, train.
 """
 
 from query_adapters._extras import require_extra
@@ -8,10 +9,10 @@ from query_adapters._extras import require_extra
 require_extra("sentence-transformers")
 require_extra("train")
 
-
 from query_adapters.model_tuning.engine import TowerFinetuneEngine, TowerOptions
 from query_adapters.model_tuning.export import export_adapter
-from query_adapters.model_tuning.finetuner import TowerFinetuner, TowerResult
+from query_adapters.model_tuning.finetuner import TowerFinetuner
+from query_adapters.model_tuning.result import TowerResult
 from query_adapters.model_tuning.settings import TowerSettings
 
 __all__ = [

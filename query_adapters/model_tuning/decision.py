@@ -1,4 +1,4 @@
-"""Base against tuned model on held-out questions, and which of them to keep."""
+"""Compare base and tuned model on held-out questions, and decide which of them to keep."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,23 +17,26 @@ from query_adapters.evaluation.groups import dataset_groups
 from query_adapters.evaluation.pairwise import MetricComparison, compare
 from query_adapters.model_tuning.evaluator import METRIC
 from query_adapters.model_tuning.models import interpolated, ranking_of
+from query_adapters.model_tuning.verdict import tuning_verdict
+from query_adapters.training.decision import grouped_score
 from query_adapters.training.guard import ALPHA, max_t_p_value
+from query_adapters.training.verdict import ResultWithVerdict
 from query_adapters.typing import Values
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Judgement:
-    """What the tuned model is worth on the held-out questions.
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Judgement(ResultWithVerdict):
+    """The tuned model's gain on the held-out questions, and the decision.
 
     Attributes:
-        model: The best of the interpolations, or the base where it is kept.
+        verdict: The outcome. Its p value is adjusted for the evaluations during training and for
+            the interpolations, among which the model was chosen.
+        model: The best of the interpolations, or the base if it is kept.
         is_tuned: Whether it is one of the interpolations.
-        share: How far from the base's weights to the tuned ones the best one lies.
+        share: Position of the best interpolation, from 0 (the base's weights) to 1 (the tuned
+            ones).
         shares: Mean nDCG@10 of each interpolation, by share.
         comparison: Base against the best interpolation, by metric.
-        p_value: Probability of so large a gain in nDCG@10 if no look at the model, and no
-            interpolation, were better than the base.
-        verdict: The outcome in one sentence.
     """
 
     model: SentenceTransformer
@@ -41,15 +44,11 @@ class Judgement:
     share: float
     shares: Mapping[float, float]
     comparison: Mapping[str, MetricComparison]
-    p_value: float
-    verdict: str
 
     def to_record(self) -> dict[str, Any]:
         """Return everything but the model, as JSON can hold it."""
         return {
-            "verdict": self.verdict,
-            "kept": "tuned" if self.is_tuned else "base",
-            "p_value": self.p_value,
+            **self.verdict.to_record(),
             "interpolation": self.share,
             "interpolations": {str(share): mean for share, mean in self.shares.items()},
             "held_out": {name: asdict(row) for name, row in self.comparison.items()},
@@ -62,9 +61,9 @@ class Judge:
 
     Attributes:
         held_out: The questions.
-        stored: Vectors by document id, where they stay as they are; of the other documents
-            each model makes its own.
-        batch_size: Texts at once.
+        stored: Vectors by id of the documents whose vectors stay as they are; each model embeds
+            the other documents itself.
+        batch_size: Texts per batch.
     """
 
     held_out: RetrievalDataset
@@ -89,15 +88,16 @@ class Judge:
         looks: Sequence[Values],
         keep_base_if_worse: bool,
     ) -> Judgement:
-        """Return the best interpolation, or the base where no gain can be shown.
+        """Return the best interpolation, or the base if no gain can be shown.
 
         Args:
-            base: Where training started.
-            tuned: Where it ended.
-            interpolations: Shares of the way to try; of equal ones the nearest to the base wins.
-            looks: Values of the questions at each evaluation during training: the tuned model
-                is the best of them, which the test has to allow for.
-            keep_base_if_worse: Whether a model whose gain cannot be shown is given up.
+            base: The model before training.
+            tuned: The model after training.
+            interpolations: Shares of the tuned weights to try, 0..1; of equally good ones the
+                smallest is taken.
+            looks: Scores of the questions at each evaluation during training, of which the tuned
+                model is the best; the test allows for that choice.
+            keep_base_if_worse: Whether to keep the base if no gain can be shown.
         """
         before = self.evaluate(base)
         shares = sorted(set(interpolations))
@@ -105,33 +105,29 @@ class Judge:
         after = [self.evaluate(model) for model in models]
         means = [evaluation.means[METRIC] for evaluation in after]
         best = int(np.argmax(means))
-        p_value = max_t_p_value(
-            [e.per_query[METRIC] - before.per_query[METRIC] for e in after]
-            + [look - before.per_query[METRIC] for look in looks],
-            best,
-            groups=document_groups(self.held_out),
-        )
+        scores = [*(evaluation.per_query[METRIC] for evaluation in after), *looks]
+        differences = [score - before.per_query[METRIC] for score in scores]
+        groups = document_groups(self.held_out)
+        p_value = max_t_p_value(differences, best, groups=groups)
         comparison = compare(before, after[best], groups=dataset_groups(self.held_out))
         is_tuned = p_value <= ALPHA or not keep_base_if_worse
+        verdict = tuning_verdict(
+            comparison[METRIC].difference,
+            grouped_score(differences[best], groups).error,
+            metric=METRIC,
+            n_queries=len(groups),
+            n_interpolations=len(shares),
+            n_evaluations=len(looks),
+            p_value=p_value,
+            share=shares[best],
+            is_tuned=is_tuned,
+            keeps_index=bool(self.stored),
+        )
         return Judgement(
+            verdict=verdict,
             model=models[best] if is_tuned else base,
             is_tuned=is_tuned,
             share=shares[best],
             shares=dict(zip(shares, means, strict=True)),
             comparison=comparison,
-            p_value=p_value,
-            verdict=_verdict(comparison[METRIC], shares[best], p_value, is_tuned=is_tuned),
         )
-
-
-def _verdict(row: MetricComparison, share: float, p_value: float, *, is_tuned: bool) -> str:
-    n_questions = row.wins + row.ties + row.losses
-    gain = row.difference
-    told = (
-        f"{METRIC} {gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}] on {n_questions} held-out "
-        f"questions, p = {p_value:.2g}"
-    )
-    if not is_tuned:
-        return f"no reliable gain: base kept (tuned model {told})"
-    unsure = "" if p_value <= ALPHA else ", a gain that chance explains as well"
-    return f"tuned model kept: {told}{unsure}; weights {share:.0%} of the way from the base"

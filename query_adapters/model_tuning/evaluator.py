@@ -1,4 +1,4 @@
-"""What the model scores on held-out questions while it is trained."""
+"""Evaluate the model on held-out questions during training."""
 
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,15 @@ PATTERN = "scores-{}.npy"
 
 
 class HeldOutEvaluator(InformationRetrievalEvaluator):
-    """An InformationRetrievalEvaluator that keeps the nDCG@10 of each question at each look.
+    """An InformationRetrievalEvaluator that keeps the nDCG@10 of each question.
 
-    The choice of the best look is a choice among them all, and the guard has to know that.
+    The best evaluation is chosen among all of them, and the guard has to allow for that choice.
 
     Args:
         dataset: The held-out questions.
-        documents: Vectors of its corpus where they stay as they are, `(n_documents, dim)`.
-        batch_size: Texts at once.
+        documents: Vectors of its corpus, `(n_documents, dim)`, if they stay as they are; None if
+            the model embeds them at each evaluation.
+        batch_size: Texts per batch.
     """
 
     def __init__(
@@ -49,13 +50,13 @@ class HeldOutEvaluator(InformationRetrievalEvaluator):
         epoch: int = -1,
         steps: int = -1,
     ) -> dict[str, float]:
-        """Return the metrics by name; the folder gets a row of a CSV file and one value a question.
+        """Return the metrics by name; write a CSV row and each question's value to the folder.
 
         Args:
-            model: The model as it is now.
-            output_path: The folder, None for none.
-            epoch: Where the training is.
-            steps: The same in steps.
+            model: The model to evaluate.
+            output_path: The folder, None to write nothing.
+            epoch: Epoch of the training.
+            steps: Step of the training.
         """
         documents = None if self._documents is None else self._documents.to(model.device)
         metrics: dict[str, Any] = super().__call__(
@@ -66,7 +67,7 @@ class HeldOutEvaluator(InformationRetrievalEvaluator):
         return {**metrics, METRIC: float(self._values.mean())}
 
     def compute_metrics(self, queries_result_list: Any) -> dict[str, Any]:
-        """Return the means; each question's value is kept."""
+        """Return the means, and keep each question's nDCG@10."""
         run = {
             query: [hit["corpus_id"] for hit in sorted(hits, key=_rank)]
             for query, hits in zip(self.queries_ids, queries_result_list, strict=True)
@@ -78,7 +79,7 @@ class HeldOutEvaluator(InformationRetrievalEvaluator):
 
 
 def looks(folder: Path) -> list[Values]:
-    """Return each look's values, `(n_queries,)`, from the folder that evaluations went to."""
+    """Return the values of each evaluation, `(n_queries,)`, from the folder they were written to."""
     return [np.load(path) for path in sorted(folder.glob(PATTERN.format("*")))]
 
 

@@ -1,4 +1,4 @@
-"""A linear adapter as a model that sentence-transformers loads by itself."""
+"""Export a linear adapter as a model that sentence-transformers loads without this package."""
 
 from pathlib import Path
 
@@ -23,33 +23,33 @@ def export_adapter(
     device: str | None = None,
     trust_remote_code: bool = False,
 ) -> Path:
-    """Return the folder that now holds the base with the adapter on its queries.
+    """Save the base model with the adapter on its queries, and return the folder.
 
-    `SentenceTransformer(folder)` loads it without this package: `encode_query` is adapted,
-    `encode_document` is the base. It ranks as the adapter does; vectors are equal too where the
-    base's have length 1.
+    `SentenceTransformer(folder)` loads it without this package: `encode_query` applies the
+    adapter, `encode_document` is the base's. Rankings equal those of the adapter; vectors are
+    equal too if the base's have length 1.
 
     Args:
         adapter: A linear adapter, with or without its record, or its folder.
-        model_id: The base: a hub name or a folder.
-        folder: Where to.
-        check_model: Whether the adapter's record must name this base, and its probe question
-            must have the vector that it had in training.
-        device: Where to load the base.
+        model_id: The base model: an id on the Hub or a folder.
+        folder: Folder of the new model.
+        check_model: Whether to check that the adapter's record names this base, and that its
+            probe question has the same vector as in training.
+        device: Device to load the base on.
         trust_remote_code: Whether code that comes with the base may run.
 
     Raises:
-        AdapterMismatchError: If the adapter is not linear or for another model, or the model
-            has routes or ranks by neither cosine nor dot.
-        DimensionMismatchError: If it is for vectors of another length.
+        AdapterMismatchError: If the adapter is not linear or was trained on another model, or if
+            the model has routes or ranks by neither cosine nor dot.
+        DimensionMismatchError: If the adapter takes vectors of another length.
     """
     saved = read(adapter)
     if saved is None or not isinstance(saved.adapter, LinearAdapter):
         kind = "none" if saved is None else saved.adapter.kind
         raise AdapterMismatchError(
-            f"expected a linear adapter, got {kind}: a Dense layer holds one matrix and a bias "
-            "and nothing else; train without memory, or serve this one with "
-            "AdapterEmbedding (LangChain: AdapterEmbeddings)"
+            f"expected a linear adapter, got {kind}: a Dense layer holds only one matrix and a "
+            "bias; train without memory, or serve this one with AdapterEmbedding (LangChain: "
+            "AdapterEmbeddings)"
         )
     base = load_model(model_id, device=device, trust_remote_code=trust_remote_code)
     _check(saved, base, model_id if check_model else None)
@@ -62,7 +62,7 @@ def _check(saved: SavedAdapter, base: SentenceTransformer, model_id: str | None)
     ranking_of(base)
     if has_routes(base):
         raise AdapterMismatchError(
-            "expected a model without routes, got one that has them; put the adapter on it with "
+            "expected a model without routes, got one that has them; apply the adapter with "
             "AdapterEmbedding instead"
         )
     check_fits(saved, kind=None, model_name=model_id, dim=base.get_embedding_dimension())

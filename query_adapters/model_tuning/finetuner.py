@@ -1,12 +1,9 @@
-"""The whole way from texts to a saved model, tuned where that is shown to help."""
+"""End-to-end model tuning: load, train, compare with the base, save."""
 
-import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,82 +13,44 @@ from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import embed_dataset
 from query_adapters.data.splits import check_leakage, split_by_document
 from query_adapters.embedders import SentenceTransformerEmbedder
+from query_adapters.embedders.identity import own_name
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.model_tuning.decision import Judge, Judgement
 from query_adapters.model_tuning.evaluator import HeldOutEvaluator
+from query_adapters.model_tuning.folder import check_replaceable, mark_unfinished, save_model
 from query_adapters.model_tuning.models import load_model, progress_bars, ranking_of, two_towers
+from query_adapters.model_tuning.result import TowerResult
 from query_adapters.model_tuning.settings import TowerSettings
 from query_adapters.model_tuning.trainer import Task, Trained, train
 from query_adapters.stores import StoredVectors
 
-RECORD = "finetuning.json"
-MARK = ".unfinished-finetuning"  # on a folder of ours that has no record yet
-WRITTEN = ("checkpoints", "README.md", "modules.json", "config.json", "model.safetensors")
 Stored = dict[str, NDArray[np.float32]]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TowerResult:
-    """A saved model and what it is worth.
-
-    Attributes:
-        folder: Where it is.
-        judgement: Base against tuned on the held-out questions, with the verdict.
-        n_training: Questions it was trained on.
-        n_held_out: Questions that it was chosen and judged on.
-        best_step: After how many steps the weights were best.
-        training_loss: Mean over the run.
-        elapsed_seconds: Wall time of all of it.
-    """
-
-    folder: Path
-    judgement: Judgement
-    n_training: int
-    n_held_out: int
-    best_step: int
-    training_loss: float
-    elapsed_seconds: float
-
-    @property
-    def verdict(self) -> str:
-        """The outcome in one sentence."""
-        return self.judgement.verdict
-
-    def to_record(self) -> dict[str, Any]:
-        """Return everything but the model, as JSON can hold it."""
-        return self.judgement.to_record() | {
-            "n_training": self.n_training,
-            "n_held_out": self.n_held_out,
-            "best_step": self.best_step,
-            "training_loss": self.training_loss,
-            "elapsed_seconds": round(self.elapsed_seconds, 1),
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
 class TowerFinetuner:
-    """Loads, trains, measures and saves; the door of each framework puts its own nouns on it.
+    """Loads, trains, compares and saves; the engines of both integrations run it.
 
     Args:
         dataset: Training questions.
-        model_id: The base: a hub name or a folder.
+        model_id: The base model: an id on the Hub or a folder.
         output: The model's folder, new or of an earlier run; nothing is written elsewhere.
-        settings: How to train.
-        val_dataset: Held-out questions: they choose the weights and judge them. By default a
-            part of the training questions, about other documents.
+        settings: Settings of the training.
+        val_dataset: Held-out questions, on which the weights are chosen and compared with the
+            base. By default a part of the training questions, about other documents.
         index: For train="query", vectors of the index to be served.
-        device: Where to run; by default where torch likes best.
+        device: Device to run on; by default torch's choice.
         trust_remote_code: Whether code that comes with the model may run.
         max_seq_length: Tokens of a text that the model reads; by default its own limit.
-        prompts: What is put before a text, by name ("query", "document"), besides the base's
-            own; saved with the model.
+        prompts: Prefixes of texts by name ("query", "document"), in addition to the base's own;
+            saved with the model.
         show_progress: Whether to show a progress bar.
 
     Raises:
         LeakageError: If a validation question is a training question.
-        FileExistsError: If the output folder holds a model or checkpoints of somebody else.
+        FileExistsError: If the output folder holds a model or checkpoints of another origin.
         NotADirectoryError: If the output folder is a file.
-        ValueError: If the output folder is the base's, or an index is given in vain.
+        ValueError: If the output folder is the base's, or an index is given with train="both".
     """
 
     dataset: RetrievalDataset
@@ -112,32 +71,21 @@ class TowerFinetuner:
         if Path(self.model_id).is_dir() and self.output.resolve() == Path(self.model_id).resolve():
             raise ValueError(
                 f"model_output_path: expected another folder than the base's, {self.model_id}; "
-                "name a new one"
+                "choose a new one"
             )
-        self._check_ours()
+        check_replaceable(self.output)
         if self.index is not None and self.settings.train == "both":
             raise ValueError(
-                "index: expected none with train='both', which makes its vectors out of date; "
-                "leave it out, or train='query'"
+                "index: expected none with train='both', which changes document vectors too; "
+                "leave it out, or use train='query'"
             )
         if self.device is not None and ":" in self.device:
             raise ValueError(
-                f"device: expected a kind such as 'cpu' or 'cuda', got {self.device!r}; choose "
-                "among several by CUDA_VISIBLE_DEVICES"
+                f"device: expected a kind such as 'cpu' or 'cuda', got {self.device!r}; select "
+                "one of several with CUDA_VISIBLE_DEVICES"
             )
         if self.val_dataset is not None:
             check_leakage(self.dataset.queries, self.val_dataset.queries)
-
-    def _check_ours(self) -> None:
-        """Raise FileExistsError if a file of somebody else would be replaced or removed."""
-        if any((self.output / mark).is_file() for mark in (RECORD, MARK)):
-            return
-        others = [name for name in WRITTEN if (self.output / name).exists()]
-        if others:
-            raise FileExistsError(
-                f"model_output_path: {self.output} holds {', '.join(others)}, which no earlier run "
-                "has written and this one would replace; name a new folder"
-            )
 
     def run(self) -> TowerResult:
         """Return the result, saved in the output folder.
@@ -157,6 +105,7 @@ class TowerFinetuner:
             trained = self._train(task)
             judgement = self._judge(base, trained, Judge(held_out=held_out, stored=stored))
             result = TowerResult(
+                verdict=judgement.verdict,
                 folder=self.output,
                 judgement=judgement,
                 n_training=len(training.queries),
@@ -169,8 +118,7 @@ class TowerFinetuner:
         return result
 
     def _train(self, task: Task) -> Trained:
-        self.output.mkdir(parents=True, exist_ok=True)
-        (self.output / MARK).touch()
+        mark_unfinished(self.output)
         return train(
             task,
             self.settings,
@@ -204,11 +152,11 @@ class TowerFinetuner:
         base.prompts = {**base.prompts, **self.prompts}
         ranking_of(base)
         if self.settings.train == "query":
-            two_towers(base, base)  # refused here, not after the training
+            two_towers(base, base)  # raises before the training, not after it
         return base
 
     def _stored(self, base: SentenceTransformer, *datasets: RetrievalDataset) -> Stored:
-        """Return the vectors of all documents by id where they are to stay as they are."""
+        """Return the vectors of all documents by id; empty if the model will embed them anew."""
         if self.settings.train == "both":
             return {}
         texts = {key: text for dataset in datasets for key, text in dataset.corpus.items()}
@@ -254,15 +202,5 @@ class TowerFinetuner:
         model = result.judgement.model
         if self.settings.train == "query" and result.judgement.is_tuned:
             model = two_towers(model, base)
-        record = {"base_model": self.model_id, "train": self.settings.train, **result.to_record()}
-        unfinished = self.output / ".unfinished"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        model.save_pretrained(str(unfinished))
-        (unfinished / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        for path in unfinished.iterdir():
-            target = self.output / path.name
-            if target.is_dir():
-                shutil.rmtree(target)
-            path.replace(target)
-        unfinished.rmdir()
-        (self.output / MARK).unlink(missing_ok=True)
+        settings = {"base_model": own_name(self.model_id), "train": self.settings.train}
+        save_model(model, self.output, record=settings | result.to_record())

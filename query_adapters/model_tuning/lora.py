@@ -1,4 +1,4 @@
-"""Low-rank updates of a model's weights, put on for the training and folded in after it."""
+"""Low-rank updates (LoRA): add them for the training, merge them into the weights after it."""
 
 import torch
 from sentence_transformers import SentenceTransformer
@@ -11,7 +11,7 @@ ADAPTER = "default"
 
 
 def add_lora(model: SentenceTransformer, rank: int) -> None:
-    """Put low-rank updates of this rank on the model's attention; all else is frozen.
+    """Add low-rank updates of this rank to the model's attention layers; all else is frozen.
 
     Raises:
         MissingExtraError: If the extra `lora` is not installed.
@@ -24,7 +24,7 @@ def add_lora(model: SentenceTransformer, rank: int) -> None:
 
 
 def folded(base: SentenceTransformer, trained: SentenceTransformer) -> SentenceTransformer:
-    """Return the base with the trained model's updates in its weights.
+    """Return the base with the trained model's updates merged into its weights.
 
     Source: Hu et al., LoRA (2022), 4.1.
     """

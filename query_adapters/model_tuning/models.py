@@ -1,4 +1,4 @@
-"""Sentence-transformers models: loaded, copied, mixed, and put side by side as two towers."""
+"""Load, copy, interpolate and combine sentence-transformers models."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,13 +20,13 @@ DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # in the order of `encode_
 def load_model(
     model_id: str, *, device: str | None = None, trust_remote_code: bool = False
 ) -> SentenceTransformer:
-    """Return the model of a hub name or a folder."""
+    """Return the model from the Hub or from a folder."""
     return SentenceTransformer(model_id, device=device, trust_remote_code=trust_remote_code)
 
 
 @contextmanager
 def progress_bars(shown: bool) -> Iterator[None]:
-    """Leave transformers' own progress bars out, or as they are where `shown`."""
+    """Hide the progress bars of transformers, unless `shown`."""
     were_shown = logging.is_progress_bar_enabled()
     if not shown:
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -38,7 +38,7 @@ def progress_bars(shown: bool) -> Iterator[None]:
 
 
 def ranking_of(model: SentenceTransformer) -> Ranking:
-    """Return what the model's vectors are ranked by.
+    """Return the similarity that the model's vectors are ranked by.
 
     Raises:
         AdapterMismatchError: If it is neither cosine similarity nor the dot product.
@@ -54,7 +54,7 @@ def ranking_of(model: SentenceTransformer) -> Ranking:
 
 
 def prompt_of(model: SentenceTransformer, names: tuple[str, ...]) -> str:
-    """Return the first of these prompts that the model has; else its default one, or none."""
+    """Return the first of these prompts that the model has, else its default prompt, else ""."""
     known = {name: prompt for name, prompt in model.prompts.items() if prompt is not None}
     default = known.get(model.default_prompt_name or "", "")
     return next((known[name] for name in names if name in known), default)
@@ -66,15 +66,15 @@ def has_routes(model: SentenceTransformer) -> bool:
 
 
 def two_towers(query: SentenceTransformer, document: SentenceTransformer) -> SentenceTransformer:
-    """Return one model that embeds questions by the first, and by default by the second.
+    """Return one model that embeds questions with the first, and all other texts with the second.
 
     Raises:
         AdapterMismatchError: If one of them has routes already.
     """
     if has_routes(query) or has_routes(document):
         raise AdapterMismatchError(
-            "expected a model with one tower, got one that routes questions apart already; "
-            "fine-tune the model that it was made of"
+            "expected a model with one tower, got one that routes questions separately already; "
+            "fine-tune the model that it was made from"
         )
     router = Router.for_query_document(_modules(query), _modules(document))
     return like(document, [router])
@@ -85,7 +85,7 @@ def _modules(model: SentenceTransformer) -> list[Module]:
 
 
 def like(model: SentenceTransformer, modules: list[torch.nn.Module]) -> SentenceTransformer:
-    """Return a model of these modules with the other's prompts and similarity."""
+    """Return a model of these modules with the prompts and the similarity of the given model."""
     return SentenceTransformer(
         modules=modules,
         device=str(model.device),
@@ -96,7 +96,7 @@ def like(model: SentenceTransformer, modules: list[torch.nn.Module]) -> Sentence
 
 
 def copy_of(model: SentenceTransformer) -> SentenceTransformer:
-    """Return a copy that shares no weight with the model."""
+    """Return a copy that shares no weights with the model."""
     return deepcopy(model)
 
 
@@ -106,8 +106,8 @@ def interpolated(
     """Return the model whose weights lie `share` of the way from the base to the tuned one.
 
     Args:
-        base: Where the training started.
-        tuned: Where it ended; itself at `share` 1.
+        base: The model before training.
+        tuned: The model after training; returned itself at `share` 1.
         share: α in [0, 1].
 
     Source: Wortsman et al., Robust fine-tuning of zero-shot models (2022), section 3 (WiSE-FT).

@@ -1,4 +1,4 @@
-"""Training questions as the rows that sentence-transformers trains on."""
+"""Convert training questions to the rows that sentence-transformers trains on."""
 
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer
@@ -8,7 +8,7 @@ from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.model_tuning.models import DOCUMENT_PROMPTS, QUERY_PROMPTS, prompt_of
 from query_adapters.model_tuning.settings import TowerSettings
 
-MARGIN = 0.05  # a negative must score at least so much below the positive, relative to it
+MARGIN = 0.05  # a negative must score at least this much below the positive, relative to it
 
 
 def pairs(dataset: RetrievalDataset, *, use_all_docs: bool) -> Dataset:
@@ -26,10 +26,10 @@ def pairs(dataset: RetrievalDataset, *, use_all_docs: bool) -> Dataset:
 def with_negatives(
     rows: Dataset, dataset: RetrievalDataset, base: SentenceTransformer, settings: TowerSettings
 ) -> Dataset | dict[str, Dataset]:
-    """Return the rows with a `negative` each, several times where several are mined.
+    """Return the rows with a column `negative`, one row for each mined negative.
 
-    Documents that the base finds right after the relevant ones, a margin below them. Pairs for
-    which there is none stay as they are.
+    Negatives are the documents that the base ranks highest among those whose score lies a margin
+    below the relevant document's. Pairs without such a document stay as they are.
 
     Source: Moreira et al., NV-Retriever (2024), 3.2 (TopK-PercPos) for the margin.
     """
@@ -52,6 +52,6 @@ def with_negatives(
 
 
 def numbered(dataset: RetrievalDataset) -> Dataset:
-    """Return a row for each question: `anchor` and, as `label`, its place in the dataset."""
+    """Return a row for each question: `anchor` and, as `label`, its position in the dataset."""
     texts = list(dataset.queries.values())
     return Dataset.from_dict({"anchor": texts, "label": list(range(len(texts)))})

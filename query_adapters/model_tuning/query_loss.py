@@ -1,4 +1,4 @@
-"""The loss of a query tower that learns against document vectors that stay as they are."""
+"""Loss for training a query tower against fixed document vectors."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,19 +16,19 @@ SCALE = {"cosine": 20.0, "dot": 1.0}  # as in MultipleNegativesRankingLoss
 
 
 class FrozenDocumentsLoss(nn.Module):
-    """Softmax over the documents that answer some question, and a pull toward the base.
+    """Softmax over the documents that are relevant to some question, and a pull toward the base.
 
     (1/n) Σᵢ [ (1/|Rᵢ|) Σ_{j∈Rᵢ} log(1 + e^{−τ sᵢⱼ} Σ_{k∉Rᵢ} e^{τ sᵢₖ}) + λ ‖qᵢ − qᵢ⁰‖² ], with
     sᵢⱼ = qᵢ·dⱼ, Rᵢ the question's relevant documents and qᵢ⁰ the base's vector of it, all of
-    length 1 where the model ranks by cosine. Documents that answer no training question are no
-    negatives: a map learns of them only that they are wrong.
+    length 1 if the model ranks by cosine. Documents that are relevant to no training question
+    are not used as negatives: the model would only learn to rank them low.
 
     Args:
-        model: The tower that learns.
-        dataset: Training questions under the base, and the stored document vectors.
-        ranking: What the model ranks by.
+        model: The query tower to train.
+        dataset: Training questions embedded by the base, and the stored document vectors.
+        ranking: Similarity that the model ranks by.
         pull: λ >= 0.
-        use_all_docs: Whether every relevant document is a positive, or the first alone.
+        use_all_docs: Whether every relevant document is a positive, or only the first.
     """
 
     documents: Tensor
@@ -58,7 +58,7 @@ class FrozenDocumentsLoss(nn.Module):
         """Return the mean loss of a batch.
 
         Args:
-            features: One column, the questions.
+            features: One column: the questions.
             labels: Their rows in the dataset, `(batch,)`.
         """
         (questions,) = features

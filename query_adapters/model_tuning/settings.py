@@ -1,4 +1,4 @@
-"""How a model is to be fine-tuned, checked before anything is loaded."""
+"""Settings of model tuning, validated before anything is loaded."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,35 +16,35 @@ class TowerSettings:
     """Settings of the training.
 
     Attributes:
-        train: "both" towers, after which documents must be embedded again, or "query" alone,
-            with which the index stays as it is.
-        batch_size: Training pairs a step, with train="query" questions.
+        train: "both" towers, after which all documents must be embedded again, or only the
+            "query" tower, which leaves the index as it is.
+        batch_size: Training pairs per step; questions per step with train="query".
         epochs: Passes over the training set.
-        learning_rate: Of AdamW, warmed up over a tenth of the steps, then falling to 0; by
-            default 2e-5, with LoRA 2e-4.
-        loss: A sentence-transformers loss, or what makes one of a model; by default
-            MultipleNegativesRankingLoss. train="query" has its own.
-        use_all_docs: Whether every relevant document of a question counts, or its first alone.
-        lora: Rank of a low-rank update (extra: lora) instead of all weights; None for all.
-        hard_negatives: Mined a pair, by the base model; 0 for none.
+        learning_rate: Of AdamW, with a linear warm-up over a tenth of the steps and a decay to
+            0; by default 2e-5, with LoRA 2e-4.
+        loss: A sentence-transformers loss, or a callable that makes one from a model; by default
+            MultipleNegativesRankingLoss. train="query" has a loss of its own.
+        use_all_docs: Whether every relevant document of a question is used, or only the first.
+        lora: Rank of a low-rank update (extra: lora); None to train all weights.
+        hard_negatives: Negatives per pair, mined with the base model; 0 for none.
         pull: Weight of the mean squared distance between the tuned and the base's vectors of
             the training questions; for train="query" only.
-        interpolations: Shares of the way from the base's weights to the tuned ones that are
-            tried on the held-out questions.
-        held_out: Share of the training questions that is set apart, by document, where no
-            validation set is given.
-        keep_base_if_worse: Whether the base is saved instead where no gain can be shown.
+        interpolations: Interpolations between base and tuned weights to try on the held-out
+            questions, as shares of the tuned weights in (0, 1].
+        held_out: Share of the training questions that is held out, by document, if no validation
+            set is given.
+        keep_base_if_worse: Whether to save the base instead if no gain can be shown.
         evaluation_steps: Steps between evaluations on the held-out questions.
         save_checkpoints: Whether to keep checkpoints from which training can resume.
-        resume_from_checkpoint: Whether to go on from the last checkpoint, if there is one.
+        resume_from_checkpoint: Whether to continue from the last checkpoint, if there is one.
         checkpoint_save_steps: Steps between checkpoints.
-        checkpoint_save_total_limit: How many are kept, 0 for all.
+        checkpoint_save_total_limit: How many checkpoints are kept, 0 for all.
         seed: Of batches, dropout and the split.
         training_args: Any other argument of SentenceTransformerTrainingArguments, such as
             `{"bf16": True}`.
 
     Raises:
-        ValueError: If a setting is out of range, or two do not go together.
+        ValueError: If a setting is out of range, or two exclude each other.
     """
 
     train: Literal["both", "query"] = "both"
@@ -74,12 +74,12 @@ class TowerSettings:
         if self.train == "query" and (self.loss is not None or self.hard_negatives):
             raise ValueError(
                 "train='query': expected neither loss nor hard_negatives, as every labelled "
-                "document is a negative already; leave them out, or train='both'"
+                "document is a negative already; leave them out, or use train='both'"
             )
         taken = sorted(set(OURS) & set(self.training_args))
         if taken:
             raise ValueError(
-                f"training_args: expected settings that have no argument of their own, got "
+                f"training_args: expected arguments that have no setting of their own, got "
                 f"{', '.join(taken)}; use model_output_path, seed, epochs, batch_size"
             )
 

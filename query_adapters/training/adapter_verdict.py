@@ -7,6 +7,7 @@ from query_adapters.training.candidates import CandidateScore
 from query_adapters.training.decision import Selection
 from query_adapters.training.guard import ALPHA, Guard
 from query_adapters.training.verdict import (
+    CHOICE_NOTE,
     COMPARE,
     DEPLOY,
     ENOUGH,
@@ -127,7 +128,7 @@ def _why_chance(selection: Selection) -> str:
         return ""
     if tested.mean < gain.mean / 2:
         return f" (answers to other questions gain {signed(gain.mean - tested.mean)} as well)"
-    return " (the interval does not allow for the choice among candidates, p does)"
+    return CHOICE_NOTE
 
 
 def _by_kind(row: CandidateScore, seen_share: float) -> str:

@@ -70,13 +70,16 @@ def select_candidate(
         is_tested=tested is not None,
         is_kept=tested is not None and (p_value <= ALPHA or guard != "strict"),
         gain=bootstrap_interval(row.differences, groups=_independent(groups), seed=seed),
-        tested_gain=_grouped(own_less_control[place], groups),
+        tested_gain=grouped_score(own_less_control[place], groups),
         p_value=p_value,
     )
 
 
-def _grouped(values: Values, groups: Rows) -> ViewScore:
-    """Return the mean with its standard error over groups, of which there may be but one."""
+def grouped_score(values: Values, groups: Rows) -> ViewScore:
+    """Return the mean of one value a question with its standard error over groups of questions.
+
+    With a single group the error is 0.
+    """
     members, n = np.unique(groups, return_inverse=True)[1], len(np.unique(groups))
     sums = np.bincount(members, weights=values - values.mean())
     spread = float((sums**2).sum()) * n / max(1, n - 1)

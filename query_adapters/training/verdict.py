@@ -16,6 +16,7 @@ DEPLOY_UNCONFIRMED = (
     "deploy it, and measure it on more held-out questions; these are too few to confirm the gain"
 )
 COMPARE = "compare it with the base on held-out questions before you deploy it"
+CHOICE_NOTE = " (the interval does not allow for the choice among candidates, p does)"
 ENOUGH = 50  # questions from which on training, or a check, is worth a try
 MAX_GROWTH = 10  # times as many questions; a gain that needs more is as good as none
 
@@ -145,7 +146,7 @@ def _validated_advice(advice: str, gain: Interval) -> str:
 
 
 def unproven_headline(guard: Guard) -> str:
-    """Return the headline of an adapter that the guard let pass without a significant gain."""
+    """Return the headline of an adapter that the guard keeps without a significant gain."""
     return f'Adapter kept without proof of a gain (guard="{guard}")'
 
 
@@ -201,14 +202,23 @@ def missing_questions(gain: float, error: float, n_queries: int) -> int | None:
     return int(float(f"{missing:.{1 if missing < 100 else 2}g}"))
 
 
-def advice_without_gain(gain: float, error: float, n_queries: int) -> str:
-    """Return what to do if no gain could be shown; arguments as in `missing_questions`."""
+def advice_without_gain(
+    gain: float, error: float, n_queries: int, *, kind: str = "labelled"
+) -> str:
+    """Return what to do if no gain could be shown.
+
+    Args:
+        gain: As in `missing_questions`, like the next two.
+        error: Its standard error.
+        n_queries: Questions that it was measured on.
+        kind: Kind of the questions to add.
+    """
     missing = missing_questions(gain, error, n_queries)
     if missing is None:
         return "none; there is nothing to gain on these questions"
     if missing == 0:
-        return "add labelled questions about other documents, then train again"
+        return f"add {kind} questions about other documents, then train again"
     return (
-        f"add about {missing:,} labelled questions, then train again (if the gain is real, that "
+        f"add about {missing:,} {kind} questions, then train again (if the gain is real, that "
         "shows it 4 times out of 5)"
     )
