@@ -79,7 +79,7 @@ class HeldOutEvaluator(InformationRetrievalEvaluator):
 
 
 def looks(folder: Path) -> list[Values]:
-    """Return the values of each evaluation, `(n_queries,)`, from the folder they were written to."""
+    """Return the values of each evaluation, `(n_queries,)`, from the folder of evaluations."""
     return [np.load(path) for path in sorted(folder.glob(PATTERN.format("*")))]
 
 

@@ -45,8 +45,8 @@ import os, shutil, signal
 import numpy as np
 from itertools import count
 from pathlib import Path
-from query_adapters import atomic, storage
-from query_adapters.adapters import LinearAdapter
+from query_adapters import atomic
+from query_adapters.adapters import LinearAdapter, storage
 
 def save_and_die_at(line, folder):
     left = [line]
@@ -90,7 +90,7 @@ def load_whatever_the_copy_says(folder: Path) -> LinearAdapter:
     """Load, without the warning of a readable copy that is older than the weights."""
     with warnings.catch_warnings():
         warnings.filterwarnings(
-            "ignore", message=".*does not tell what is in", category=UserWarning
+            "ignore", message=".*differs from the record in", category=UserWarning
         )
         adapter = load_adapter(folder)
     assert isinstance(adapter, LinearAdapter)
@@ -163,7 +163,7 @@ def test_a_record_with_numbers_that_equal_nothing_does_not_look_edited(tmp_path:
     assert np.isnan(read_adapter(folder).record.training["low"])
 
 
-def test_the_readable_copies_tell_what_was_saved(tmp_path: Path) -> None:
+def test_the_readable_copies_hold_what_was_saved(tmp_path: Path) -> None:
     save_adapter(SAVED, tmp_path)
     copy = json.loads((tmp_path / "adapter.json").read_text(encoding="utf-8"))
     assert copy["fingerprint"] == OLD.fingerprint
@@ -171,7 +171,14 @@ def test_the_readable_copies_tell_what_was_saved(tmp_path: Path) -> None:
     assert copy["record"]["probe_text"] == "wie weit, Jürgen?"
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert card.startswith("---\n")
-    assert all(told in card for told in ("fake", "(3 → 2)", OLD.fingerprint, "training: kept"))
+    assert all(part in card for part in ("fake", "(3 → 2)", OLD.fingerprint, "\n**kept**\n"))
+
+
+def test_the_card_lists_the_lines_of_the_verdict(tmp_path: Path) -> None:
+    record = AdapterRecord(training={"verdict": "Use the adapter.\nConfidence: p = 0.01."})
+    save_adapter(SavedAdapter(adapter=OLD, record=record), tmp_path)
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "\n**Use the adapter.**\n\n- Confidence: p = 0.01.\n" in card
 
 
 def test_a_save_leaves_nothing_but_its_three_files_and_what_was_there(tmp_path: Path) -> None:
@@ -246,7 +253,7 @@ def test_a_file_cut_short_anywhere_is_refused(
     whole: bytes, altered: Callable[[bytes], Path]
 ) -> None:
     for length in range(0, len(whole), 7):
-        with pytest.raises(AdapterFileError, match="cut short, altered or not an adapter"):
+        with pytest.raises(AdapterFileError, match="truncated, altered or not an adapter"):
             load_adapter(altered(whole[:length]))
 
 
@@ -314,7 +321,7 @@ def test_an_edited_readable_copy_is_warned_of_and_not_used(
     copy.unlink()
     if edited is not None:
         copy.write_text(edited, encoding="utf-8")
-    with pytest.warns(UserWarning, match="record inside the weights file is used") as caught:
+    with pytest.warns(UserWarning, match="record in the weights file is used") as caught:
         read = read_adapter(tmp_path)
     assert caught[0].filename == __file__
     assert content_of(read) == content_of(SAVED)
@@ -374,7 +381,7 @@ def test_an_empty_folder_is_refused_without_talk_of_pickles(tmp_path: Path) -> N
 @pytest.mark.parametrize("name", ["adapter.pkl", "model.joblib", "pytorch_model.bin", "w.pt"])
 def test_a_pickle_is_refused_by_name_and_does_not_run(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(pickle.dumps(Harmful(tmp_path / "it ran")))
-    with pytest.raises(AdapterFileError, match=f"{name} may hold a pickle and is not read"):
+    with pytest.raises(AdapterFileError, match=f"{name} may be a pickle and is not read"):
         load_adapter(tmp_path)
     assert not (tmp_path / "it ran").exists()
 

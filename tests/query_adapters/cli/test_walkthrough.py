@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from html import escape
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,9 @@ def test_split_train_evaluate_compare(
 def test_the_same_is_printed_for_people(cli: CommandLine, data: Path) -> None:
     folder = data.parent / "adapter"
     trained = cli.text("train", data, "-m", "fake:8", "-o", folder, "--val-split", "test")
-    assert "adapter kept: ndcg@10 out of fold" in trained
-    assert f"saved to {folder}" in trained
+    assert trained.startswith(read_adapter(folder).record.training["verdict"] + "\n")
+    assert trained.startswith("Use the adapter.\nExpected gain: +0.")
+    assert f"\nsaved to {folder} (" in trained
     assert "24 queries" in cli.text("evaluate", data, "-m", "fake:8")
     compared = cli.text("compare", data, "-m", "fake:8", "-a", folder).splitlines()
     assert compared[0].strip() == "24 questions, 40 documents"
@@ -92,7 +94,7 @@ def test_several_adapters_are_compared_with_one_base(
     assert compared["systems"] == ["base", str(adapter), str(other)]
     page = data.parent / "report.html"
     assert cli.json("report", data, *both, "-o", page)["output"] == str(page)
-    assert "adapter kept" not in page.read_text(encoding="utf-8")  # by which of the two?
+    assert "Use the adapter" not in page.read_text(encoding="utf-8")  # which of the two?
 
 
 def test_other_models_stand_beside_base_and_adapter(
@@ -120,7 +122,9 @@ def test_report_writes_what_was_measured_and_how_the_adapter_was_chosen(
     assert f"written to {page}" in cli.text("report", data, *options)
     written = page.read_text(encoding="utf-8")
     assert "<title>Rotated</title>" in written
-    assert read_adapter(adapter).record.training["verdict"] in written
+    verdict = read_adapter(adapter).record.training["verdict"].splitlines()
+    assert verdict[0] == "Use the adapter."
+    assert all(escape(line) in written for line in verdict)
 
 
 def test_export_writes_a_model_that_needs_nothing_of_ours(cli: CommandLine, tmp_path: Path) -> None:
@@ -183,7 +187,7 @@ def test_where_nothing_can_be_learned_the_base_is_kept_and_that_is_no_error(
     folder = tmp_path / "adapter"
     trained = cli.json("train", tmp_path / "few.json", "-m", "fake:8", "-o", folder)
     assert trained["keeps_base"]
-    assert "base kept" in cli.text("inspect", folder)
+    assert "\nKeep the base model.\n" in cli.text("inspect", folder)
 
 
 def test_inspect_shows_every_candidate_and_marks_the_chosen_one(

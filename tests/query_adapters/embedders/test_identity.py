@@ -13,7 +13,13 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr
 
-from query_adapters.embedders.identity import check_name, dim_of, identity_of, model_name_of
+from query_adapters.embedders.identity import (
+    check_name,
+    dim_of,
+    identity_of,
+    model_name_of,
+    own_name,
+)
 from query_adapters.errors import AdapterMismatchError
 
 Make = Callable[..., Any]
@@ -282,3 +288,43 @@ def test_a_name_is_compared_by_its_last_part(expected: str | None) -> None:
 def test_another_name_is_refused_with_the_way_out() -> None:
     with pytest.raises(AdapterMismatchError, match=r"fake/large.*fake/tiny.*check_model=False"):
         check_name("fake/tiny-embedder", "fake/large")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("text-embedding-3-small", "text-embedding-3-small"),
+        ("org/model", "org/model"),
+        ("/home/someone/models/tiny-embedder/", "tiny-embedder"),
+        ("~/models/tiny-embedder", "tiny-embedder"),
+        (r"C:\models\tiny-embedder", "tiny-embedder"),
+        ("/home/someone/hub/models--org--model/snapshots/0f3a", "org/model"),
+    ],
+)
+def test_a_path_is_left_out_of_a_models_own_name(name: str, expected: str) -> None:
+    assert own_name(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("card", "expected"),
+    [
+        (None, "folder"),
+        ("---\n# a comment\nlicense: mit\n---\n\n# tiny-v2\n# other-1\n", "tiny-v2"),
+        ("# SentenceTransformer based on org/model\n", "folder"),
+        ("# Usage\n", "folder"),
+    ],
+    ids=["none", "named", "sentence", "word"],
+)
+def test_the_model_card_of_a_folder_names_the_model(
+    card: str | None, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    if card is not None:
+        (folder / "README.md").write_text(card, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert own_name(str(folder)) == own_name("folder") == own_name("./folder/") == expected
+    for recorded in (expected, f"/elsewhere/{expected}", "/saved/earlier/folder"):
+        check_name(str(folder), recorded)
+    with pytest.raises(AdapterMismatchError):
+        check_name(str(folder), "another")

@@ -20,9 +20,9 @@ from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.evaluation.comparison import Comparison, compare_systems
 from query_adapters.evaluation.html_report import page_html, write_html
 from query_adapters.evaluation.html_report.plots import Whisker, gain_plot, rank_plot, whisker_plot
+from query_adapters.training import TrainingResult, Verdict
 from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore
 from query_adapters.training.memory import MemorySettings
-from query_adapters.training.result import TrainingResult
 from tests.servers.chromium import Tab, find_chromium, running_chromium
 
 ATTACK = """<script>alert("x")</script><img src=x onerror=alert(1)> ' " & $title ]]>"""
@@ -72,10 +72,16 @@ def trained(*, kept: bool) -> TrainingResult:
         adapter=LinearAdapter.identity(2),
         chosen=rows[0] if kept else None,
         table=rows,
-        p_value=0.01,
-        verdict=f"adapter kept {ATTACK}",
+        verdict=Verdict(
+            decision="adapter" if kept else "base",
+            headline=f"Use the adapter {ATTACK}",
+            metric="ndcg@10",
+            expected_gain=Interval(mean=0.03, low=0.01, high=0.05),
+            p_value=0.01,
+            details=(("Confidence", ATTACK),),
+            advice="deploy it",
+        ),
         seen_share=0.5,
-        metric="ndcg@10",
         n_queries=3,
         n_compared=3,
         n_documents=5,

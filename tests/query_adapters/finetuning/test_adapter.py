@@ -1,6 +1,7 @@
-"""From texts to a saved adapter: what is paid for, what is refused first, what is written down."""
+"""Tests of end-to-end fine-tuning: what is embedded, what is refused first, what is recorded."""
 
 import logging
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,11 +13,14 @@ import numpy as np
 import pytest
 
 from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters.serving import check_fits, check_probe, probe_of
 from query_adapters.adapters.storage import read_adapter
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import embed_dataset
 from query_adapters.data.splits import split_by_query
+from query_adapters.embedders import SentenceTransformerEmbedder
 from query_adapters.errors import (
+    AdapterMismatchError,
     DimensionMismatchError,
     InvalidVectorsError,
     LeakageError,
@@ -27,6 +31,7 @@ from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer
 from query_adapters.training.exponent_selection import EXPONENT_INCREMENTS
 from query_adapters.training.prior import spectral_prior
+from tests.tiny_model import save_tiny_model, toy_dataset
 
 TRAINER = AdapterTrainer(strengths=(0.3, 0.03), whitenings=(0.0,), n_folds=2)
 RUN = """
@@ -243,14 +248,40 @@ def test_the_saved_folder_holds_what_the_result_holds(
     assert read.probe_vector is not None
     assert read.probe_vector.tolist() == problem.vectors[read.record.probe_text].tolist()
     record = read.record.training
-    assert record["verdict"] == result.training.verdict
-    assert "adapter kept: ndcg@10 out of fold" in record["verdict"]
+    assert record["verdict"] == str(result.verdict) == str(result)
+    assert (record["decision"], record["p_value"]) == ("adapter", result.p_value)
+    assert record["expected_gain"] == vars(result.expected_gain)
+    assert record["advice"] == result.advice == "deploy it"
     assert len(record["table"]) == len(result.training.table) > 1
     assert record["chosen"] in record["table"]
     assert result.validation is not None
+    validated = result.validation["ndcg@10"].difference
+    assert f"\nValidation: {validated.mean:+.3f} ndcg@10, 95 % interval [" in str(result)
+    assert "Validation" not in str(result.training)
     expected = {name: c.difference.mean for name, c in result.validation.items()}
     assert {name: d["mean"] for name, d in record["validation"].items()} == expected
     assert record["libraries"]["numpy"] == np.__version__
+
+
+def test_no_path_of_the_training_machine_is_saved(
+    make_finetuner: Callable[..., AdapterFinetuner], tmp_path: Path
+) -> None:
+    here, elsewhere = tmp_path / "models" / "tiny-bert", tmp_path / "other" / "tiny-bert"
+    toy, embedder = toy_dataset(n_documents=20), SentenceTransformerEmbedder(save_tiny_model(here))
+    make_finetuner(dataset=toy, embedder=embedder).run()
+    folder = tmp_path / "out"
+    for name in ("adapter.safetensors", "adapter.json", "README.md"):
+        assert str(tmp_path).encode() not in (folder / name).read_bytes()
+    assert "# Query adapter for tiny-bert\n" in (folder / "README.md").read_text(encoding="utf-8")
+    shutil.copytree(here, elsewhere)
+    saved = read_adapter(folder)
+    for path in (here, elsewhere):
+        again = SentenceTransformerEmbedder(path)
+        check_fits(saved, kind=None, model_name=again.model_name, dim=None)
+        text, expected = probe_of(saved)
+        check_probe(again.embed_queries([text])[0].tolist(), expected, model_name=again.model_name)
+    with pytest.raises(AdapterMismatchError, match="expected the embedding model 'tiny-bert'"):
+        check_fits(saved, kind=None, model_name=str(tmp_path / "another"), dim=None)
 
 
 def test_without_validation_questions_none_is_recorded(
@@ -378,11 +409,12 @@ def test_labels_that_say_nothing_keep_the_base_and_give_the_reason(
     with caplog.at_level(logging.INFO, logger="query_adapters"):
         result = make_finetuner(dataset=noise.dataset, embedder=embedder).run()
     assert result.training.chosen is None
-    assert result.training.verdict.startswith("no reliable gain: base kept (best candidate")
-    assert result.training.verdict in caplog.messages
+    assert result.decision == "base"
+    assert result.verdict.one_line in caplog.messages
+    assert "\n" not in result.verdict.one_line
     read = read_adapter(tmp_path / "out")
     assert read.adapter.is_identity
-    assert read.record.training["verdict"] == result.training.verdict
+    assert read.record.training["verdict"] == str(result.training.verdict)
     assert read.record.training["chosen"] is None
     assert len(read.record.training["table"]) > 1
 
@@ -391,7 +423,7 @@ def test_a_single_question_keeps_the_base(
     make_finetuner: Callable[..., AdapterFinetuner], problem: Any
 ) -> None:
     result = make_finetuner(dataset=problem.dataset.select(["q3"])).run()
-    assert result.training.verdict == "too few questions to hold any out: base kept"
+    assert "not measured; there are too few questions to hold any out" in str(result)
     assert result.saved.adapter.is_identity
 
 
@@ -413,19 +445,19 @@ def test_documents_that_left_the_index_do_not_change_what_is_searched(
     assert not caplog.messages or "not in the index" not in " ".join(caplog.messages)
     stale = make_finetuner(index=index_of(problem, documents=keys[1:], others=60)).run()
     assert stale.training.n_documents == whole.training.n_documents == 100
-    (told,) = [message for message in caplog.messages if "not in the index" in message]
-    assert told == (
+    (warning,) = [message for message in caplog.messages if "not in the index" in message]
+    assert warning == (
         f"1 of 40 documents with questions are not in the index, such as {keys[0]!r}: "
         "they are embedded"
     )
 
 
-def test_the_same_documents_under_other_ids_are_told(
+def test_the_same_documents_under_other_ids_are_reported(
     make_finetuner: Callable[..., AdapterFinetuner], problem: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     index = index_of(problem, documents=list(problem.dataset.corpus), others=5)
     renamed = replace(index, ids=tuple(f"node-{number}" for number in range(len(index.ids))))
     make_finetuner(index=renamed).run()
-    (told,) = [message for message in caplog.messages if "not in the index" in message]
-    assert "but their vectors are" in told
-    assert "use the index's ids" in told
+    (warning,) = [message for message in caplog.messages if "not in the index" in message]
+    assert "but their vectors are" in warning
+    assert "use the ids of the index" in warning

@@ -1,11 +1,11 @@
-"""Questions, documents and index that do not belong together are told of."""
+"""Tests of the checks that questions, documents and index fit together."""
 
 import numpy as np
 import pytest
 
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.finetuning.checks import expected_seen_share, warn_of_disorder
+from query_adapters.finetuning.checks import expected_seen_share, warn_of_unrelated_labels
 from query_adapters.typing import Vectors
 
 
@@ -25,26 +25,26 @@ def documents(seed: int, n: int = 30) -> Vectors:
 def test_questions_near_their_documents_are_no_disorder(
     n: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    warn_of_disorder(near(documents(0, n)))
+    warn_of_unrelated_labels(near(documents(0, n)))
     assert caplog.messages == []
 
 
 def test_vectors_of_another_model_are_a_disorder(caplog: pytest.LogCaptureFixture) -> None:
     asked = near(documents(0))
-    warn_of_disorder(EmbeddedDataset(asked.queries, documents(2), asked.relevant))
-    (told,) = caplog.messages
-    assert told.startswith("questions are no nearer to their own documents (mean cosine")
+    warn_of_unrelated_labels(EmbeddedDataset(asked.queries, documents(2), asked.relevant))
+    (warning,) = caplog.messages
+    assert warning.startswith("questions are no nearer to their own documents (mean cosine")
 
 
 def test_labels_of_other_questions_are_a_disorder(caplog: pytest.LogCaptureFixture) -> None:
     asked = near(documents(0))
-    warn_of_disorder(EmbeddedDataset(asked.queries, asked.documents, asked.relevant[::-1]))
+    warn_of_unrelated_labels(EmbeddedDataset(asked.queries, asked.documents, asked.relevant[::-1]))
     assert len(caplog.messages) == 1
 
 
 def test_a_handful_of_questions_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
     asked = near(documents(0), n_queries=10)
-    warn_of_disorder(EmbeddedDataset(asked.queries, documents(2), asked.relevant))
+    warn_of_unrelated_labels(EmbeddedDataset(asked.queries, documents(2), asked.relevant))
     assert caplog.messages == []
 
 
@@ -60,7 +60,7 @@ def asked(counts: list[int]) -> RetrievalDataset:
     [
         ([2] * 30, 120, 0.25),  # a generator's
         ([1] * 30, 120, 0.25),
-        ([30, 9, 7, 1, 1, 1, 1], 5_000, 1 - 5 / 51),  # users': 4 of 50 stand alone
+        ([30, 9, 7, 1, 1, 1, 1], 5_000, 1 - 5 / 51),  # users': 4 of 50 are alone
         ([60, 20, 9, 5, 3, 3], 5_000, 1 - 1 / 101),
         ([5, 1, 1, 1], 4, 1.0),  # every document is asked about
     ],

@@ -1,4 +1,4 @@
-"""From an index to a saved whitening: what is embedded, what is recorded, what is refused."""
+"""Tests of label-free fine-tuning: what is embedded, recorded and refused."""
 
 import json
 from collections.abc import Callable
@@ -56,16 +56,18 @@ def test_the_whitening_of_the_index_is_saved_with_a_verdict_that_promises_nothin
     expected = whitening_adapter(index.vectors, exponent=0.3)
     assert saved.adapter.fingerprint == result.saved.adapter.fingerprint == expected.fingerprint
     assert saved.record.base_model == "fake"
-    assert saved.record.training["verdict"] == result.whitening.verdict == result.verdict
-    assert result.whitening.verdict.startswith("not checked")
-    assert "not checked" in (tmp_path / "out" / "README.md").read_text()
+    assert saved.record.training["verdict"] == str(result.whitening.verdict) == str(result.verdict)
+    assert (result.decision, result.expected_gain, result.p_value) == ("adapter", None, None)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "**Whitening saved, not checked: no labelled questions.**" in card
     assert "numpy" in saved.record.training["libraries"]
 
 
 def test_it_prints_as_its_verdict(make: Callable[..., LabelFreeFinetuner]) -> None:
     result = make().run()
-    assert str(result) == result.whitening.verdict
-    assert repr(result) == f"LabelFreeResult({result.whitening.verdict!r})"
+    assert str(result) == str(result.whitening.verdict)
+    assert repr(result) == f"<LabelFreeResult: {result.verdict.one_line}>"
+    assert "\n" not in repr(result)
 
 
 def test_one_question_is_embedded_and_vouches_for_the_model(
@@ -104,7 +106,8 @@ def test_a_check_without_a_gain_saves_the_identity_and_says_so(
     make(check=check).run()
     saved = read_adapter(tmp_path / "out")
     assert saved.adapter.is_identity
-    assert saved.record.training["verdict"].startswith("no reliable gain: base kept")
+    assert saved.record.training["decision"] == "base"
+    assert saved.record.training["verdict"].startswith("Keep the base model.\n")
     assert json.loads((tmp_path / "out" / "adapter.json").read_text())["record"]["training"][
         "check"
     ]

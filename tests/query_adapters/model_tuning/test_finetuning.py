@@ -1,4 +1,4 @@
-"""From texts to a saved model: it learns, keeps its best weights, and never lies about a gain."""
+"""Tests of model tuning: it learns, keeps its best weights, and reports only gains it can show."""
 
 import json
 import random
@@ -27,7 +27,7 @@ from query_adapters.model_tuning import (
     TowerResult,
     TowerSettings,
 )
-from query_adapters.model_tuning.finetuner import RECORD
+from query_adapters.model_tuning.folder import RECORD
 from query_adapters.stores import StoredVectors
 from tests.query_adapters.model_tuning.conftest import tune
 from tests.tiny_model import FILLERS, save_tiny_model
@@ -64,8 +64,12 @@ def test_the_model_learns_words_that_questions_have_for_themselves(
     assert gain.base.mean < 0.2
     assert gain.difference.low > 0.5
     assert full.judgement.is_tuned
-    assert full.judgement.p_value <= 0.001
-    assert full.verdict.startswith("tuned model kept: ndcg@10 +0.")
+    assert full.p_value is not None
+    assert full.p_value <= 0.001
+    assert (full.decision, full.expected_gain) == ("model", gain.difference)
+    assert str(full).startswith("Use the tuned model.\nExpected gain: +0.")
+    assert f" ({full.n_held_out} held-out questions).\nConfidence: p = " in str(full)
+    assert full.advice.startswith("embed all documents again")
     assert full.n_training + full.n_held_out == len(toy.queries)
 
 
@@ -77,7 +81,9 @@ def test_the_saved_model_is_the_one_that_was_judged(
     assert ndcg(load(full.folder), held_out) == pytest.approx(judged, abs=1e-6)
     record = json.loads((full.folder / RECORD).read_text(encoding="utf-8"))
     assert record["held_out"]["ndcg@10"]["adapted"]["mean"] == judged
-    assert record["verdict"] == full.verdict
+    assert record["verdict"] == str(full.verdict)
+    assert (record["decision"], record["p_value"]) == ("model", full.p_value)
+    assert record["base_model"] == "tiny-bert"
 
 
 def test_the_weights_that_were_best_on_the_way_are_kept(full: TowerResult) -> None:
@@ -117,8 +123,10 @@ def test_on_shuffled_labels_the_base_is_kept_and_saved(
     shuffled: RetrievalDataset, tiny: str, base: SentenceTransformer, tmp_path: Path
 ) -> None:
     result = tune(shuffled, tiny, tmp_path / "tuned")
-    assert result.verdict.startswith("no reliable gain: base kept")
-    assert result.judgement.p_value > 0.05
+    assert result.decision == "base"
+    assert result.p_value is not None
+    assert result.p_value > 0.05
+    assert "; this gain is not distinguishable from chance with " in str(result)
     assert same_weights(load(result.folder), base)
 
 
@@ -128,7 +136,7 @@ def test_without_the_guard_the_tuned_model_is_saved_all_the_same(
     result = tune(
         shuffled, tiny, tmp_path / "tuned", epochs=1, train="query", keep_base_if_worse=False
     )
-    assert "a gain that chance explains as well" in result.verdict
+    assert str(result).startswith("Tuned model kept without proof of a gain (keep_base_if_worse=F")
     saved, texts = load(result.folder), list(shuffled.queries.values())[:20]
     assert not np.allclose(saved.encode_query(texts), base.encode_query(texts), atol=1e-3)
 
@@ -157,7 +165,7 @@ def test_a_folder_with_files_of_somebody_else_is_refused_and_left_as_it_is(
     (folder / "checkpoints").mkdir(parents=True)
     for name in ("checkpoints/mine.pt", "README.md"):
         (folder / name).write_text("mine", encoding="utf-8")
-    with pytest.raises(FileExistsError, match=r"holds checkpoints, README\.md, which"):
+    with pytest.raises(FileExistsError, match=r"holds checkpoints, README\.md of another"):
         tune(toy, tiny, folder, epochs=0.2)
     for name in ("checkpoints/mine.pt", "README.md"):
         assert (folder / name).read_text(encoding="utf-8") == "mine"
@@ -231,6 +239,7 @@ def test_the_query_tower_alone_learns_and_leaves_documents_bit_for_bit(
     texts = list(toy.corpus.values())
     np.testing.assert_array_equal(saved.encode_document(texts), base.encode_document(texts))
     assert query_tower.judgement.comparison["ndcg@10"].difference.low > 0.4
+    assert query_tower.advice == "deploy it for queries; the index stays as it is"
     _, held_out = split_by_document(toy, held_out=0.2, seed=0)
     judged = query_tower.judgement.comparison["ndcg@10"].adapted.mean
     assert ndcg(saved, held_out) == pytest.approx(judged, abs=1e-6)
@@ -373,7 +382,7 @@ def test_what_cannot_work_is_refused_before_a_model_is_loaded(
     block = [(["d0"], np.ones((1, 32), dtype=np.float32))]
     refused(NotADirectoryError, "got the file", model_output_path=tmp_path / "file")
     refused(ValueError, "another folder than the base's", model_output_path=tiny)
-    refused(ValueError, "or train='query'", index=block)
+    refused(ValueError, "or use train='query'", index=block)
     refused(ValueError, "CUDA_VISIBLE_DEVICES", device="cuda:1")
     refused(LeakageError, "validation questions are training questions", val_dataset=toy)
     refused(TypeError, "unexpected keyword argument", rank=3)
@@ -382,7 +391,7 @@ def test_what_cannot_work_is_refused_before_a_model_is_loaded(
 def test_a_model_with_routes_or_another_ranking_or_index_is_refused(
     toy: RetrievalDataset, tiny: str, query_tower: TowerResult, tmp_path: Path
 ) -> None:
-    with pytest.raises(AdapterMismatchError, match="routes questions apart already"):
+    with pytest.raises(AdapterMismatchError, match="routes questions separately already"):
         tune(toy, str(query_tower.folder), tmp_path / "a", train="query")
     model = load(Path(tiny))
     model.similarity_fn_name = "manhattan"

@@ -206,6 +206,8 @@ def test_the_judge_allows_for_the_looks_at_the_model(
         judge.judge(worse, base, interpolations=[1.0], looks=looks, keep_base_if_worse=True)
         for looks in ([], others)
     )
+    assert unseen.p_value is not None
+    assert seen.p_value is not None
     assert unseen.p_value < 0.05
     assert seen.p_value > 3 * unseen.p_value
     assert seen.comparison == unseen.comparison

@@ -1,4 +1,4 @@
-"""The guard's p value: small for a real gain, honest about the best of many lucky ones."""
+"""Tests of the guard's p value: small for a real gain, adjusted for the number of candidates."""
 
 import tracemalloc
 from itertools import product
@@ -20,7 +20,7 @@ def test_few_questions_give_the_share_of_all_flips_that_reach_the_gain() -> None
     assert p_value == pytest.approx(exact, abs=0.02)
 
 
-def test_questions_that_stand_together_count_as_one() -> None:
+def test_questions_of_a_group_count_as_one() -> None:
     one_each = RNG.normal(0.3, 1, size=40)
     groups = np.repeat(np.arange(40), 25)
     alone = max_t_p_value([one_each], 0, groups=np.arange(40))

@@ -1,6 +1,4 @@
-"""What each guard lets through: chance, a likely gain, anything."""
-
-import re
+"""Tests of the guards: what each of them keeps."""
 
 import numpy as np
 import pytest
@@ -41,14 +39,6 @@ def test_without_a_signal_the_strict_guard_keeps_the_base_and_off_never_does() -
     assert strict <= 1
     assert strict <= expected < off
     assert off == 12
-
-
-def test_the_verdict_tells_what_gain_so_many_questions_would_show() -> None:
-    result = AdapterTrainer(strengths=(1.0, 0.1), n_folds=3).fit(problem(signal=0.0, seed=3))
-    best = max(result.table, key=lambda row: row.overall.mean).overall
-    shown = re.search(r"120 questions show a gain of ([\d.]+)", result.verdict)
-    assert shown is not None
-    assert float(shown[1]) == pytest.approx(2.49 * best.error, abs=1e-4)
 
 
 def test_another_guard_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""The trainer on problems whose answer is known: a planted map, no map at all, hardly any data."""
+"""Tests of the trainer on problems with a known answer: a planted map, no map, too little data."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,8 @@ from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import DimensionMismatchError, UnknownMetricError
 from query_adapters.evaluation import evaluate_vectors, exact_search
-from query_adapters.training import AdapterTrainer, TrainingResult, trainer
+from query_adapters.evaluation.bootstrap import Interval
+from query_adapters.training import AdapterTrainer, TrainingResult, threads
 from query_adapters.training.candidates import CandidateScore
 from query_adapters.training.prior import spectral_prior
 from query_adapters.typing import Vectors
@@ -40,7 +41,7 @@ def planted(
 
 
 def shuffled(seed: int) -> EmbeddedDataset:
-    """Questions near their documents, with labels dealt at random."""
+    """Questions near their documents, with labels assigned at random."""
     rng = np.random.default_rng(seed)
     documents = rng.normal(size=(100, DIM))
     queries = documents + 0.5 * rng.normal(size=documents.shape)
@@ -68,8 +69,7 @@ def test_a_planted_map_is_found_and_holds_on_fresh_questions_and_documents(
     fresh = planted(1)
     assert ndcg(fresh, result.adapter) > ndcg(fresh) + 0.2
     assert result.chosen in result.table
-    assert result.verdict.startswith("adapter kept: ndcg@10 out of fold, seen documents +0.")
-    assert "unseen documents +0." in result.verdict
+    assert result.decision == "adapter"
     assert (result.metric, result.n_queries, result.n_documents) == ("ndcg@10", 100, 100)
 
 
@@ -80,13 +80,16 @@ def test_the_promised_gain_is_about_the_one_found_on_fresh_questions(
     fresh = planted(2)
     found = ndcg(fresh, result.adapter) - ndcg(fresh)
     assert found == pytest.approx(result.chosen.overall.mean, abs=0.1)
+    assert result.expected_gain is not None
+    assert result.expected_gain.mean == result.chosen.overall.mean
+    assert result.expected_gain.low < found < result.expected_gain.high
 
 
-def test_labels_dealt_at_random_keep_the_base_and_say_why() -> None:
+def test_labels_assigned_at_random_keep_the_base() -> None:
     results = [AdapterTrainer().fit(shuffled(seed)) for seed in range(10)]
     kept = [result for result in results if result.adapter.is_identity]
     assert len(kept) >= 9
-    assert all(result.verdict.startswith("no reliable gain: base kept") for result in kept)
+    assert all(result.decision == "base" for result in kept)
 
 
 def test_where_no_gain_is_shown_the_identity_comes_with_the_reason() -> None:
@@ -96,7 +99,9 @@ def test_where_no_gain_is_shown_the_identity_comes_with_the_reason() -> None:
     assert result.adapter.is_identity
     assert result.chosen is None
     assert result.table
-    assert result.verdict.startswith("no reliable gain: base kept (best candidate +0.0000 ± 0.0000")
+    assert result.decision == "base"
+    assert result.expected_gain == Interval(mean=0.0, low=0.0, high=0.0)
+    assert result.advice == "none; there is nothing to gain on these questions"
 
 
 def test_the_same_seed_gives_the_same_bits(result: TrainingResult) -> None:
@@ -105,14 +110,14 @@ def test_the_same_seed_gives_the_same_bits(result: TrainingResult) -> None:
     assert again.table == result.table
 
 
-def test_another_seed_deals_other_folds(result: TrainingResult) -> None:
+def test_another_seed_assigns_other_folds(result: TrainingResult) -> None:
     assert AdapterTrainer(strengths=FEW, seed=1).fit(planted(0)).table != result.table
 
 
 def test_a_seen_share_of_1_measures_one_view() -> None:
     result = AdapterTrainer(seen_share=1, strengths=(0.1,)).fit(planted(0))
     assert all(row.unseen is None for row in result.table)
-    assert "unseen" not in result.verdict
+    assert "; the other kind was not measured" in str(result.verdict)
 
 
 # Another index, another start
@@ -153,7 +158,8 @@ def test_what_eight_questions_cannot_better_is_kept() -> None:
     result = AdapterTrainer().fit(few, start=good)
     assert result.adapter is good
     assert result.reference == "start"
-    assert result.verdict.startswith("no reliable gain: start kept (")
+    assert result.decision == "start"
+    assert str(result).startswith("Keep the original adapter.\n")
 
 
 def test_a_start_that_knows_the_labels_by_heart_proves_nothing() -> None:
@@ -163,13 +169,13 @@ def test_a_start_that_knows_the_labels_by_heart_proves_nothing() -> None:
     assert ndcg(labels_at_random, start) > ndcg(labels_at_random) + 0.1
     refined = AdapterTrainer().fit(labels_at_random, start=start)
     assert refined.adapter is start
-    assert "start kept" in refined.verdict
+    assert refined.decision == "start"
 
 
 def test_a_refined_adapter_is_said_to_be_better_than_its_start() -> None:
     half = LinearAdapter((np.eye(DIM) + ROTATION) / 2)
     result = AdapterTrainer(strengths=FEW).fit(planted(0), start=half)
-    assert "adapter kept: ndcg@10 over the start out of fold" in result.verdict
+    assert str(result).startswith("Use the refined adapter.\nExpected gain over the original ada")
     assert result.to_record()["reference"] == "start"
     assert result.chosen is not None
     gain = ndcg(planted(2), result.adapter) - ndcg(planted(2), half)
@@ -178,13 +184,15 @@ def test_a_refined_adapter_is_said_to_be_better_than_its_start() -> None:
 
 def test_without_a_guard_the_verdict_claims_nothing() -> None:
     result = AdapterTrainer(strengths=(0.3,), guard="off").fit(shuffled(3))
-    assert result.verdict.startswith("adapter taken though no gain is shown: ndcg@10")
+    assert result.decision == "adapter"
+    assert str(result).startswith('Adapter kept without proof of a gain (guard="off").\n')
+    assert result.advice.startswith("compare it with the base on held-out questions")
 
 
-def test_the_verdict_tells_which_questions_were_expected() -> None:
+def test_the_verdict_reports_which_questions_are_expected() -> None:
     trainer = AdapterTrainer(strengths=(0.1,), seen_share=0.25)
-    assert "; 25% of questions expected about seen ones (p =" in trainer.fit(planted(0)).verdict
-    assert "; 25% of questions expected about seen ones;" in trainer.fit(shuffled(0)).verdict
+    shares = "; expected shares of future questions: 25 % and 75 %."
+    assert all(shares in str(trainer.fit(data)) for data in (planted(0), shuffled(0)))
 
 
 @pytest.mark.parametrize(
@@ -250,12 +258,12 @@ def test_a_handful_of_questions_keeps_the_base_and_says_why(n: int, shares_docum
     rows = tuple(np.array([0 if shares_document else query]) for query in range(n))
     result = AdapterTrainer().fit(EmbeddedDataset(vectors.queries[:n], vectors.documents, rows))
     assert result.adapter.is_identity
-    assert "base kept" in result.verdict
+    assert result.decision == "base"
 
 
 def test_a_single_question_has_nothing_to_be_measured_on() -> None:
     result = AdapterTrainer().fit(planted(3, n=50).select(np.array([4])))
-    assert result.verdict == "too few questions to hold any out: base kept"
+    assert (result.decision, result.p_value, result.expected_gain) == ("base", 1.0, None)
     assert result.table == ()
 
 
@@ -279,7 +287,8 @@ def test_the_record_is_plain_json(make: Callable[[], EmbeddedDataset]) -> None:
     result = AdapterTrainer(n_repeats=2, strengths=FEW).fit(make())
     record = json.loads(json.dumps(result.to_record()), parse_constant=no_constants)
     assert record == result.to_record()
-    assert record["verdict"] == result.verdict
+    assert record["verdict"] == str(result.verdict)
+    assert (record["decision"], record["p_value"]) == (result.decision, result.p_value)
     assert [row["candidate"]["whitening"] for row in record["table"]] == [
         row.candidate.whitening for row in result.table
     ]
@@ -333,7 +342,7 @@ def test_small_problems_stay_on_one_thread(
             seen.update(n["num_threads"] for n in threadpool_info() if n["user_api"] == "blas")
             return super()._table(*args)
 
-    monkeypatch.setattr(trainer, "SCORES_FOR_THREADS", most)
+    monkeypatch.setattr(threads, "SCORES_FOR_THREADS", most)
     with threadpool_limits(limits=2, user_api="blas"):
         Watched(strengths=FEW).fit(planted(0, n=30))
     assert seen == expected

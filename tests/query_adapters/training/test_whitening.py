@@ -1,4 +1,4 @@
-"""Whitening without labels: what it is, what may be said of it, and when a check refuses it."""
+"""Tests of label-free whitening: the adapter, the verdict, and when a check refuses it."""
 
 import json
 import tracemalloc
@@ -50,16 +50,17 @@ def test_the_adapter_is_the_spectral_prior(exponent: float) -> None:
 
 def test_without_questions_the_verdict_says_that_nothing_was_checked() -> None:
     result = whiten(crowded(), exponent=0.5)
-    assert result.verdict.startswith("not checked: no labelled questions")
-    assert "300 documents at exponent 0.5" in result.verdict
-    assert "span at most" not in result.verdict
-    assert (result.comparison, result.p_value) == (None, None)
+    assert str(result).startswith("Whitening saved, not checked: no labelled questions.\n")
+    assert "degrees (300 documents, exponent 0.5).\n" in str(result)
+    assert "span at most" not in str(result)
+    assert (result.comparison, result.p_value, result.expected_gain) == (None, None, None)
+    assert result.decision == "adapter"
     assert not result.adapter.is_identity
 
 
 def test_few_documents_are_called_few() -> None:
-    assert "span at most 11 of 20 directions" in whiten(crowded(12)).verdict
-    assert "span at most 0 of 20 directions" in whiten(crowded(1)).verdict
+    assert "span at most 11 of 20 directions" in str(whiten(crowded(12)))
+    assert "span at most 0 of 20 directions" in str(whiten(crowded(1)))
     assert whiten(crowded(1)).leading_share == (0.0, 0.0)
 
 
@@ -71,8 +72,7 @@ def test_the_turn_is_the_mean_angle_between_a_document_and_its_image(exponent: f
     cosines = (documents * images).sum(axis=1) / lengths
     result = whiten(crowded(), exponent=exponent)
     assert result.mean_cosine == pytest.approx(cosines.mean(), abs=1e-5)
-    told = f"by {np.degrees(np.arccos(min(1, cosines.mean()))):.0f} degrees"
-    assert told in result.verdict
+    assert f"by {np.degrees(np.arccos(min(1, cosines.mean()))):.0f} degrees" in str(result)
 
 
 def test_the_leading_directions_hold_less_of_the_variance_afterwards() -> None:
@@ -95,7 +95,9 @@ def test_a_check_that_shows_a_gain_keeps_it_and_reports_it() -> None:
     expected = compare(base, adapted)
     assert result.comparison == expected
     assert expected[METRIC].difference.low > 0
-    assert result.verdict.startswith(f"whitening kept: on 120 check questions {METRIC} +")
+    assert (result.decision, result.expected_gain) == ("adapter", expected[METRIC].difference)
+    assert str(result).startswith("Use the whitening adapter.\nExpected gain: +0.")
+    assert " (120 check questions).\nConfidence: p = " in str(result)
     assert not result.adapter.is_identity
     differences = adapted.per_query[METRIC] - base.per_query[METRIC]
     assert result.p_value == max_t_p_value([differences], 0, groups=np.arange(120))
@@ -105,7 +107,8 @@ def test_a_check_that_shows_none_keeps_the_base_and_still_reports() -> None:
     documents = crowded()
     result = whiten(documents, exponent=0.5, check=questions(documents, noisy=False))
     assert result.adapter.is_identity
-    assert result.verdict.startswith("no reliable gain: base kept")
+    assert result.decision == "base"
+    assert str(result).startswith("Keep the base model.\nExpected gain of the whitening: ")
     assert result.comparison is not None
     assert result.mean_cosine < 0.99  # of the whitening that was refused
 
@@ -123,6 +126,8 @@ def test_the_guard_decides_how_sure_a_gain_must_be() -> None:
     assert p_value > 0.05
     kept = {guard: not result.adapter.is_identity for guard, result in results.items()}
     assert kept == {"strict": False, "expected": True, "off": True}
+    headline = 'Adapter kept without proof of a gain (guard="expected").'
+    assert str(results["expected"]).startswith(headline)
 
 
 def test_off_keeps_even_what_is_worse() -> None:
@@ -141,7 +146,8 @@ def test_another_metric_decides_and_is_reported() -> None:
     result = whiten(documents, exponent=0.5, check=check, metric="recall@3")
     assert result.comparison is not None
     assert set(result.comparison) == {"hit_rate@5", "mrr@10", "ndcg@10", "recall@3"}
-    assert "recall@3 +" in result.verdict
+    assert result.metric == "recall@3"
+    assert " recall@3, 95 % interval [" in str(result)
 
 
 def test_the_record_is_json_and_says_that_no_label_was_used() -> None:
