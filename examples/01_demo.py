@@ -27,8 +27,8 @@ from query_adapters.evaluation import Evaluation
 from query_adapters.evaluation.comparison import compare_systems
 from query_adapters.evaluation.html_report import write_html
 from query_adapters.evaluation.pairwise import compare
-from query_adapters.evaluation.report import comparison_table
 from query_adapters.evaluation.slices import seen_documents
+from query_adapters.evaluation.terminal_report import comparison_table
 
 HERE = Path(__file__).parent
 console = Console(highlight=False)

@@ -30,7 +30,7 @@ from query_adapters.data.splits import split_by_document
 from query_adapters.demo import packaged_model, read_dataset
 from query_adapters.evaluation import Evaluation
 from query_adapters.evaluation.pairwise import compare
-from query_adapters.evaluation.report import comparison_table
+from query_adapters.evaluation.terminal_report import comparison_table
 
 console = Console(highlight=False)
 

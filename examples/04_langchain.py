@@ -26,7 +26,7 @@ from langchain_adapter import EmbeddingAdapterFinetuneEngine, RetrieverEvaluator
 from query_adapters.data.splits import split_by_query
 from query_adapters.demo import packaged_model, read_dataset
 from query_adapters.evaluation.pairwise import compare
-from query_adapters.evaluation.report import comparison_table
+from query_adapters.evaluation.terminal_report import comparison_table
 
 console = Console(highlight=False)
 PROMPT = ChatPromptTemplate.from_template("Question: {question}\nContext:\n{context}")

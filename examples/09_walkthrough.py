@@ -17,7 +17,7 @@ from llama_index_finetune_plugin import EmbeddingAdapterFinetuneEngine, Retrieve
 from query_adapters.data.splits import split_by_query
 from query_adapters.demo import packaged_model, read_dataset, write_word_model
 from query_adapters.evaluation.comparison import compare_systems
-from query_adapters.evaluation.report import systems_table
+from query_adapters.evaluation.terminal_report import systems_table
 
 console = Console(highlight=False)
 

@@ -37,3 +37,10 @@ def check_finite(matrix: Vectors, what: str) -> None:
             f"{what}: expected finite numbers, got NaN or infinity in row {int(finite.argmin())}; "
             "check the text of that row and the embedding model"
         )
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Return the vectors scaled to length 1, shape `(..., dim)`; zero vectors stay zero."""
+    norms: Vectors = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    norms[norms == 0] = 1
+    return vectors / norms

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,3 +30,6 @@ Run = Mapping[str, Sequence[str]]
 
 ScoredRun = Mapping[str, Mapping[str, float]]
 """Scores of retrieved documents, in any order: query id -> {document id: score}."""
+
+Similarity = Literal["cosine", "dot", "euclidean"]
+"""What a vector store ranks by; "euclidean" ranks the nearest document first."""

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from query_adapters.errors import UnreadableStoreError
-from query_adapters.evaluation.search import Similarity
 from query_adapters.stores import MappingSource, VectorSource
 from query_adapters.stores.chroma import ChromaSource
 from query_adapters.stores.lance import LanceSource
 from query_adapters.stores.qdrant import QdrantSource
+from query_adapters.typing import Similarity
 
 Reader = Callable[[Any], VectorSource]
 

@@ -6,10 +6,9 @@ from langchain_core.vectorstores import VectorStore
 
 from langchain_adapter.stores.readers import READERS
 from query_adapters.errors import UnreadableStoreError
-from query_adapters.evaluation.search import Similarity
 from query_adapters.stores import Blocks, BlockSource, StoredVectors, VectorSource, read_blocks
 from query_adapters.stores.registry import are_blocks, reader_of
-from query_adapters.typing import Vectors
+from query_adapters.typing import Similarity, Vectors
 
 Store = VectorStore | StoredVectors | Blocks
 

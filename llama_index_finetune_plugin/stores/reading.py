@@ -8,10 +8,9 @@ from llama_index.core.vector_stores.types import BasePydanticVectorStore
 from llama_index_finetune_plugin.stores.nodes import NodeSource
 from llama_index_finetune_plugin.stores.readers import READERS
 from query_adapters.errors import UnreadableStoreError
-from query_adapters.evaluation.search import Similarity
 from query_adapters.stores import Blocks, BlockSource, StoredVectors, VectorSource, read_blocks
 from query_adapters.stores.registry import are_blocks, reader_of
-from query_adapters.typing import Vectors
+from query_adapters.typing import Similarity, Vectors
 
 Store = VectorStoreIndex | BasePydanticVectorStore | StoredVectors | Blocks
 

@@ -181,7 +181,7 @@ def show_finetuned(result: "FinetuneResult", folder: Path, *, as_json: bool) -> 
         return output.show_json(described)
     output.show(f"{result.training.verdict}  ({result.training.elapsed_seconds:.1f} s)")
     if result.validation:
-        from query_adapters.evaluation.report import comparison_table
+        from query_adapters.evaluation.terminal_report import comparison_table
 
         output.show("", comparison_table(result.validation, title="validation questions"), "")
     output.show(f"saved to {folder}")
@@ -203,7 +203,7 @@ def _described(saved: SavedAdapter) -> dict[str, Any]:
 
 def _candidates(training: Mapping[str, Any]) -> Table:
     """Return the out-of-fold table, the chosen row marked."""
-    headings = ("", "whitening", "λ", "memory", "hidden", "seen", "unseen", "overall")
+    headings = ("", "whitening", "λ", "memory", "seen", "unseen", "overall")
     chosen = training.get("chosen")
     rows = [(_mark(row == chosen), *_settings(row["candidate"]), *_scores(row))
             for row in training["table"]]  # fmt: skip
@@ -224,7 +224,6 @@ def _settings(candidate: Mapping[str, Any]) -> list[str]:
         f"{candidate['whitening']:g}",
         "∞" if strength is None else f"{strength:g}",
         told,
-        str(candidate["hidden"] or ""),
     ]
 
 

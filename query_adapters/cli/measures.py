@@ -120,7 +120,7 @@ def compare(
     )
     if as_json:
         return output.show_json({"documents": len(texts.corpus), **comparison.to_dict()})
-    from query_adapters.evaluation.report import systems_table
+    from query_adapters.evaluation.terminal_report import systems_table
 
     title = f"{len(texts.queries)} questions, {len(texts.corpus)} documents"
     output.show(systems_table(comparison, title=title))

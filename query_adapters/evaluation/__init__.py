@@ -3,7 +3,8 @@
 from query_adapters.evaluation.dataset_evaluator import DatasetEvaluator
 from query_adapters.evaluation.evaluate import Evaluation, evaluate_run, evaluate_vectors
 from query_adapters.evaluation.metrics import DEFAULT_METRICS, METRICS, Metric
-from query_adapters.evaluation.search import Similarity, exact_search
+from query_adapters.evaluation.search import exact_search
+from query_adapters.typing import Similarity
 
 __all__ = [
     "DEFAULT_METRICS",

@@ -17,9 +17,9 @@ from query_adapters.evaluation.metrics import (
     judge_run,
     parse_metrics,
 )
-from query_adapters.evaluation.search import Similarity, exact_search
+from query_adapters.evaluation.search import exact_search
 from query_adapters.evaluation.trec import ranked
-from query_adapters.typing import Qrels, Rows, Run, ScoredRun, Values
+from query_adapters.typing import Qrels, Rows, Run, ScoredRun, Similarity, Values
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,15 +1,14 @@
 """Exact search: every document is scored, in blocks of questions that fit in memory."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from query_adapters.arrays import unit
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
-from query_adapters.typing import Rows, Run, Vectors
+from query_adapters.typing import Rows, Run, Similarity, Vectors
 
-Similarity = Literal["cosine", "dot", "euclidean"]
 SCORES_AT_ONCE = 16_000_000  # numbers in one block of scores: 64 MB
 GROUPS_PER_RESULT = 64  # sets of columns a result: so many that two of the best seldom share one
 SETTLED = 1e-9  # cosines in double precision differ by far less from one way to another
@@ -112,13 +111,6 @@ def settled_run(
         ranked = zip(keys[block], best.tolist(), settled, strict=True)
         found |= {key: [document_ids[row] for row in rows] for key, rows, sure in ranked if sure}
     return found
-
-
-def unit(vectors: Vectors) -> Vectors:
-    """Return the vectors at length 1; zero vectors stay zero."""
-    norms: Vectors = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    norms[norms == 0] = 1
-    return vectors / norms
 
 
 def _directions(vectors: Doubles) -> Doubles:

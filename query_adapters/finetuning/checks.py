@@ -5,9 +5,10 @@ from collections import Counter
 
 import numpy as np
 
+from query_adapters.arrays import unit
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.evaluation.search import exact_search, unit
+from query_adapters.evaluation.search import exact_search
 from query_adapters.stores import StoredVectors
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,6 @@ from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieva
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.identity import check_name
 from query_adapters.errors import AdapterMismatchError, NotFinetunedError
-from query_adapters.evaluation.search import Similarity
 from query_adapters.finetuning.options import (
     LabelFreeSettings,
     TrainerOptions,
@@ -21,7 +20,7 @@ from query_adapters.finetuning.options import (
     tuples,
 )
 from query_adapters.stores import StoredVectors, gather
-from query_adapters.typing import Vectors
+from query_adapters.typing import Similarity, Vectors
 
 if TYPE_CHECKING:  # the classes below name them in strings, which ruff does not read
     from query_adapters.finetuning.adapter import FinetuneResult  # noqa: F401

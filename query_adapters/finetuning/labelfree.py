@@ -14,11 +14,11 @@ from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.errors import DimensionMismatchError, InvalidDatasetError
 from query_adapters.evaluation.metrics import Metric
-from query_adapters.evaluation.search import Similarity
 from query_adapters.finetuning.adapter import CACHE_FILE, library_versions
 from query_adapters.stores import StoredVectors
 from query_adapters.training.trainer import Guard
 from query_adapters.training.whitening import EXPONENT, WhiteningResult, whiten
+from query_adapters.typing import Similarity
 
 PROBE = "What is this document about?"  # recognises the model where no question is given
 FULLY = 0.5  # the exponent that gives every direction the same variance

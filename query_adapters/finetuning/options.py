@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from query_adapters.data.dataset import QADataset, RetrievalDataset
-from query_adapters.evaluation.search import Similarity
+from query_adapters.typing import Similarity
 
 Guard = Literal["strict", "expected", "off"]
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from query_adapters.arrays import unit
 from query_adapters.data.splits import normalise
-from query_adapters.evaluation.search import exact_search, unit
+from query_adapters.evaluation.search import exact_search
 from query_adapters.typing import Rows, Texts, Vectors
 
 

@@ -7,9 +7,8 @@ from typing import Any
 import faiss
 import numpy as np
 
-from query_adapters.evaluation.search import Similarity
 from query_adapters.stores.source import RawBlock, batches
-from query_adapters.typing import Rows
+from query_adapters.typing import Rows, Similarity
 
 SIMILARITIES: dict[int, Similarity] = {
     faiss.METRIC_INNER_PRODUCT: "dot",

@@ -4,8 +4,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from query_adapters.evaluation.search import Similarity
 from query_adapters.stores.source import RawBlock, batches
+from query_adapters.typing import Similarity
 
 SIMILARITIES: dict[str, Similarity] = {"cosine": "cosine", "dot": "dot", "l2": "euclidean"}
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from query_adapters.arrays import unit
 from query_adapters.embedders import TextEmbedder
 from query_adapters.errors import AdapterMismatchError, DimensionMismatchError
-from query_adapters.evaluation.search import unit
 from query_adapters.stores.stored import StoredVectors
 
 logger = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from pgvector.sqlalchemy import Vector
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from query_adapters.evaluation.search import Similarity
 from query_adapters.stores.source import RawBlock
+from query_adapters.typing import Similarity
 
 HEADER = 4  # bytes: the dimension and an unused field, before big-endian float32 numbers
 

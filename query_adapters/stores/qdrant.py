@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from query_adapters.evaluation.search import Similarity
 from query_adapters.stores.source import RawBlock, batches
+from query_adapters.typing import Similarity
 
 SIMILARITIES: dict[str, Similarity] = {"Cosine": "cosine", "Dot": "dot", "Euclid": "euclidean"}
 

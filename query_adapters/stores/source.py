@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from numpy.typing import ArrayLike
 
-from query_adapters.evaluation.search import Similarity
+from query_adapters.typing import Similarity
 
 RawBlock = tuple[Sequence[str], Sequence[Any] | ArrayLike]
 """Ids and their vectors, one each, as the store gives them."""

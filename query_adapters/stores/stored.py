@@ -11,8 +11,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
-from query_adapters.evaluation.search import Similarity
-from query_adapters.typing import Vectors
+from query_adapters.typing import Similarity, Vectors
 
 Block = tuple[Sequence[str], Vectors]
 

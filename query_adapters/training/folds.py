@@ -1,11 +1,11 @@
-"""Which questions are held out from which: two views, as one alone flatters.
+"""Cross-validation folds in two views: over queries and over documents.
 
-Over *questions* a map may have memorised its documents; over *documents* nobody sees what a
-query log is worth.
+    seen     held-out queries about documents that also have training queries
+    unseen   held-out queries about documents without training queries: all queries of the
+             held-out documents leave the training set, and the documents leave the negatives
 
-    seen     new questions about documents that have training questions
-    unseen   questions about documents that have none: their questions leave the training set,
-             and with them the documents leave the negatives
+Folds over queries alone reward a map that memorizes its documents; folds over documents alone
+ignore what a query log teaches about the documents in it. So candidates are scored in both views.
 """
 
 from collections.abc import Iterator
@@ -20,12 +20,12 @@ from query_adapters.typing import Rows
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class View:
-    """Folds over the training questions, and the weight of their verdict.
+    """Fold assignments of the training queries, and the weight of this view's score.
 
     Attributes:
         name: "seen" or "unseen".
-        fold_of: Fold number of each question in each repetition, `(n_repeats, n_queries)`.
-        weight: Expected share of future questions of this kind, 0..1.
+        fold_of: Fold number of each query in each repetition, `(n_repeats, n_queries)`.
+        weight: Expected share of future queries of this kind, 0..1.
     """
 
     name: str
@@ -33,7 +33,7 @@ class View:
     weight: float
 
     def splits(self) -> Iterator[tuple[Rows, Rows]]:
-        """Yield (training, held-out) question rows, fold by fold."""
+        """Yield (training rows, held-out rows) for each fold of each repetition."""
         for fold_of in self.fold_of:
             for fold in range(int(fold_of.max()) + 1):
                 yield np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
@@ -42,11 +42,18 @@ class View:
 def make_views(
     dataset: EmbeddedDataset, *, n_folds: int, n_repeats: int, seed: int, seen_share: float
 ) -> list[View]:
-    """Return the views that the data allow, their weights adding up to 1.
+    """Return the views that the data allow; their weights add up to 1.
 
-    A view needs at least two groups of questions; where one is missing the other has all the
-    weight, and where both are missing there is nothing to measure on. At `seen_share` 1 no
-    question about an unseen document is expected, and none is measured.
+    A view needs at least two groups of queries. If only one view is possible, it has all the
+    weight; if none is, the list is empty and nothing can be held out. At `seen_share` 1 no query
+    about an unseen document is expected, so the unseen view is left out.
+
+    Args:
+        dataset: Training queries with their relevant documents.
+        n_folds: Folds per repetition; fewer if there are fewer groups.
+        n_repeats: How many times the folds are assigned anew.
+        seed: Seed of the fold assignments.
+        seen_share: Expected share of future queries about documents with training queries, 0..1.
     """
     groups = [
         ("seen", dataset.query_groups, seen_share),

@@ -1,4 +1,4 @@
-"""The memory's features: training questions as landmarks, so that a linear fit can use them."""
+"""The memory: kernel features of training queries (landmarks), as inputs of a linear fit."""
 
 from dataclasses import dataclass
 from math import inf
@@ -8,22 +8,23 @@ from scipy.linalg import cholesky, solve_triangular
 
 from query_adapters.adapters import KernelAdapter, LinearAdapter
 from query_adapters.adapters.kernel import MOST_SHARPNESS, similarity_kernel
+from query_adapters.arrays import unit
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.evaluation.search import unit
 from query_adapters.typing import Rows, Values, Vectors
 
-MOST_LANDMARKS = 4_000
+MAX_LANDMARKS = 4_000
 ROWS_AT_ONCE = 4_000
-JITTER = 1e-6  # on the kernel matrix's diagonal of ones: questions may be asked twice
+JITTER = 1e-6  # added to the kernel matrix's diagonal of ones: repeated queries make it singular
 
 
 @dataclass(frozen=True, kw_only=True)
 class MemorySettings:
-    """How much a map may rest on questions like those of training.
+    """How much a map may rely on similar training queries.
 
     Attributes:
-        ease: r > 0, how much cheaper a change of the memory is than one of the linear part.
-        sharpness: β in (0, 80] of the kernel; the higher, the more alike a question must be.
+        ease: r > 0, how much less the memory's weights are regularized than the linear part.
+        sharpness: β in (0, 80] of the kernel; the higher, the more similar a query must be to a
+            landmark to be affected by it.
 
     Raises:
         ValueError: If a setting is out of range.
@@ -42,14 +43,15 @@ class MemorySettings:
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """Features of a question, `φ(q) = √r L⁻¹ k(Z, q)` with `L Lᵀ = k(Z, Z)`.
+    """Kernel features of a query, `φ(q) = √r L⁻¹ k(Z, q)` with `L Lᵀ = k(Z, Z)`.
 
-    The plain penalty on their weights is the norm of the memory in the kernel's space, over r.
+    With these features, the squared norm of the weights is the squared norm of the memory in the
+    kernel's space, divided by r.
 
     Attributes:
         settings: r and β.
-        landmarks: Z, questions at length 1, `(n_landmarks, dim)`.
-        root: L, lower triangular, `(n_landmarks, n_landmarks)`.
+        landmarks: Z, training queries at length 1, `(n_landmarks, dim)`.
+        root: L, lower triangular (Cholesky factor), `(n_landmarks, n_landmarks)`.
 
     Source: Schölkopf, Smola, Learning with Kernels (2002), 4.2 (representer theorem).
     """
@@ -60,14 +62,14 @@ class Memory:
 
     @classmethod
     def of(cls, dataset: EmbeddedDataset, settings: MemorySettings) -> "Memory":
-        """Return the memory of the dataset's questions, of 4,000 at the most."""
+        """Return the memory of the dataset's queries, at most 4,000 of them."""
         landmarks = unit(dataset.queries[landmark_rows(dataset)])
         kernel = _exact_kernel(landmarks, landmarks, settings.sharpness)
         jittered = kernel + JITTER * np.eye(len(landmarks))
         return cls(settings, landmarks, cholesky(jittered, lower=True))
 
     def features(self, units: Vectors) -> Vectors:
-        """Return φ of questions of length 1, `(n_queries, n_landmarks)`."""
+        """Return φ of queries of length 1, `(n_queries, n_landmarks)`."""
         features = np.empty((len(units), len(self.landmarks)), dtype=np.float32)
         for start in range(0, len(units), ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
@@ -77,27 +79,32 @@ class Memory:
         return features
 
     def adapter(self, linear: LinearAdapter, weights: Vectors) -> KernelAdapter:
-        """Return the adapter whose memory has these weights on φ, `(dim, n_landmarks)`."""
+        """Return the adapter whose memory has these weights on φ.
+
+        Args:
+            linear: The linear part of the adapter.
+            weights: Weights of φ, `(dim, n_landmarks)`.
+        """
         values = solve_triangular(self.root.T, weights.T.astype(np.float64), lower=False)
         scaled = np.sqrt(self.settings.ease) * values
         return KernelAdapter(linear, self.landmarks, scaled, self.settings.sharpness)
 
 
 def _exact_kernel(landmarks: Vectors, units: Vectors, sharpness: float) -> Values:
-    """Return k in double precision: L⁻¹ magnifies errors where questions are near-duplicates."""
+    """Return k in double precision: L⁻¹ magnifies errors if landmarks are near-duplicates."""
     return similarity_kernel(landmarks.astype(np.float64) @ units.T.astype(np.float64), sharpness)
 
 
 def landmark_rows(dataset: EmbeddedDataset) -> Rows:
-    """Return the questions to remember: all, or 4,000 dealt evenly over the documents.
+    """Return the rows of the queries to use as landmarks: all, or 4,000 spread over the documents.
 
-    Each document gives its first question, then its second, and so on.
+    Selection takes the first query of every document, then the second, and so on.
     """
     n_queries = len(dataset.queries)
-    if n_queries <= MOST_LANDMARKS:
+    if n_queries <= MAX_LANDMARKS:
         return np.arange(n_queries)
     seen: dict[int, int] = {}
-    turns = np.empty(n_queries, dtype=np.int64)
+    order = np.empty(n_queries, dtype=np.int64)
     for query, rows in enumerate(dataset.relevant):
-        turns[query] = seen[rows[0]] = seen.get(rows[0], -1) + 1
-    return np.sort(np.argsort(turns, kind="stable")[:MOST_LANDMARKS])
+        order[query] = seen[rows[0]] = seen.get(rows[0], -1) + 1
+    return np.sort(np.argsort(order, kind="stable")[:MAX_LANDMARKS])

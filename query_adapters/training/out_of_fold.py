@@ -1,4 +1,4 @@
-"""Questions held out, scored on their own answers and, as a control, on another question's."""
+"""Score held-out queries on their own answers and, as a control, on another query's answers."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,57 +8,57 @@ import numpy as np
 from query_adapters.adapters import QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation.metrics import Metric, judge_rows
-from query_adapters.evaluation.search import Similarity, exact_search
-from query_adapters.typing import Rows, Values, Vectors
+from query_adapters.evaluation.search import exact_search
+from query_adapters.typing import Rows, Similarity, Values, Vectors
 
-CONTROL_SEED = 0  # of who is whose control, the same for every candidate
+CONTROL_SEED = 0  # every candidate has the same assignment of controls
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class HeldOut:
-    """One fold's questions over all documents.
+class HeldOutFold:
+    """The held-out queries of one fold, searched over all documents.
 
-    A map can gain by bringing up documents that many questions are labelled with, whatever is
-    asked: it then gains as much on another question's answers. That is what the control tells.
+    A map can gain by ranking documents with many labels higher whatever the query is. Such a map
+    gains as much if each query is judged by the answers of another query, which is the control.
 
     Attributes:
-        rows: Which questions of the dataset these are.
-        questions: They, with their answers.
-        metric: What they are scored by, such as "ndcg@10".
-        similarity: What the store ranks by.
-        reference: What gains are measured against; None for the base as it is.
+        rows: Rows of these queries in the dataset, `(n_held_out,)`.
+        data: The held-out queries with all documents to search.
+        metric: Metric of the scores, such as "ndcg@10".
+        similarity: Similarity that the store ranks by.
+        reference: Adapter that gains are measured against; None for the base model.
     """
 
     rows: Rows
-    questions: EmbeddedDataset
+    data: EmbeddedDataset
     metric: str
     similarity: Similarity
     reference: QueryAdapter | None = None
 
     def gains(self, adapter: QueryAdapter) -> Values:
-        """Return adapted minus reference on own and control answers, `(2, n_queries)`."""
-        return self._scores(adapter(self.questions.queries)) - self._before
+        """Return adapter minus reference on own and on control answers, `(2, n_held_out)`."""
+        return self._scores(adapter(self.data.queries)) - self._reference_scores
 
     @cached_property
-    def _before(self) -> Values:
-        queries = self.questions.queries
+    def _reference_scores(self) -> Values:
+        queries = self.data.queries
         return self._scores(queries if self.reference is None else self.reference(queries))
 
     def _scores(self, queries: Vectors) -> Values:
-        metric, asked = Metric.parse(self.metric), self.questions
-        ranking = exact_search(queries, asked.documents, k=metric.k, similarity=self.similarity)
-        own = judge_rows(ranking, asked.relevant, asked.grades)
-        controls = judge_rows(
+        metric, data = Metric.parse(self.metric), self.data
+        ranking = exact_search(queries, data.documents, k=metric.k, similarity=self.similarity)
+        own = judge_rows(ranking, data.relevant, data.grades)
+        control = judge_rows(
             ranking,
-            [asked.relevant[row] for row in self._controls],
-            [asked.grades[row] for row in self._controls],
+            [data.relevant[row] for row in self._control_rows],
+            [data.grades[row] for row in self._control_rows],
         )
-        return np.stack([metric(own), metric(controls)])
+        return np.stack([metric(own), metric(control)])
 
     @cached_property
-    def _controls(self) -> Rows:
-        """For each question, another one of the fold, all in one ring."""
-        ring = np.random.default_rng(CONTROL_SEED).permutation(len(self.rows))
-        controls = np.empty_like(ring)
-        controls[ring] = np.roll(ring, 1)
+    def _control_rows(self) -> Rows:
+        """Row of another query of the fold for each query; one random cycle over all queries."""
+        cycle = np.random.default_rng(CONTROL_SEED).permutation(len(self.rows))
+        controls = np.empty_like(cycle)
+        controls[cycle] = np.roll(cycle, 1)
         return controls

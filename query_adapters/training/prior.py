@@ -1,42 +1,42 @@
-"""Where training starts from, and what it is pulled back to."""
+"""The spectral prior: the map that training starts from and is regularized toward."""
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from query_adapters.evaluation.search import Similarity
-from query_adapters.training.geometry import Geometry
-from query_adapters.typing import Values, Vectors
+from query_adapters.training.linear_score import LinearScore
+from query_adapters.typing import Similarity, Values, Vectors
 
-EPSILON = 1e-3  # added to each variance of unit vectors, so that empty directions stay tame
+EPSILON = 1e-3  # added to each variance of unit vectors, to bound the gain of empty directions
 ROWS_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """How documents spread; their covariance is `V Λ Vᵀ`, at unit length for cosine.
+    """Eigendecomposition `V Λ Vᵀ` of the documents' covariance, at unit length for cosine.
 
     Attributes:
-        documents: Shape `(n_documents, dim)`; read when the first prior but the identity is asked.
-        similarity: What the store ranks by.
+        documents: Document vectors, `(n_documents, dim)`; read when the first prior with an
+            exponent above 0 is requested.
+        similarity: Similarity that the store ranks by.
     """
 
     documents: Vectors
     similarity: Similarity
 
     def prior(self, exponent: float) -> Vectors:
-        """Return the matrix `V (Λ + ε)^-p Vᵀ` at mean trace 1, `(dim, dim)`; `spectral_prior`."""
+        """Return `V (Λ + ε)^-p Vᵀ` at mean trace 1, `(dim, dim)`; see `spectral_prior`."""
         if exponent == 0:
             return np.eye(self.documents.shape[1], dtype=np.float32)
-        variances, directions = self._decomposed
+        variances, directions = self._eigen
         gains = (np.maximum(variances, 0) + EPSILON) ** -exponent
         prior: Vectors = ((directions * (gains / gains.mean())) @ directions.T).astype(np.float32)
         return prior
 
     @cached_property
-    def _decomposed(self) -> tuple[Values, Values]:
-        """Λ, `(dim,)`, and V, one direction a column, `(dim, dim)`."""
+    def _eigen(self) -> tuple[Values, Values]:
+        """Λ, `(dim,)`, and V, one direction per column, `(dim, dim)`."""
         variances, directions = np.linalg.eigh(_covariance(self.documents, self.similarity))
         return variances, directions
 
@@ -44,33 +44,33 @@ class Spectrum:
 def spectral_prior(
     documents: Vectors, *, exponent: float, similarity: Similarity = "cosine"
 ) -> Vectors:
-    """Return the matrix `V (Λ + ε)^-p Vᵀ` at mean trace 1, shape `(dim, dim)`.
+    """Return the partial whitening matrix `V (Λ + ε)^-p Vᵀ` at mean trace 1, `(dim, dim)`.
 
-    `V Λ Vᵀ` is the covariance of the documents, at unit length for cosine. Applied to a question
-    it turns down the directions in which all documents differ anyway; no label is needed. With
-    exponent 0 it is the identity.
+    `V Λ Vᵀ` is the covariance of the documents, at unit length for cosine. Applied to a query, it
+    shrinks the directions in which documents vary most. It needs no labels. With exponent 0 it is
+    the identity.
 
     Args:
-        documents: Vectors of the index that will be searched, `(n_documents, dim)`.
+        documents: Vectors of the index to be searched, `(n_documents, dim)`.
         exponent: p, at least 0; 0.5 whitens fully.
-        similarity: What the store ranks by.
+        similarity: Similarity that the store ranks by.
 
-    Source: Mu, Viswanath, All-but-the-Top (2018), section 2, softened to a power of the
-        spectrum and put on the query side alone.
+    Source: Mu, Viswanath, All-but-the-Top (2018), section 2; here softened to a power of the
+        spectrum and applied to queries alone.
     """
     return Spectrum(documents, similarity).prior(exponent)
 
 
 def _covariance(documents: Vectors, similarity: Similarity) -> Values:
-    """Return the covariance of the documents, `(dim, dim)`, read in blocks."""
-    geometry, dim = Geometry.of(documents, similarity), documents.shape[1]
+    """Return the covariance of the documents, `(dim, dim)`, computed in blocks."""
+    score, dim = LinearScore.of(documents, similarity), documents.shape[1]
     starts = range(0, len(documents), ROWS_AT_ONCE)
     blocks = [documents[start : start + ROWS_AT_ONCE] for start in starts]
-    sums = [geometry.documents(block).sum(axis=0, dtype=np.float64) for block in blocks]
+    sums = [score.scaled_documents(block).sum(axis=0, dtype=np.float64) for block in blocks]
     mean = (np.sum(sums, axis=0) / len(documents)).astype(np.float32)
     squares = np.zeros((dim, dim))
     for block in blocks:
-        centred = geometry.documents(block) - mean
+        centred = score.scaled_documents(block) - mean
         squares += centred.T @ centred
     covariance: Values = squares / len(documents)
     return covariance

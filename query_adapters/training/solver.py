@@ -1,4 +1,4 @@
-"""L-BFGS on the convex objective: no learning rate, no epochs, no seed, no order of batches."""
+"""L-BFGS for the convex objective; it needs no learning rate, epochs, seed or batch order."""
 
 import logging
 from collections.abc import Callable
@@ -16,12 +16,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Precision:
-    """When to stop.
+    """Stopping criteria; the solver stops at the first one that is met.
 
     Attributes:
-        max_iterations: Steps at the most.
-        gradient: Largest entry of the gradient at which the minimum counts as found.
-        decrease: Relative decrease of the objective in a step below which it does too.
+        max_iterations: Largest number of steps.
+        gradient: Converged if no entry of the gradient is larger than this.
+        decrease: Converged if a step decreases the objective by a smaller fraction than this.
     """
 
     max_iterations: int = 300
@@ -36,11 +36,11 @@ COARSE = Precision(gradient=1e-4, decrease=1e-5)  # within 2 % of the optimum, i
 def solve(
     objective: SoftmaxObjective, start: LinearMap, *, precision: Precision = FINE
 ) -> LinearMap:
-    """Return the map at which the objective is least, found from `start`."""
+    """Return the map that minimizes the objective, searching from `start`."""
 
     def fun(flat: Values) -> tuple[float, Values]:
-        value, slope = objective.value_and_gradient(_unflatten(flat, objective.shape))
-        return value, _flatten(slope)
+        value, gradient = objective.value_and_gradient(_unflatten(flat, objective.shape))
+        return value, _flatten(gradient)
 
     return _unflatten(lbfgs(fun, _flatten(start), precision), objective.shape)
 
@@ -48,9 +48,14 @@ def solve(
 def lbfgs(
     fun: Callable[[Values], tuple[float, Values]], start: Values, precision: Precision
 ) -> Values:
-    """Return where `fun`, which gives value and gradient, is least, found from `start`.
+    """Return the minimizer of `fun`, searching from `start`.
 
-    Source: Liu, Nocedal, On the Limited Memory BFGS Method (1989); scipy's line search meets
+    Args:
+        fun: Returns value and gradient at a point, `(n,)`.
+        start: Where the search begins, `(n,)`.
+        precision: When to stop; a warning is logged if `max_iterations` is reached.
+
+    Source: Liu, Nocedal, On the Limited Memory BFGS Method (1989); scipy's line search satisfies
         the strong Wolfe conditions.
     """
     result = minimize(
@@ -65,7 +70,7 @@ def lbfgs(
         },
     )
     if result.nit >= precision.max_iterations:
-        logger.warning("stopped after %d steps before the minimum was found", result.nit)
+        logger.warning("L-BFGS stopped after %d iterations before it converged", result.nit)
     found: Values = result.x
     return found
 

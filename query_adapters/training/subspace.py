@@ -1,4 +1,4 @@
-"""The directions in which a fit can move at all, which are few where questions are."""
+"""The subspace of weights that a fit can change, which is small if queries or documents are few."""
 
 from dataclasses import dataclass
 
@@ -9,15 +9,16 @@ from query_adapters.typing import Vectors
 
 
 @dataclass(frozen=True, eq=False)
-class Span:
-    """What the documents and the inputs of an objective span, each with orthonormal rows.
+class Subspace:
+    """Orthonormal bases of the span of an objective's documents and of its inputs.
 
-    Scores are dₖᵀ W xᵢ, so what of W lies outside changes none, and at the minimum it is the
-    prior's. A fit of 100 questions has 100 × 100 coordinates in there, instead of dim × dim.
+    Scores are dₖᵀ W xᵢ, so the part of W outside both spans changes no score, and at the minimum
+    it equals the prior's. A fit of 100 queries then has 100 × 100 coordinates instead of
+    dim × dim.
 
     Attributes:
-        documents: S, `(n, dim)`; None for every direction.
-        inputs: T, `(m, n_inputs)`; None for every direction.
+        documents: S, orthonormal rows, `(n, dim)`; None for the whole space.
+        inputs: T, orthonormal rows, `(m, n_inputs)`; None for the whole space.
 
     Source: Schölkopf, Herbrich, Smola, A Generalized Representer Theorem (2001), section 4.
     """
@@ -25,31 +26,34 @@ class Span:
     documents: Vectors | None
     inputs: Vectors | None
 
-    def inward(self, at: LinearMap) -> LinearMap:
-        """Return S W Tᵀ and S b: the map in the coordinates of the span."""
-        return LinearMap(self.inputs_in(self.documents_in(at.weight)), self.documents_in(at.bias))
+    def project(self, full: LinearMap) -> LinearMap:
+        """Return S W Tᵀ and S b: the coordinates of the map in the subspace."""
+        return LinearMap(
+            self.project_inputs(self.project_documents(full.weight)),
+            self.project_documents(full.bias),
+        )
 
-    def outward(self, at: LinearMap) -> LinearMap:
-        """Return Sᵀ W T and Sᵀ b: the map that does nothing outside of the span."""
-        weight = at.weight if self.inputs is None else at.weight @ self.inputs
-        return LinearMap(self.documents_out(weight), self.documents_out(at.bias))
+    def expand(self, reduced: LinearMap) -> LinearMap:
+        """Return Sᵀ W T and Sᵀ b: the map with these coordinates, zero outside the subspace."""
+        weight = reduced.weight if self.inputs is None else reduced.weight @ self.inputs
+        return LinearMap(self._expand_documents(weight), self._expand_documents(reduced.bias))
 
-    def inputs_in(self, rows: Vectors) -> Vectors:
-        """Return the coordinates of rows `(..., n_inputs)`, which are `(..., m)`."""
+    def project_inputs(self, rows: Vectors) -> Vectors:
+        """Return the coordinates `(..., m)` of rows `(..., n_inputs)`."""
         return rows if self.inputs is None else rows @ self.inputs.T
 
-    def documents_in(self, columns: Vectors) -> Vectors:
-        """Return the coordinates of columns `(dim, ...)`, which are `(n, ...)`."""
+    def project_documents(self, columns: Vectors) -> Vectors:
+        """Return the coordinates `(n, ...)` of columns `(dim, ...)`."""
         return columns if self.documents is None else self.documents @ columns
 
-    def documents_out(self, columns: Vectors) -> Vectors:
+    def _expand_documents(self, columns: Vectors) -> Vectors:
         """Return the columns `(dim, ...)` that have these coordinates `(n, ...)`."""
         return columns if self.documents is None else self.documents.T @ columns
 
 
-def basis(rows: Vectors) -> Vectors | None:
-    """Return orthonormal rows that span the given ones, None if they are not fewer than dims."""
+def orthonormal_basis(rows: Vectors) -> Vectors | None:
+    """Return orthonormal rows with the same span; None if there are at least `dim` rows."""
     if len(rows) >= rows.shape[1]:
         return None
-    found: Vectors = np.linalg.qr(rows.T)[0].T
-    return found
+    basis: Vectors = np.linalg.qr(rows.T)[0].T
+    return basis

@@ -14,19 +14,18 @@ from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.evaluation.metrics import Metric
-from query_adapters.evaluation.search import Similarity
 from query_adapters.training.candidates import CandidateScore, best, choose
+from query_adapters.training.exponent_selection import select_exponent
 from query_adapters.training.folds import make_views
-from query_adapters.training.geometry import Geometry
 from query_adapters.training.guard import ALPHA, answer_groups, max_t_p_value
-from query_adapters.training.index_prior import served_exponent
 from query_adapters.training.linear_map import LinearMap
+from query_adapters.training.linear_score import LinearScore
 from query_adapters.training.memory import MemorySettings
 from query_adapters.training.prior import Spectrum, spectral_prior
 from query_adapters.training.result import Reference, TrainingResult, verdict_on
 from query_adapters.training.selection import Grid
 from query_adapters.training.subsample import selection_sample
-from query_adapters.typing import Vectors
+from query_adapters.typing import Similarity, Vectors
 
 Guard = Literal["strict", "expected", "off"]
 MEMORIES = (
@@ -143,7 +142,7 @@ class AdapterTrainer:
             with _calm_blas(dataset):
                 fitted = grid.fit(dataset, chosen.candidate)
                 if served is not None and start is None:
-                    exponent = served_exponent(grid, sample, chosen.candidate, self.seed)
+                    exponent = select_exponent(grid, sample, chosen.candidate, self.seed)
                     here = grid.priors[chosen.candidate.whitening].weight
                     fitted = fitted.shifted(self._prior(served, exponent) - here)
                 adapter = fitted.as_adapter(dataset.queries)
@@ -212,8 +211,8 @@ class AdapterTrainer:
             spectrum = Spectrum(dataset.documents, self.similarity)
             maps = {p: LinearMap.of(spectrum.prior(p)) for p in self.whitenings}
         else:
-            geometry = Geometry.of(dataset.documents, self.similarity)
-            maps = {0.0: LinearMap.from_adapter(start, dataset.queries, geometry)}
+            score = LinearScore.of(dataset.documents, self.similarity)
+            maps = {0.0: LinearMap.from_adapter(start, dataset.queries, score)}
         return Grid(
             priors=maps,
             strengths=sorted(self.strengths, reverse=True),

@@ -8,20 +8,20 @@ from typing import Any, get_args
 import numpy as np
 
 from query_adapters.adapters import LinearAdapter
+from query_adapters.arrays import unit
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import InvalidVectorsError
 from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
 from query_adapters.evaluation.groups import usable_groups
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.evaluation.pairwise import MetricComparison, compare
-from query_adapters.evaluation.search import Similarity, unit
 from query_adapters.training.candidates import ViewScore
-from query_adapters.training.geometry import Geometry
 from query_adapters.training.guard import ALPHA, answer_groups, max_t_p_value
+from query_adapters.training.linear_score import LinearScore
 from query_adapters.training.prior import spectral_prior
 from query_adapters.training.result import POWER
 from query_adapters.training.trainer import Guard
-from query_adapters.typing import Values, Vectors
+from query_adapters.typing import Similarity, Values, Vectors
 
 EXPONENT = 0.15
 LEADING = 0.1  # share of the directions that count as leading
@@ -96,7 +96,7 @@ def whitening_adapter(
             "infinity in it; read them from the index again"
         )
     prior = spectral_prior(documents, exponent=exponent, similarity=similarity)
-    return LinearAdapter(prior, keeps_length=Geometry.of(documents, similarity).keeps_length)
+    return LinearAdapter(prior, keeps_length=LinearScore.of(documents, similarity).keeps_length)
 
 
 def whiten(

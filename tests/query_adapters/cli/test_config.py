@@ -15,7 +15,7 @@ metric = ["mrr@3", "ndcg@3"]
 output = "from_file"
 metric = "mrr@5"
 seen-share = 1.0
-hidden_size = [4]
+memory = true
 
 [compare]
 adapter = "from_file"
@@ -36,7 +36,7 @@ def test_a_whole_run_is_repeated_from_a_file(cli: CommandLine, config: Path) -> 
     assert trained["output"] == "from_file"
     assert trained["training"]["metric"] == "mrr@5"
     assert all(row["unseen"] is None for row in trained["training"]["table"])
-    assert any(row["candidate"]["hidden"] == 4 for row in trained["training"]["table"])
+    assert any(row["candidate"]["memory"] for row in trained["training"]["table"])
     compared = cli.json("compare", "--config", config)
     assert list(compared["parts"][0]["scores"]) == ["mrr@3", "ndcg@3"]
 

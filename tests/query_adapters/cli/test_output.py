@@ -9,7 +9,7 @@ import pytest
 from query_adapters.cli import output
 from query_adapters.evaluation import Evaluation
 from query_adapters.evaluation.comparison import compare_systems
-from query_adapters.evaluation.report import systems_table
+from query_adapters.evaluation.terminal_report import systems_table
 from tests.query_adapters.cli.command_line import CommandLine
 
 

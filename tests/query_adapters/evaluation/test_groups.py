@@ -12,8 +12,8 @@ from query_adapters.evaluation.comparison import compare_systems
 from query_adapters.evaluation.groups import dataset_groups, group_sums, usable_groups
 from query_adapters.evaluation.html_report import page_html
 from query_adapters.evaluation.pairwise import compare
-from query_adapters.evaluation.report import comparison_table, systems_table
 from query_adapters.evaluation.significance import detectable_effect, sign_flip_test
+from query_adapters.evaluation.terminal_report import comparison_table, systems_table
 from query_adapters.typing import Rows, Values
 
 DOCUMENTS, SIMULATED = 60, 1_000

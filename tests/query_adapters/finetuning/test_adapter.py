@@ -25,7 +25,7 @@ from query_adapters.evaluation import evaluate_vectors
 from query_adapters.finetuning.adapter import AdapterFinetuner
 from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer
-from query_adapters.training.index_prior import FURTHER
+from query_adapters.training.exponent_selection import EXPONENT_INCREMENTS
 from query_adapters.training.prior import spectral_prior
 
 TRAINER = AdapterTrainer(strengths=(0.3, 0.03), whitenings=(0.0,), n_folds=2)
@@ -299,7 +299,7 @@ def test_over_an_index_of_other_documents_what_was_learned_sits_on_its_own_prior
     served = make_finetuner(trainer=trainer, index=index).run()
     assert served.training.n_documents == 40
     here = spectral_prior(embed_dataset(problem.dataset, embedder).documents, exponent=0.3)
-    theirs = [spectral_prior(index.vectors, exponent=0.3 + further) for further in FURTHER]
+    theirs = [spectral_prior(index.vectors, exponent=0.3 + more) for more in EXPONENT_INCREMENTS]
     assert not np.allclose(here, theirs[0], atol=0.1)
     moved = weights_of(served).weight - weights_of(alone).weight
     assert any(np.allclose(moved, there - here, atol=1e-5) for there in theirs)

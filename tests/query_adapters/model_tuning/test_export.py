@@ -11,10 +11,10 @@ from sentence_transformers import SentenceTransformer
 
 from query_adapters.adapters import KernelAdapter, LinearAdapter
 from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, save_adapter
+from query_adapters.arrays import unit
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.errors import AdapterMismatchError, DimensionMismatchError
 from query_adapters.evaluation import exact_search
-from query_adapters.evaluation.search import unit
 from query_adapters.model_tuning import TowerResult, export_adapter
 from query_adapters.typing import Vectors
 from tests.tiny_model import save_tiny_model

@@ -118,7 +118,7 @@ def asked(counts: list[int]) -> EmbeddedDataset:
 def test_all_questions_are_remembered_where_they_are_not_too_many(
     most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "MOST_LANDMARKS", most)
+    monkeypatch.setattr(memory, "MAX_LANDMARKS", most)
     assert landmark_rows(asked([7, 3])).tolist() == list(range(10))
 
 
@@ -126,7 +126,7 @@ def test_all_questions_are_remembered_where_they_are_not_too_many(
 def test_more_are_dealt_evenly_over_the_documents(
     most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "MOST_LANDMARKS", most)
+    monkeypatch.setattr(memory, "MAX_LANDMARKS", most)
     dataset = asked([12, 1, 5, 3])
     rows = landmark_rows(dataset)
     assert len(rows) == len(set(rows.tolist())) == most

@@ -1,4 +1,4 @@
-"""The objective against its formula, written out in loops and differentiated by others."""
+"""The objective against its formula in plain loops, autograd and finite differences."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ seeds = st.integers(0, 10**6)
 
 
 def random_dataset(seed: int, *, n_queries: int = 6, n_documents: int = 9) -> EmbeddedDataset:
-    """Vectors of any length; questions with one to three relevant documents of grades 1 to 3."""
+    """Vectors of any length; queries with one to three relevant documents of grades 1 to 3."""
     rng = np.random.default_rng(seed)
     counts = rng.integers(1, 4, size=n_queries)
     return EmbeddedDataset(
@@ -40,7 +40,7 @@ def random_map(seed: int, *, bias: float = 0.3) -> LinearMap:
 def formula(
     np_like: Any, dataset: EmbeddedDataset, prior: LinearMap, weight: Any, bias: Any, asarray: Any
 ) -> Any:
-    """f(W, b) word for word, for arrays of numpy as of torch."""
+    """f(W, b) as written in the docstring, for numpy and torch arrays."""
 
     def unit(vectors: Any) -> Any:
         exact = vectors.astype(np.float64)
@@ -53,10 +53,10 @@ def formula(
         z = weight @ query + bias
         negatives = [k for k in answers if k not in rows]
         for row, grade in zip(rows, grades, strict=True):
-            wrong = sum(
+            negative = sum(
                 np_like.exp(20 * (z @ documents[k] - z @ documents[row])) for k in negatives
             )
-            loss = loss + grade / grades.sum() * np_like.log1p(wrong + 0 * z[0])
+            loss = loss + grade / grades.sum() * np_like.log1p(negative + 0 * z[0])
     shift = ((weight - asarray(prior.weight.astype(np.float64))) ** 2).sum()
     shift = shift + ((bias - asarray(prior.bias.astype(np.float64))) ** 2).sum()
     return loss / len(dataset.queries) + STRENGTH * shift
@@ -81,7 +81,7 @@ def assert_equal(ours: tuple[float, LinearMap], theirs: tuple[float, LinearMap])
 
 @settings(max_examples=40, deadline=None)
 @given(seed=seeds)
-def test_the_value_is_that_of_the_formula(seed: int) -> None:
+def test_value_matches_the_formula(seed: int) -> None:
     dataset, prior, at = random_dataset(seed), random_map(seed + 1), random_map(seed + 2)
     value, _ = objective_of(dataset, prior).value_and_gradient(at)
     expected = in_numpy(dataset, prior, at.weight.astype(np.float64), at.bias.astype(np.float64))
@@ -90,21 +90,21 @@ def test_the_value_is_that_of_the_formula(seed: int) -> None:
 
 @pytest.mark.parametrize("with_bias", [True, False])
 @pytest.mark.parametrize("seed", range(3))
-def test_the_gradient_is_that_of_autograd_on_the_formula(seed: int, with_bias: bool) -> None:
+def test_gradient_matches_autograd_on_the_formula(seed: int, with_bias: bool) -> None:
     torch = pytest.importorskip("torch")
     dataset, prior, at = random_dataset(seed), random_map(seed + 1), random_map(seed + 2)
     weight = torch.tensor(at.weight, dtype=torch.float64, requires_grad=True)
     bias = torch.tensor(at.bias, dtype=torch.float64, requires_grad=True)
     formula(torch, dataset, prior, weight, bias, torch.tensor).backward()
-    _, slope = objective_of(dataset, prior, with_bias=with_bias).value_and_gradient(at)
-    np.testing.assert_allclose(slope.weight, weight.grad, rtol=1e-3, atol=2e-5)
-    np.testing.assert_allclose(slope.bias, bias.grad * with_bias, rtol=1e-3, atol=2e-5)
+    _, gradient = objective_of(dataset, prior, with_bias=with_bias).value_and_gradient(at)
+    np.testing.assert_allclose(gradient.weight, weight.grad, rtol=1e-3, atol=2e-5)
+    np.testing.assert_allclose(gradient.bias, bias.grad * with_bias, rtol=1e-3, atol=2e-5)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_gradient_is_that_of_central_differences_of_the_formula(seed: int) -> None:
+def test_gradient_matches_central_differences_of_the_formula(seed: int) -> None:
     dataset, prior, at = random_dataset(seed), random_map(seed + 1), random_map(seed + 2)
-    _, slope = objective_of(dataset, prior).value_and_gradient(at)
+    _, gradient = objective_of(dataset, prior).value_and_gradient(at)
     flat = np.concatenate([at.weight.ravel(), at.bias]).astype(np.float64)
 
     def value(of: Any) -> float:
@@ -112,11 +112,11 @@ def test_the_gradient_is_that_of_central_differences_of_the_formula(seed: int) -
 
     steps = 1e-5 * np.eye(len(flat))
     expected = [(value(flat + step) - value(flat - step)) / 2e-5 for step in steps]
-    ours = np.concatenate([slope.weight.ravel(), slope.bias])
+    ours = np.concatenate([gradient.weight.ravel(), gradient.bias])
     np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=2e-5)
 
 
-def test_without_a_bias_its_slope_is_0_and_the_rest_is_unchanged() -> None:
+def test_without_a_bias_only_its_gradient_is_zero() -> None:
     dataset, at = random_dataset(0), random_map(1, bias=0)
     learned = objective_of(dataset).value_and_gradient(at)
     frozen = objective_of(dataset, with_bias=False).value_and_gradient(at)
@@ -128,18 +128,16 @@ def test_without_a_bias_its_slope_is_0_and_the_rest_is_unchanged() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(seed=seeds, data=st.data())
-def test_the_order_of_questions_and_documents_does_not_matter(
-    seed: int, data: st.DataObject
-) -> None:
+def test_order_of_queries_and_documents_does_not_matter(seed: int, data: st.DataObject) -> None:
     dataset, at = random_dataset(seed), random_map(seed)
     order: list[int] = data.draw(st.permutations(range(len(dataset.queries))))
-    place: list[int] = data.draw(st.permutations(range(len(dataset.documents))))
+    position: list[int] = data.draw(st.permutations(range(len(dataset.documents))))
     documents = np.empty_like(dataset.documents)
-    documents[place] = dataset.documents
+    documents[position] = dataset.documents
     shuffled = EmbeddedDataset(
         dataset.queries[order],
         documents,
-        tuple(np.array(place)[dataset.relevant[query]] for query in order),
+        tuple(np.array(position)[dataset.relevant[query]] for query in order),
         tuple(dataset.grades[query] for query in order),
     )
     assert_equal(
@@ -148,14 +146,14 @@ def test_the_order_of_questions_and_documents_does_not_matter(
 
 
 @pytest.mark.parametrize("at_once", [1, 20, 10**9])
-def test_the_size_of_a_block_does_not_matter(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_block_size_does_not_matter(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset, at = random_dataset(3, n_queries=11), random_map(4)
     whole = objective_of(dataset).value_and_gradient(at)
     monkeypatch.setattr(softmax, "SCORES_AT_ONCE", at_once)
     assert_equal(objective_of(dataset).value_and_gradient(at), whole)
 
 
-def test_documents_without_a_question_have_no_influence() -> None:
+def test_documents_without_a_query_have_no_influence() -> None:
     dataset, at = random_dataset(5), random_map(6)
     more = np.concatenate([dataset.documents, random_dataset(7).documents])
     larger = EmbeddedDataset(dataset.queries, more, dataset.relevant, dataset.grades)
@@ -165,7 +163,7 @@ def test_documents_without_a_question_have_no_influence() -> None:
 
 
 @pytest.mark.parametrize("scale", [0.01, 100.0])
-def test_the_length_of_a_vector_does_not_matter(scale: float) -> None:
+def test_vector_lengths_do_not_matter_for_cosine(scale: float) -> None:
     dataset, at = random_dataset(8), random_map(9)
     scaled = EmbeddedDataset(
         dataset.queries * scale, dataset.documents / scale, dataset.relevant, dataset.grades
@@ -179,31 +177,31 @@ def relevant_to(*rows: list[int]) -> tuple[Rows, ...]:
     return tuple(np.array(row) for row in rows)
 
 
-def test_a_question_that_every_labelled_document_answers_has_nothing_to_learn() -> None:
+def test_query_whose_labelled_documents_are_all_relevant_adds_no_loss() -> None:
     vectors = random_dataset(10)
     at = random_map(11)
-    content = EmbeddedDataset(vectors.queries[:1], vectors.documents, relevant_to([0, 1, 2]))
+    satisfied = EmbeddedDataset(vectors.queries[:1], vectors.documents, relevant_to([0, 1, 2]))
     mixed = EmbeddedDataset(vectors.queries[:2], vectors.documents, relevant_to([0, 1, 2], [1]))
     alone = in_numpy(mixed, at, at.weight.astype(np.float64), at.bias.astype(np.float64))
-    value, slope = objective_of(content, at).value_and_gradient(at)
+    value, gradient = objective_of(satisfied, at).value_and_gradient(at)
     assert value == 0
-    assert not slope.weight.any()
-    assert not slope.bias.any()
+    assert not gradient.weight.any()
+    assert not gradient.bias.any()
     assert objective_of(mixed, at).value_and_gradient(at)[0] == pytest.approx(alone, rel=1e-4)
 
 
 @pytest.mark.parametrize("scale", [1e3, 1e6])
-def test_huge_scores_overflow_nowhere(scale: float) -> None:
+def test_huge_scores_do_not_overflow(scale: float) -> None:
     at = LinearMap.of(np.float32(scale) * random_map(1).weight)
-    value, slope = objective_of(random_dataset(12)).value_and_gradient(at)
+    value, gradient = objective_of(random_dataset(12)).value_and_gradient(at)
     assert np.isfinite(value)
-    assert np.isfinite(slope.weight).all()
-    assert np.isfinite(slope.bias).all()
+    assert np.isfinite(gradient.weight).all()
+    assert np.isfinite(gradient.bias).all()
 
 
 @settings(max_examples=50, deadline=None)
 @given(seed=seeds, spread=st.floats(0.1, 5))
-def test_it_is_convex_the_middle_lies_below_the_mean_of_the_ends(seed: int, spread: float) -> None:
+def test_objective_is_convex_along_random_segments(seed: int, spread: float) -> None:
     function = objective_of(random_dataset(seed))
     rng = np.random.default_rng(seed)
     flat = (spread * rng.normal(size=(2, DIM + 1, DIM))).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The spectral prior against its formula, taken with scipy's matrix power."""
+"""The spectral prior against its formula, computed with scipy's matrix power."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def documents(n: int = 60, *, seed: int = 0) -> Vectors:
 
 @pytest.mark.parametrize("exponent", EXPONENTS)
 @pytest.mark.parametrize("n", [5, 60])
-def test_it_is_the_power_of_the_covariance_of_unit_documents(exponent: float, n: int) -> None:
+def test_prior_is_a_power_of_the_covariance_of_unit_documents(exponent: float, n: int) -> None:
     vectors = documents(n).astype(np.float64)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     covariance = np.cov(vectors.T, bias=True)
@@ -32,7 +32,7 @@ def test_it_is_the_power_of_the_covariance_of_unit_documents(exponent: float, n:
 
 @pytest.mark.parametrize("exponent", EXPONENTS)
 @pytest.mark.parametrize("n", [1, 3, 60])
-def test_it_is_symmetric_positive_definite_with_mean_trace_1(exponent: float, n: int) -> None:
+def test_prior_is_symmetric_positive_definite_with_mean_trace_1(exponent: float, n: int) -> None:
     matrix = spectral_prior(documents(n), exponent=exponent)
     assert matrix.dtype == np.float32
     assert matrix.shape == (DIM, DIM)
@@ -45,7 +45,7 @@ def test_exponent_0_is_the_identity() -> None:
     np.testing.assert_array_equal(spectral_prior(documents(), exponent=0), np.eye(DIM))
 
 
-def test_one_document_has_no_directions_and_gives_the_identity() -> None:
+def test_one_document_has_no_variance_and_gives_the_identity() -> None:
     np.testing.assert_allclose(spectral_prior(documents(1), exponent=0.5), np.eye(DIM), atol=1e-6)
 
 
@@ -57,7 +57,7 @@ def test_exponent_one_half_whitens_fully(monkeypatch: pytest.MonkeyPatch) -> Non
     np.testing.assert_allclose(covariance / np.trace(covariance) * DIM, np.eye(DIM), atol=1e-3)
 
 
-def test_the_length_of_a_document_does_not_matter() -> None:
+def test_document_lengths_do_not_matter_for_cosine() -> None:
     vectors = documents()
     lengths = np.random.default_rng(1).uniform(0.1, 30, size=(len(vectors), 1)).astype(np.float32)
     np.testing.assert_allclose(

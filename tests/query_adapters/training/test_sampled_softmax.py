@@ -1,4 +1,4 @@
-"""A shortlist that holds all documents is the full loss; a short one estimates it."""
+"""The sampled loss equals the full loss over a complete sample and estimates it otherwise."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.training import objective, sampled_softmax
 from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.objective import SoftmaxObjective
-from query_adapters.training.sampled_softmax import ShortlistLoss
-from query_adapters.training.softmax import FullLoss, Positives
+from query_adapters.training.sampled_softmax import SampledSoftmaxLoss
+from query_adapters.training.softmax import FullSoftmaxLoss, Positives
 from query_adapters.training.solver import solve
 from query_adapters.typing import Vectors
 
@@ -17,7 +17,7 @@ DIM, N_DOCUMENTS, N_QUERIES = 5, 30, 12
 
 @pytest.fixture
 def dataset() -> EmbeddedDataset:
-    """Every document answers some question; questions have one to three answers."""
+    """Every document is relevant to some query; queries have one to ten relevant documents."""
     rng = np.random.default_rng(0)
     documents = rng.normal(size=(N_DOCUMENTS, DIM))
     relevant = [rng.choice(N_DOCUMENTS, size=n, replace=False) for n in (1, 2, 3) * 4]
@@ -37,72 +37,75 @@ def offsets() -> Vectors:
 
 def mined(
     dataset: EmbeddedDataset, offsets: Vectors, *, seed: int = 0, at: Vectors | None = None
-) -> ShortlistLoss:
+) -> SampledSoftmaxLoss:
     mapped = dataset.queries if at is None else at
-    return ShortlistLoss.mined(dataset.documents, offsets, Positives.of(dataset), mapped, seed=seed)
+    return SampledSoftmaxLoss.mined(
+        dataset.documents, offsets, Positives.of(dataset), mapped, seed=seed
+    )
 
 
 @pytest.mark.parametrize("at_once", [1, 2_000, 10**9])
-def test_where_all_documents_are_on_it_it_is_the_full_loss(
+def test_sample_of_all_documents_gives_the_full_loss(
     dataset: EmbeddedDataset, offsets: Vectors, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sampled_softmax, "N_HARDEST", N_DOCUMENTS)
     monkeypatch.setattr(sampled_softmax, "GATHERED_AT_ONCE", at_once)
     monkeypatch.setattr(sampled_softmax, "SCORES_AT_ONCE", at_once)
     mapped = dataset.queries + 0.1
-    value, slope = mined(dataset, offsets)(mapped)
-    full = FullLoss(dataset.documents, offsets, Positives.of(dataset))
-    expected, expected_slope = full(mapped)
+    value, gradient = mined(dataset, offsets)(mapped)
+    full = FullSoftmaxLoss(dataset.documents, offsets, Positives.of(dataset))
+    expected, expected_gradient = full(mapped)
     assert value == pytest.approx(expected, rel=1e-5)
-    np.testing.assert_allclose(slope, expected_slope, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-4, atol=1e-5)
 
 
-def test_the_slope_is_that_of_central_differences(
+def test_gradient_matches_central_differences(
     dataset: EmbeddedDataset, offsets: Vectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sampled_softmax, "N_HARDEST", 4)
     monkeypatch.setattr(sampled_softmax, "N_RANDOM", 6)
     loss = mined(dataset, offsets)
-    _, slope = loss(dataset.queries)
+    _, gradient = loss(dataset.queries)
     rng, step = np.random.default_rng(2), 1e-2
     for _ in range(5):
         direction = rng.normal(size=dataset.queries.shape).astype(np.float32)
         ends = [loss(dataset.queries + sign * step * direction)[0] for sign in (1, -1)]
         expected = (ends[0] - ends[1]) / (2 * step)
-        assert np.vdot(slope, direction) == pytest.approx(expected, rel=2e-2, abs=1e-3)
+        assert np.vdot(gradient, direction) == pytest.approx(expected, rel=2e-2, abs=1e-3)
 
 
-def test_the_sum_over_a_short_list_is_on_average_the_sum_over_all(
+def test_sum_over_the_sample_is_unbiased(
     dataset: EmbeddedDataset, offsets: Vectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sampled_softmax, "N_HARDEST", 3)
     monkeypatch.setattr(sampled_softmax, "N_RANDOM", 5)
-    monkeypatch.setattr(sampled_softmax, "TEMPERATURE", 1.0)  # the hardest three are not nearly all
+    # At this temperature the hardest three are not almost the whole sum.
+    monkeypatch.setattr(sampled_softmax, "TEMPERATURE", 1.0)
     scores = dataset.queries @ dataset.documents.T + offsets
     scores -= scores.max(axis=1, keepdims=True)
-    others = np.exp(scores)
+    negatives = np.exp(scores)
     for query, rows in enumerate(dataset.relevant):
-        others[query, rows] = 0
-    hardest = np.sort(others, axis=1)[:, -3:].sum(axis=1)
-    assert (hardest < 0.6 * others.sum(axis=1)).sum() > 8
+        negatives[query, rows] = 0
+    hardest = np.sort(negatives, axis=1)[:, -3:].sum(axis=1)
+    assert (hardest < 0.6 * negatives.sum(axis=1)).sum() > 8
     sums = []
     for seed in range(2_000):
         loss = mined(dataset, offsets, seed=seed)
-        listed = np.take_along_axis(scores, loss.columns, axis=1) + loss.corrections
-        sums.append(np.exp(listed).sum(axis=1))
-    np.testing.assert_allclose(np.mean(sums, axis=0), others.sum(axis=1), rtol=0.05, atol=1e-12)
+        sampled = np.take_along_axis(scores, loss.columns, axis=1) + loss.corrections
+        sums.append(np.exp(sampled).sum(axis=1))
+    np.testing.assert_allclose(np.mean(sums, axis=0), negatives.sum(axis=1), rtol=0.05, atol=1e-12)
 
 
-def test_no_relevant_document_is_listed_against_its_question_and_none_twice(
+def test_no_negative_is_relevant_and_none_is_mined_and_drawn(
     dataset: EmbeddedDataset, offsets: Vectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sampled_softmax, "N_HARDEST", 8)
     loss = mined(dataset, offsets)
     for query, rows in enumerate(dataset.relevant):
-        listed = loss.columns[query][np.isfinite(loss.corrections[query])]
+        sampled = loss.columns[query][np.isfinite(loss.corrections[query])]
         hardest = loss.columns[query][:8][np.isfinite(loss.corrections[query][:8])]
         drawn = loss.columns[query][8:][np.isfinite(loss.corrections[query][8:])]
-        assert not set(listed) & set(rows)
+        assert not set(sampled) & set(rows)
         assert len(set(hardest)) == len(hardest)
         assert not set(hardest) & set(drawn)
 
@@ -116,12 +119,12 @@ def noisy(n: int = 200) -> EmbeddedDataset:
     )
 
 
-def test_the_map_of_a_large_problem_is_near_the_one_over_all_documents(
+def test_fit_with_sampled_negatives_is_near_the_full_fit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     prior = LinearMap.of(np.eye(DIM, dtype=np.float32))
     full = solve(SoftmaxObjective(noisy(), prior=prior, strength=0.05), prior).weight
-    monkeypatch.setattr(objective, "MOST_SCORED", 100)
+    monkeypatch.setattr(objective, "MAX_FULL_DOCUMENTS", 100)
     estimated = solve(SoftmaxObjective(noisy(), prior=prior, strength=0.05), prior).weight
     again = solve(SoftmaxObjective(noisy(), prior=prior, strength=0.05), prior).weight
     assert np.linalg.norm(estimated - full) < 0.1 * np.linalg.norm(full - prior.weight)

@@ -1,4 +1,4 @@
-"""The minimum is the one that another method finds in double precision, from anywhere."""
+"""The solver finds the minimum that BFGS finds in double precision, from any start."""
 
 import logging
 from typing import Any
@@ -18,7 +18,7 @@ IDENTITY = LinearMap.of(np.eye(DIM, dtype=np.float32))
 
 
 def noisy_dataset(seed: int = 0) -> EmbeddedDataset:
-    """Thirty questions near their one relevant document, two or three to a document."""
+    """Thirty queries near their one relevant document, two or three per document."""
     rng = np.random.default_rng(seed)
     documents = rng.normal(size=(12, DIM))
     queries = np.tile(documents, (3, 1))[:30] + rng.normal(size=(30, DIM))
@@ -31,21 +31,21 @@ def objective(*, strength: float = 0.05, with_bias: bool = True) -> SoftmaxObjec
 
 
 def minimum_by_bfgs(*, strength: float, with_bias: bool) -> Any:
-    """The minimum of softmax cross-entropy: the formula where one document is relevant."""
+    """The minimum of softmax cross-entropy, which the objective is if one document is relevant."""
     dataset = noisy_dataset()
-    answers = np.concatenate(dataset.relevant)
-    labelled = sorted(set(answers.tolist()))
+    relevant = np.concatenate(dataset.relevant)
+    labelled = sorted(set(relevant.tolist()))
     queries, documents = dataset.queries.astype(np.float64), dataset.documents[labelled]
     queries = queries / np.linalg.norm(queries, axis=1, keepdims=True)
     documents = documents / np.linalg.norm(documents.astype(np.float64), axis=1, keepdims=True)
-    wanted = [labelled.index(answer) for answer in answers]
+    columns = [labelled.index(answer) for answer in relevant]
     start = np.vstack([np.eye(DIM), np.zeros(DIM)])[: DIM + with_bias]
 
     def value(flat: Any) -> Any:
         rows = flat.reshape(start.shape)
         mapped = queries @ rows[:DIM].T + (rows[DIM] if with_bias else 0)
         scores = 20 * mapped @ documents.T
-        losses = logsumexp(scores, axis=1) - scores[np.arange(len(scores)), wanted]
+        losses = logsumexp(scores, axis=1) - scores[np.arange(len(scores)), columns]
         return losses.mean() + strength * ((rows - start) ** 2).sum()
 
     found = minimize(value, start.ravel(), method="BFGS", jac="3-point", options={"gtol": 1e-7})
@@ -53,47 +53,45 @@ def minimum_by_bfgs(*, strength: float, with_bias: bool) -> Any:
 
 
 def distance(ours: LinearMap, theirs: Any) -> float:
-    """How far two maps lie apart, relative to the size of one."""
+    """Distance of two maps, relative to the norm of the second."""
     rows = np.vstack([ours.weight, ours.bias])[: len(theirs)]
     return float(np.linalg.norm(rows - theirs) / np.linalg.norm(theirs))
 
 
 @pytest.mark.parametrize("with_bias", [True, False])
 @pytest.mark.parametrize("strength", [0.01, 0.3])
-def test_the_minimum_is_the_one_of_bfgs_in_double_precision(
-    strength: float, with_bias: bool
-) -> None:
+def test_minimum_matches_bfgs_in_double_precision(strength: float, with_bias: bool) -> None:
     found = solve(objective(strength=strength, with_bias=with_bias), IDENTITY)
     assert distance(found, minimum_by_bfgs(strength=strength, with_bias=with_bias)) < 1e-3
     assert found.bias.any() == with_bias
 
 
-def test_the_coarse_minimum_lies_within_2_percent() -> None:
+def test_coarse_minimum_is_within_2_percent() -> None:
     found = solve(objective(strength=0.01), IDENTITY, precision=COARSE)
     assert distance(found, minimum_by_bfgs(strength=0.01, with_bias=True)) < 0.02
 
 
-def test_two_runs_give_the_same_bits() -> None:
+def test_two_runs_give_identical_results() -> None:
     first, second = (solve(objective(), IDENTITY) for _ in range(2))
     assert first.weight.tobytes() == second.weight.tobytes()
     assert first.bias.tobytes() == second.bias.tobytes()
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_starting_point_does_not_matter(seed: int) -> None:
+def test_starting_point_does_not_matter(seed: int) -> None:
     rng = np.random.default_rng(seed)
     away = LinearMap(*(2 * rng.normal(size=size).astype(np.float32) for size in ((DIM, DIM), DIM)))
     expected = solve(objective(), IDENTITY)
     assert distance(solve(objective(), away), np.vstack([expected.weight, expected.bias])) < 1e-3
 
 
-def test_a_huge_strength_gives_the_prior() -> None:
+def test_huge_strength_gives_the_prior() -> None:
     found = solve(objective(strength=1e6), IDENTITY)
     np.testing.assert_allclose(found.weight, IDENTITY.weight, atol=1e-4)
     np.testing.assert_allclose(found.bias, 0, atol=1e-4)
 
 
-def test_stopping_early_is_said_in_the_log_and_arriving_is_not(
+def test_reaching_the_iteration_limit_is_logged_and_convergence_is_not(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -101,5 +99,5 @@ def test_stopping_early_is_said_in_the_log_and_arriving_is_not(
         assert not caplog.records
         solve(objective(strength=1e-3), IDENTITY, precision=Precision(max_iterations=2))
     assert [record.getMessage() for record in caplog.records] == [
-        "stopped after 2 steps before the minimum was found"
+        "L-BFGS stopped after 2 iterations before it converged"
     ]

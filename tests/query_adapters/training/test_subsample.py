@@ -1,4 +1,4 @@
-"""Candidates for a large problem are compared on a part that is like the whole."""
+"""The sample on which candidates are compared resembles the whole dataset."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ DIM = 8
 
 
 def dataset(n_queries: int, n_labelled: int, n_documents: int = 400) -> EmbeddedDataset:
-    """Questions dealt to the first documents in turn."""
+    """Queries assigned to the first `n_labelled` documents in turn."""
     rng = np.random.default_rng(0)
     documents = rng.normal(size=(n_documents, DIM)).astype(np.float32)
     relevant = np.arange(n_queries) % n_labelled
@@ -22,19 +22,19 @@ def dataset(n_queries: int, n_labelled: int, n_documents: int = 400) -> Embedded
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subsample, "MOST_QUERIES", 60)
-    monkeypatch.setattr(subsample, "MOST_DOCUMENTS", 200)
+    monkeypatch.setattr(subsample, "MAX_QUERIES", 60)
+    monkeypatch.setattr(subsample, "MAX_DOCUMENTS", 200)
     monkeypatch.setattr(subsample, "NEAREST", 2)
 
 
-def test_a_small_dataset_is_its_own_sample() -> None:
+def test_small_dataset_is_returned_unchanged() -> None:
     whole = dataset(100, 30)
     assert selection_sample(whole, similarity="cosine", seed=0) is whole
 
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize(("n_labelled", "each"), [(300, 1), (100, 3), (30, 4), (10, 6)])
-def test_documents_with_several_questions_keep_several(n_labelled: int, each: int) -> None:
+def test_documents_with_several_queries_keep_several(n_labelled: int, each: int) -> None:
     part = selection_sample(dataset(300, n_labelled), similarity="cosine", seed=0)
     assert len(part.queries) == 60
     counts = np.unique(np.concatenate(part.relevant), return_counts=True)[1]
@@ -42,7 +42,7 @@ def test_documents_with_several_questions_keep_several(n_labelled: int, each: in
 
 
 @pytest.mark.usefixtures("small")
-def test_questions_keep_their_answers_and_their_nearest_documents() -> None:
+def test_queries_keep_their_relevant_and_nearest_documents() -> None:
     whole = dataset(300, 100)
     part = selection_sample(whole, similarity="cosine", seed=0)
     assert len(part.documents) == 200
@@ -58,7 +58,7 @@ def test_questions_keep_their_answers_and_their_nearest_documents() -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_the_same_seed_draws_the_same_and_another_another() -> None:
+def test_the_seed_decides_the_sample() -> None:
     whole = dataset(300, 100)
     first, again, other = (
         selection_sample(whole, similarity="cosine", seed=seed).queries for seed in (0, 0, 1)
@@ -68,12 +68,12 @@ def test_the_same_seed_draws_the_same_and_another_another() -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_what_is_chosen_on_a_part_is_trained_on_all() -> None:
+def test_chosen_candidate_is_trained_on_the_whole_dataset() -> None:
     rng = np.random.default_rng(1)
-    turn = np.linalg.qr(rng.normal(size=(DIM, DIM)))[0]
+    rotation = np.linalg.qr(rng.normal(size=(DIM, DIM)))[0]
     documents = rng.normal(size=(300, DIM))
     train = EmbeddedDataset(
-        (documents @ turn).astype(np.float32),
+        (documents @ rotation).astype(np.float32),
         documents.astype(np.float32),
         tuple(np.arange(300)[:, None]),
     )

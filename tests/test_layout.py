@@ -1,4 +1,4 @@
-"""The promises of the house: what an import loads, what an extra installs, who may know whom."""
+"""Tests of the layout: what an import loads, who imports whom, how large modules are, extras."""
 
 import ast
 import importlib
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -16,16 +17,26 @@ import pytest
 from query_adapters._extras import MODULE_OF
 
 ROOT = Path(__file__).resolve().parent.parent
-CORE, DOORS = "query_adapters", ("llama_index_finetune_plugin", "langchain_adapter")
-PACKAGES = (CORE, *DOORS)
+CORE, INTEGRATIONS = "query_adapters", ("llama_index_finetune_plugin", "langchain_adapter")
+PACKAGES = (CORE, *INTEGRATIONS)
 FRAMEWORKS = ("llama_index", "langchain", "langchain_core", "langchain_community")
 DATABASES = ("chromadb", "faiss", "lancedb", "langchain_community", "pgvector", "qdrant_client")
 PICKLES = ("pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal")
 MAY_NOT_IMPORT = {
-    CORE: (*FRAMEWORKS, *DOORS, *PICKLES),
+    CORE: (*FRAMEWORKS, *INTEGRATIONS, *PICKLES),
     "llama_index_finetune_plugin": ("langchain_adapter", "llama_index.finetuning", *PICKLES),
     "langchain_adapter": ("llama_index_finetune_plugin", "llama_index.finetuning", *PICKLES),
 }
+ORDER = (
+    "errors", "typing", "_version", "atomic", "_extras", "arrays",
+    "embedders", "data", "adapters", "evaluation", "demo", "stores", "training", "generation",
+    "finetuning", "model_tuning", "cli", "__main__",
+)  # fmt: skip
+"""The modules and folders of the core; each may import those before it."""
+MAX_LINES = 250
+MAX_TOP_LEVEL_MODULES = 10
+MIN_DUPLICATED_LINES = 6
+IMPORT_LINE = re.compile(r"(from [\w.]+ )?import |[\w.]+,$")
 SERVE_LLAMA_INDEX = """
 from llama_index.core.embeddings import MockEmbedding
 from llama_index_finetune_plugin import LinearAdapterEmbedding
@@ -92,6 +103,43 @@ def violations(source: str, *, forbidden: tuple[str, ...]) -> list[str]:
         elif isinstance(node, ast.Name) and node.id == "print":
             found.append("print")
     return found
+
+
+def modules_of(package: str) -> dict[str, Path]:
+    """Paths of all modules of a package by dotted name."""
+    paths = (ROOT / package).rglob("*.py")
+    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths}
+    return {name.removesuffix(".__init__"): path for path, name in names.items()}
+
+
+def imports_within(package: str) -> dict[str, set[str]]:
+    """For each module of a package, the modules of the same package that it imports."""
+    modules = modules_of(package)
+    graph = {}
+    for name, path in modules.items():
+        found = set(imported_modules(ast.parse(path.read_text(encoding="utf-8"))))
+        known = {target if target in modules else target.rpartition(".")[0] for target in found}
+        graph[name] = (known & modules.keys()) - {name}
+    return graph
+
+
+def unit_of(module: str) -> str:
+    """Top-level folder or module of the core that a module belongs to."""
+    return module.split(".")[1]
+
+
+def code_lines(path: Path) -> list[str]:
+    """Lines of a module without imports, blank lines and lone punctuation, stripped."""
+    stripped = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return [line for line in stripped if re.search(r"\w", line) and not IMPORT_LINE.match(line)]
+
+
+def duplicated_runs(one: list[str], other: list[str]) -> list[str]:
+    """First lines of the runs of `MIN_DUPLICATED_LINES` lines that stand in both."""
+    size = MIN_DUPLICATED_LINES
+    known = {tuple(other[start : start + size]) for start in range(len(other) - size + 1)}
+    starts = range(len(one) - size + 1)
+    return [one[start] for start in starts if tuple(one[start : start + size]) in known]
 
 
 def canonical(requirement: str) -> str:
@@ -163,7 +211,7 @@ def test_a_missing_extra_is_refused_with_its_pip_line(extra: str, module: str) -
         ("query_adapters.training", "train"),
         ("query_adapters.evaluation.pairwise", "train"),
         ("query_adapters.evaluation.html_report", "train"),
-        ("query_adapters.evaluation.report", "train"),
+        ("query_adapters.evaluation.terminal_report", "train"),
         ("query_adapters.evaluation.significance", "train"),
         ("query_adapters.evaluation.comparison", "train"),
         ("query_adapters.cli", "cli"),
@@ -217,6 +265,59 @@ def test_layers_hold_and_library_code_neither_prints_pickles_nor_asserts(package
 )
 def test_the_layer_check_finds_what_it_looks_for(source: str, expected: list[str]) -> None:
     assert violations(source, forbidden=("llama_index", "pickle")) == expected
+
+
+def test_the_core_has_few_top_level_modules_and_each_has_its_place_in_the_order() -> None:
+    top = {path.stem for path in (ROOT / CORE).glob("*.py")} - {"__init__"}
+    assert len(top) < MAX_TOP_LEVEL_MODULES  # and `__init__`
+    folders = {path.parent.name for path in (ROOT / CORE).glob("*/__init__.py")}
+    assert top | folders == set(ORDER)
+
+
+def test_no_module_of_the_core_imports_upward() -> None:
+    upward = [
+        (module, target)
+        for module, targets in imports_within(CORE).items()
+        for target in targets - {CORE}
+        if module != CORE and ORDER.index(unit_of(target)) > ORDER.index(unit_of(module))
+    ]
+    assert upward == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_have_no_cycle(package: str) -> None:
+    graph = imports_within(package)
+    assert any(graph.values())
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the cycle
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_module_is_too_long(package: str) -> None:
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in modules_of(package).values()
+    }
+    assert {path: n for path, n in lengths.items() if n > MAX_LINES} == {}
+
+
+def test_the_integrations_share_no_code_that_belongs_in_the_core() -> None:
+    llama_index, langchain = (
+        {path.relative_to(ROOT): code_lines(path) for path in modules_of(package).values()}
+        for package in INTEGRATIONS
+    )
+    found = {
+        (str(one), str(other)): runs
+        for one, lines in llama_index.items()
+        for other, others in langchain.items()
+        if (runs := duplicated_runs(lines, others))
+    }
+    assert found == {}
+
+
+def test_the_duplicate_check_finds_a_run_and_ignores_a_shorter_one() -> None:
+    lines = [f"line {number}" for number in range(10)]
+    assert duplicated_runs(lines, ["a", *lines[2:8], "b"]) == ["line 2"]
+    assert duplicated_runs(lines, ["a", *lines[2:7], "b"]) == []
 
 
 @pytest.mark.parametrize(

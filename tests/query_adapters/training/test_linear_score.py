@@ -1,4 +1,4 @@
-"""Each similarity ranks in training as the store does, and learns what only its ranking shows."""
+"""Training scores rank as each similarity does, and training learns lengths only if they count."""
 
 from pathlib import Path
 from typing import Any, get_args
@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from query_adapters.adapters import LinearAdapter
 from query_adapters.adapters.storage import load_adapter, save_adapter
+from query_adapters.arrays import unit
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation import evaluate_vectors, exact_search
-from query_adapters.evaluation.search import Similarity, unit
 from query_adapters.training import MEMORIES, AdapterTrainer
-from query_adapters.training.geometry import Geometry
 from query_adapters.training.linear_map import LinearMap
+from query_adapters.training.linear_score import LinearScore
 from query_adapters.training.memory import Memory
 from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.prior import spectral_prior
-from query_adapters.typing import Vectors
+from query_adapters.typing import Similarity, Vectors
 
 DIM = 6
 SIMILARITIES: tuple[Similarity, ...] = get_args(Similarity)
@@ -47,19 +47,19 @@ def random_map(seed: int) -> LinearMap:
 
 @settings(max_examples=40, deadline=None)
 @given(seed=seeds, similarity=st.sampled_from(SIMILARITIES))
-def test_scores_rank_as_the_search_does(seed: int, similarity: Similarity) -> None:
+def test_scores_rank_documents_as_exact_search_does(seed: int, similarity: Similarity) -> None:
     queries, documents = vectors(seed, 5), vectors(seed + 1, 20)
-    geometry = Geometry.of(documents, similarity)
-    scaled = geometry.documents(documents)
-    asked = geometry.lengths(queries) * unit(queries)
-    scores = asked @ scaled.T + geometry.offsets(scaled)
+    score = LinearScore.of(documents, similarity)
+    scaled = score.scaled_documents(documents)
+    inputs = score.query_lengths(queries) * unit(queries)
+    scores = inputs @ scaled.T + score.offsets(scaled)
     ranking = exact_search(queries, documents, k=20, similarity=similarity)
     ranked = np.take_along_axis(scores, ranking, axis=1)
     assert (np.diff(ranked) <= 1e-5 * np.abs(scores).max()).all()
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_euclidean_loss_is_softmax_over_negative_squared_distances(seed: int) -> None:
+def test_euclidean_loss_is_softmax_over_negative_squared_distances(seed: int) -> None:
     data, at = dataset(seed), random_map(seed)
     queries, documents = data.queries.astype(np.float64), data.documents.astype(np.float64)
     length = np.sqrt((documents**2).sum(axis=1).mean())
@@ -77,9 +77,7 @@ def test_the_euclidean_loss_is_softmax_over_negative_squared_distances(seed: int
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
 @pytest.mark.parametrize("with_memory", [False, True])
-def test_the_gradient_is_that_of_central_differences(
-    similarity: Similarity, with_memory: bool
-) -> None:
+def test_gradient_matches_central_differences(similarity: Similarity, with_memory: bool) -> None:
     data = dataset(3, spread=1.0)
     memory = Memory.of(data, MEMORIES[0]) if with_memory else None
     n_inputs = DIM + (len(data.queries) if with_memory else 0)
@@ -92,7 +90,7 @@ def test_the_gradient_is_that_of_central_differences(
         memory=memory,
         similarity=similarity,
     )
-    _, slope = objective.value_and_gradient(at)
+    _, gradient = objective.value_and_gradient(at)
     rng, step = np.random.default_rng(5), 2e-3
     for _ in range(5):
         direction = rng.normal(size=at.weight.shape).astype(np.float32)
@@ -104,39 +102,39 @@ def test_the_gradient_is_that_of_central_differences(
             for sign in (1, -1)
         ]
         expected = (ends[0] - ends[1]) / (2 * step)
-        assert np.vdot(slope.weight, direction) == pytest.approx(expected, rel=2e-2, abs=1e-3)
+        assert np.vdot(gradient.weight, direction) == pytest.approx(expected, rel=2e-2, abs=1e-3)
 
 
 @settings(max_examples=20, deadline=None)
 @given(seed=seeds)
-def test_over_vectors_of_length_1_the_three_are_one(seed: int) -> None:
+def test_similarities_agree_on_unit_vectors(seed: int) -> None:
     data = dataset(seed)
-    short = EmbeddedDataset(unit(data.queries), unit(data.documents), data.relevant)
+    normalized = EmbeddedDataset(unit(data.queries), unit(data.documents), data.relevant)
     at, prior = random_map(seed), LinearMap.of(np.eye(DIM, dtype=np.float32))
     values = [
-        SoftmaxObjective(short, prior=prior, strength=0.1, similarity=one).value_and_gradient(at)
-        for one in SIMILARITIES
+        SoftmaxObjective(
+            normalized, prior=prior, strength=0.1, similarity=similarity
+        ).value_and_gradient(at)
+        for similarity in SIMILARITIES
     ]
-    for value, slope in values[1:]:
+    for value, gradient in values[1:]:
         assert value == pytest.approx(values[0][0], rel=1e-4)
-        np.testing.assert_allclose(slope.weight, values[0][1].weight, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(gradient.weight, values[0][1].weight, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
-def test_an_adapter_becomes_a_map_and_the_map_that_adapter(similarity: Similarity) -> None:
+def test_converting_an_adapter_to_a_map_and_back_changes_nothing(similarity: Similarity) -> None:
     queries = 3 * unit(vectors(0, 5))
-    geometry = Geometry.of(vectors(1, 9), similarity)
+    score = LinearScore.of(vectors(1, 9), similarity)
     adapter = LinearAdapter(
-        random_map(2).weight, random_map(3).bias, keeps_length=geometry.keeps_length
+        random_map(2).weight, random_map(3).bias, keeps_length=score.keeps_length
     )
-    again = LinearMap.from_adapter(adapter, queries, geometry).as_adapter(
-        queries, geometry=geometry
-    )
+    again = LinearMap.from_adapter(adapter, queries, score).as_adapter(queries, score=score)
     np.testing.assert_allclose(again(queries), adapter(queries), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("similarity", ["dot", "euclidean"])
-def test_the_prior_of_a_store_that_does_not_normalise_is_that_of_its_vectors_as_they_are(
+def test_prior_for_dot_and_euclidean_uses_unnormalized_vectors(
     similarity: Similarity,
 ) -> None:
     documents = vectors(7, 50)
@@ -148,8 +146,8 @@ def test_the_prior_of_a_store_that_does_not_normalise_is_that_of_its_vectors_as_
     np.testing.assert_allclose(prior, expected, atol=1e-4)
 
 
-def too_long(seed: int, n: int = 120) -> EmbeddedDataset:
-    """Questions in the direction of their document and four times as long."""
+def long_queries(seed: int, n: int = 120) -> EmbeddedDataset:
+    """Queries near four times their document."""
     rng = np.random.default_rng(seed)
     documents = np.random.default_rng(99).normal(size=(n, DIM))
     noise = 0.1 * rng.normal(size=(n, DIM))
@@ -165,12 +163,12 @@ def ndcg(data: EmbeddedDataset, adapter: Any, similarity: Similarity) -> float:
 
 
 @pytest.mark.parametrize("memories", [(), MEMORIES[:1]])
-def test_lengths_are_learned_where_the_store_ranks_by_them(memories: Any, tmp_path: Path) -> None:
+def test_euclidean_training_learns_the_length_of_queries(memories: Any, tmp_path: Path) -> None:
     trainer = AdapterTrainer(
         similarity="euclidean", strengths=(0.03, 0.003), memories=memories, whitenings=(0.0,)
     )
-    result = trainer.fit(too_long(0))
-    fresh = too_long(1)
+    result = trainer.fit(long_queries(0))
+    fresh = long_queries(1)
     assert ndcg(fresh, result.adapter, "euclidean") > ndcg(fresh, None, "euclidean") + 0.2
     lengths = np.linalg.norm(result.adapter(fresh.queries), axis=1)
     assert lengths.mean() < 0.5 * np.linalg.norm(fresh.queries, axis=1).mean()
@@ -180,28 +178,26 @@ def test_lengths_are_learned_where_the_store_ranks_by_them(memories: Any, tmp_pa
     )
 
 
-def test_over_documents_of_one_length_a_euclidean_store_gets_an_adapter_that_keeps_lengths() -> (
-    None
-):
-    data = too_long(0)
+def test_euclidean_adapter_keeps_query_lengths_if_documents_have_equal_lengths() -> None:
+    data = long_queries(0)
     rng = np.random.default_rng(5)
-    turn = np.linalg.qr(rng.normal(size=(DIM, DIM)))[0].astype(np.float32)
-    turned = EmbeddedDataset(data.queries @ turn, unit(data.documents), data.relevant)
+    rotation = np.linalg.qr(rng.normal(size=(DIM, DIM)))[0].astype(np.float32)
+    rotated = EmbeddedDataset(data.queries @ rotation, unit(data.documents), data.relevant)
     trainer = AdapterTrainer(similarity="euclidean", strengths=(0.03, 0.003))
-    adapter = trainer.fit(turned).adapter
+    adapter = trainer.fit(rotated).adapter
     assert not adapter.is_identity
     np.testing.assert_allclose(
-        np.linalg.norm(adapter(turned.queries), axis=1),
-        np.linalg.norm(turned.queries, axis=1),
+        np.linalg.norm(adapter(rotated.queries), axis=1),
+        np.linalg.norm(rotated.queries, axis=1),
         rtol=1e-4,
     )
 
 
-def test_where_the_length_means_nothing_there_is_nothing_to_learn_from_it() -> None:
+def test_cosine_training_ignores_the_length_of_queries() -> None:
     trainer = AdapterTrainer(similarity="cosine", strengths=(0.03, 0.003), whitenings=(0.0,))
-    assert trainer.fit(too_long(0)).adapter.is_identity
+    assert trainer.fit(long_queries(0)).adapter.is_identity
 
 
-def test_an_unknown_similarity_is_refused() -> None:
+def test_unknown_similarity_is_rejected() -> None:
     with pytest.raises(ValueError, match=r"similarity of .*cosine.*got manhattan"):
         AdapterTrainer(similarity="manhattan")  # type: ignore[arg-type]

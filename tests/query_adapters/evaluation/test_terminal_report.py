@@ -10,7 +10,7 @@ from rich.table import Table
 from query_adapters.evaluation import Evaluation
 from query_adapters.evaluation.comparison import Comparison, compare_systems
 from query_adapters.evaluation.pairwise import compare
-from query_adapters.evaluation.report import comparison_table, systems_table
+from query_adapters.evaluation.terminal_report import comparison_table, systems_table
 
 
 def printed(table: Table) -> str:
