@@ -194,7 +194,7 @@ def test_only_linear_adapters_go_into_the_linear_one(base: Any, kernel: KernelAd
 
 
 def test_an_adapter_of_another_model_is_refused(make_base: Make, folder: Path) -> None:
-    other = make_base(model="fake/other")
+    other = make_base(model_name="fake/other")
     with pytest.raises(AdapterMismatchError, match=r"fake/tiny-embedder.*fake/other"):
         AdapterEmbeddings(other, folder)
     assert AdapterEmbeddings(other, folder, check_model=False).adapter is not None
@@ -247,7 +247,7 @@ def test_its_printed_form_tells_neither_secrets_nor_weights(
 ) -> None:
     model = LinearAdapterEmbeddings(base, adapter, query_cache=InMemoryByteStore())
     assert repr(model) == (
-        "LinearAdapterEmbeddings(base='RoleEmbeddings:fake/tiny-embedder', "
+        "LinearAdapterEmbeddings(base='RecordingEmbeddings:fake/tiny-embedder', "
         f"adapter='linear:{adapter.fingerprint}')"
     )
     assert repr(AdapterEmbeddings(base, None)).endswith("adapter='None')")
@@ -271,7 +271,7 @@ def test_a_swapped_adapter_serves_at_once(base: Any, make_adapter: Make, folder:
 def test_a_swap_that_does_not_fit_leaves_the_old_adapter(
     make_base: Make, make_adapter: Make, folder: Path, kernel: KernelAdapter
 ) -> None:
-    model = LinearAdapterEmbeddings(make_base(model="other", dimensions=8), make_adapter())
+    model = LinearAdapterEmbeddings(make_base(model_name="other", dimensions=8), make_adapter())
     before = model.adapter
     unfit: Any
     for unfit, error in (

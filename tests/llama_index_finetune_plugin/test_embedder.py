@@ -66,7 +66,7 @@ def test_documents_go_in_the_models_batches(make_base: Make) -> None:
         ("batch", 10), ("batch", 10), ("batch", 5)
     ]  # fmt: skip
     assert vectors.dtype == np.float32
-    np.testing.assert_array_equal(vectors, rows(*(base.vector("text", t) for t in TEXTS)))
+    np.testing.assert_array_equal(vectors, rows(*(base.vector("document", t) for t in TEXTS)))
 
 
 def test_queries_go_one_by_one_in_the_query_role(base: Any) -> None:
@@ -103,7 +103,7 @@ def test_the_models_own_cache_keeps_queries_and_documents_apart(
         documents = embedder.embed_documents(["same text"])
         again = thread.submit(embedder.embed_queries, ["same text"]).result()
     np.testing.assert_array_equal(queries, rows(base.vector("query", "same text")))
-    np.testing.assert_array_equal(documents, rows(base.vector("text", "same text")))
+    np.testing.assert_array_equal(documents, rows(base.vector("document", "same text")))
     np.testing.assert_array_equal(again, queries)
     assert len(base.calls) == 2
 

@@ -269,7 +269,7 @@ def test_the_stored_form_tells_base_and_path(make_base: Make, folder: Path) -> N
         "num_workers": None,
         "check_model": True,
         "adapter_path": str(folder),
-        "base_class": "FakeEmbedding",
+        "base_class": "RecordingEmbedding",
         "base_model": "fake/tiny-embedder",
         "base_identity": identity_of(base),
         "dim": 8,
@@ -312,7 +312,7 @@ def test_arguments_replace_what_is_stored(base: Any, folder: Path, make_adapter:
 
 def test_restoring_needs_the_base(base: Any, folder: Path) -> None:
     data = AdapterEmbedding(base, folder).to_dict()
-    with pytest.raises(TypeError, match=r"base_embed_model=FakeEmbedding.*secrets"):
+    with pytest.raises(TypeError, match=r"base_embed_model=RecordingEmbedding.*secrets"):
         AdapterEmbedding.from_dict(data)
 
 

@@ -29,10 +29,13 @@ Make = Callable[..., Any]
 TEXTS = [f"text {i}" for i in range(30)]
 
 ROUTES: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "text": ("text", lambda model: model.get_text_embedding("d")),
-    "async text": ("text", lambda model: asyncio.run(model.aget_text_embedding("d"))),
-    "batch": ("text", lambda model: model.get_text_embedding_batch(["d"])[0]),
-    "async batch": ("text", lambda model: asyncio.run(model.aget_text_embedding_batch(["d"]))[0]),
+    "text": ("document", lambda model: model.get_text_embedding("d")),
+    "async text": ("document", lambda model: asyncio.run(model.aget_text_embedding("d"))),
+    "batch": ("document", lambda model: model.get_text_embedding_batch(["d"])[0]),
+    "async batch": (
+        "document",
+        lambda model: asyncio.run(model.aget_text_embedding_batch(["d"]))[0],
+    ),
     "query": ("query", lambda model: model.get_query_embedding("d")),
     "async query": ("query", lambda model: asyncio.run(model.aget_query_embedding("d"))),
 }
@@ -68,7 +71,7 @@ async def test_documents_go_in_the_bases_batches_and_come_back_bit_for_bit(
 ) -> None:
     base = make_base(embed_batch_size=10)
     model = AdapterEmbedding(base, adapter)
-    expected = [base.vector("text", text) for text in TEXTS]
+    expected = [base.vector("document", text) for text in TEXTS]
     assert model.get_text_embedding_batch(TEXTS) == expected
     assert await model.aget_text_embedding_batch(TEXTS) == expected
     assert [call for call, _ in base.calls] == ["batch"] * 3 + ["async batch"] * 3
@@ -131,7 +134,7 @@ def test_documents_that_the_base_has_cached_are_used(
     base = make_base(embeddings_cache=SimpleKVStore())
     base.get_text_embedding_batch(TEXTS)
     base.calls.clear()
-    expected = [base.vector("text", text) for text in TEXTS]
+    expected = [base.vector("document", text) for text in TEXTS]
     assert AdapterEmbedding(base, adapter).get_text_embedding_batch(TEXTS) == expected
     assert base.calls == []
 
@@ -227,7 +230,7 @@ def test_a_call_emits_one_start_and_one_end_without_secrets(
     assert isinstance(start, EmbeddingStartEvent)
     assert isinstance(end, EmbeddingEndEvent)
     assert start.model_dict["class_name"] == "AdapterEmbedding"
-    assert start.model_dict["base_class"] == "FakeEmbedding"
+    assert start.model_dict["base_class"] == "RecordingEmbedding"
     assert start.model_dict["base_model"] == "fake/tiny-embedder"
     assert start.model_dict["dim"] == 8
     assert secret not in str(start)
@@ -316,7 +319,7 @@ def test_an_index_of_the_base_is_searched_with_adapted_queries(
     retriever = index.as_retriever(similarity_top_k=5, embed_model=AdapterEmbedding(base, adapter))
     found = asyncio.run(retriever.aretrieve("q")) if use_async else retriever.retrieve("q")
 
-    documents = np.array([base.vector("text", text) for text in TEXTS])
+    documents = np.array([base.vector("document", text) for text in TEXTS])
     query = np.array(adapted(adapter, base.vector("query", "q")))
     norms = np.linalg.norm(documents, axis=1) * np.linalg.norm(query)
     cosines = documents @ query / norms
@@ -336,19 +339,19 @@ def test_a_pipeline_embeds_again_for_another_base_but_not_for_another_adapter(
         (node,) = pipeline.run(nodes=[TextNode(text="d", id_="d")])
         return node.embedding
 
-    assert embedded() == base.vector("text", "d")
+    assert embedded() == base.vector("document", "d")
     model.adapter = make_adapter(2)
-    assert embedded() == base.vector("text", "d")
+    assert embedded() == base.vector("document", "d")
     assert len(base.calls) == 1, "another training of the adapter must not embed again"
 
     for changed in ({"dimensions": 8}, {"instruction": "say: "}, {"model_name": "other"}):
         other = make_base(**changed)
         pipeline.transformations = [AdapterEmbedding(other, make_adapter(1))]
-        assert embedded() == other.vector("text", "d")
+        assert embedded() == other.vector("document", "d")
         assert len(other.calls) == 1, f"{changed} must embed again"
 
     pipeline.transformations = [AdapterEmbedding(make_base(api_key="rotated"), make_adapter(1))]
-    assert embedded() == base.vector("text", "d")
+    assert embedded() == base.vector("document", "d")
     rotated: Any = pipeline.transformations[0]
     assert rotated.base_embed_model.calls == [], "another key must not embed again"
 
@@ -361,5 +364,5 @@ def test_an_adapter_over_an_adapted_model_maps_twice(base: Any, make_adapter: Ma
         inner.adapter = adapter
         once = adapted(adapter, base.vector("query", "q"))
         assert outer.get_query_embedding("q") == adapted(second, once)
-    assert outer.get_text_embedding("d") == base.vector("text", "d")
+    assert outer.get_text_embedding("d") == base.vector("document", "d")
     assert identity_of(outer).startswith(identity_of(inner))

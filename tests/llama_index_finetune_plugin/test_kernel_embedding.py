@@ -32,7 +32,7 @@ async def test_queries_go_through_the_memory_and_documents_past_it(
     assert model.get_query_embedding("one") == expected
     assert await model.aget_query_embedding("one") == expected
     assert not np.allclose(expected, remembering.linear(query), atol=0.1)
-    assert model.get_text_embedding("one") == base.vector("text", "one")
+    assert model.get_text_embedding("one") == base.vector("document", "one")
 
 
 @pytest.mark.parametrize("from_folder", [False, True])
