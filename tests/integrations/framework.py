@@ -39,6 +39,7 @@ class Stores:
         served: Takes a store in memory and a model, returns the store opened with that model.
         retriever: Takes a store and `k`, returns a retriever.
         found: Takes a retriever and a question, returns the ids that it finds.
+        scored: Takes a store, a question and `k`, returns the best ids with their scores.
         kinds: Every store that vectors are read from, by name.
         embeddings: Takes a store in memory, returns its vectors by id, to be changed in place.
         stored_vectors: The integration's function.
@@ -51,6 +52,7 @@ class Stores:
     served: Callable[[Any, Any], Any]
     retriever: Callable[[Any, int], Any]
     found: Callable[[Any, str], list[str]]
+    scored: Callable[[Any, str, int], list[tuple[str, float]]]
     kinds: Mapping[str, StoreKind]
     embeddings: Callable[[Any], dict[str, Any]]
     stored_vectors: Make
@@ -91,7 +93,7 @@ class Framework:
         calls: How models are called.
         adapted: The class of a base with any adapter.
         linear: The class of a base with a linear adapter.
-        base_of: Returns the base of an adapted model.
+        base_field: The attribute of an adapted model that holds its base.
         embedder: The class through which the core embeds.
         dataset: Makes the framework's dataset of queries, corpus and relevant documents.
         evaluator: The class that scores a retriever.
@@ -108,7 +110,7 @@ class Framework:
     calls: Calls
     adapted: Make
     linear: Make
-    base_of: Callable[[Any], Any]
+    base_field: str
     embedder: Make
     dataset: Make
     evaluator: Make

@@ -167,7 +167,7 @@ LANGCHAIN = Framework(
     ),
     adapted=AdapterEmbeddings,
     linear=LinearAdapterEmbeddings,
-    base_of=lambda model: model.base,
+    base_field="base",
     embedder=LangChainEmbedder,
     dataset=RetrievalDataset.from_relevant_docs,
     evaluator=RetrieverEvaluator,
@@ -178,6 +178,9 @@ LANGCHAIN = Framework(
         served=served,
         retriever=lambda store, k: store.as_retriever(search_kwargs={"k": k}),
         found=lambda retriever, text: [str(document.id) for document in retriever.invoke(text)],
+        scored=lambda store, text, k: [
+            (document.id, score) for document, score in store.similarity_search_with_score(text, k)
+        ],
         kinds=KINDS,
         embeddings=VectorsByKey,
         stored_vectors=stored_vectors,

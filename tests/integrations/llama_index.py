@@ -162,7 +162,7 @@ LLAMA_INDEX = Framework(
     ),
     adapted=AdapterEmbedding,
     linear=LinearAdapterEmbedding,
-    base_of=lambda model: model.base_embed_model,
+    base_field="base_embed_model",
     embedder=LlamaIndexEmbedder,
     dataset=EmbeddingQAFinetuneDataset,
     evaluator=RetrieverEvaluator,
@@ -173,6 +173,10 @@ LLAMA_INDEX = Framework(
         served=served,
         retriever=lambda index, k: index.as_retriever(similarity_top_k=k),
         found=lambda retriever, text: [node.node_id for node in retriever.retrieve(text)],
+        scored=lambda index, text, k: [
+            (node.node_id, node.get_score())
+            for node in index.as_retriever(similarity_top_k=k).retrieve(text)
+        ],
         kinds=KINDS,
         embeddings=lambda index: index.vector_store.data.embedding_dict,
         stored_vectors=stored_vectors,

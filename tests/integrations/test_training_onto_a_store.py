@@ -163,7 +163,7 @@ def test_the_default_model_is_the_stores_without_its_adapter(
         opened.reopen(framework.adapted(base, LinearAdapter(np.eye(DIM)[::-1])))
     engine = engine_on(framework, opened.store, output)
     engine.finetune()
-    assert framework.base_of(engine.get_finetuned_model()) is base
+    assert getattr(engine.get_finetuned_model(), framework.base_field) is base
 
 
 @each_store()
