@@ -81,6 +81,32 @@ class Engines:
 
 
 @dataclass(frozen=True)
+class Generation:
+    """How the integration generates questions.
+
+    Attributes:
+        llms: By provider, what makes a chat model that talks to a test server.
+        plain_llm: Takes a text, returns a model without structured output that answers with it.
+        class_name: What precedes the name of OpenAI's model in messages.
+        is_structured: Whether a request to a provider asks for structured output.
+        chunks: Takes texts by id, returns the framework's documents.
+        texts_of: The integration's function, from documents to texts by id.
+        generator: Takes a model and settings, `base` among them, returns the core's generator.
+        generate: Takes documents, a model, a path and settings, `base` among them, returns a
+            dataset.
+    """
+
+    llms: Mapping[str, Make]
+    plain_llm: Callable[[str], Any]
+    class_name: str
+    is_structured: Callable[[Mapping[str, Any]], bool]
+    chunks: Callable[[Mapping[str, str]], Any]
+    texts_of: Callable[[Any], dict[str, str]]
+    generator: Make
+    generate: Make
+
+
+@dataclass(frozen=True)
 class Framework:
     """An integration and the test models of its framework.
 
@@ -101,6 +127,7 @@ class Framework:
             ids and the texts "text <id>", which counts its concurrent calls in `most_running`.
         stores: Its vector stores.
         engines: Its engines.
+        generation: How it generates questions.
     """
 
     name: str
@@ -117,3 +144,4 @@ class Framework:
     listed_retriever: Callable[[Mapping[str, list[str]]], Any]
     stores: Stores
     engines: Engines
+    generation: Generation

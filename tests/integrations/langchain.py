@@ -12,6 +12,7 @@ from langchain_core.callbacks import (
 )
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
+from langchain_core.language_models import FakeListChatModel
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.vectorstores import InMemoryVectorStore
 from pydantic import BaseModel, PrivateAttr
@@ -23,13 +24,15 @@ from langchain_adapter import (
     LangChainEmbedder,
     LinearAdapterEmbeddings,
     RetrieverEvaluator,
+    generate_questions,
 )
+from langchain_adapter.generation import question_generator, texts_of
 from langchain_adapter.sentence_transformers import SentenceTransformersFinetuneEngine
 from langchain_adapter.stores import READERS, stored_similarity, stored_vectors
 from query_adapters.data.dataset import RetrievalDataset
-from tests.integrations.framework import Calls, Engines, Framework, Stores
+from tests.integrations.framework import Calls, Engines, Framework, Generation, Stores
 from tests.integrations.recording import DIM, NAME, SECRET, Call, Recorder, Vector, functions
-from tests.providers.langchain import MODELS
+from tests.providers.langchain import LLMS, MODELS
 from tests.stores.langchain import KINDS
 
 
@@ -153,6 +156,14 @@ def tower(dataset: Any, model_id: str, *, store: Any = None, **options: Any) -> 
     return SentenceTransformersFinetuneEngine(dataset, model_id, vectorstore=store, **options)
 
 
+def generator(llm: Any, *, base: Any = None, **options: Any) -> Any:
+    return question_generator(llm, embedder=base, **options)
+
+
+def generate(documents: Any, llm: Any, path: Path, *, base: Any = None, **options: Any) -> Any:
+    return generate_questions(documents, llm, output_path=path, embedder=base, **options)
+
+
 LANGCHAIN = Framework(
     name="langchain",
     label="LangChain",
@@ -193,5 +204,15 @@ LANGCHAIN = Framework(
         refine=refine,
         label_free=LabelFreeFinetuneEngine,
         tower=tower,
+    ),
+    generation=Generation(
+        llms=LLMS,
+        plain_llm=lambda answer: FakeListChatModel(responses=[answer]),
+        class_name="ChatOpenAI",
+        is_structured=lambda request: "response_format" in request,
+        chunks=documents_of,
+        texts_of=texts_of,
+        generator=generator,
+        generate=generate,
     ),
 )

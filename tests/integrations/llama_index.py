@@ -9,6 +9,7 @@ import chromadb
 from llama_index.core import StorageContext, VectorStoreIndex
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from llama_index.vector_stores.chroma import ChromaVectorStore
 from pydantic import PrivateAttr
@@ -22,11 +23,13 @@ from llama_index_finetune_plugin import (
     LlamaIndexEmbedder,
     RetrieverEvaluator,
     SentenceTransformersFinetuneEngine,
+    generate_qa_embedding_pairs,
 )
+from llama_index_finetune_plugin.generation import question_generator, texts_of
 from llama_index_finetune_plugin.stores import READERS, stored_similarity, stored_vectors
-from tests.integrations.framework import Calls, Engines, Framework, Stores
+from tests.integrations.framework import Calls, Engines, Framework, Generation, Stores
 from tests.integrations.recording import DIM, NAME, SECRET, Call, Recorder, Vector, functions
-from tests.providers.llama_index import MODELS
+from tests.providers.llama_index import LLMS, MODELS
 from tests.stores.llama_index import KINDS
 
 
@@ -148,6 +151,32 @@ def tower(dataset: Any, model_id: str, *, store: Any = None, **options: Any) -> 
     return SentenceTransformersFinetuneEngine(dataset, model_id, index=store, **options)
 
 
+class PlainLLM(CustomLLM):
+    """A custom model that can only complete, and always gives the same answer."""
+
+    answer: str
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata(model_name="plain")
+
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        return CompletionResponse(text=self.answer)
+
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
+        raise NotImplementedError
+
+
+def generator(llm: Any, *, base: Any = None, **options: Any) -> Any:
+    return question_generator(llm, embed_model=base, **options)
+
+
+def generate(nodes: Any, llm: Any, path: Path, *, base: Any = None, **options: Any) -> Any:
+    return generate_qa_embedding_pairs(
+        nodes, llm, output_path=path, verbose=False, embed_model=base, **options
+    )
+
+
 LLAMA_INDEX = Framework(
     name="llama_index",
     label="LlamaIndex",
@@ -189,5 +218,15 @@ LLAMA_INDEX = Framework(
         refine=refine,
         label_free=LabelFreeFinetuneEngine,
         tower=tower,
+    ),
+    generation=Generation(
+        llms=LLMS,
+        plain_llm=lambda answer: PlainLLM(answer=answer),
+        class_name="openai_llm",
+        is_structured=lambda request: "tools" in request,
+        chunks=nodes_of,
+        texts_of=texts_of,
+        generator=generator,
+        generate=generate,
     ),
 )
