@@ -71,6 +71,7 @@ class Engines:
         label_free: The class of the engine without labels.
         tower: Takes dataset, model, `store` and the settings, returns an engine that trains the
             model itself.
+        tower_model: The class of a model that such an engine saved.
     """
 
     adapter: Make
@@ -78,6 +79,7 @@ class Engines:
     refine: Make
     label_free: Make
     tower: Make
+    tower_model: Make
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,8 @@ class Framework:
         base_field: The attribute of an adapted model that holds its base.
         embedder: The class through which the core embeds.
         dataset: Makes the framework's dataset of queries, corpus and relevant documents.
+        dataset_of: Takes texts by id and questions with ids, returns the core's dataset, made of
+            the framework's documents.
         evaluator: The class that scores a retriever.
         listed_retriever: Takes rankings by query, returns a retriever of documents with these
             ids and the texts "text <id>", which counts its concurrent calls in `most_running`.
@@ -140,6 +144,7 @@ class Framework:
     base_field: str
     embedder: Make
     dataset: Make
+    dataset_of: Make
     evaluator: Make
     listed_retriever: Callable[[Mapping[str, list[str]]], Any]
     stores: Stores

@@ -24,10 +24,14 @@ from langchain_adapter import (
     LangChainEmbedder,
     LinearAdapterEmbeddings,
     RetrieverEvaluator,
+    dataset_from_documents,
     generate_questions,
 )
 from langchain_adapter.generation import question_generator, texts_of
-from langchain_adapter.sentence_transformers import SentenceTransformersFinetuneEngine
+from langchain_adapter.sentence_transformers import (
+    SentenceTransformersEmbeddings,
+    SentenceTransformersFinetuneEngine,
+)
 from langchain_adapter.stores import READERS, stored_similarity, stored_vectors
 from query_adapters.data.dataset import RetrievalDataset
 from tests.integrations.framework import Calls, Engines, Framework, Generation, Stores
@@ -181,6 +185,7 @@ LANGCHAIN = Framework(
     base_field="base",
     embedder=LangChainEmbedder,
     dataset=RetrievalDataset.from_relevant_docs,
+    dataset_of=lambda texts, questions: dataset_from_documents(documents_of(texts), questions),
     evaluator=RetrieverEvaluator,
     listed_retriever=lambda rankings: ListedRetriever(rankings=dict(rankings)),
     stores=Stores(
@@ -204,6 +209,7 @@ LANGCHAIN = Framework(
         refine=refine,
         label_free=LabelFreeFinetuneEngine,
         tower=tower,
+        tower_model=SentenceTransformersEmbeddings,
     ),
     generation=Generation(
         llms=LLMS,

@@ -23,9 +23,11 @@ from llama_index_finetune_plugin import (
     LlamaIndexEmbedder,
     RetrieverEvaluator,
     SentenceTransformersFinetuneEngine,
+    dataset_from_nodes,
     generate_qa_embedding_pairs,
 )
 from llama_index_finetune_plugin.generation import question_generator, texts_of
+from llama_index_finetune_plugin.sentence_transformers import SentenceTransformersEmbedding
 from llama_index_finetune_plugin.stores import READERS, stored_similarity, stored_vectors
 from tests.integrations.framework import Calls, Engines, Framework, Generation, Stores
 from tests.integrations.recording import DIM, NAME, SECRET, Call, Recorder, Vector, functions
@@ -194,6 +196,7 @@ LLAMA_INDEX = Framework(
     base_field="base_embed_model",
     embedder=LlamaIndexEmbedder,
     dataset=EmbeddingQAFinetuneDataset,
+    dataset_of=lambda texts, questions: dataset_from_nodes(nodes_of(texts), questions),
     evaluator=RetrieverEvaluator,
     listed_retriever=ListedRetriever,
     stores=Stores(
@@ -218,6 +221,7 @@ LLAMA_INDEX = Framework(
         refine=refine,
         label_free=LabelFreeFinetuneEngine,
         tower=tower,
+        tower_model=SentenceTransformersEmbedding,
     ),
     generation=Generation(
         llms=LLMS,

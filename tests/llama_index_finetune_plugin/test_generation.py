@@ -59,22 +59,22 @@ def test_the_signature_is_the_one_that_users_know() -> None:
 
 def test_the_dataset_is_written_and_nodes_without_questions_are_named(path: Path) -> None:
     faults = {"marker-1": [EMPTY, EMPTY, EMPTY], "marker-2": [Fault(400)]}
-    with ChatServer(faults) as server:
-        with pytest.warns(UserWarning, match="2 of 4 nodes have no question"):
-            dataset = generate_qa_embedding_pairs(
-                make_nodes(4), openai_llm(server), output_path=path, verbose=False
-            )
+    told = pytest.warns(UserWarning, match="2 of 4 nodes have no question")
+    with ChatServer(faults) as server, told:
+        dataset = generate_qa_embedding_pairs(
+            make_nodes(4), openai_llm(server), output_path=path, verbose=False
+        )
     assert set(dataset.corpus) == {f"n{i}" for i in range(4)}
     assert {ids[0] for ids in dataset.relevant_docs.values()} == {"n0", "n3"}
     assert EmbeddingQAFinetuneDataset.from_json(path) == dataset
 
 
 def test_no_file_is_written_if_the_key_is_refused(path: Path) -> None:
-    with ChatServer({f"marker-{i}": [Fault(401)] * 9 for i in range(5)}) as server:
-        with pytest.raises(GenerationError, match="valid key"):
-            generate_qa_embedding_pairs(
-                make_nodes(5), openai_llm(server), output_path=path, verbose=False
-            )
+    faults = {f"marker-{i}": [Fault(401)] * 9 for i in range(5)}
+    with ChatServer(faults) as server, pytest.raises(GenerationError, match="valid key"):
+        generate_qa_embedding_pairs(
+            make_nodes(5), openai_llm(server), output_path=path, verbose=False
+        )
     assert not path.exists()
 
 
