@@ -1,7 +1,7 @@
 """Fail unless the installed wheel works with one framework alone; run outside the checkout.
 
-`check_wheel.py llama-index` and `check_wheel.py langchain` each run in an environment that holds the
-wheel with that extra and `train`, and nothing else. `make wheel` and the release workflow run both.
+`check_wheel.py llama-index` and `check_wheel.py langchain` each run in an environment that holds
+the wheel with that extra and `train`, and nothing else; `make wheel` runs both.
 """
 
 import importlib
