@@ -1,7 +1,7 @@
-"""Fail unless the installed wheel works with one framework alone; outside the checkout.
+"""Fail unless the installed wheel works with one framework alone; run outside the checkout.
 
-`make wheel` runs it as `check_wheel.py llama-index` and as `check_wheel.py langchain`, each in an
-environment that holds the wheel with that extra and `train`, and nothing else.
+`check_wheel.py llama-index` and `check_wheel.py langchain` each run in an environment that holds
+the wheel with that extra and `train`, and nothing else; `make wheel` runs both.
 """
 
 import importlib
@@ -16,17 +16,17 @@ import numpy as np
 
 import query_adapters as core
 
-Pair = tuple[list[float], ...]  # one vector by the base, one by the adapted model
+Pair = tuple[list[float], ...]  # one vector of the base model, one of the adapted model
 
 
 @dataclass(frozen=True)
-class Door:
-    """A package over one framework.
+class Integration:
+    """The package for one framework.
 
     Attributes:
         package: Its name.
         framework: Top-level module of the framework.
-        serve: From an adapter folder, vectors of one question and of one document.
+        serve: From an adapter folder, vectors of one query and of one document.
     """
 
     package: str
@@ -35,82 +35,82 @@ class Door:
 
 
 def serve_llama_index(folder: Path) -> tuple[Pair, Pair]:
-    """Return vectors by LlamaIndex's door."""
+    """Return the vectors that the LlamaIndex integration serves."""
     from llama_index.core.embeddings import MockEmbedding
 
     from llama_index_finetune_plugin import LinearAdapterEmbedding
 
     base = MockEmbedding(embed_dim=2)
     both = base, LinearAdapterEmbedding(base, folder)
-    questions = tuple(model.get_query_embedding("question") for model in both)
-    return questions, tuple(model.get_text_embedding("document") for model in both)
+    queries = tuple(model.get_query_embedding("query") for model in both)
+    return queries, tuple(model.get_text_embedding("document") for model in both)
 
 
 def serve_langchain(folder: Path) -> tuple[Pair, Pair]:
-    """Return vectors by LangChain's door."""
+    """Return the vectors that the LangChain integration serves."""
     from langchain_core.embeddings import DeterministicFakeEmbedding
 
     from langchain_adapter import LinearAdapterEmbeddings
 
     base = DeterministicFakeEmbedding(size=2)
     both = base, LinearAdapterEmbeddings(base, folder)
-    questions = tuple(model.embed_query("question") for model in both)
-    return questions, tuple(model.embed_documents(["document"])[0] for model in both)
+    queries = tuple(model.embed_query("query") for model in both)
+    return queries, tuple(model.embed_documents(["document"])[0] for model in both)
 
 
-DOORS = {
-    "llama-index": Door("llama_index_finetune_plugin", "llama_index", serve_llama_index),
-    "langchain": Door("langchain_adapter", "langchain_core", serve_langchain),
+INTEGRATIONS = {
+    "llama-index": Integration("llama_index_finetune_plugin", "llama_index", serve_llama_index),
+    "langchain": Integration("langchain_adapter", "langchain_core", serve_langchain),
 }
 
 
-def check_imports(door: Door) -> None:
-    """Core and door come from the wheel, with their types, and have loaded nothing heavy."""
-    for package in (core, importlib.import_module(door.package)):
+def check_imports(integration: Integration) -> None:
+    """Check that the packages come from the wheel, are typed, and load nothing heavy."""
+    for package in (core, importlib.import_module(integration.package)):
         folder = Path(str(package.__file__)).parent
         if "site-packages" not in folder.parts or not (folder / "py.typed").is_file():
             sys.exit(f"not the installed wheel, or without py.typed: {folder}")
     if loaded := {"torch", "scipy"} & set(sys.modules):
         sys.exit(f"the imports loaded {sorted(loaded)}")
     if find_spec("torch"):
-        sys.exit("serving and training need no torch, but installing them brought it")
+        sys.exit("serving and training need no torch, but the installation brought it")
 
 
-def check_other_door(extra: str, door: Door) -> None:
-    """The door whose extra is not installed is there and says what to install."""
-    if find_spec(door.framework):
-        sys.exit(f"{door.framework} is installed here, so that its absence cannot be checked")
+def check_missing_extra(extra: str, integration: Integration) -> None:
+    """Check that the integration whose extra is not installed says what to install."""
+    if find_spec(integration.framework):
+        sys.exit(f"{integration.framework} is installed, so its absence cannot be checked")
     try:
-        importlib.import_module(door.package)
+        importlib.import_module(integration.package)
     except core.errors.MissingExtraError as error:
         if f"pip install 'llama-index-finetune-plugin[{extra}]'" not in str(error):
-            sys.exit(f"no pip line in: {error}")
+            sys.exit(f"no pip command in: {error}")
     else:
-        sys.exit(f"imported without its extra: {door.package}")
+        sys.exit(f"imported without its extra: {integration.package}")
 
 
-def check_serving(door: Door) -> None:
-    """An adapter that was saved changes query vectors and no document vector."""
+def check_serving(integration: Integration) -> None:
+    """Check that a saved adapter changes query vectors and no document vector."""
     turn = core.LinearAdapter([[0.0, 1.0], [-1.0, 0.0]])
     with tempfile.TemporaryDirectory() as temporary:
         folder = core.save_adapter(turn, Path(temporary) / "adapter")
-        (question, adapted), (document, kept) = door.serve(folder)
-    if not np.allclose(adapted, [question[1], -question[0]]):
-        sys.exit(f"wrong query vector: {adapted} of {question}")
+        (query, adapted), (document, kept) = integration.serve(folder)
+    if not np.allclose(adapted, [query[1], -query[0]]):
+        sys.exit(f"wrong query vector: {adapted} from {query}")
     if document != kept:
         sys.exit("a document vector was changed")
 
 
 def check_training() -> None:
-    """The `train` extra is enough to import the trainer."""
+    """Check that the `train` extra is enough to import the trainer."""
     import query_adapters.training  # noqa: F401
 
 
 if __name__ == "__main__":
     extra = sys.argv[1]
-    check_imports(DOORS[extra])
-    for other in DOORS.keys() - {extra}:
-        check_other_door(other, DOORS[other])
-    check_serving(DOORS[extra])
+    check_imports(INTEGRATIONS[extra])
+    for other in INTEGRATIONS.keys() - {extra}:
+        check_missing_extra(other, INTEGRATIONS[other])
+    check_serving(INTEGRATIONS[extra])
     check_training()
     print(f"the installed wheel works with {extra} alone")

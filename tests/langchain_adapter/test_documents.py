@@ -33,22 +33,6 @@ def test_a_document_without_an_id_is_named_with_the_remedy(
         document_id(document, id_key)
 
 
-@pytest.mark.parametrize(
-    "questions",
-    [
-        {"one?": "a", "both?": ["a", "b"]},
-        {"one?": ["a"], "both?": ("a", "b")},
-        [("one?", "a"), ("both?", "a"), ("both?", ["b"]), ("one?", "a")],
-    ],
-)
-def test_questions_come_as_a_mapping_or_as_pairs_with_one_id_or_several(questions: Any) -> None:
-    dataset = dataset_from_documents(iter(DOCUMENTS), questions)
-    assert dict(dataset.queries) == {"one?": "one?", "both?": "both?"}
-    assert dict(dataset.corpus) == {"a": "text a", "b": "text b"}
-    relevant = {query: list(grades) for query, grades in dataset.qrels.items()}
-    assert relevant == {"one?": ["a"], "both?": ["a", "b"]}
-
-
 def test_ids_may_come_from_the_metadata() -> None:
     dataset = dataset_from_documents([DOCUMENTS[1]], {"one?": "7"}, id_key="_id")
     assert dict(dataset.corpus) == {"7": "text b"}
@@ -59,9 +43,6 @@ def test_ids_may_come_from_the_metadata() -> None:
     [
         ([*DOCUMENTS, Document("other", id="a")], {"one?": "a"}, "two documents have the id 'a'"),
         ([Document("text")], {"one?": "a"}, "expected a document with an id"),
-        (DOCUMENTS, {"one?": "c"}, "missing from the corpus: 'c'"),
-        (DOCUMENTS, {"one?": []}, "without a relevant document: 'one\\?'"),
-        (DOCUMENTS, {}, "no queries"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(

@@ -15,11 +15,8 @@ from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 
 from llama_index_finetune_plugin._delegation import QUERIES
 from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder, resolve_base
-from query_adapters.embedders.cache import EmbeddingCache
-from query_adapters.embedders.identity import identity_of
-from query_adapters.errors import InvalidVectorsError
 from query_adapters.typing import Vectors
-from tests.providers.expected import ROLES, Serve, each_provider, ignore_own_warnings
+from tests.providers.expected import Serve
 from tests.providers.llama_index import MODELS
 from tests.tiny_model import save_tiny_model
 
@@ -43,30 +40,6 @@ class Busy(MockEmbedding):
         await asyncio.sleep(0.001)
         self.under_way -= 1
         return [float(query), 1.0]
-
-
-class Faulty(MockEmbedding):
-    """Gives the vectors that it is told to give."""
-
-    vectors: Any = None
-
-    def _get_query_embedding(self, query: str) -> list[float]:
-        vector: list[float] = self.vectors[int(query)]
-        return vector
-
-    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        vectors: list[list[float]] = self.vectors
-        return vectors
-
-
-def test_documents_go_in_the_models_batches(make_base: Make) -> None:
-    base = make_base(embed_batch_size=10)
-    vectors = LlamaIndexEmbedder(base).embed_documents(TEXTS)
-    assert [(call, len(texts)) for call, texts in base.calls] == [
-        ("batch", 10), ("batch", 10), ("batch", 5)
-    ]  # fmt: skip
-    assert vectors.dtype == np.float32
-    np.testing.assert_array_equal(vectors, rows(*(base.vector("text", t) for t in TEXTS)))
 
 
 def test_queries_go_one_by_one_in_the_query_role(base: Any) -> None:
@@ -103,55 +76,9 @@ def test_the_models_own_cache_keeps_queries_and_documents_apart(
         documents = embedder.embed_documents(["same text"])
         again = thread.submit(embedder.embed_queries, ["same text"]).result()
     np.testing.assert_array_equal(queries, rows(base.vector("query", "same text")))
-    np.testing.assert_array_equal(documents, rows(base.vector("text", "same text")))
+    np.testing.assert_array_equal(documents, rows(base.vector("document", "same text")))
     np.testing.assert_array_equal(again, queries)
     assert len(base.calls) == 2
-
-
-def test_no_texts_are_no_vectors(base: Any) -> None:
-    embedder = LlamaIndexEmbedder(base)
-    assert embedder.embed_queries([]).shape == (0, 0)
-    assert embedder.embed_documents([]).shape == (0, 0)
-    assert base.calls == []
-
-
-@pytest.mark.parametrize(
-    ("vectors", "problem"),
-    [
-        ([[1.0, 2.0], [float("nan"), 2.0]], "finite numbers, got NaN or infinity in row 1"),
-        ([[float("inf"), 2.0], [1.0, 2.0]], "finite numbers, got NaN or infinity in row 0"),
-        ([[1.0, 2.0], [1.0]], r"2 vectors of one length, got 2 of lengths \[1, 2\]"),
-        ([[], []], r"2 vectors of one length, got 2 of lengths \[0\]"),
-    ],
-    ids=["nan", "infinite", "ragged", "empty"],
-)
-def test_bad_vectors_are_refused(vectors: Any, problem: str) -> None:
-    embedder = LlamaIndexEmbedder(Faulty(embed_dim=2, vectors=vectors))
-    with pytest.raises(InvalidVectorsError, match=problem):
-        embedder.embed_queries(["0", "1"])
-    with pytest.raises(InvalidVectorsError, match=problem):
-        embedder.embed_documents(["0", "1"])
-
-
-def test_a_missing_vector_is_refused() -> None:
-    embedder = LlamaIndexEmbedder(Faulty(embed_dim=2, vectors=[[1.0, 2.0]]))
-    with pytest.raises(InvalidVectorsError, match="expected 2 vectors of one length, got 1"):
-        embedder.embed_documents(["0", "1"])
-
-
-def test_it_tells_name_identity_and_batch_size(make_base: Make) -> None:
-    base = make_base(embed_batch_size=7)
-    embedder = LlamaIndexEmbedder(base)
-    assert embedder.model_name == "fake/tiny-embedder"
-    assert embedder.identity == identity_of(base)
-    assert embedder.batch_size == 7
-
-
-def test_the_cores_cache_embeds_nothing_twice(base: Any) -> None:
-    embedder, cache = LlamaIndexEmbedder(base), EmbeddingCache()
-    vectors = cache.embed_queries(embedder, ["a", "b", "a"])
-    assert len(base.calls) == 2
-    np.testing.assert_array_equal(vectors[0], vectors[2])
 
 
 def test_a_string_is_resolved_by_llama_index(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,19 +122,6 @@ def test_a_model_that_runs_here_takes_queries_in_batches(
     assert not np.allclose(vectors, LlamaIndexEmbedder(model).embed_documents(texts))
 
 
-@each_provider
-@ignore_own_warnings
-def test_a_known_providers_model_takes_queries_in_batches(provider: str, serve: Serve) -> None:
-    model = MODELS[provider](server := serve())
-    model.embed_batch_size = 2
-    texts = ["one\nline", "two", "three"]
-    one_by_one = rows(*(model.get_query_embedding(text) for text in texts))
-    server.requests.clear()
-    np.testing.assert_array_equal(LlamaIndexEmbedder(model).embed_queries(texts), one_by_one)
-    assert [len(request.texts) for request in server.requests] == [2, 1]
-    assert {request.input_type for request in server.requests} == {ROLES[provider][0]}
-
-
 def test_an_engine_of_its_own_for_queries_is_asked_one_by_one(serve: Serve) -> None:
     model: Any = MODELS["openai"](server := serve())
     model._query_engine = "for questions"
@@ -230,7 +144,7 @@ class Shouting(HuggingFaceEmbedding):
         return super()._get_query_embedding("mile")
 
 
-def test_a_model_with_a_way_of_its_own_is_asked_query_by_query(tiny: str) -> None:
+def test_a_subclass_that_changes_queries_is_asked_query_by_query(tiny: str) -> None:
     vectors = LlamaIndexEmbedder(Shouting(model_name=tiny)).embed_queries(["harbour", "far"])
     np.testing.assert_array_equal(vectors[0], vectors[1])
 

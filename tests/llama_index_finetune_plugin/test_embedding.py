@@ -3,42 +3,21 @@
 import copy
 import json
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pytest
-from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.storage.kvstore import SimpleKVStore
-from numpy.typing import NDArray
 
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
 from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, save_adapter
 from query_adapters.embedders.identity import identity_of
-from query_adapters.errors import AdapterFileError, AdapterMismatchError, DimensionMismatchError
-from query_adapters.typing import Vectors
+from query_adapters.errors import AdapterMismatchError
 
 Make = Callable[..., Any]
-
-
-class Shifting(QueryAdapter):
-    """Adds a constant: an adapter that is not linear."""
-
-    kind = "shifting"
-    dim_in = dim_out = 8
-    is_identity = False
-
-    def __call__(self, queries: Vectors) -> Vectors:
-        return queries + np.float32(1)
-
-    def tensors(self) -> dict[str, NDArray[np.float32]]:
-        return {"shift": np.ones(1, np.float32)}
-
-    @classmethod
-    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Self:
-        return cls()
 
 
 @pytest.fixture
@@ -55,16 +34,8 @@ def adapted(adapter: QueryAdapter, vector: list[float]) -> list[float]:
     return result
 
 
-def test_a_query_is_mapped_and_keeps_its_length() -> None:
-    base = MockEmbedding(embed_dim=2)  # every vector is (1/2, 1/2)
-    model = LinearAdapterEmbedding(base, weight=[[3.0, 0.0], [0.0, 4.0]])
-    expected = np.array([0.6, 0.8]) * np.sqrt(0.5)
-    np.testing.assert_allclose(model.get_query_embedding("any"), expected, rtol=1e-6)
-    assert model.get_text_embedding("any") == [0.5, 0.5]
-
-
 @pytest.mark.parametrize("given", ["adapter", "saved", "str", "path", "adapter_path", "weight"])
-def test_an_adapter_is_taken_in_every_form(
+def test_the_path_of_a_folder_is_kept_in_whatever_form_it_was_given(
     base: Any, adapter: LinearAdapter, folder: Path, given: str
 ) -> None:
     forms: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
@@ -82,41 +53,11 @@ def test_an_adapter_is_taken_in_every_form(
     assert model.adapter_path == (str(folder) if "path" in given or given == "str" else None)
 
 
-def test_weight_and_bias_make_an_adapter(base: Any, adapter: LinearAdapter) -> None:
-    bias = np.arange(8.0)
-    model = LinearAdapterEmbedding(base, weight=adapter.weight, bias=bias)
-    expected = adapted(LinearAdapter(adapter.weight, bias), base.vector("query", "q"))
-    assert model.get_query_embedding("q") == expected
-
-
-def test_any_kind_of_adapter_serves(base: Any) -> None:
-    model = AdapterEmbedding(base, Shifting())
-    assert model.get_query_embedding("q") == adapted(Shifting(), base.vector("query", "q"))
-    assert model.get_query_embedding("q")[0] == pytest.approx(
-        1 + base.vector("query", "q")[0], abs=1e-6
-    )
-
-
-@pytest.mark.parametrize("nothing", [None, LinearAdapter.identity(8)], ids=["none", "identity"])
-def test_without_a_change_the_bases_values_come_back_untouched(base: Any, nothing: Any) -> None:
-    model = AdapterEmbedding(base, nothing)
-    assert model.get_query_embedding("q") == base.vector("query", "q")
-
-
-def test_an_adapter_may_change_the_dimension(base: Any, make_adapter: Make) -> None:
-    model = AdapterEmbedding(base, make_adapter(dim_out=3))
-    assert len(model.get_query_embedding("q")) == model.dim == 3
-
-
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({}, "got neither"),
         ({"adapter": None, "adapter_path": "folder"}, "got both"),
-        ({"adapter": None, "weight": [[1.0]]}, "adapter or a weight, got both"),
         ({"adapter_path": "folder", "weight": [[1.0]]}, "got both"),
-        ({"bias": [1.0]}, "a weight to go with the bias"),
-        ({"adapter": 3}, "expected an adapter.* got int"),
         ({"adapter": None, "transform_query": True}, "transform_query"),
         ({"adapter": None, "embeddings_cache": {}}, "BaseKVStore"),
     ],
@@ -126,60 +67,7 @@ def test_a_wrong_call_is_refused(base: Any, options: dict[str, Any], problem: st
         LinearAdapterEmbedding(base, **options)
 
 
-def test_a_wrong_base_is_refused() -> None:
-    with pytest.raises(TypeError, match="expected a LlamaIndex embedding model"):
-        AdapterEmbedding(object(), None)  # type: ignore[arg-type]
-
-
-def test_a_folder_without_an_adapter_is_refused(base: Any, tmp_path: Path) -> None:
-    with pytest.raises(AdapterFileError):
-        AdapterEmbedding(base, tmp_path)
-
-
-@pytest.mark.parametrize("checked", [True, False])
-def test_another_model_is_refused_unless_told_otherwise(
-    make_base: Make, folder: Path, checked: bool
-) -> None:
-    other = make_base(model_name="fake/other")
-    if checked:
-        with pytest.raises(AdapterMismatchError, match=r"fake/tiny-embedder.*fake/other"):
-            AdapterEmbedding(other, folder)
-    else:
-        assert AdapterEmbedding(other, folder, check_model=False).adapter is not None
-    assert other.calls == []
-
-
-def test_the_same_model_in_another_folder_is_accepted(make_base: Make, folder: Path) -> None:
-    assert AdapterEmbedding(make_base(model_name="/home/me/Tiny-Embedder/"), folder).adapter
-
-
-def test_only_linear_adapters_go_into_the_linear_one(base: Any, adapter: LinearAdapter) -> None:
-    with pytest.raises(AdapterMismatchError, match="expected a linear adapter, got a shifting"):
-        LinearAdapterEmbedding(base, Shifting())
-    model = LinearAdapterEmbedding(base, adapter)
-    with pytest.raises(AdapterMismatchError, match="use AdapterEmbedding"):
-        model.adapter = Shifting()
-    assert model.adapter is adapter
-
-
-def test_a_told_dimension_is_checked_at_construction(
-    make_base: Make, adapter: LinearAdapter
-) -> None:
-    base = make_base(dimensions=5)
-    with pytest.raises(DimensionMismatchError, match="expected 8 dimensions, got 5"):
-        AdapterEmbedding(base, adapter)
-    assert base.calls == []
-
-
-def test_an_untold_dimension_is_found_out_by_the_first_query(
-    make_base: Make, adapter: LinearAdapter
-) -> None:
-    model = AdapterEmbedding(make_base(width=5), adapter)
-    with pytest.raises(DimensionMismatchError, match="expected 8 dimensions, got 5"):
-        model.get_query_embedding("q")
-
-
-def test_every_field_of_an_embedding_model_is_taken(
+def test_every_field_of_an_embedding_model_is_accepted(
     base: Any, adapter: LinearAdapter, make_limiter: Make
 ) -> None:
     options: dict[str, Any] = {
@@ -200,7 +88,7 @@ def test_what_is_left_out_comes_from_the_base(make_base: Make, adapter: LinearAd
     assert model.model_name == "Adapter for fake/tiny-embedder"
 
 
-def test_a_swapped_adapter_serves_at_once(
+def test_the_path_follows_a_swapped_adapter(
     base: Any, make_adapter: Make, adapter: LinearAdapter, folder: Path
 ) -> None:
     model = AdapterEmbedding(base, make_adapter(1))
@@ -212,28 +100,13 @@ def test_a_swapped_adapter_serves_at_once(
     assert model.adapter_path is None
 
 
-def test_a_swap_that_does_not_fit_leaves_the_old_adapter(
-    make_base: Make, make_adapter: Make, folder: Path
-) -> None:
-    model = AdapterEmbedding(make_base(model_name="other", dimensions=8), make_adapter())
-    before = model.adapter
-    with pytest.raises(DimensionMismatchError):
-        model.adapter = make_adapter(dim=5)
-    with pytest.raises(AdapterMismatchError):
-        model.adapter = folder
-    with pytest.raises(TypeError):
-        model.adapter = 3  # type: ignore[assignment]
-    assert model.adapter is before
-
-
-def test_base_and_adapter_cannot_be_changed_past_the_checks(base: Any, folder: Path) -> None:
+def test_the_path_cannot_be_changed_alone(base: Any, folder: Path) -> None:
     model = AdapterEmbedding(base, folder)
-    for name in ("base_embed_model", "saved_adapter", "adapter_path"):
-        with pytest.raises(ValueError, match="frozen"):
-            setattr(model, name, None)
+    with pytest.raises(ValueError, match="frozen"):
+        model.adapter_path = None
 
 
-def test_verify_accepts_the_model_of_the_training(base: Any, folder: Path) -> None:
+def test_verify_embeds_the_probe_although_caches_hold_it(base: Any, folder: Path) -> None:
     base.embeddings_cache = SimpleKVStore()
     model = AdapterEmbedding(base, folder, embeddings_cache=SimpleKVStore())
     model.get_query_embedding("probe")
@@ -241,25 +114,7 @@ def test_verify_accepts_the_model_of_the_training(base: Any, folder: Path) -> No
     assert base.calls == [("query", ("probe",))] * 2, "a cache answered for the model"
 
 
-def test_verify_refuses_a_model_with_other_vectors(make_base: Make, folder: Path) -> None:
-    model = AdapterEmbedding(make_base(instruction="query: "), folder)
-    with pytest.raises(AdapterMismatchError, match=r"cosine at least 0.999.*got cosine"):
-        model.verify()
-
-
-def test_verify_refuses_vectors_of_another_length(make_base: Make, folder: Path) -> None:
-    with pytest.raises(DimensionMismatchError, match="expected 8 dimensions, got 5"):
-        AdapterEmbedding(make_base(width=5), folder).verify()
-
-
-@pytest.mark.parametrize("given", ["adapter", "none"])
-def test_verify_says_so_if_there_is_no_probe(base: Any, adapter: LinearAdapter, given: str) -> None:
-    with pytest.raises(AdapterMismatchError, match="probe question and its vector, got none"):
-        AdapterEmbedding(base, adapter if given == "adapter" else None).verify()
-    assert base.calls == []
-
-
-def test_the_stored_form_tells_base_and_path(make_base: Make, folder: Path) -> None:
+def test_the_stored_form_holds_base_and_path(make_base: Make, folder: Path) -> None:
     base = make_base(embed_batch_size=5)
     data = LinearAdapterEmbedding(base, folder, embeddings_cache=SimpleKVStore()).to_dict()
     assert data == {
@@ -269,7 +124,7 @@ def test_the_stored_form_tells_base_and_path(make_base: Make, folder: Path) -> N
         "num_workers": None,
         "check_model": True,
         "adapter_path": str(folder),
-        "base_class": "FakeEmbedding",
+        "base_class": "RecordingEmbedding",
         "base_model": "fake/tiny-embedder",
         "base_identity": identity_of(base),
         "dim": 8,
@@ -312,7 +167,7 @@ def test_arguments_replace_what_is_stored(base: Any, folder: Path, make_adapter:
 
 def test_restoring_needs_the_base(base: Any, folder: Path) -> None:
     data = AdapterEmbedding(base, folder).to_dict()
-    with pytest.raises(TypeError, match=r"base_embed_model=FakeEmbedding.*secrets"):
+    with pytest.raises(TypeError, match=r"base_embed_model=RecordingEmbedding.*secrets"):
         AdapterEmbedding.from_dict(data)
 
 
@@ -339,7 +194,7 @@ def test_restoring_needs_an_adapter_that_was_given_in_memory(
 
 @pytest.mark.parametrize("given", ["adapter", "folder", "none"])
 @pytest.mark.parametrize("duplicate", ["pickle", "deepcopy"])
-def test_a_copy_gives_the_same_vectors(
+def test_a_copy_has_the_same_stored_form(
     base: Any, adapter: LinearAdapter, folder: Path, given: str, duplicate: str
 ) -> None:
     forms: dict[str, Any] = {"adapter": adapter, "folder": folder, "none": None}

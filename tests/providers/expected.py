@@ -1,4 +1,4 @@
-"""What the real SDKs of OpenAI and Cohere send and raise, through either framework."""
+"""Requests and errors of the SDKs of OpenAI and Cohere, in either framework."""
 
 from collections.abc import Callable
 
@@ -27,13 +27,13 @@ ignore_own_warnings = pytest.mark.filterwarnings(  # of what Cohere's client doe
 
 def check_vectors(provider: str, query: list[float], documents: list[list[float]]) -> None:
     """Check the adapted vector of "q", and the documents "a" and "b" as the provider gives them."""
-    asked_as, kept_as = ROLES[provider]
-    assert query == ADAPTER(np.array(vector_of("q", asked_as), dtype=np.float32)).tolist()
-    np.testing.assert_array_equal(documents, [vector_of(text, kept_as) for text in "ab"])
+    query_role, document_role = ROLES[provider]
+    assert query == ADAPTER(np.array(vector_of("q", query_role), dtype=np.float32)).tolist()
+    np.testing.assert_array_equal(documents, [vector_of(text, document_role) for text in "ab"])
 
 
-def check_told(provider: str, server: EmbeddingServer) -> None:
-    """Check what the requests said beside texts and roles."""
-    told = {(r.dimensions, r.encoding, r.authorization) for r in server.requests}
+def check_settings(provider: str, server: EmbeddingServer) -> None:
+    """Check what the requests contain besides texts and roles."""
+    sent = {(r.dimensions, r.encoding, r.authorization) for r in server.requests}
     expected = (DIM, "base64") if provider == "openai" else (None, None)
-    assert told == {(*expected, f"Bearer {KEY}")}
+    assert sent == {(*expected, f"Bearer {KEY}")}

@@ -1,12 +1,14 @@
-"""LangChain's models of two providers, on a server of ours."""
+"""LangChain's models of two providers, on a local server."""
 
 from typing import Any
 
-from langchain_cohere import CohereEmbeddings
+from langchain_cohere import ChatCohere, CohereEmbeddings
 from langchain_core.embeddings import Embeddings
-from langchain_openai import OpenAIEmbeddings
+from langchain_core.language_models import BaseChatModel
+from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import SecretStr
 
+from tests.servers.chat import ChatServer
 from tests.servers.embeddings import DIM, KEY, EmbeddingServer
 
 
@@ -27,3 +29,16 @@ def of_cohere(server: EmbeddingServer, *, tries: int = 3, key: str = KEY) -> Emb
 
 
 MODELS = {"openai": of_openai, "cohere": of_cohere}
+
+
+def openai_llm(server: ChatServer) -> BaseChatModel:
+    settings: dict[str, Any] = {"base_url": f"{server.url}/v1", "api_key": "k", "max_retries": 0}
+    return ChatOpenAI(model="gpt-4o-mini", **settings)
+
+
+def cohere_llm(server: ChatServer) -> BaseChatModel:
+    settings: dict[str, Any] = {"base_url": server.url, "cohere_api_key": "k"}
+    return ChatCohere(model="command-r", **settings)
+
+
+LLMS = {"openai": openai_llm, "cohere": cohere_llm}

