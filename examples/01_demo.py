@@ -104,7 +104,7 @@ def main() -> None:
         console.print(f"\nThe whole comparison: {page}")
 
     if options.results:
-        figures = {"what": title, "verdict": result.verdict, "metrics": as_json(comparison)}
+        figures = {"what": title, "verdict": str(result.verdict), "metrics": as_json(comparison)}
         write_results(options.results, figures)
 
     console.print("\nThe same adapter on the persisted index, in a fresh process:")

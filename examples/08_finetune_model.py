@@ -140,7 +140,7 @@ class Comparison:
         self.evaluations[name] = retrieve(index, model, self.val)
         comparison = compare(self.before, self.evaluations[name])
         row = {
-            "verdict": verdict,
+            "verdict": str(verdict),
             "seconds": round(seconds, 1),
             **as_json({metric: comparison[metric] for metric in METRICS}),
             "means": {metric: round(x, 4) for metric, x in self.evaluations[name].means.items()},

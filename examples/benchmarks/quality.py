@@ -66,7 +66,7 @@ def trained(case: Case, learner: str, seed: int) -> dict[str, Any]:
         "seed": seed,
         **tested(case, case.test, result.adapter),
         **chosen_record(result.chosen),
-        "verdict": result.verdict,
+        "verdict": str(result.verdict),
         "seconds": round(result.elapsed_seconds, 1),
     }
 
@@ -124,7 +124,7 @@ def shuffled(case: Case, seed: int) -> dict[str, Any]:
         "learner": SHUFFLED,
         "seed": seed,
         "base_kept": result.chosen is None,
-        "verdict": result.verdict,
+        "verdict": str(result.verdict),
     }
 
 

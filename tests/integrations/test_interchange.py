@@ -111,7 +111,7 @@ def test_each_integration_trains_models_of_both_frameworks(
 
 
 def test_both_integrations_learn_the_same_with_and_without_a_store(tmp_path: Path) -> None:
-    weights = []
+    weights: list[Any] = []
     for framework in FRAMEWORKS.values():
         store = framework.stores.in_memory(dict(DATASET.corpus), bag_model(framework))
         for given in (None, store):

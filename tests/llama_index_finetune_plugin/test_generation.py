@@ -150,8 +150,8 @@ def test_save_every_is_obsolete_and_warns_once(path: Path) -> None:
 def test_a_value_of_on_failure_that_does_not_exist_is_refused(path: Path) -> None:
     with pytest.raises(ValueError, match="'continue' or 'fail', got 'skip'"):
         generate_qa_embedding_pairs(
-            make_nodes(1), PlainLLM(answer=""), on_failure="skip", output_path=path
-        )  # type: ignore[arg-type]
+            make_nodes(1), PlainLLM(answer=""), on_failure="skip", output_path=path  # type: ignore[arg-type]
+        )  # fmt: skip
 
 
 def test_nodes_give_their_texts_without_metadata_and_their_documents() -> None:

@@ -38,6 +38,7 @@ def running_postgres() -> Iterator[str]:
 
 def _start(*command: Any) -> int:
     """Return the port of the started server: another one if the first was taken meanwhile."""
+    port = 0
     for left in reversed(range(PORTS_TO_TRY)):
         port = _free_port()
         options = f"-p {port} -h 127.0.0.1 -c unix_socket_directories='' -c fsync=off"
