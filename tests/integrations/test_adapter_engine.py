@@ -84,8 +84,8 @@ def test_a_store_filled_with_the_base_is_searched_better(
     engine.finetune()
     before = ndcg(framework, store, planted, other)
     assert ndcg(framework, store, engine.get_finetuned_model(), other) > before + 0.2
-    assert engine.result.verdict.startswith("adapter kept")
-    assert engine.result.training.verdict.startswith("adapter kept")
+    assert engine.result.decision == engine.result.training.decision == "adapter"
+    assert str(engine.result.verdict).startswith("Use the adapter.")
     assert len(planted.documents) == n_documents + len(DOCUMENTS)  # the store was not embedded
 
 
@@ -165,7 +165,7 @@ def test_options_reach_the_trainer(
         )
         engine.finetune()
         tables.append(engine.result.training.table)
-        assert "recall@3" in engine.result.training.verdict
+        assert "recall@3" in str(engine.result.training.verdict)
         assert linear(engine).bias is not None
     strengths = {row.candidate.strength for row in tables[0]}
     assert {strength for strength in strengths if np.isfinite(strength)} == {0.3, 0.1}
@@ -225,7 +225,8 @@ def test_labels_without_a_signal_keep_the_base(
     base = framework.make_base(width=DIM)
     engine = framework.engines.adapter(train, base, model_output_path=output)
     engine.finetune()
-    assert "base kept" in engine.result.training.verdict
+    assert engine.result.decision == "base"
+    assert "Keep the base model." in str(engine.result.training.verdict)
     found = framework.calls.query(engine.get_finetuned_model(), QUESTION)
     assert found == base.vector("query", QUESTION)
 
@@ -272,7 +273,7 @@ def test_the_served_model_is_the_adapter_on_the_base(
         assert framework.calls.documents(served, ["text"]) == [document_vector("text")]
         served.verify()
     assert saved.record.base_model == "planted"
-    assert saved.record.training["verdict"] == engine.result.training.verdict
+    assert saved.record.training["verdict"] == str(engine.result.training.verdict)
 
 
 def test_a_memory_is_served_by_a_model_for_any_adapter(

@@ -230,7 +230,8 @@ def test_a_training_question_among_the_validation_ones_is_refused_with_counts() 
     training = {"t1": "How far is it?", "t2": "how long?"}
     validation = {"v1": "how come?", "v2": "how far is it", "v3": "HOW LONG"}
     with pytest.raises(
-        LeakageError, match=r"2 of 3 validation .* 'how far is it' \(v2\).* query_adapters\.splits"
+        LeakageError,
+        match=r"2 of 3 validation .* 'how far is it' \(v2\).* query_adapters\.data\.split_by_query",
     ):
         check_leakage(training, validation)
 
