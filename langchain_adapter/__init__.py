@@ -7,10 +7,12 @@ require_extra("langchain")
 from langchain_adapter.documents import dataset_from_documents
 from langchain_adapter.embedder import LangChainEmbedder
 from langchain_adapter.embeddings import AdapterEmbeddings, LinearAdapterEmbeddings
+from langchain_adapter.engines import (
+    EmbeddingAdapterFinetuneEngine,
+    LabelFreeFinetuneEngine,
+)
 from langchain_adapter.evaluation import RetrieverEvaluator, langsmith_evaluator
-from langchain_adapter.finetuning import EmbeddingAdapterFinetuneEngine
 from langchain_adapter.generation import generate_questions
-from langchain_adapter.labelfree import LabelFreeFinetuneEngine
 from langchain_adapter.stores import stored_vectors
 
 __all__ = [

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any, Unpack
 
-from langchain_adapter._base import embedder_of
 from langchain_adapter.embedder import BaseLike
 from langchain_adapter.embeddings import LinearAdapterEmbeddings
+from langchain_adapter.engines.base import embedder_of
 from langchain_adapter.stores import Store, stored_similarity, stored_vectors
 from query_adapters.finetuning.engine import LabelFreeEngine
 from query_adapters.finetuning.options import LabelFreeOptions

@@ -7,10 +7,10 @@ from typing import Any, Self, Unpack
 from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
 
-from langchain_adapter._base import embedder_of
 from langchain_adapter.documents import Questions, dataset_from_documents
 from langchain_adapter.embedder import BaseLike
 from langchain_adapter.embeddings import AdapterEmbeddings, LinearAdapterEmbeddings
+from langchain_adapter.engines.base import embedder_of
 from langchain_adapter.stores import Store, stored_similarity, stored_vectors
 from langchain_adapter.stores.live import live_index
 from query_adapters.adapters import LinearAdapter

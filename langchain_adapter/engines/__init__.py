@@ -1,0 +1,6 @@
+"""Fine-tune engines: `finetune()`, then `get_finetuned_model()`."""
+
+from langchain_adapter.engines.adapter import EmbeddingAdapterFinetuneEngine
+from langchain_adapter.engines.labelfree import LabelFreeFinetuneEngine
+
+__all__ = ["EmbeddingAdapterFinetuneEngine", "LabelFreeFinetuneEngine"]
