@@ -10,6 +10,7 @@ from langchain_adapter.embeddings import AdapterEmbeddings, LinearAdapterEmbeddi
 from langchain_adapter.engines import (
     EmbeddingAdapterFinetuneEngine,
     LabelFreeFinetuneEngine,
+    SentenceTransformersFinetuneEngine,
 )
 from langchain_adapter.evaluation import RetrieverEvaluator, langsmith_evaluator
 from langchain_adapter.generation import generate_questions
@@ -22,6 +23,7 @@ __all__ = [
     "LangChainEmbedder",
     "LinearAdapterEmbeddings",
     "RetrieverEvaluator",
+    "SentenceTransformersFinetuneEngine",
     "dataset_from_documents",
     "generate_questions",
     "langsmith_evaluator",

@@ -40,13 +40,6 @@ STILL_TOO_LONG = {
     "query_adapters/evaluation/metrics.py",
 }
 """Modules that are yet to be split; a module that has been leaves this set."""
-STILL_DUPLICATED = {
-    ("llama_index_finetune_plugin/engines/adapter.py", "langchain_adapter/engines/adapter.py"),
-    ("llama_index_finetune_plugin/engines/labelfree.py", "langchain_adapter/engines/labelfree.py"),
-    ("llama_index_finetune_plugin/generation.py", "langchain_adapter/generation.py"),
-    ("llama_index_finetune_plugin/stores/reading.py", "langchain_adapter/stores/reading.py"),
-}
-"""Pairs of modules whose shared code is yet to move to the core."""
 IMPORT_LINE = re.compile(r"(from [\w.]+ )?import |[\w.]+,$")
 SERVE_LLAMA_INDEX = """
 from llama_index.core.embeddings import MockEmbedding
@@ -323,7 +316,7 @@ def test_the_integrations_share_no_code_that_belongs_in_the_core() -> None:
         for other, others in langchain.items()
         if (runs := duplicated_runs(lines, others))
     }
-    assert found.keys() == STILL_DUPLICATED
+    assert found == {}
 
 
 def test_the_duplicate_check_finds_a_run_and_ignores_a_shorter_one() -> None:

@@ -2,5 +2,10 @@
 
 from langchain_adapter.engines.adapter import EmbeddingAdapterFinetuneEngine
 from langchain_adapter.engines.labelfree import LabelFreeFinetuneEngine
+from langchain_adapter.engines.sentence_transformers import SentenceTransformersFinetuneEngine
 
-__all__ = ["EmbeddingAdapterFinetuneEngine", "LabelFreeFinetuneEngine"]
+__all__ = [
+    "EmbeddingAdapterFinetuneEngine",
+    "LabelFreeFinetuneEngine",
+    "SentenceTransformersFinetuneEngine",
+]

@@ -10,7 +10,7 @@ from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, TextNode
 from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
 
 from llama_index_finetune_plugin.embedding import AdapterEmbedding
-from llama_index_finetune_plugin.stores.reading import source_of
+from llama_index_finetune_plugin.stores.reading import open_store
 from query_adapters.stores import LiveIndex
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def live_index(index: VectorStoreIndex) -> LiveIndex:
     """
     return LiveIndex(
         name=type(index.vector_store).__name__,
-        source=source_of(index),
+        source=open_store(index).source,
         texts=lambda ids: embedded_texts(index, ids),
         hint=lambda missing: _hint(index, missing),
     )
