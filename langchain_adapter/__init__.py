@@ -12,7 +12,11 @@ from langchain_adapter.engines import (
     LabelFreeFinetuneEngine,
     SentenceTransformersFinetuneEngine,
 )
-from langchain_adapter.evaluation import RetrieverEvaluator, langsmith_evaluator
+from langchain_adapter.evaluation import (
+    RetrieverEvaluator,
+    evaluate_vectorstore,
+    langsmith_evaluator,
+)
 from langchain_adapter.generation import generate_questions
 from langchain_adapter.stores import stored_vectors
 
@@ -25,6 +29,7 @@ __all__ = [
     "RetrieverEvaluator",
     "SentenceTransformersFinetuneEngine",
     "dataset_from_documents",
+    "evaluate_vectorstore",
     "generate_questions",
     "langsmith_evaluator",
     "stored_vectors",

@@ -93,7 +93,8 @@ class AdapterEmbeddings(AdaptedModel, BaseModel, Embeddings):
         return self.base
 
     def _embed_probe(self, text: str) -> list[float]:
-        return innermost(self.base).embed_query(text)
+        vector: list[float] = innermost(self.base).embed_query(text)
+        return vector
 
     def _base_vector(self, text: str) -> list[float]:
         if self.query_cache is None:

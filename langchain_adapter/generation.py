@@ -8,6 +8,7 @@ from typing import Any, Unpack
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
 
+from langchain_adapter.documents import listed_documents
 from langchain_adapter.embedder import BaseLike, as_text_embedder
 from langchain_adapter.text_generator import LangChainTextGenerator
 from query_adapters.data.dataset import RetrievalDataset
@@ -82,7 +83,7 @@ def texts_of(documents: Sequence[Document]) -> dict[str, str]:
         InvalidDatasetError: If one id stands for two texts.
     """
     texts: dict[str, str] = {}
-    for document in documents:
+    for document in listed_documents(documents):
         key = id_of(document)
         if texts.setdefault(key, document.page_content) != document.page_content:
             raise InvalidDatasetError(

@@ -1,15 +1,16 @@
 """Generate questions for nodes, by the function names of LlamaIndex."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
 from llama_index.core.llms import LLM
-from llama_index.core.schema import BaseNode, MetadataMode
+from llama_index.core.schema import MetadataMode
 
 from llama_index_finetune_plugin.dataset import EmbeddingQAFinetuneDataset
 from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
+from llama_index_finetune_plugin.nodes import Nodes, listed_nodes
 from llama_index_finetune_plugin.text_generator import LlamaIndexTextGenerator
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.generation import DEFAULT_PROMPT, Plan, QuestionGenerator
@@ -21,7 +22,7 @@ SAVE_EVERY = 500  # what it was by default, when it had a meaning
 
 
 def generate_qa_embedding_pairs(
-    nodes: Sequence[BaseNode],
+    nodes: Nodes,
     llm: LLM,
     qa_generate_prompt_tmpl: str = DEFAULT_QA_GENERATE_PROMPT_TMPL,
     num_questions_per_chunk: int = 2,
@@ -94,7 +95,7 @@ def generate_qa_embedding_pairs(
 
 
 def plan_qa_embedding_pairs(
-    nodes: Sequence[BaseNode],
+    nodes: Nodes,
     llm: LLM,
     qa_generate_prompt_tmpl: str = DEFAULT_QA_GENERATE_PROMPT_TMPL,
     num_questions_per_chunk: int = 2,
@@ -146,14 +147,14 @@ def question_generator(
     )
 
 
-def texts_of(nodes: Sequence[BaseNode]) -> dict[str, str]:
+def texts_of(nodes: Nodes) -> dict[str, str]:
     """Return the nodes' texts by id, without metadata.
 
     Raises:
         InvalidDatasetError: If one id stands for two texts.
     """
     texts: dict[str, str] = {}
-    for node in nodes:
+    for node in listed_nodes(nodes):
         text = node.get_content(metadata_mode=MetadataMode.NONE)
         if texts.setdefault(node.node_id, text) != text:
             raise InvalidDatasetError(
@@ -163,9 +164,9 @@ def texts_of(nodes: Sequence[BaseNode]) -> dict[str, str]:
     return texts
 
 
-def sources_of(nodes: Sequence[BaseNode]) -> dict[str, str]:
+def sources_of(nodes: Nodes) -> dict[str, str]:
     """Return the id of the document that each node was cut from, by node id, where it is known."""
-    return {node.node_id: node.ref_doc_id for node in nodes if node.ref_doc_id}
+    return {node.node_id: node.ref_doc_id for node in listed_nodes(nodes) if node.ref_doc_id}
 
 
 def _finished(

@@ -125,8 +125,9 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
         Raises:
             QueryAdaptersError: As `query_adapters.finetuning.from_index.read_existing_index`.
         """
+        live = live_index(index)
         embedder = LlamaIndexEmbedder(own_model(index) if embed_model is None else embed_model)
-        existing = read_existing_index(live_index(index), dataset, embedder, **options)
+        existing = read_existing_index(live, dataset, embedder, **options)
         return cls(
             existing.dataset, embedder.embed_model, index=existing.stored, **existing.options
         )

@@ -11,6 +11,7 @@ from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
 
 from llama_index_finetune_plugin.embedding import AdapterEmbedding
 from llama_index_finetune_plugin.stores.reading import open_store
+from query_adapters.errors import UnreadableStoreError
 from query_adapters.stores import LiveIndex
 
 logger = logging.getLogger(__name__)
@@ -20,8 +21,15 @@ def live_index(index: VectorStoreIndex) -> LiveIndex:
     """Return the index as the core reads it.
 
     Raises:
-        UnreadableStoreError: If vectors cannot be read back from its store.
+        UnreadableStoreError: If it is not a VectorStoreIndex, or its vectors cannot be read back.
     """
+    if not isinstance(index, VectorStoreIndex):
+        raise UnreadableStoreError(
+            type(index).__name__,
+            expected="a VectorStoreIndex",
+            remedy="pass the questions first and then the index; of a vector store, pass "
+            "VectorStoreIndex.from_vector_store(store, embed_model=...)",
+        )
     return LiveIndex(
         name=type(index.vector_store).__name__,
         source=open_store(index).source,

@@ -26,6 +26,7 @@ from langchain_adapter import (
     RetrieverEvaluator,
     SentenceTransformersFinetuneEngine,
     dataset_from_documents,
+    evaluate_vectorstore,
     generate_questions,
 )
 from langchain_adapter.generation import question_generator, texts_of
@@ -185,6 +186,8 @@ LANGCHAIN = Framework(
     dataset=RetrievalDataset.from_relevant_docs,
     dataset_of=lambda texts, questions: dataset_from_documents(documents_of(texts), questions),
     evaluator=RetrieverEvaluator,
+    scores=dict,
+    evaluate_store=evaluate_vectorstore,
     listed_retriever=lambda rankings: ListedRetriever(rankings=dict(rankings)),
     stores=Stores(
         in_memory=store_of,
