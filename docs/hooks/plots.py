@@ -93,7 +93,7 @@ def svg(bars: list[Bar], label: str, scheme: str) -> str:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    style = {
+    style: Any = {
         "svg.hashsalt": label,  # the same bytes from every build
         "font.size": 10,
         **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color"), TEXT[scheme]),
