@@ -36,10 +36,6 @@ ORDER = (
 MAX_LINES = 250
 MAX_TOP_LEVEL_MODULES = 10
 MIN_DUPLICATED_LINES = 6
-STILL_TOO_LONG = {
-    "query_adapters/evaluation/metrics.py",
-}
-"""Modules that are yet to be split; a module that has been leaves this set."""
 IMPORT_LINE = re.compile(r"(from [\w.]+ )?import |[\w.]+,$")
 SERVE_LLAMA_INDEX = """
 from llama_index.core.embeddings import MockEmbedding
@@ -302,7 +298,7 @@ def test_no_module_is_too_long(package: str) -> None:
         for path in modules_of(package).values()
     }
     too_long = {path for path, n in lengths.items() if n > MAX_LINES}
-    assert too_long == {path for path in STILL_TOO_LONG if path.startswith(f"{package}/")}
+    assert too_long == set()
 
 
 def test_the_integrations_share_no_code_that_belongs_in_the_core() -> None:

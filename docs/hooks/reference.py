@@ -24,10 +24,13 @@ MODULES: dict[str, tuple[str, ...]] = {
     "query_adapters.finetuning.labelfree": ("LabelFreeResult",),
     "query_adapters.finetuning.options": (
         "TrainerOptions",
+        "RunOptions",
         "EngineOptions",
+        "IndexOptions",
         "LabelFreeSettings",
         "LabelFreeOptions",
     ),
+    "query_adapters.generation.options": ("GeneratorOptions",),
     "query_adapters.typing": ("Vectors", "Similarity", "Qrels", "Run"),
     "llama_index_finetune_plugin.folder": ("PdfPages", "read_folder", "page_ranges"),
     "llama_index_finetune_plugin.generation": (),
