@@ -5,6 +5,7 @@
 #
 # Parts of `make test`: lint, unit, smoke, wheel. `make clean` removes what was built.
 # Another interpreter:               make test PYTHON=python3.13
+# Another number of test processes:  make test WORKERS=4
 # CPU builds of torch from its site: make test TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
 .POSIX:
@@ -22,6 +23,13 @@ BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install -c constraints.txt
 OFFLINE = HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
+# Tests run in one process per core, each with single-threaded linear algebra. The empty variable
+# lets Python keep compiled tests, so that the next process need not compile them again.
+WORKERS ?= logical
+ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
+PYTEST = $(OFFLINE) $(ONE_THREAD) $(BIN)/python -m pytest \
+    --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
+
 demo: $(VENV)/.demo
 	$(OFFLINE) $(BIN)/python examples/01_demo.py
 
@@ -33,8 +41,7 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 
 unit: $(VENV)/.test
-	$(OFFLINE) $(BIN)/coverage run -m pytest
-	$(BIN)/coverage report
+	$(PYTEST) --cov
 
 smoke: $(VENV)/.test
 	@set -e; for example in $(EXAMPLES); do \
@@ -44,23 +51,24 @@ smoke: $(VENV)/.test
 	$(OFFLINE) PYTHON="$$PWD/$(BIN)/python" sh examples/cli_walkthrough.sh --smoke
 	$(OFFLINE) $(BIN)/jupyter execute examples/notebooks/*.ipynb
 
-# The source archive, the wheel made from it, and that wheel with either framework alone,
-# outside the checkout.
+# Build the source archive and the wheel, then test the installed wheel outside the checkout, with
+# each framework alone.
 wheel: $(VENV)/.test
 	rm -rf dist
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m build
 	@set -e; root=$$PWD; elsewhere=$$(mktemp -d); trap 'rm -rf "$$elsewhere"' EXIT; \
-	for door in llama-index langchain; do \
-	    $(BIN)/python -m venv "$$elsewhere/$$door"; \
-	    "$$elsewhere/$$door/bin/python" -m pip install -q -c constraints.txt \
-	        "$$(ls dist/*.whl)[$$door,train]"; \
-	    (cd "$$elsewhere" && "$$door/bin/python" -I "$$root/.ci/check_wheel.py" "$$door"); \
+	for framework in llama-index langchain; do \
+	    $(BIN)/python -m venv "$$elsewhere/$$framework"; \
+	    "$$elsewhere/$$framework/bin/python" -m pip install -q -c constraints.txt \
+	        "$$(ls dist/*.whl)[$$framework,train]"; \
+	    (cd "$$elsewhere" && \
+	        "$$framework/bin/python" -I "$$root/.ci/check_wheel.py" "$$framework"); \
 	done
 
 clean:
 	rm -rf $(VENV) dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 
-# Stamps in the environment: installed again only after one of the two files has changed.
+# Stamp files in the environment: it is installed again only after one of the two files changes.
 $(VENV)/.demo: $(VENV)/.torch pyproject.toml
 	$(INSTALL) --build-constraint constraints.txt -e '.[demo]'
 	@touch $@
@@ -69,7 +77,7 @@ $(VENV)/.test: $(VENV)/.torch pyproject.toml
 	$(INSTALL) --build-constraint constraints.txt -e '.[all,demo]' --group dev
 	@touch $@
 
-# torch comes first and alone, so that no other package is looked for in its index.
+# torch is installed first and alone, so that no other package is looked up in its index.
 $(VENV)/.torch: $(BIN)/python constraints.txt
 	$(BIN)/python -m pip install --upgrade 'pip>=25.3'
 	$(INSTALL) $(TORCH_INDEX:%=--extra-index-url %) torch
@@ -78,5 +86,5 @@ $(VENV)/.torch: $(BIN)/python constraints.txt
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else 1)' || { \
 	    echo "Python >= 3.11 is needed, but $(PYTHON) is: $$($(PYTHON) -V 2>&1)" >&2; \
-	    echo "Name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	    echo "Choose another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
