@@ -3,14 +3,15 @@
 #   make demo    the main job on real input, offline once it is installed
 #   make test    every check that CI runs
 #
-# Parts of `make test`: lint, unit, smoke, wheel. `make clean` removes what was built.
+# Parts of `make test`: lint, unit, smoke, docs, wheel. `make clean` removes what was built.
+# `make docs` builds the documentation site into site/; it needs neither torch nor a framework.
 # Another interpreter:               make test PYTHON=python3.13
 # Another number of test processes:  make test WORKERS=4
 # CPU builds of torch from its site: make test TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
 .POSIX:
 .NOTPARALLEL:
-.PHONY: demo test lint unit smoke wheel clean
+.PHONY: demo test lint unit smoke docs wheel clean
 
 PYTHON ?= python3
 TORCH_INDEX ?=
@@ -33,7 +34,7 @@ PYTEST = $(OFFLINE) $(ONE_THREAD) $(BIN)/python -m pytest \
 demo: $(VENV)/.demo
 	$(OFFLINE) $(BIN)/python examples/01_demo.py
 
-test: lint unit smoke wheel
+test: lint unit smoke docs wheel
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check
@@ -51,6 +52,10 @@ smoke: $(VENV)/.test
 	$(OFFLINE) PYTHON="$$PWD/$(BIN)/python" sh examples/cli_walkthrough.sh --smoke
 	$(OFFLINE) $(BIN)/jupyter execute examples/notebooks/*.ipynb
 
+# Warnings are errors: broken links, pages that are missing, docstrings that cannot be read.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 # Build the source archive and the wheel, then test the installed wheel outside the checkout, with
 # each framework alone.
 wheel: $(VENV)/.test
@@ -66,7 +71,7 @@ wheel: $(VENV)/.test
 	done
 
 clean:
-	rm -rf $(VENV) dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) dist site .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 
 # Stamp files in the environment: it is installed again only after one of the two files changes.
 $(VENV)/.demo: $(VENV)/.torch pyproject.toml
@@ -75,6 +80,11 @@ $(VENV)/.demo: $(VENV)/.torch pyproject.toml
 
 $(VENV)/.test: $(VENV)/.torch pyproject.toml
 	$(INSTALL) --build-constraint constraints.txt -e '.[all,demo]' --group dev
+	@touch $@
+
+$(VENV)/.docs: $(BIN)/python constraints.txt pyproject.toml
+	$(BIN)/python -m pip install --upgrade 'pip>=25.3'
+	$(INSTALL) --group docs
 	@touch $@
 
 # torch is installed first and alone, so that no other package is looked up in its index.

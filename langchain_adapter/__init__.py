@@ -7,10 +7,17 @@ require_extra("langchain")
 from langchain_adapter.documents import dataset_from_documents
 from langchain_adapter.embedder import LangChainEmbedder
 from langchain_adapter.embeddings import AdapterEmbeddings, LinearAdapterEmbeddings
-from langchain_adapter.evaluation import RetrieverEvaluator, langsmith_evaluator
-from langchain_adapter.finetuning import EmbeddingAdapterFinetuneEngine
+from langchain_adapter.engines import (
+    EmbeddingAdapterFinetuneEngine,
+    LabelFreeFinetuneEngine,
+    SentenceTransformersFinetuneEngine,
+)
+from langchain_adapter.evaluation import (
+    RetrieverEvaluator,
+    evaluate_vectorstore,
+    langsmith_evaluator,
+)
 from langchain_adapter.generation import generate_questions
-from langchain_adapter.labelfree import LabelFreeFinetuneEngine
 from langchain_adapter.stores import stored_vectors
 
 __all__ = [
@@ -20,7 +27,9 @@ __all__ = [
     "LangChainEmbedder",
     "LinearAdapterEmbeddings",
     "RetrieverEvaluator",
+    "SentenceTransformersFinetuneEngine",
     "dataset_from_documents",
+    "evaluate_vectorstore",
     "generate_questions",
     "langsmith_evaluator",
     "stored_vectors",

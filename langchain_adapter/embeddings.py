@@ -11,23 +11,15 @@ from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
 from langchain_adapter.embedder import BaseLike, resolve_base
-from query_adapters.adapters import LinearAdapter, QueryAdapter
-from query_adapters.adapters.serving import (
-    AdapterLike,
-    adapted,
-    adapted_identity,
-    check_fits,
-    check_probe,
-    from_arrays,
-    probe_of,
-    read,
-)
+from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters.adapted_model import AdaptedModel
+from query_adapters.adapters.serving import AdapterLike, adapted, from_arrays
 from query_adapters.adapters.storage import SavedAdapter
 from query_adapters.embedders.cache import vector_key
-from query_adapters.embedders.identity import dim_of, identity_of, innermost, model_name_of
+from query_adapters.embedders.identity import identity_of, innermost, model_name_of
 
 
-class AdapterEmbeddings(BaseModel, Embeddings):
+class AdapterEmbeddings(AdaptedModel, BaseModel, Embeddings):
     """The base's document vectors, bit for bit, and its query vectors through an adapter.
 
     A vector store filled with the base is searched as it is, once it is opened with
@@ -52,12 +44,11 @@ class AdapterEmbeddings(BaseModel, Embeddings):
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
-    adapter_kind: ClassVar[str | None] = None
-
     base: Embeddings = Field(exclude=True, frozen=True)
     check_model: bool = True
     query_cache: InstanceOf[BaseStore[str, bytes]] | None = Field(default=None, exclude=True)
     saved_adapter: InstanceOf[SavedAdapter] | None = Field(default=None, exclude=True, frozen=True)
+    adapter_path: str | None = Field(default=None, frozen=True)
 
     def __init__(
         self,
@@ -74,35 +65,6 @@ class AdapterEmbeddings(BaseModel, Embeddings):
         }
         super().__init__(**fields)
         self.adapter = adapter
-
-    @property
-    def adapter(self) -> QueryAdapter | None:
-        """The adapter in use, None for the base as it is.
-
-        Assigning another one (anything the constructor takes) checks it first and swaps it in
-        one step: a query under way in another thread gets the old map or the new one.
-        """
-        saved = self.saved_adapter
-        return None if saved is None else saved.adapter
-
-    @adapter.setter
-    def adapter(self, adapter: AdapterLike | None) -> None:
-        saved = read(adapter)
-        if saved is not None:
-            name = model_name_of(self.base) if self.check_model else None
-            check_fits(saved, kind=self.adapter_kind, model_name=name, dim=dim_of(self.base))
-        self.__dict__["saved_adapter"] = saved
-
-    @property
-    def dim(self) -> int | None:
-        """Length of the query vectors, None if neither adapter nor base tells it."""
-        adapter = self.adapter
-        return dim_of(self.base) if adapter is None else adapter.dim_out
-
-    @property
-    def identity(self) -> str:
-        """What tells these vectors from any other model's; the base's where they are its own."""
-        return adapted_identity(self.base, self.adapter)
 
     @property
     def model_name(self) -> str:
@@ -126,18 +88,13 @@ class AdapterEmbeddings(BaseModel, Embeddings):
         vector = await self._abase_vector(text)
         return adapted(self.adapter, vector)
 
-    def verify(self) -> None:
-        """Check that the base embeds the adapter's probe question as it did in training.
+    @property
+    def _base(self) -> Embeddings:
+        return self.base
 
-        Costs one query, past every cache.
-
-        Raises:
-            AdapterMismatchError: If the vector is another one, or there is no probe.
-            DimensionMismatchError: If its length is another one.
-        """
-        text, expected = probe_of(self.saved_adapter)
-        vector = innermost(self.base).embed_query(text)
-        check_probe(vector, expected, model_name=model_name_of(self.base))
+    def _embed_probe(self, text: str) -> list[float]:
+        vector: list[float] = innermost(self.base).embed_query(text)
+        return vector
 
     def _base_vector(self, text: str) -> list[float]:
         if self.query_cache is None:

@@ -1,4 +1,4 @@
-"""Whether retrieval got better, measured through the retriever that users will really call."""
+"""Evaluate LangChain retrievers and vector stores."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,13 +8,23 @@ from langchain_core.runnables import Runnable
 
 from langchain_adapter._batch import StoreBatch
 from langchain_adapter.documents import document_id
+from langchain_adapter.embedder import BaseLike, as_text_embedder
+from langchain_adapter.stores.reading import Store, open_store
+from query_adapters.data.dataset import QADataset, RetrievalDataset
 from query_adapters.errors import InvalidDatasetError
-from query_adapters.evaluation import DEFAULT_METRICS, DatasetEvaluator, evaluate_run
+from query_adapters.evaluation import (
+    DEFAULT_METRICS,
+    DatasetEvaluator,
+    Evaluation,
+    evaluate_run,
+)
 from query_adapters.evaluation.metrics import parse_metrics
+from query_adapters.evaluation.single_query import ExpectedDocuments
+from query_adapters.evaluation.stored_search import evaluate_stored_vectors
 
 
 class RetrieverEvaluator(DatasetEvaluator):
-    """Scores a retriever on whole datasets.
+    """Scores a retriever on single queries or on whole datasets.
 
     Args:
         retriever: Any LangChain retriever, or another Runnable from a text to documents.
@@ -22,14 +32,14 @@ class RetrieverEvaluator(DatasetEvaluator):
             `k` of the retriever's `search_kwargs`.
         id_key: The metadata key of a document's id, such as Qdrant's "_id"; by default it is
             `Document.id`.
-        workers: Questions under way at once in the asynchronous method, at least 1.
+        workers: Concurrent queries in the asynchronous methods, at least 1.
         show_progress: Whether to show a progress bar.
-        batch: Whether to search for all questions at once where that finds the same: an
-            `InMemoryVectorStore`, asked by its own retriever for the `k` nearest documents and
-            no more. The retriever's callbacks, one run a question, are not called then.
+        batch: Whether to search for all queries of a dataset at once where the result is the
+            same: the retriever of an `InMemoryVectorStore`, by similarity and without filters.
+            The retriever's callbacks, one run per query, are not called then.
 
     Raises:
-        TypeError: If the retriever is none.
+        TypeError: If `retriever` is not a retriever.
         UnknownMetricError: If a metric is unknown, or has no cut-off to go by.
         ValueError: If `workers` is below 1.
     """
@@ -56,6 +66,43 @@ class RetrieverEvaluator(DatasetEvaluator):
         self.id_key = id_key
         self.batch = batch
 
+    def evaluate(
+        self,
+        query: str,
+        expected_ids: Sequence[str] | None = None,
+        expected_texts: Sequence[str] | None = None,
+    ) -> dict[str, float]:
+        """Return the scores of one query, 0..1, by metric.
+
+        Args:
+            query: The query's text.
+            expected_ids: Ids of the relevant documents.
+            expected_texts: Texts of the relevant documents, compared where `expected_ids` is
+                left out.
+
+        Raises:
+            InvalidDatasetError: If both are missing or empty.
+        """
+        expected = ExpectedDocuments.of(query, expected_ids, expected_texts)
+        return self._scores_of(expected, self.retriever.invoke(query))
+
+    async def aevaluate(
+        self,
+        query: str,
+        expected_ids: Sequence[str] | None = None,
+        expected_texts: Sequence[str] | None = None,
+    ) -> dict[str, float]:
+        """Return the same as `evaluate`, by the retriever's asynchronous method."""
+        expected = ExpectedDocuments.of(query, expected_ids, expected_texts)
+        return self._scores_of(expected, await self.retriever.ainvoke(query))
+
+    def _scores_of(
+        self, expected: ExpectedDocuments, documents: Sequence[Document]
+    ) -> dict[str, float]:
+        texts = [document.page_content for document in documents]
+        retrieved = list(zip(self._ids(documents), texts, strict=True))
+        return expected.scores(retrieved, metrics=self.metrics)
+
     def _batch(self) -> StoreBatch | None:
         return StoreBatch.of(self.retriever, self.id_key) if self.batch else None
 
@@ -67,6 +114,39 @@ class RetrieverEvaluator(DatasetEvaluator):
 
     def _ids(self, documents: Sequence[Document]) -> list[str]:
         return [document_id(document, self.id_key) for document in documents]
+
+
+def evaluate_vectorstore(
+    vectorstore: Store,
+    embeddings: BaseLike,
+    dataset: RetrievalDataset | QADataset,
+    *,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+) -> Evaluation:
+    """Return the scores of exact search over the vectors that a vector store holds.
+
+    Documents are not embedded. Ranked by the store's own similarity, or cosine if it does not
+    state one.
+
+    Args:
+        vectorstore: The vector store, or blocks of (ids, vectors).
+        embeddings: Embeds the queries: the base model, or one with an adapter.
+        dataset: Queries with their relevant documents, by the ids of the store.
+        metrics: Names such as "ndcg@10".
+
+    Raises:
+        QueryAdaptersError: As `query_adapters.evaluation.stored_search.evaluate_stored_vectors`.
+        UnreadableStoreError: If vectors cannot be read back from the store.
+    """
+    stored = open_store(vectorstore).gather()
+    return evaluate_stored_vectors(
+        dataset,
+        as_text_embedder(embeddings),
+        ids=stored.ids,
+        vectors=stored.vectors,
+        similarity=stored.similarity,
+        metrics=metrics,
+    )
 
 
 def langsmith_evaluator(

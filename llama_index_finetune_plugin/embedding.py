@@ -5,7 +5,7 @@ from pathlib import Path
 from types import EllipsisType
 from typing import Any, ClassVar, Self, TypedDict, Unpack
 
-from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.bridge.pydantic import Field, SerializerFunctionWrapHandler
 from llama_index.core.callbacks import CallbackManager
 from numpy.typing import ArrayLike
@@ -13,19 +13,11 @@ from pydantic import InstanceOf, SerializationInfo, model_serializer
 
 from llama_index_finetune_plugin._delegation import QueryDelegation, acquire
 from llama_index_finetune_plugin.embedder import BaseLike, resolve_base
-from query_adapters.adapters import LinearAdapter, QueryAdapter
-from query_adapters.adapters.serving import (
-    AdapterLike,
-    adapted_identity,
-    check_fits,
-    check_probe,
-    chosen,
-    from_arrays,
-    probe_of,
-    read,
-)
+from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters.adapted_model import AdaptedModel
+from query_adapters.adapters.serving import AdapterLike, chosen, from_arrays
 from query_adapters.adapters.storage import SavedAdapter
-from query_adapters.embedders.identity import check_name, dim_of, identity_of, model_name_of
+from query_adapters.embedders.identity import check_name, identity_of, model_name_of
 
 
 class Options(TypedDict, total=False):
@@ -41,7 +33,7 @@ class Options(TypedDict, total=False):
     rate_limiter: Any
 
 
-class AdapterEmbedding(QueryDelegation, BaseEmbedding):
+class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
     """The base's document vectors, bit for bit, and its query vectors through an adapter.
 
     An index built with the base is searched as it is:
@@ -67,8 +59,6 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
             does not, the first query finds out.
         AdapterFileError: If the folder does not hold a whole adapter.
     """
-
-    adapter_kind: ClassVar[str | None] = None
 
     base_embed_model: BaseEmbedding = Field(exclude=True, repr=False, frozen=True)
     check_model: bool = True
@@ -113,50 +103,12 @@ class AdapterEmbedding(QueryDelegation, BaseEmbedding):
         return "AdapterEmbedding"
 
     @property
-    def adapter(self) -> QueryAdapter | None:
-        """The adapter in use, None for the base as it is.
+    def _base(self) -> BaseEmbedding:
+        return self.base_embed_model
 
-        Assigning another one (anything the constructor takes) checks it first and swaps it in
-        one step: a query under way in another thread gets the old map or the new one.
-        """
-        saved = self.saved_adapter
-        return None if saved is None else saved.adapter
-
-    @adapter.setter
-    def adapter(self, adapter: AdapterLike | None) -> None:
-        saved = read(adapter)
-        if saved is not None:
-            base = self.base_embed_model
-            name = model_name_of(base) if self.check_model else None
-            check_fits(saved, kind=self.adapter_kind, model_name=name, dim=dim_of(base))
-        path = str(adapter) if isinstance(adapter, str | Path) else None
-        self.__dict__.update(saved_adapter=saved, adapter_path=path)
-
-    @property
-    def dim(self) -> int | None:
-        """Length of the query vectors, None if neither adapter nor base tells it."""
-        adapter = self.adapter
-        return dim_of(self.base_embed_model) if adapter is None else adapter.dim_out
-
-    @property
-    def identity(self) -> str:
-        """What tells these vectors from any other model's; the base's where they are its own."""
-        return adapted_identity(self.base_embed_model, self.adapter)
-
-    def verify(self) -> None:
-        """Check that the base embeds the adapter's probe question as it did in training.
-
-        Costs one query, past every cache.
-
-        Raises:
-            AdapterMismatchError: If the vector is another one, or there is no probe.
-            DimensionMismatchError: If its length is another one.
-        """
-        text, expected = probe_of(self.saved_adapter)
-        base = self.base_embed_model
-        acquire(base, self)
-        vector = base._get_query_embedding(text)
-        check_probe(vector, expected, model_name=model_name_of(base))
+    def _embed_probe(self, text: str) -> Embedding:
+        acquire(self.base_embed_model, self)
+        return self.base_embed_model._get_query_embedding(text)
 
     def to_payload(self) -> dict[str, Any]:
         """Return what events tell of this model; no secrets."""

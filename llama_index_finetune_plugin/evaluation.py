@@ -1,7 +1,6 @@
-"""Whether retrieval got better, measured through the retriever that users will really call."""
+"""Evaluate LlamaIndex retrievers and indexes."""
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -12,44 +11,30 @@ from llama_index.core.schema import NodeWithScore
 
 from llama_index_finetune_plugin._batch import IndexBatch
 from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
-from llama_index_finetune_plugin.stores import stored_similarity, stored_vectors
-from llama_index_finetune_plugin.stores.reading import Store
-from query_adapters.data.dataset import (
-    QADataset,
-    RetrievalDataset,
-    listed_ids,
-    to_retrieval_dataset,
-)
-from query_adapters.errors import InvalidDatasetError
-from query_adapters.evaluation import (
-    DEFAULT_METRICS,
-    DatasetEvaluator,
-    Evaluation,
-    evaluate_run,
-)
-from query_adapters.evaluation.metrics import parse_metrics
-from query_adapters.evaluation.search import search_run
-from query_adapters.stores import gather
-from query_adapters.typing import Qrels
+from llama_index_finetune_plugin.stores.reading import Store, open_store
+from query_adapters.data.dataset import QADataset, RetrievalDataset
+from query_adapters.evaluation import DEFAULT_METRICS, DatasetEvaluator, Evaluation
+from query_adapters.evaluation.single_query import ExpectedDocuments
+from query_adapters.evaluation.stored_search import evaluate_stored_vectors
 
 
 class RetrieverEvaluator(DatasetEvaluator):
-    """Scores a retriever on single questions or on whole datasets.
+    """Scores a retriever on single queries or on whole datasets.
 
     Args:
         retriever: Any LlamaIndex retriever.
         metrics: Names such as "ndcg@10", or one; LlamaIndex's "ap" is "map". Where the cut-off is
             left out ("mrr"), it is the retriever's `similarity_top_k`.
-        node_postprocessors: Applied to what was retrieved, in order.
-        workers: Questions under way at once in the async methods, at least 1.
+        node_postprocessors: Applied to the retrieved nodes, in order.
+        workers: Concurrent queries in the asynchronous methods, at least 1.
         show_progress: Whether to show a progress bar.
-        batch: Whether to search for all questions of a dataset at once where that finds the
-            same: an index in memory, asked by its own retriever for the nearest nodes and no
-            more. Events and callbacks of the retriever, one a question, are not sent then.
+        batch: Whether to search for all queries of a dataset at once where the result is the
+            same: a VectorIndexRetriever over an index in memory, without filters. The
+            retriever's events and callbacks, one per query, are not sent then.
 
     Raises:
         UnknownMetricError: If a metric is unknown, or has no cut-off to go by.
-        TypeError: If the retriever is none, such as an index.
+        TypeError: If `retriever` is not a retriever, such as an index.
         ValueError: If `workers` is below 1.
     """
 
@@ -65,7 +50,7 @@ class RetrieverEvaluator(DatasetEvaluator):
     ) -> None:
         if not hasattr(retriever, "retrieve"):
             raise TypeError(
-                f"retriever: expected one, got {type(retriever).__name__}; give "
+                f"retriever: expected a LlamaIndex retriever, got {type(retriever).__name__}; pass "
                 "index.as_retriever(similarity_top_k=10)"
             )
         top_k = getattr(retriever, "similarity_top_k", None)
@@ -83,13 +68,35 @@ class RetrieverEvaluator(DatasetEvaluator):
         """Return the evaluator, built as LlamaIndex's is; the options are the constructor's."""
         return cls(retriever, metric_names, **options)
 
-    def evaluate(self, query: str, expected_ids: Sequence[str]) -> RetrievalEvalResult:
-        """Return one question's scores in LlamaIndex's own result type."""
-        return self._result(query, listed_ids(query, expected_ids), self._nodes(query))
+    def evaluate(
+        self,
+        query: str,
+        expected_ids: Sequence[str] | None = None,
+        expected_texts: Sequence[str] | None = None,
+    ) -> RetrievalEvalResult:
+        """Return the scores of one query in LlamaIndex's result type.
 
-    async def aevaluate(self, query: str, expected_ids: Sequence[str]) -> RetrievalEvalResult:
-        """Return one question's scores in LlamaIndex's own result type."""
-        return self._result(query, listed_ids(query, expected_ids), await self._anodes(query))
+        Args:
+            query: The query's text.
+            expected_ids: Ids of the relevant nodes.
+            expected_texts: Texts of the relevant nodes, without metadata. They are compared only
+                where `expected_ids` is left out; otherwise they are recorded in the result.
+
+        Raises:
+            InvalidDatasetError: If both are missing or empty.
+        """
+        expected = ExpectedDocuments.of(query, expected_ids, expected_texts)
+        return self._result(expected, expected_texts, self._nodes(query))
+
+    async def aevaluate(
+        self,
+        query: str,
+        expected_ids: Sequence[str] | None = None,
+        expected_texts: Sequence[str] | None = None,
+    ) -> RetrievalEvalResult:
+        """Return the same as `evaluate`, by the retriever's asynchronous method."""
+        expected = ExpectedDocuments.of(query, expected_ids, expected_texts)
+        return self._result(expected, expected_texts, await self._anodes(query))
 
     def _batch(self) -> IndexBatch | None:
         as_found = self.batch and not self.node_postprocessors
@@ -113,16 +120,19 @@ class RetrieverEvaluator(DatasetEvaluator):
         return nodes
 
     def _result(
-        self, query: str, expected_ids: Sequence[str], nodes: Sequence[NodeWithScore]
+        self,
+        expected: ExpectedDocuments,
+        texts: Sequence[str] | None,
+        nodes: Sequence[NodeWithScore],
     ) -> RetrievalEvalResult:
-        ids = [node.node.node_id for node in nodes]
-        qrels: Qrels = {query: dict.fromkeys(expected_ids, 1.0)}
-        scores = evaluate_run({query: ids}, qrels, metrics=self.metrics).means
+        retrieved = [(node.node.node_id, node.node.get_content()) for node in nodes]
+        scores = expected.scores(retrieved, metrics=self.metrics)
         return RetrievalEvalResult(
-            query=query,
-            expected_ids=list(expected_ids),
-            retrieved_ids=ids,
-            retrieved_texts=[node.node.get_content() for node in nodes],
+            query=expected.query,
+            expected_ids=[] if expected.by_text else list(expected.keys),
+            expected_texts=None if texts is None else list(texts),
+            retrieved_ids=[key for key, _ in retrieved],
+            retrieved_texts=[text for _, text in retrieved],
             metric_dict={name: RetrievalMetricResult(score=s) for name, s in scores.items()},
         )
 
@@ -134,59 +144,33 @@ def evaluate_index(
     *,
     metrics: Sequence[str] = DEFAULT_METRICS,
 ) -> Evaluation:
-    """Return the scores of exact search over the vectors that an index holds.
+    """Return the scores of exact search over the vectors that an index stores.
 
-    What a retriever over a store in memory finds, without asking it question by question.
-    Vectors of documents are read, not computed; the store's own similarity ranks, cosine where
-    it does not tell.
+    Equal to a retriever over a store in memory, without one call per query. Vectors of nodes are
+    read, not computed. Ranked by the store's own similarity, or cosine if it does not state one.
 
     Args:
         index: A VectorStoreIndex, or its store.
-        embed_model: Embeds the questions: the base model, or one with an adapter.
-        dataset: The questions.
+        embed_model: Embeds the queries: the base model, or one with an adapter.
+        dataset: Queries with their relevant nodes.
         metrics: Names such as "ndcg@10".
 
     Raises:
-        InvalidDatasetError: If no relevant document is in the index.
+        QueryAdaptersError: As `query_adapters.evaluation.stored_search.evaluate_stored_vectors`.
         UnreadableStoreError: If vectors cannot be read back from such a store.
-        DimensionMismatchError: If the model's vectors are not as long as the stored ones.
-        UnknownMetricError: If a metric is unknown, or has no cut-off.
     """
-    depth = max(metric.k for metric in parse_metrics(metrics))
-    texts = to_retrieval_dataset(dataset)
-    stored = gather(stored_vectors(index))
-    _check_ids(texts.labelled_documents, stored.row_of)
-    vectors = LlamaIndexEmbedder(embed_model).embed_queries(list(texts.queries.values()))
-    run = search_run(
-        dict(zip(texts.queries, vectors, strict=True)),
-        stored.ids,
-        stored.vectors,
-        k=depth,
-        similarity=stored_similarity(index) or "cosine",
+    stored = open_store(index).gather()
+    return evaluate_stored_vectors(
+        dataset,
+        LlamaIndexEmbedder(embed_model),
+        ids=stored.ids,
+        vectors=stored.vectors,
+        similarity=stored.similarity,
+        metrics=metrics,
     )
-    return evaluate_run(run, texts.qrels, metrics=metrics)
 
 
 def _own_names(metrics: Sequence[str]) -> list[str]:
     """Return the names with LlamaIndex's "ap" as this package's "map"."""
     listed = [metrics] if isinstance(metrics, str) else metrics
     return [f"m{name}" if name.split("@")[0] == "ap" else name for name in listed]
-
-
-def _check_ids(relevant: Sequence[str], indexed: Mapping[str, int]) -> None:
-    """Warn of relevant documents that cannot be found, and refuse where none can."""
-    absent = [key for key in relevant if key not in indexed]
-    if not absent:
-        return
-    told = (
-        f"expected the dataset's relevant documents in the index, got {len(absent)} of "
-        f"{len(relevant)} that are not, such as {absent[0]!r}, where the index has "
-        f"{next(iter(indexed))!r}; "
-    )
-    if len(absent) == len(relevant):
-        raise InvalidDatasetError(f"{told}make the dataset of the index's nodes, by their ids")
-    warnings.warn(
-        f"{told}they count as not found: give the index that holds them, or leave those "
-        "questions out",
-        stacklevel=3,
-    )

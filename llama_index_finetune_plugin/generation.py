@@ -1,34 +1,28 @@
-"""Questions for nodes that have none, by the function that LlamaIndex users know."""
+"""Generate questions for nodes, by the function names of LlamaIndex."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from llama_index.core.llms import LLM
-from llama_index.core.schema import BaseNode, MetadataMode
+from llama_index.core.schema import MetadataMode
 
 from llama_index_finetune_plugin.dataset import EmbeddingQAFinetuneDataset
 from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
+from llama_index_finetune_plugin.nodes import Nodes, listed_nodes
 from llama_index_finetune_plugin.text_generator import LlamaIndexTextGenerator
-from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.errors import InvalidDatasetError
-from query_adapters.generation import (
-    DEFAULT_PROMPT,
-    CallOptions,
-    Checks,
-    Plan,
-    Prices,
-    QuestionGenerator,
-)
+from query_adapters.generation import DEFAULT_PROMPT, Plan, QuestionGenerator
 from query_adapters.generation.calls import OnFailure
+from query_adapters.generation.options import GeneratorOptions, assemble_generator
 
 DEFAULT_QA_GENERATE_PROMPT_TMPL = DEFAULT_PROMPT
 SAVE_EVERY = 500  # what it was by default, when it had a meaning
 
 
 def generate_qa_embedding_pairs(
-    nodes: Sequence[BaseNode],
+    nodes: Nodes,
     llm: LLM,
     qa_generate_prompt_tmpl: str = DEFAULT_QA_GENERATE_PROMPT_TMPL,
     num_questions_per_chunk: int = 2,
@@ -41,29 +35,29 @@ def generate_qa_embedding_pairs(
     embed_model: BaseLike | None = None,
     **options: Any,
 ) -> EmbeddingQAFinetuneDataset:
-    """Return questions for the nodes, and write them to a file.
+    """Return a dataset of questions for the nodes, and write it to a file.
 
-    Answers are kept in `<output_path>.answers.jsonl` the moment they come: a run that was
-    interrupted goes on there, by node and text, and pays for nothing twice. What could not be
-    asked is named in one warning. `question_generator` gives the summary as well.
+    Each answer is written to `<output_path>.answers.jsonl` as it arrives: an interrupted run
+    resumes from there, by node and text, without paying for an answer twice. One warning names
+    the nodes without questions. `question_generator` also returns the summary.
 
     Args:
         nodes: The chunks.
         llm: Any LlamaIndex language model.
-        qa_generate_prompt_tmpl: With `{context_str}` and `{num_questions_per_chunk}`.
+        qa_generate_prompt_tmpl: A template with `{context_str}` and `{num_questions_per_chunk}`.
         num_questions_per_chunk: At least 1.
         retry_limit: Answers per node until one can be used, and tries per answer, at least 1.
         on_failure: "continue" or "fail".
-        save_every: Obsolete; every answer is kept at once.
-        output_path: JSON file, as LlamaIndex wrote it; replaced if it is of the same nodes.
+        save_every: Obsolete; every answer is written as it arrives.
+        output_path: JSON file in LlamaIndex's format; replaced if it belongs to the same nodes.
         verbose: Whether to show progress, with the tokens or the price so far.
-        embed_model: The base model; with it, questions whose node is not among the base's top
-            10 are left out.
-        options: Those of `question_generator`, as `concurrency`, `styles`, `examples`, `prices`.
+        embed_model: The base model; with it, questions whose node is not in the base's top 10
+            are left out.
+        **options: As in `question_generator`, such as `concurrency`, `styles`, `examples`.
 
     Raises:
-        InvalidDatasetError: If the file is of other nodes; before anything is asked.
-        GenerationError: If the provider refuses to be asked, or nothing came of it.
+        InvalidDatasetError: If the file belongs to other nodes; raised before any call.
+        GenerationError: If the provider refuses the calls, or no question results.
         ValueError: If an argument is out of range.
     """
     if save_every != SAVE_EVERY:
@@ -101,7 +95,7 @@ def generate_qa_embedding_pairs(
 
 
 def plan_qa_embedding_pairs(
-    nodes: Sequence[BaseNode],
+    nodes: Nodes,
     llm: LLM,
     qa_generate_prompt_tmpl: str = DEFAULT_QA_GENERATE_PROMPT_TMPL,
     num_questions_per_chunk: int = 2,
@@ -109,9 +103,9 @@ def plan_qa_embedding_pairs(
     output_path: str | Path = "qa_finetune_dataset.json",
     **options: Any,
 ) -> Plan:
-    """Return what `generate_qa_embedding_pairs` would ask for: calls, tokens, price.
+    """Return the plan of `generate_qa_embedding_pairs`: its calls, tokens and price.
 
-    Arguments and errors are those of that function; nothing is asked and nothing written.
+    Arguments and errors are those of that function; no call is made and no file written.
     """
     generator = question_generator(
         llm,
@@ -126,86 +120,62 @@ def plan_qa_embedding_pairs(
 def question_generator(
     llm: LLM,
     *,
-    prompt: str = DEFAULT_PROMPT,
-    n_questions: int = 2,
-    styles: Sequence[str] | None = None,
-    examples: Sequence[str] = (),
-    journal: str | Path | None = None,
-    prices: Prices | None = None,
     embed_model: BaseLike | None = None,
-    cache_path: str | Path | None = None,
-    answerable_within: int | None = 10,
-    similar_above: float | None = None,
     judge: LLM | None = None,
     structured: bool = True,
-    concurrency: int = 16,
-    retry_limit: int = 3,
-    timeout: float | None = 120.0,
-    on_failure: OnFailure = "continue",
-    show_progress: bool = False,
+    **options: Unpack[GeneratorOptions],
 ) -> QuestionGenerator:
     """Return the core's generator over LlamaIndex models; `run(texts_of(nodes))` starts it.
 
-    Args are those of `QuestionGenerator`, `Checks`, `CallOptions` and `LlamaIndexTextGenerator`;
-    `embed_model` is the base model, also a LangChain one; `cache_path` is the file of its vectors.
+    Args:
+        llm: Any LlamaIndex language model.
+        embed_model: The base model, for the checks that need vectors; a LangChain one works too.
+        judge: A language model that grades further nodes as relevant; None for no judge.
+        structured: Whether a model that can call functions returns its questions as arguments.
+        **options: As in `GeneratorOptions`.
 
     Raises:
-        TypeError: If `llm` or `judge` is no language model, or `embed_model` no embedding model.
-        ValueError: If an option is out of range, or needs an `embed_model` that is not given.
+        TypeError: If `llm` or `judge` is not a language model, `embed_model` not an embedding
+            model, or an option unknown.
+        ValueError: If an option is out of range, or needs an `embed_model` that is missing.
     """
-    return QuestionGenerator(
-        llm=LlamaIndexTextGenerator(llm, structured=structured),
-        prompt=prompt,
-        n_questions=n_questions,
-        styles=styles,
-        examples=examples,
-        options=CallOptions(
-            concurrency=concurrency,
-            retry_limit=retry_limit,
-            timeout=timeout,
-            on_failure=on_failure,
-        ),
-        journal=journal,
-        prices=prices,
+    return assemble_generator(
+        LlamaIndexTextGenerator(llm, structured=structured),
         embedder=None if embed_model is None else LlamaIndexEmbedder(embed_model),
-        cache=None if cache_path is None else EmbeddingCache(cache_path),
-        checks=Checks(
-            answerable_within=answerable_within,
-            similar_above=similar_above,
-            judge=None if judge is None else LlamaIndexTextGenerator(judge, structured=False),
-        ),
-        show_progress=show_progress,
+        judge=None if judge is None else LlamaIndexTextGenerator(judge, structured=False),
+        **options,
     )
 
 
-def texts_of(nodes: Sequence[BaseNode]) -> dict[str, str]:
+def texts_of(nodes: Nodes) -> dict[str, str]:
     """Return the nodes' texts by id, without metadata.
 
     Raises:
         InvalidDatasetError: If one id stands for two texts.
     """
     texts: dict[str, str] = {}
-    for node in nodes:
+    for node in listed_nodes(nodes):
         text = node.get_content(metadata_mode=MetadataMode.NONE)
         if texts.setdefault(node.node_id, text) != text:
             raise InvalidDatasetError(
-                f"node id {node.node_id!r} stands for two texts; expected unique ids"
+                f"expected unique node ids, got {node.node_id!r} for two different texts; give "
+                "each node its own id"
             )
     return texts
 
 
-def sources_of(nodes: Sequence[BaseNode]) -> dict[str, str]:
+def sources_of(nodes: Nodes) -> dict[str, str]:
     """Return the id of the document that each node was cut from, by node id, where it is known."""
-    return {node.node_id: node.ref_doc_id for node in nodes if node.ref_doc_id}
+    return {node.node_id: node.ref_doc_id for node in listed_nodes(nodes) if node.ref_doc_id}
 
 
 def _finished(
     path: Path, journal: str | Path | None, chunks: Mapping[str, str]
 ) -> EmbeddingQAFinetuneDataset | None:
-    """A file of another origin, if it already has questions for every node and no other.
+    """Return a dataset file without a journal, if it has questions for exactly these nodes.
 
     Raises:
-        InvalidDatasetError: If it is there and has not; it would be overwritten.
+        InvalidDatasetError: If the file belongs to other nodes; it would be overwritten.
     """
     if not path.exists() or (journal is not None and Path(journal).exists()):
         return None

@@ -36,19 +36,6 @@ ORDER = (
 MAX_LINES = 250
 MAX_TOP_LEVEL_MODULES = 10
 MIN_DUPLICATED_LINES = 6
-STILL_TOO_LONG = {
-    "llama_index_finetune_plugin/embedding.py",
-    "query_adapters/evaluation/metrics.py",
-}
-"""Modules that are yet to be split; a module that has been leaves this set."""
-STILL_DUPLICATED = {
-    ("llama_index_finetune_plugin/embedding.py", "langchain_adapter/embeddings.py"),
-    ("llama_index_finetune_plugin/engines/adapter.py", "langchain_adapter/finetuning.py"),
-    ("llama_index_finetune_plugin/engines/labelfree.py", "langchain_adapter/labelfree.py"),
-    ("llama_index_finetune_plugin/generation.py", "langchain_adapter/generation.py"),
-    ("llama_index_finetune_plugin/stores/reading.py", "langchain_adapter/stores/reading.py"),
-}
-"""Pairs of modules whose shared code is yet to move to the core."""
 IMPORT_LINE = re.compile(r"(from [\w.]+ )?import |[\w.]+,$")
 SERVE_LLAMA_INDEX = """
 from llama_index.core.embeddings import MockEmbedding
@@ -311,7 +298,7 @@ def test_no_module_is_too_long(package: str) -> None:
         for path in modules_of(package).values()
     }
     too_long = {path for path, n in lengths.items() if n > MAX_LINES}
-    assert too_long == {path for path in STILL_TOO_LONG if path.startswith(f"{package}/")}
+    assert too_long == set()
 
 
 def test_the_integrations_share_no_code_that_belongs_in_the_core() -> None:
@@ -325,7 +312,7 @@ def test_the_integrations_share_no_code_that_belongs_in_the_core() -> None:
         for other, others in langchain.items()
         if (runs := duplicated_runs(lines, others))
     }
-    assert found.keys() == STILL_DUPLICATED
+    assert found == {}
 
 
 def test_the_duplicate_check_finds_a_run_and_ignores_a_shorter_one() -> None:

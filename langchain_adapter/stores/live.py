@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from langchain_core.vectorstores import VectorStore
 
-from langchain_adapter.stores.reading import source_of
+from langchain_adapter.stores.reading import open_store
 from query_adapters.stores import LiveIndex
 
 logger = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ def live_index(vectorstore: VectorStore) -> LiveIndex:
     """
     return LiveIndex(
         name=type(vectorstore).__name__,
-        source=source_of(vectorstore),
+        source=open_store(vectorstore).source,
         texts=lambda ids: stored_texts(vectorstore, ids),
         hint=_hint,
     )

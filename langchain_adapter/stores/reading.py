@@ -1,4 +1,4 @@
-"""From a vector store to its vectors."""
+"""Open a LangChain vector store for reading its vectors."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,7 +6,7 @@ from langchain_core.vectorstores import VectorStore
 
 from langchain_adapter.stores.readers import READERS
 from query_adapters.errors import UnreadableStoreError
-from query_adapters.stores import Blocks, BlockSource, StoredVectors, VectorSource, read_blocks
+from query_adapters.stores import Blocks, BlockSource, StoredVectors, StoreReader, VectorSource
 from query_adapters.stores.registry import are_blocks, reader_of
 from query_adapters.typing import Similarity, Vectors
 
@@ -18,56 +18,58 @@ def stored_vectors(
 ) -> Iterator[tuple[list[str], Vectors]]:
     """Yield blocks of (document ids, their vectors `(n, dim)`), at most `batch_size` rows each.
 
-    Vectors come as the store keeps them: Qdrant brings them to length 1 where it ranks by
-    cosine, FAISS with `normalize_L2=True`; quantized FAISS indices round them.
+    Vectors are returned as the store keeps them: Qdrant normalizes them to length 1 where it
+    ranks by cosine, FAISS with `normalize_L2=True`; quantized FAISS indices round them.
 
     Args:
-        store: The vector store; vectors that were read before; or an iterator or list of blocks
-            (ids, vectors), for a store that nothing here reads.
-        ids: The ids wanted; those that the store lacks are not yielded. None for all.
-        batch_size: Rows at once, at least 1.
+        store: The vector store; a StoredVectors; or an iterator or list of blocks (ids,
+            vectors), for a store without a reader.
+        ids: The document ids wanted; ids that the store lacks are not yielded. None for all.
+        batch_size: Rows per block, at least 1.
 
     Raises:
         UnreadableStoreError: If vectors cannot be read back from such a store.
-        InvalidVectorsError: If the store is empty, lost rows while it was read, or holds a
-            vector that is missing, not flat or not finite.
+        InvalidVectorsError: As `query_adapters.stores.read_blocks`.
         DimensionMismatchError: If vectors differ in length.
     """
-    name = type(store).__name__
-    return read_blocks(source_of(store), name=name, ids=ids, batch_size=batch_size)
+    return open_store(store).blocks(ids, batch_size=batch_size)
 
 
 def stored_similarity(store: Store) -> Similarity | None:
-    """Return what the store ranks by, None where it does not tell.
+    """Return what the vector store ranks by; None if it does not state it.
 
     Args:
         store: As in `stored_vectors`.
 
     Raises:
-        UnreadableStoreError: If it is not a store that is read here.
+        UnreadableStoreError: If there is no reader for such a store.
     """
-    return source_of(store).similarity
+    return open_store(store).similarity
 
 
-def source_of(store: Store) -> VectorSource:
-    """Return what the store is read through.
+def open_store(store: Store) -> StoreReader:
+    """Return a reader of the store's vectors.
 
     Args:
         store: As in `stored_vectors`.
 
     Raises:
-        UnreadableStoreError: If it is not a store that is read here.
+        UnreadableStoreError: If there is no reader for such a store.
     """
-    if isinstance(store, StoredVectors):
-        return BlockSource([(store.ids, store.vectors)], store.similarity)
+    return StoreReader(name=type(store).__name__, source=_source_of(store))
+
+
+def _source_of(store: Store) -> VectorSource:
     reader = reader_of(store, READERS)
     if reader is not None:
         return reader(store)
+    if isinstance(store, StoredVectors):
+        return store
     if are_blocks(store):
         return BlockSource(store)
     raise UnreadableStoreError(
         type(store).__name__,
-        expected="a vector store that is read here, or blocks of (ids, vectors)",
+        expected="a vector store with a reader, or blocks of (ids, vectors)",
         remedy="add a reader to langchain_adapter.stores.READERS, pass blocks of (ids, vectors) "
         "instead, or leave the store out, and documents are embedded through the cache",
     )

@@ -1,4 +1,4 @@
-"""The engine that needs no labels: it whitens questions by the spectrum of an index."""
+"""The engine that needs no labels: it whitens queries by the spectrum of an index."""
 
 from pathlib import Path
 from typing import Any, Unpack
@@ -6,46 +6,32 @@ from typing import Any, Unpack
 from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import LinearAdapterEmbedding
 from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
-from llama_index_finetune_plugin.stores import Store, stored_similarity, stored_vectors
+from llama_index_finetune_plugin.stores import Store
+from llama_index_finetune_plugin.stores.reading import open_store
 from query_adapters.finetuning.engine import LabelFreeEngine
 from query_adapters.finetuning.options import LabelFreeOptions
 
 
 class LabelFreeFinetuneEngine(LabelFreeEngine, BaseEmbeddingFinetuneEngine):
-    """Scales questions down along the directions in which documents of the index vary most.
+    """Scales queries down along the directions in which the index's documents vary most.
 
-    No question is needed, and so nothing tells whether it helps: on the sets that this package
-    is measured on, most gained a little and one lost a little. `result.verdict` says
-    "not checked" until `check_dataset` is given. Whoever has a few hundred labelled questions
-    should train an EmbeddingAdapterFinetuneEngine instead: this map is the first of its
-    candidates, under the same guard.
+    Needs no labels, so nothing shows whether it helps until a `check_dataset` is given:
+    `result.verdict` states "not checked". With a few hundred labelled questions, train an
+    EmbeddingAdapterFinetuneEngine instead: this whitening is the first of its candidates.
 
     Args:
-        index: The VectorStoreIndex that will be served, its store, or blocks of (ids, vectors);
-            its vectors are read, nothing of it is embedded.
+        index: The VectorStoreIndex that will be served, its store, or blocks of (ids, vectors).
+            Its vectors are read; none of its nodes is embedded.
         embed_model: The model that the index was built with: a LlamaIndex embedding model, a
             string that LlamaIndex resolves, or a LangChain `Embeddings`. One question is embedded,
-            to tell the model again.
+            to recognise the model later.
         model_output_path: Folder of the adapter.
-        exponent: How strongly to whiten, from 0 (the base) to 0.5 (fully); 0.15 if left out.
-        check_dataset: Labelled questions about documents of the index: they fit nothing, but
-            decide whether the whitening is kept.
-        metric: What the guard compares by; "ndcg@10" if left out.
-        guard: "strict", as if left out, keeps the whitening only where its gain on
-            `check_dataset` is more than chance explains, "expected" where it is likely, "off"
-            always. Without a `check_dataset` it is always kept.
-        similarity: What the index ranks by, "cosine", "dot" or "euclidean"; by default what
-            `index` tells, or "cosine".
-        cache_path: SQLite file of finished embeddings, instead of one in `model_output_path`.
-        verbose: Whether to show a progress bar.
-        **options: The settings above, from `exponent` on.
+        **options: As in `LabelFreeOptions`.
 
     Raises:
-        InvalidDatasetError: If documents that answer check questions are not in the index.
-        InvalidVectorsError: If the index is empty.
-        MissingExtraError: If the extra `train` is not installed.
-        TypeError: If the index is none whose vectors can be read, or an argument is unknown.
-        ValueError: If a setting is out of range.
+        QueryAdaptersError: As `LabelFreeEngine`.
+        UnreadableStoreError: If vectors cannot be read back from the index.
+        TypeError: If an argument is unknown, or not of an expected type.
     """
 
     def __init__(
@@ -57,11 +43,7 @@ class LabelFreeFinetuneEngine(LabelFreeEngine, BaseEmbeddingFinetuneEngine):
     ) -> None:
         embedder = LlamaIndexEmbedder(embed_model)
         super().__init__(
-            stored_vectors(index),
-            embedder,
-            model_output_path=model_output_path,
-            index_similarity=stored_similarity(index),
-            **options,
+            open_store(index), embedder, model_output_path=model_output_path, **options
         )
         self._embed_model = embedder.embed_model
 

@@ -10,7 +10,8 @@ from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, TextNode
 from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
 
 from llama_index_finetune_plugin.embedding import AdapterEmbedding
-from llama_index_finetune_plugin.stores.reading import source_of
+from llama_index_finetune_plugin.stores.reading import open_store
+from query_adapters.errors import UnreadableStoreError
 from query_adapters.stores import LiveIndex
 
 logger = logging.getLogger(__name__)
@@ -20,11 +21,18 @@ def live_index(index: VectorStoreIndex) -> LiveIndex:
     """Return the index as the core reads it.
 
     Raises:
-        UnreadableStoreError: If vectors cannot be read back from its store.
+        UnreadableStoreError: If it is not a VectorStoreIndex, or its vectors cannot be read back.
     """
+    if not isinstance(index, VectorStoreIndex):
+        raise UnreadableStoreError(
+            type(index).__name__,
+            expected="a VectorStoreIndex",
+            remedy="pass the questions first and then the index; of a vector store, pass "
+            "VectorStoreIndex.from_vector_store(store, embed_model=...)",
+        )
     return LiveIndex(
         name=type(index.vector_store).__name__,
-        source=source_of(index),
+        source=open_store(index).source,
         texts=lambda ids: embedded_texts(index, ids),
         hint=lambda missing: _hint(index, missing),
     )

@@ -1,4 +1,4 @@
-"""From an index to its vectors."""
+"""Open a LlamaIndex index or vector store for reading its vectors."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,7 +8,7 @@ from llama_index.core.vector_stores.types import BasePydanticVectorStore
 from llama_index_finetune_plugin.stores.nodes import NodeSource
 from llama_index_finetune_plugin.stores.readers import READERS
 from query_adapters.errors import UnreadableStoreError
-from query_adapters.stores import Blocks, BlockSource, StoredVectors, VectorSource, read_blocks
+from query_adapters.stores import Blocks, BlockSource, StoredVectors, StoreReader, VectorSource
 from query_adapters.stores.registry import are_blocks, reader_of
 from query_adapters.typing import Similarity, Vectors
 
@@ -20,57 +20,54 @@ def stored_vectors(
 ) -> Iterator[tuple[list[str], Vectors]]:
     """Yield blocks of (node ids, their vectors `(n, dim)`), at most `batch_size` rows each.
 
-    Vectors come as the store keeps them: Qdrant brings them to length 1 where it ranks by
-    cosine, `halfvec` columns and quantized FAISS indices round them.
+    Vectors are returned as the store keeps them: Qdrant normalizes them to length 1 where it
+    ranks by cosine; `halfvec` columns and quantized FAISS indices round them.
 
     Args:
-        index: The VectorStoreIndex, or its store (FAISS needs the index); vectors that were
-            read before; or an iterator or list of blocks (ids, vectors), for a store that nothing
-            here reads.
-        ids: The node ids wanted; those that the store lacks are not yielded. None for all.
-        batch_size: Rows at once, at least 1.
+        index: The VectorStoreIndex, or its store (FAISS needs the index); a StoredVectors; or
+            an iterator or list of blocks (ids, vectors), for a store without a reader.
+        ids: The node ids wanted; ids that the store lacks are not yielded. None for all.
+        batch_size: Rows per block, at least 1.
 
     Raises:
         UnreadableStoreError: If vectors cannot be read back from such a store.
-        InvalidVectorsError: If the store is empty, lost rows while it was read, or holds a
-            vector that is missing, not flat or not finite.
+        InvalidVectorsError: As `query_adapters.stores.read_blocks`.
         DimensionMismatchError: If vectors differ in length.
     """
-    name = type(_store_of(index)).__name__
-    return read_blocks(source_of(index), name=name, ids=ids, batch_size=batch_size)
+    return open_store(index).blocks(ids, batch_size=batch_size)
 
 
 def stored_similarity(index: Store) -> Similarity | None:
-    """Return what the store ranks by, None where it does not tell.
+    """Return what the index ranks by; None if its store does not state it.
 
     Args:
         index: As in `stored_vectors`.
 
     Raises:
-        UnreadableStoreError: If it is not a store that is read here.
+        UnreadableStoreError: If there is no reader for such a store.
     """
-    return source_of(index).similarity
+    return open_store(index).similarity
 
 
-def _store_of(index: object) -> object:
-    return index.vector_store if isinstance(index, VectorStoreIndex) else index
-
-
-def source_of(index: Store) -> VectorSource:
-    """Return what the store is read through.
+def open_store(index: Store) -> StoreReader:
+    """Return a reader of the index's vectors.
 
     Args:
         index: As in `stored_vectors`.
 
     Raises:
-        UnreadableStoreError: If it is not a store that is read here.
+        UnreadableStoreError: If there is no reader for such a store.
     """
-    if isinstance(index, StoredVectors):
-        return BlockSource([(index.ids, index.vectors)], index.similarity)
-    store = _store_of(index)
+    store = index.vector_store if isinstance(index, VectorStoreIndex) else index
+    return StoreReader(name=type(store).__name__, source=_source_of(store, index))
+
+
+def _source_of(store: object, index: object) -> VectorSource:
     reader = reader_of(store, READERS)
     if reader is not None:
         return reader(store, index if isinstance(index, VectorStoreIndex) else None)
+    if isinstance(store, StoredVectors):
+        return store
     if isinstance(store, BasePydanticVectorStore):
         return NodeSource(store)
     if are_blocks(store):

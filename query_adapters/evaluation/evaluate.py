@@ -9,14 +9,8 @@ from query_adapters.adapters import QueryAdapter
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import InvalidDatasetError
-from query_adapters.evaluation.metrics import (
-    DEFAULT_METRICS,
-    Judged,
-    Metric,
-    judge_rows,
-    judge_run,
-    parse_metrics,
-)
+from query_adapters.evaluation.judging import Judged, judge_rows, judge_run
+from query_adapters.evaluation.metrics import DEFAULT_METRICS, Metric, parse_metrics
 from query_adapters.evaluation.search import exact_search
 from query_adapters.evaluation.trec import ranked
 from query_adapters.typing import Qrels, Rows, Run, ScoredRun, Similarity, Values

@@ -1,98 +1,28 @@
-"""Retrieval metrics at k, one value per question, equal to trec_eval's.
+"""Retrieval metrics at k, one value per query, equal to trec_eval's.
 
-Conventions, the same for all: an empty retrieval scores 0; a repeated id counts once, at its
-first place; only the first k documents count; gains are linear in the grade.
+Conventions of all metrics: an empty retrieval scores 0; a repeated id counts once, at its first
+rank; only the top k documents count; gains are linear in the grade.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from math import isfinite
-from numbers import Real
 
 import numpy as np
 
-from query_adapters.errors import InvalidDatasetError, UnknownMetricError
-from query_adapters.typing import Qrels, Rows, Run, Values
-
-
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """A ranking of each question, seen through its judgements.
-
-    Attributes:
-        gains: Grade of the document at each place, 0 where it is not relevant or the ranking
-            has ended, `(n_queries, depth)`.
-        ideal: The grades of all relevant documents, falling, padded with 0,
-            `(n_queries, most relevant documents of a question)`.
-    """
-
-    gains: Values
-    ideal: Values
-
-    @property
-    def first_relevant(self) -> Rows:
-        """Place of the first relevant document, 1 for the best, 0 for none, `(n_queries,)`."""
-        hits = self.gains > 0
-        return np.where(hits.any(axis=1), 1 + hits.argmax(axis=1), 0)
-
-    @property
-    def n_relevant(self) -> Values:
-        """How many documents are relevant to each question, `(n_queries,)`, at least 1."""
-        counts: Values = (self.ideal > 0).sum(axis=1, dtype=np.float64)
-        return counts
-
-
-def judge_run(run: Run, qrels: Qrels) -> Judged:
-    """Return the judged rankings of the questions of `qrels`, in their order.
-
-    Args:
-        run: Retrieved ids, best first; a question that is missing retrieved nothing.
-        qrels: Judgements; they, not the run, say which questions count. Grades below 0 are
-            0, as to trec_eval.
-
-    Raises:
-        InvalidDatasetError: If no question is judged, a question has no relevant document, or a
-            grade is not a finite number.
-    """
-    if not qrels:
-        raise InvalidDatasetError(
-            "expected judgements of at least one query, got none; is it the right file?"
-        )
-    qrels = {query: _gains(query, grades) for query, grades in qrels.items()}
-    rankings = [list(dict.fromkeys(run.get(query, ()))) for query in qrels]
-    gains = _padded(
-        [qrels[query].get(document, 0.0) for document in ranking]
-        for query, ranking in zip(qrels, rankings, strict=True)
-    )
-    return Judged(
-        gains, _padded(sorted(grades.values(), reverse=True) for grades in qrels.values())
-    )
-
-
-def judge_rows(ranking: Rows, relevant: Sequence[Rows], grades: Sequence[Values]) -> Judged:
-    """Return the judged rankings of document rows, `(n_queries, depth)`, distinct in a row."""
-    counts = np.fromiter(map(len, relevant), np.int64, len(relevant))
-    rows, values = np.concatenate(relevant), np.concatenate(grades)
-    span = 1 + max(rows.max(), ranking.max())  # a judgement is one number: question and row
-    judged = np.repeat(np.arange(len(counts)), counts) * span + rows
-    order = np.argsort(judged)
-    judged, values = judged[order], values[order]
-    found = np.arange(len(ranking))[:, None] * span + ranking
-    place = np.minimum(np.searchsorted(judged, found), len(judged) - 1)
-    gains = np.where(judged[place] == found, values[place], 0.0)
-    return Judged(gains, -np.sort(-_padded(grades), axis=1))
+from query_adapters.errors import UnknownMetricError
+from query_adapters.evaluation.judging import Judged
+from query_adapters.typing import Values
 
 
 def hit_rate(judged: Judged, k: int) -> Values:
-    """Return 1 where a relevant document is among the first k, else 0."""
+    """Return 1 where a relevant document is in the top k, else 0, `(n_queries,)`."""
     found: Values = _hits(judged, k).max(axis=1)
     return found
 
 
 def recall(judged: Judged, k: int) -> Values:
-    """Return the share of the relevant documents that is among the first k.
+    """Return the share of the relevant documents that is in the top k, `(n_queries,)`.
 
     Source: Manning, Raghavan, Schütze, Introduction to Information Retrieval (2008), 8.3.
     """
@@ -101,7 +31,9 @@ def recall(judged: Judged, k: int) -> Values:
 
 
 def precision(judged: Judged, k: int) -> Values:
-    """Return the share of k places that hold a relevant document; missing ones count as wrong.
+    """Return the share of the k ranks that hold a relevant document, `(n_queries,)`.
+
+    Missing ranks count as not relevant.
 
     Source: Manning, Raghavan, Schütze, Introduction to Information Retrieval (2008), 8.4.
     """
@@ -110,9 +42,9 @@ def precision(judged: Judged, k: int) -> Values:
 
 
 def r_precision(judged: Judged, k: int) -> Values:
-    """Return the precision at R, of a question with R relevant documents, over the first k.
+    """Return the precision at R of a query with R relevant documents, `(n_queries,)`.
 
-    With k at least R it is trec_eval's Rprec; places beyond k count as wrong.
+    With k at least R, equal to trec_eval's Rprec; ranks beyond k count as not relevant.
 
     Source: Manning, Raghavan, Schütze, Introduction to Information Retrieval (2008), 8.4.
     """
@@ -122,7 +54,7 @@ def r_precision(judged: Judged, k: int) -> Values:
 
 
 def mrr(judged: Judged, k: int) -> Values:
-    """Return 1 / place of the first relevant document, 0 if it is not among the first k.
+    """Return 1 / rank of the first relevant document, 0 if it is not in the top k, `(n_queries,)`.
 
     Source: Voorhees, The TREC-8 Question Answering Track Report (1999), section 3.
     """
@@ -131,7 +63,9 @@ def mrr(judged: Judged, k: int) -> Values:
 
 
 def average_precision(judged: Judged, k: int) -> Values:
-    """Return the mean, over all relevant documents, of the precision at their place, up to k.
+    """Return the mean over all relevant documents of the precision at their rank, `(n_queries,)`.
+
+    A relevant document outside the top k contributes 0.
 
     Source: Buckley, Voorhees, Evaluating Evaluation Measure Stability (2000), section 2.
     """
@@ -141,12 +75,12 @@ def average_precision(judged: Judged, k: int) -> Values:
 
 
 def ndcg(judged: Judged, k: int) -> Values:
-    """Return the discounted gain of the first k over that of the best possible first k.
+    """Return the discounted gain of the top k divided by that of the ideal top k, `(n_queries,)`.
 
-    Gain = grade, discount = 1 / log2(1 + place).
+    Gain = grade, discount = 1 / log2(1 + rank).
 
     Source: Järvelin, Kekäläinen, Cumulated Gain-based Evaluation of IR Techniques (2002), 2.2;
-        linear gain and log2(1 + place) as in trec_eval's ndcg_cut.
+        linear gain and log2(1 + rank) as in trec_eval's ndcg_cut.
     """
     return _discounted(judged.gains[:, :k]) / _discounted(judged.ideal[:, :k])
 
@@ -160,7 +94,7 @@ METRICS: dict[str, Callable[[Judged, int], Values]] = {
     "map": average_precision,
     "ndcg": ndcg,
 }
-"""Metric functions by name; register your own here."""
+"""Metric functions by name; add an entry to register a metric of your own."""
 
 DEFAULT_METRICS = ("hit_rate@5", "mrr@10", "ndcg@10")
 
@@ -179,10 +113,10 @@ class Metric:
 
     @classmethod
     def parse(cls, text: str) -> "Metric":
-        """Return the metric that `text` names, `<name>@<k>`.
+        """Return the metric named `<name>@<k>`.
 
         Raises:
-            UnknownMetricError: If there is no such metric, or no cut-off.
+            UnknownMetricError: If the metric is unknown, or the cut-off missing.
 
         Example:
             >>> Metric.parse("ndcg@10")
@@ -203,42 +137,26 @@ class Metric:
         return f"{self.name}@{self.k}"
 
     def __call__(self, judged: Judged) -> Values:
-        """Return one value in [0, 1] per question, `(n_queries,)`."""
+        """Return one value per query, 0..1, `(n_queries,)`."""
         return METRICS[self.name](judged, self.k)
 
 
 def parse_metrics(names: Sequence[str], *, k: int | None = None) -> list[Metric]:
-    """Return the metrics of these names, or of a single one.
+    """Return the metrics of these names, or of a single name.
 
     Args:
         names: Such as "ndcg@10".
-        k: Cut-off of those that name none; None to refuse them.
+        k: Cut-off of names without one; None to refuse such names.
 
     Raises:
-        UnknownMetricError: If a metric is unknown, or has no cut-off to go by.
+        UnknownMetricError: If a metric is unknown, or has no cut-off.
     """
     listed = [names] if isinstance(names, str) else names
     return [Metric.parse(name if "@" in name or k is None else f"{name}@{k}") for name in listed]
 
 
-def _gains(query: str, grades: Mapping[str, float]) -> dict[str, float]:
-    """Return the judgements of a question with those below 0 as 0."""
-    for document, grade in grades.items():
-        if not isinstance(grade, Real) or not isfinite(grade):
-            raise InvalidDatasetError(
-                f"query {query!r}, document {document!r}: expected a finite number as its grade, "
-                f"got {grade!r}; correct or drop it"
-            )
-    gains = {document: max(0.0, grade) for document, grade in grades.items()}
-    if not any(gains.values()):
-        raise InvalidDatasetError(
-            f"query {query!r}: expected at least one relevant document, got none"
-        )
-    return gains
-
-
 def _hits(judged: Judged, k: int) -> Values:
-    """Return 1 where a relevant document stands among the first k places, else 0."""
+    """Return 1 where the document at a rank up to k is relevant, else 0, `(n_queries, k)`."""
     return (judged.gains[:, :k] > 0).astype(np.float64)
 
 
@@ -247,17 +165,5 @@ def _discounted(gains: Values) -> Values:
 
 
 def _total(values: Values) -> Values:
-    """Return the sum of each row, added place by place: zeros at its end change no bit of it."""
+    """Return the sum of each row, added in order, so that trailing zeros do not change it."""
     return values.cumsum(axis=1)[:, -1]
-
-
-def _padded(rows: Iterable[Sequence[float] | Values]) -> Values:
-    """Return the rows as one matrix, filled with 0 on the right, at least one column wide."""
-    rows = list(rows)
-    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-    matrix = np.zeros((len(rows), max([1, *lengths])))
-    total = int(lengths.sum())
-    matrix[np.arange(matrix.shape[1]) < lengths[:, None]] = np.fromiter(
-        chain.from_iterable(rows), np.float64, total
-    )
-    return matrix

@@ -1,4 +1,4 @@
-"""The fine-tune engines beneath every door: options and a model in, an adapter out."""
+"""The fine-tuning engines of the core; each integration subclasses them for its own types."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ from query_adapters.finetuning.options import (
     ranked_by,
     tuples,
 )
-from query_adapters.stores import StoredVectors, gather
+from query_adapters.stores import StoredVectors, StoreReader, gather
 from query_adapters.typing import Similarity, Vectors
 
 if TYPE_CHECKING:  # the classes below name them in strings, which ruff does not read
@@ -28,11 +28,12 @@ if TYPE_CHECKING:  # the classes below name them in strings, which ruff does not
 
 Result_co = TypeVar("Result_co", covariant=True)
 StoredBlocks = Iterable[tuple[Sequence[str], Vectors]]
-"""Blocks of (document ids, their vectors `(n, dim)`), as read out of an index."""
+"""Blocks of (document ids, their vectors `(n, dim)`), as read from an index."""
+Index = StoreReader | StoredVectors | StoredBlocks
 
 
 class Finetuner(Protocol[Result_co]):
-    """What an engine runs."""
+    """The work of an engine: trains and saves."""
 
     @property
     def output(self) -> Path:
@@ -43,7 +44,7 @@ class Finetuner(Protocol[Result_co]):
 
 
 class FinetuneEngine(Generic[Result_co]):
-    """Trains when it is told to, and keeps the result."""
+    """Base of the engines: `finetune()` trains once, `result` returns what was saved."""
 
     _otherwise: ClassVar[str] = (
         "serve an adapter that is there already by putting its folder on the base model"
@@ -52,7 +53,7 @@ class FinetuneEngine(Generic[Result_co]):
     _result: Result_co | None = None
 
     def finetune(self) -> None:
-        """Embed what is not embedded yet, train, and save to `model_output_path`.
+        """Embed the texts that are not embedded yet, train, and save to `model_output_path`.
 
         Raises:
             InvalidVectorsError: If the model gives vectors that are not finite.
@@ -63,7 +64,7 @@ class FinetuneEngine(Generic[Result_co]):
 
     @property
     def result(self) -> Result_co:
-        """What was saved, its verdict, and the figures that it rests on.
+        """The saved model, its verdict and the measurements behind it.
 
         Raises:
             NotFinetunedError: If `finetune()` has not run.
@@ -77,24 +78,27 @@ class FinetuneEngine(Generic[Result_co]):
 
 
 class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
-    """Learns a query adapter on any embedding model; a door puts its framework's nouns on it.
+    """Learns a query adapter on any embedding model; documents stay as they are.
+
+    Settings are chosen on training questions held out in turn. Where no candidate is reliably
+    better than the base, the adapter is the identity, and `result.verdict` states it.
 
     Args:
         dataset: Training questions.
         embedder: The base model.
-        model_output_path: Folder of the adapter; finished embeddings are kept there too.
+        model_output_path: Folder of the adapter; the embeddings computed so far are kept there
+            too, so that an interrupted run resumes.
         adapter_model: A LinearAdapter to refine instead of starting from the base.
-        index: What the index to be served holds already, in blocks or read before; None if
-            there is none.
-        index_similarity: What that index ranks by, where it tells; it stands where `similarity`
-            is left out.
+        index: The index that will be served: a StoreReader, a StoredVectors, or blocks of
+            (ids, vectors); None without an index. Its similarity applies where `similarity` is
+            left out.
         dim: Length of the model's vectors, checked on the first question.
         bias: Whether to learn a bias as well.
         verbose: Whether to show progress bars.
-        val_dataset: Questions that only measure the result.
-        memory: Whether to learn a memory of the training questions too.
-        cache_path: SQLite file of finished embeddings, instead of one in the output folder.
-        **training: As in `AdapterTrainer`.
+        val_dataset: As in `EngineOptions`.
+        memory: As in `RunOptions`.
+        cache_path: As in `RunOptions`.
+        **training: As in `TrainerOptions`.
 
     Raises:
         AdapterMismatchError: If the adapter to refine is not linear.
@@ -112,8 +116,7 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
         *,
         model_output_path: str | Path,
         adapter_model: LinearAdapter | None = None,
-        index: StoredBlocks | StoredVectors | None = None,
-        index_similarity: Similarity | None = None,
+        index: Index | None = None,
         dim: int | None = None,
         bias: bool = False,
         verbose: bool = False,
@@ -138,10 +141,10 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
                 memories=MEMORIES if memory else (),
                 bias=bias,
                 show_progress=verbose,
-                **ranked_by(index_similarity, settings),
+                **ranked_by(_similarity_of(index), settings),
             ),
             val_dataset=None if val_dataset is None else to_retrieval_dataset(val_dataset),
-            index=index if index is None or isinstance(index, StoredVectors) else gather(index),
+            index=None if index is None else gathered(index),
             start=None if adapter_model is None else _linear(adapter_model),
             dim=dim,
             cache_path=None if cache_path is None else Path(cache_path),
@@ -150,22 +153,25 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
 
 
 class LabelFreeEngine(FinetuneEngine["LabelFreeResult"]):
-    """Whitens an index without labels; a door puts its framework's nouns on it.
+    """Scales queries down along the directions in which the index's documents vary most.
+
+    Needs no labels, so nothing shows whether it helps until a `check_dataset` is given: the
+    verdict states "not checked". On the sets that this package is measured on, most gain a
+    little and one loses a little. With a few hundred labelled questions, train an adapter
+    instead: this whitening is the first of its candidates, under the same guard.
 
     Args:
-        index: What the index to be served holds, in blocks.
-        embedder: The model that it was built with.
-        model_output_path: Folder of the adapter; finished embeddings are kept there too.
-        index_similarity: What the index ranks by, where it tells; it stands where `similarity`
-            is left out.
-        check_dataset: Labelled questions about documents of the index; they fit nothing, but
-            decide whether the whitening is kept.
-        cache_path: SQLite file of finished embeddings, instead of one in the output folder.
+        index: Vectors of the index that will be served, as in `AdapterFinetuneEngine`.
+        embedder: The model that the index was built with. One question is embedded, to
+            recognise the model later.
+        model_output_path: Folder of the adapter.
+        check_dataset: As in `LabelFreeOptions`.
+        cache_path: As in `RunOptions`.
         verbose: Whether to show a progress bar.
-        **settings: As in `LabelFreeFinetuner`.
+        **settings: As in `LabelFreeSettings`.
 
     Raises:
-        InvalidDatasetError: If documents that answer check questions are not in the index.
+        InvalidDatasetError: If relevant documents of check questions are not in the index.
         InvalidVectorsError: If the index is empty.
         MissingExtraError: If the extra `train` is not installed.
         TypeError: If an argument is not of an expected type, or unknown.
@@ -174,11 +180,10 @@ class LabelFreeEngine(FinetuneEngine["LabelFreeResult"]):
 
     def __init__(
         self,
-        index: StoredBlocks,
+        index: Index,
         embedder: TextEmbedder,
         *,
         model_output_path: str | Path,
-        index_similarity: Similarity | None = None,
         check_dataset: QADataset | RetrievalDataset | None = None,
         cache_path: str | Path | None = None,
         verbose: bool = False,
@@ -189,14 +194,15 @@ class LabelFreeEngine(FinetuneEngine["LabelFreeResult"]):
             LabelFreeFinetuner,  # needs scipy; serving must not
         )
 
+        known_settings = ranked_by(_similarity_of(index), known(settings, LabelFreeSettings))
         self._finetuner = LabelFreeFinetuner(
-            index=gather(index),
+            index=gathered(index),
             embedder=embedder,
             output=Path(model_output_path),
             check=None if check_dataset is None else to_retrieval_dataset(check_dataset),
             cache_path=None if cache_path is None else Path(cache_path),
             show_progress=verbose,
-            **ranked_by(index_similarity, known(settings, LabelFreeSettings)),
+            **known_settings,
         )
 
 
@@ -210,6 +216,22 @@ def read_start(folder: str | Path, *, model_name: str) -> LinearAdapter:
     saved = read_adapter(folder)
     check_name(model_name, saved.record.base_model)
     return _linear(saved.adapter)
+
+
+def gathered(index: Index) -> StoredVectors:
+    """Return the index's vectors in one matrix.
+
+    Raises:
+        InvalidVectorsError: If there is no vector, or an id occurs twice.
+        DimensionMismatchError: If vectors differ in length.
+    """
+    if isinstance(index, StoredVectors):
+        return index
+    return index.gather() if isinstance(index, StoreReader) else gather(index)
+
+
+def _similarity_of(index: Index | None) -> Similarity | None:
+    return index.similarity if isinstance(index, StoreReader | StoredVectors) else None
 
 
 def _linear(adapter: object) -> LinearAdapter:

@@ -1,64 +1,84 @@
-"""Training onto an index that is there already: its vectors, and questions about its documents."""
+"""Prepare training on an existing index: read its vectors and check the questions' ids."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, Unpack
 
-from query_adapters.data.dataset import QADataset, Questions, RetrievalDataset, to_indexed_dataset
+from query_adapters.data.dataset import RetrievalDataset, to_indexed_dataset
 from query_adapters.data.splits import check_leakage
 from query_adapters.embedders import TextEmbedder
+from query_adapters.finetuning.options import AnyQuestions, IndexOptions
 from query_adapters.stores import LiveIndex, StoredVectors
+from query_adapters.stores.live import MAX_DOCUMENTS
 
 INDEX_FILE = "index.npy"
-AnyQuestions = QADataset | RetrievalDataset | Questions
+DEFAULT_OUTPUT = "model_output"
 
 
-class OntoIndex(TypedDict):
-    """What an engine takes of it."""
+@dataclass(frozen=True, kw_only=True)
+class ExistingIndex:
+    """Arguments of an engine that trains on an existing index.
+
+    Attributes:
+        dataset: The training questions; texts of documents are not needed.
+        stored: Vectors of the labelled documents and of the others, or a sample of them.
+        options: The engine's remaining keyword arguments.
+    """
 
     dataset: RetrievalDataset
-    val_dataset: RetrievalDataset | None
     stored: StoredVectors
+    options: dict[str, Any]
 
 
-def onto_index(
+def read_existing_index(
     live: LiveIndex,
     dataset: AnyQuestions,
     embedder: TextEmbedder,
-    *,
-    val_dataset: AnyQuestions | None,
-    output: str | Path,
-    check_model: bool,
-    max_documents: int | None,
-    memory_map: bool | str | Path,
-    seed: int,
-) -> OntoIndex:
-    """Return questions and vectors for an engine; no document is embedded but three to check.
+    **options: Unpack[IndexOptions],
+) -> ExistingIndex:
+    """Return the questions and the stored vectors; embeds at most three documents.
 
     Args:
         live: The index.
-        dataset: Training questions, with the ids of documents in the index.
+        dataset: Training questions with the ids of their relevant documents in the index.
         embedder: The model that the index was built with.
-        val_dataset: Questions that only measure.
-        output: Folder of the adapter.
-        check_model: Whether to embed three documents and compare them with the stored vectors.
-        max_documents: The most documents to read besides those that answer a question.
-        memory_map: A `.npy` file to keep the vectors in, True for one in the output folder.
-        seed: Of the sample.
+        **options: As in `IndexOptions`.
 
     Raises:
+        AdapterMismatchError: If the index was built with another model.
+        DimensionMismatchError: If the vectors differ in length, or from the model's.
+        InvalidDatasetError: If relevant documents are not in the index.
+        InvalidVectorsError: If the index is empty, or lost documents while it was read.
         LeakageError: If a validation question is a training question.
-        QueryAdaptersError: As `LiveIndex.read`.
+        UnreadableStoreError: If vectors cannot be read back from the store.
     """
+    rest: dict[str, Any] = {"model_output_path": DEFAULT_OUTPUT, **options}
     training = to_indexed_dataset(dataset)
-    validation = None if val_dataset is None else to_indexed_dataset(val_dataset)
-    if validation is not None:
-        check_leakage(training.queries, validation.queries)
-    path = Path(output) / INDEX_FILE if memory_map is True else memory_map
+    validation = _validation(training, rest.get("val_dataset"))
+    labelled = [*training.corpus, *(validation.corpus if validation else ())]
     stored = live.read(
-        tuple(dict.fromkeys([*training.corpus, *(validation.corpus if validation else ())])),
-        embedder=embedder if check_model else None,
-        max_documents=max_documents,
-        path=Path(path) if path else None,
-        seed=seed,
+        tuple(dict.fromkeys(labelled)),
+        embedder=embedder if rest.pop("check_model", True) else None,
+        max_documents=rest.pop("max_documents", MAX_DOCUMENTS),
+        path=_vector_file(rest.pop("memory_map", False), Path(rest["model_output_path"])),
+        seed=rest.get("seed", 0),
     )
-    return OntoIndex(dataset=training, val_dataset=validation, stored=stored)
+    return ExistingIndex(
+        dataset=training, stored=stored, options={**rest, "val_dataset": validation}
+    )
+
+
+def _validation(
+    training: RetrievalDataset, questions: AnyQuestions | None
+) -> RetrievalDataset | None:
+    if questions is None:
+        return None
+    validation = to_indexed_dataset(questions)
+    check_leakage(training.queries, validation.queries)
+    return validation
+
+
+def _vector_file(memory_map: bool | str | Path, output: Path) -> Path | None:
+    if memory_map is True:
+        return output / INDEX_FILE
+    return Path(memory_map) if memory_map else None

@@ -1,17 +1,37 @@
-"""The keyword-only arguments of the engines: what every door takes, and hands on."""
+"""The keyword-only arguments of the fine-tuning engines, documented once for every integration."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from query_adapters.data.dataset import QADataset, RetrievalDataset
+from query_adapters.adapters import LinearAdapter
+from query_adapters.data.dataset import QADataset, Questions, RetrievalDataset
 from query_adapters.typing import Similarity
 
+AnyQuestions = QADataset | RetrievalDataset | Questions
 Guard = Literal["strict", "expected", "off"]
 
 
 class TrainerOptions(TypedDict, total=False):
-    """Settings of the training; `AdapterTrainer` explains them and holds their defaults."""
+    """Settings of the training; `AdapterTrainer` holds the defaults.
+
+    Attributes:
+        metric: Metric that candidates are compared on; "ndcg@10" by default.
+        guard: When a trained adapter replaces the base. "strict" (the default) requires a gain
+            that chance does not explain, "expected" a gain that is likely, "off" nothing.
+        seen_share: Expected share of future questions about documents that have training
+            questions, 0..1; 1 if all future questions are about the same documents. If left
+            out, it is estimated from the index (the share of its documents that have training
+            questions, or more where questions come unevenly), or a half without an index. The
+            verdict states it.
+        strengths: Candidates for λ, the strength of the pull toward the base, each above 0.
+        whitenings: Candidates for the exponent of the label-free spectral prior, each at least
+            0. The first is preferred unless another is clearly better.
+        similarity: What the index ranks by: "cosine", "dot" or "euclidean". If left out, what
+            the index states, or "cosine".
+        n_folds: Folds of the cross-validation, at least 2.
+        seed: Seed of the fold assignment, the test and the bootstrap; at least 0.
+    """
 
     metric: str
     guard: Guard
@@ -23,16 +43,71 @@ class TrainerOptions(TypedDict, total=False):
     seed: int
 
 
-class EngineOptions(TrainerOptions, total=False):
-    """The keyword-only arguments that the engine of every door takes."""
+class RunOptions(TrainerOptions, total=False):
+    """Settings of the training and of one run.
 
-    val_dataset: QADataset | RetrievalDataset | None
+    Attributes:
+        memory: Whether to learn a memory of the training questions as well. It gains most where
+            questions recur. Without it, the adapter is linear.
+        cache_path: SQLite file of the embeddings computed so far; by default a file in
+            `model_output_path`.
+    """
+
     memory: bool
     cache_path: str | Path | None
 
 
+class EngineOptions(RunOptions, total=False):
+    """Keyword-only arguments that the adapter engine of every integration takes.
+
+    Attributes:
+        val_dataset: Questions that only measure the result; nothing is chosen on them.
+    """
+
+    val_dataset: QADataset | RetrievalDataset | None
+
+
+class IndexOptions(RunOptions, total=False):
+    """Keyword-only arguments of `from_index` (LlamaIndex) and `from_vectorstore` (LangChain).
+
+    Attributes:
+        val_dataset: Questions that only measure the result; they search the vectors read.
+        model_output_path: Folder of the adapter; "model_output" by default.
+        check_model: Whether to embed three stored documents and to refuse a model whose vectors
+            are not the stored ones; True by default. Skipped where the store does not return
+            texts (LanceDB, PostgreSQL with `halfvec`).
+        max_documents: The most documents to read besides those that are relevant to a question:
+            a random sample of this size; 100,000 by default, None for all.
+        memory_map: Whether to keep the vectors in a `.npy` file instead of in memory: its path,
+            or True for `index.npy` in `model_output_path`. The file may be deleted after
+            training. False by default.
+        adapter_model: A LinearAdapter to refine instead of starting from the base.
+        dim: Length of the model's vectors, checked on the first question.
+        bias: Whether to learn a bias as well; False by default.
+        verbose: Whether to show progress bars; False by default.
+    """
+
+    val_dataset: AnyQuestions | None
+    model_output_path: str | Path
+    check_model: bool
+    max_documents: int | None
+    memory_map: bool | str | Path
+    adapter_model: LinearAdapter | None
+    dim: int | None
+    bias: bool
+    verbose: bool
+
+
 class LabelFreeSettings(TypedDict, total=False):
-    """Settings of the whitening; `LabelFreeFinetuner` explains them and holds their defaults."""
+    """Settings of the label-free whitening; `LabelFreeFinetuner` holds the defaults.
+
+    Attributes:
+        exponent: Strength of the whitening, from 0 (the base) to 0.5 (full); 0.15 by default.
+        metric: Metric that the guard compares on; "ndcg@10" by default.
+        guard: When the whitening is kept, judged on `check_dataset`: as in `TrainerOptions`.
+            Without a `check_dataset` it is always kept.
+        similarity: As in `TrainerOptions`.
+    """
 
     exponent: float
     metric: str
@@ -41,7 +116,14 @@ class LabelFreeSettings(TypedDict, total=False):
 
 
 class LabelFreeOptions(LabelFreeSettings, total=False):
-    """The keyword-only arguments that the label-free engine of every door takes."""
+    """Keyword-only arguments that the label-free engine of every integration takes.
+
+    Attributes:
+        check_dataset: Labelled questions about documents of the index. Nothing is fitted to
+            them; they decide whether the whitening is kept.
+        cache_path: As in `RunOptions`.
+        verbose: Whether to show a progress bar; False by default.
+    """
 
     check_dataset: QADataset | RetrievalDataset | None
     cache_path: str | Path | None

@@ -2,6 +2,7 @@
 
 from query_adapters.stores.blocks import read_blocks
 from query_adapters.stores.live import LiveIndex
+from query_adapters.stores.reader import StoreReader
 from query_adapters.stores.source import Blocks, BlockSource, MappingSource, RawBlock, VectorSource
 from query_adapters.stores.stored import StoredVectors, gather
 
@@ -11,6 +12,7 @@ __all__ = [
     "LiveIndex",
     "MappingSource",
     "RawBlock",
+    "StoreReader",
     "StoredVectors",
     "VectorSource",
     "gather",

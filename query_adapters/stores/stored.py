@@ -1,6 +1,6 @@
 """All vectors of a store in one matrix, in memory or in a memory-mapped file."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
+from query_adapters.stores.source import RawBlock, batches
 from query_adapters.typing import Similarity, Vectors
 
 Block = tuple[Sequence[str], Vectors]
@@ -18,7 +19,7 @@ Block = tuple[Sequence[str], Vectors]
 
 @dataclass(frozen=True, eq=False)
 class StoredVectors:
-    """What an index holds already.
+    """Vectors of an index in one matrix; a `VectorSource` themselves.
 
     Attributes:
         ids: Ids of its documents.
@@ -50,12 +51,22 @@ class StoredVectors:
         """Length of one vector."""
         return int(self.vectors.shape[1])
 
+    def count(self) -> int:
+        """Return the number of vectors."""
+        return len(self.ids)
+
+    def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
+        """Yield blocks of rows, as every `VectorSource` does."""
+        known = self.ids if ids is None else [key for key in ids if key in self.row_of]
+        for keys in batches(known, batch_size):
+            yield keys, self.vectors[[self.row_of[key] for key in keys]]
+
 
 def gather(blocks: Iterable[Block], *, path: str | Path | None = None) -> StoredVectors:
     """Return the blocks as one matrix, of which there is never a second copy.
 
     Args:
-        blocks: Ids and vectors `(n, dim)`, as `stored_vectors` of either door yields them.
+        blocks: Ids and vectors `(n, dim)`, as `stored_vectors` of either integration yields them.
         path: A `.npy` file to write the vectors to and to map into memory, for more than memory
             holds; it appears when it is whole. By default they are held in memory.
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from query_adapters.adapters import QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.evaluation.metrics import Metric, judge_rows
+from query_adapters.evaluation.judging import judge_rows
+from query_adapters.evaluation.metrics import Metric
 from query_adapters.evaluation.search import exact_search
 from query_adapters.typing import Rows, Similarity, Values, Vectors
 

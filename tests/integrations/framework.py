@@ -127,6 +127,8 @@ class Framework:
         dataset_of: Takes texts by id and questions with ids, returns the core's dataset, made of
             the framework's documents.
         evaluator: The class that scores a retriever.
+        scores: Takes what the evaluator returns for one query, returns its scores by metric.
+        evaluate_store: The integration's function that searches stored vectors.
         listed_retriever: Takes rankings by query, returns a retriever of documents with these
             ids and the texts "text <id>", which counts its concurrent calls in `most_running`.
         stores: Its vector stores.
@@ -146,6 +148,8 @@ class Framework:
     dataset: Make
     dataset_of: Make
     evaluator: Make
+    scores: Callable[[Any], Mapping[str, float]]
+    evaluate_store: Make
     listed_retriever: Callable[[Mapping[str, list[str]]], Any]
     stores: Stores
     engines: Engines

@@ -24,14 +24,13 @@ from langchain_adapter import (
     LangChainEmbedder,
     LinearAdapterEmbeddings,
     RetrieverEvaluator,
+    SentenceTransformersFinetuneEngine,
     dataset_from_documents,
+    evaluate_vectorstore,
     generate_questions,
 )
 from langchain_adapter.generation import question_generator, texts_of
-from langchain_adapter.sentence_transformers import (
-    SentenceTransformersEmbeddings,
-    SentenceTransformersFinetuneEngine,
-)
+from langchain_adapter.sentence_transformers import SentenceTransformersEmbeddings
 from langchain_adapter.stores import READERS, stored_similarity, stored_vectors
 from query_adapters.data.dataset import RetrievalDataset
 from tests.integrations.framework import Calls, Engines, Framework, Generation, Stores
@@ -161,11 +160,11 @@ def tower(dataset: Any, model_id: str, *, store: Any = None, **options: Any) -> 
 
 
 def generator(llm: Any, *, base: Any = None, **options: Any) -> Any:
-    return question_generator(llm, embedder=base, **options)
+    return question_generator(llm, embeddings=base, **options)
 
 
 def generate(documents: Any, llm: Any, path: Path, *, base: Any = None, **options: Any) -> Any:
-    return generate_questions(documents, llm, output_path=path, embedder=base, **options)
+    return generate_questions(documents, llm, output_path=path, embeddings=base, **options)
 
 
 LANGCHAIN = Framework(
@@ -187,6 +186,8 @@ LANGCHAIN = Framework(
     dataset=RetrievalDataset.from_relevant_docs,
     dataset_of=lambda texts, questions: dataset_from_documents(documents_of(texts), questions),
     evaluator=RetrieverEvaluator,
+    scores=dict,
+    evaluate_store=evaluate_vectorstore,
     listed_retriever=lambda rankings: ListedRetriever(rankings=dict(rankings)),
     stores=Stores(
         in_memory=store_of,

@@ -24,6 +24,7 @@ from llama_index_finetune_plugin import (
     RetrieverEvaluator,
     SentenceTransformersFinetuneEngine,
     dataset_from_nodes,
+    evaluate_index,
     generate_qa_embedding_pairs,
 )
 from llama_index_finetune_plugin.generation import question_generator, texts_of
@@ -198,6 +199,8 @@ LLAMA_INDEX = Framework(
     dataset=EmbeddingQAFinetuneDataset,
     dataset_of=lambda texts, questions: dataset_from_nodes(nodes_of(texts), questions),
     evaluator=RetrieverEvaluator,
+    scores=lambda result: result.metric_vals_dict,
+    evaluate_store=evaluate_index,
     listed_retriever=ListedRetriever,
     stores=Stores(
         in_memory=index_of,

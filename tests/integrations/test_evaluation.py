@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.errors import UnknownMetricError
+from query_adapters.errors import DimensionMismatchError, InvalidDatasetError, UnknownMetricError
 from query_adapters.evaluation import evaluate_vectors
 from tests.integrations.framework import Framework
 
@@ -126,3 +126,81 @@ def test_a_store_scores_as_its_vectors_do(framework: Framework, base: Any) -> No
         )
     )
     assert scores.means == pytest.approx(expected.means)
+
+
+@pytest.mark.parametrize(
+    ("expected", "score"),
+    [
+        ({"expected_ids": ["a"]}, 0.5),
+        ({"expected_texts": [" text a "]}, 0.5),
+        ({"expected_texts": ["text z"]}, 0.0),
+        ({"expected_ids": ["b"], "expected_texts": ["text a"]}, 1.0),
+    ],
+    ids=["ids", "texts", "another text", "ids before texts"],
+)
+async def test_one_query_is_judged_by_ids_or_by_texts(
+    framework: Framework, retriever: Any, expected: Any, score: float
+) -> None:
+    evaluator = framework.evaluator(retriever, ["mrr@3"])
+    assert framework.scores(evaluator.evaluate("second", **expected)) == {"mrr@3": score}
+    assert framework.scores(await evaluator.aevaluate("second", **expected)) == {"mrr@3": score}
+
+
+@pytest.mark.parametrize(
+    ("expected", "message"),
+    [
+        ({}, "got none; pass expected_ids=.* or expected_texts="),
+        ({"expected_ids": []}, "got none; pass expected_ids="),
+        ({"expected_texts": "text a"}, r"a list of texts, got one string; write \['text a'\]"),
+        ({"expected_ids": "a"}, "expected a list of document ids, got 'a'"),
+    ],
+)
+def test_one_query_without_a_list_of_relevant_documents_is_refused(
+    framework: Framework, retriever: Any, expected: Any, message: str
+) -> None:
+    with pytest.raises(InvalidDatasetError, match=message):
+        framework.evaluator(retriever).evaluate("first", **expected)
+
+
+def test_stored_vectors_score_as_their_retriever_does(framework: Framework, base: Any) -> None:
+    corpus = {f"d{i}": f"text {i}" for i in range(30)}
+    queries = {f"q{i}": f"question {i}" for i in range(20)}
+    dataset = framework.dataset(queries, corpus, {q: [f"d{i}"] for i, q in enumerate(queries)})
+    store = framework.stores.in_memory(corpus, base)
+    stored = framework.evaluate_store(store, base, dataset, metrics=["mrr@10", "recall@3"])
+    retriever = framework.stores.retriever(store, 10)
+    retrieved = framework.evaluator(retriever, ["mrr@10", "recall@3"]).evaluate_dataset(dataset)
+    assert stored.run == retrieved.run
+    assert stored.means == retrieved.means
+
+
+def test_stored_vectors_of_another_model_are_refused(
+    framework: Framework, base: Any, dataset: Any
+) -> None:
+    other = framework.make_base(width=3)
+    store = framework.stores.in_memory(CORPUS, base)
+    with pytest.raises(DimensionMismatchError, match="document vectors: expected 3 dimensions"):
+        framework.evaluate_store(store, other, dataset)
+
+
+def test_a_store_without_the_relevant_documents_is_refused_before_anything_is_embedded(
+    framework: Framework, base: Any, dataset: Any
+) -> None:
+    store = framework.stores.in_memory({"x1": "x", "x2": "y"}, base)
+    other = framework.make_base(width=3)  # another error, if a query were embedded
+    message = r"1 of 1 that are not in it, such as 'a', where .*'x1'; .*by their ids"
+    with pytest.raises(InvalidDatasetError, match=message):
+        framework.evaluate_store(store, other, dataset)
+
+
+def test_relevant_documents_that_are_not_stored_are_named_in_a_warning(
+    framework: Framework, base: Any
+) -> None:
+    dataset = framework.dataset(
+        {"1": "one", "2": "two"}, {"a": "text a", "b": "text b"}, {"1": ["a"], "2": ["b"]}
+    )
+    store = framework.stores.in_memory({"a": "text a"}, base)
+    with pytest.warns(UserWarning, match=r"1 of 2 that are not in it, such as 'b'") as caught:
+        scores = framework.evaluate_store(store, base, dataset, metrics=["mrr@1"])
+    assert caught[0].filename == __file__
+    assert scores.per_query["mrr@1"].tolist() == [1, 0]

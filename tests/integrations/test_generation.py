@@ -212,5 +212,5 @@ def test_an_id_of_two_texts_is_refused(framework: Framework) -> None:
     generation = framework.generation
     twice = [*generation.chunks({"x": "a"}), *generation.chunks({"x": "b"})]
     assert generation.texts_of(twice[:1] * 2) == {"x": "a"}
-    with pytest.raises(InvalidDatasetError, match="'x' stands for two texts"):
+    with pytest.raises(InvalidDatasetError, match="'x' for two different texts"):
         generation.texts_of(twice)

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 from langchain_core.documents import Document
+from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_core.vectorstores import InMemoryVectorStore
 
-from langchain_adapter import dataset_from_documents
+from langchain_adapter import EmbeddingAdapterFinetuneEngine, dataset_from_documents
 from langchain_adapter.documents import document_id
-from query_adapters.errors import InvalidDatasetError
+from query_adapters.errors import InvalidDatasetError, UnreadableStoreError
 
 DOCUMENTS = [Document("text a", id="a"), Document("text b", id="b", metadata={"_id": 7})]
 
@@ -41,7 +43,11 @@ def test_ids_may_come_from_the_metadata() -> None:
 @pytest.mark.parametrize(
     ("documents", "questions", "message"),
     [
-        ([*DOCUMENTS, Document("other", id="a")], {"one?": "a"}, "two documents have the id 'a'"),
+        (
+            [*DOCUMENTS, Document("other", id="a")],
+            {"one?": "a"},
+            "document ids, got 'a' twice",
+        ),
         ([Document("text")], {"one?": "a"}, "expected a document with an id"),
     ],
 )
@@ -50,3 +56,13 @@ def test_what_does_not_fit_together_is_refused(
 ) -> None:
     with pytest.raises(InvalidDatasetError, match=message):
         dataset_from_documents(documents, questions)
+
+
+def test_a_vector_store_in_place_of_documents_and_questions_in_place_of_a_store() -> None:
+    store = InMemoryVectorStore(DeterministicFakeEmbedding(size=3))
+    with pytest.raises(TypeError, match="got InMemoryVectorStore; of a vector store, pass"):
+        dataset_from_documents(store, {"one?": "a"})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="expected a LangChain Document, got str"):
+        dataset_from_documents(["text"], {"one?": "a"})  # type: ignore[list-item]
+    with pytest.raises(UnreadableStoreError, match="expected a vector store, got dict; pass the"):
+        EmbeddingAdapterFinetuneEngine.from_vectorstore(store, {"one?": "a"})  # type: ignore[arg-type]

@@ -71,7 +71,7 @@ async def test_a_document_without_an_id_is_refused() -> None:
 
 def test_a_runnable_that_returns_something_else_is_refused() -> None:
     answers: Any = RunnableLambda(lambda _: "the answer")
-    with pytest.raises(TypeError, match="expected a LangChain Document, got str; use the retr"):
+    with pytest.raises(TypeError, match="expected a LangChain Document, got str; of a chain"):
         RetrieverEvaluator(answers).evaluate_dataset(DATASET)
 
 

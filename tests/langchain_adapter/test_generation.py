@@ -8,12 +8,8 @@ from langchain_core.language_models import FakeListChatModel
 
 from langchain_adapter import generate_questions
 from langchain_adapter.embedder import LangChainEmbedder
-from langchain_adapter.generation import (
-    LangChainTextGenerator,
-    question_generator,
-    sources_of,
-    texts_of,
-)
+from langchain_adapter.generation import question_generator, sources_of, texts_of
+from langchain_adapter.text_generator import LangChainTextGenerator
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")  # of the SDKs
 
@@ -39,7 +35,7 @@ def test_a_model_that_calls_a_function_gives_its_arguments() -> None:
 
 def test_an_embedder_of_the_core_checks_the_questions(base: Any) -> None:
     llm = FakeListChatModel(responses=["1. What is it?\n2. Who wrote it?"])
-    made = question_generator(llm, embedder=LangChainEmbedder(base)).run({"d": "text"})
+    made = question_generator(llm, embeddings=LangChainEmbedder(base)).run({"d": "text"})
     assert made.summary.dropped["own chunk not in the base's top 10"] == 0
     assert len(base.calls) > 0
 
@@ -47,7 +43,7 @@ def test_an_embedder_of_the_core_checks_the_questions(base: Any) -> None:
 def test_no_model_is_asked_if_another_argument_is_refused() -> None:
     llm = FakeListChatModel(responses=["1. What is it?\n2. Who wrote it?"])
     with pytest.raises(TypeError, match=r"expected a LangChain .* model .*got object"):
-        generate_questions([Document("text")], llm, embedder=object())
+        generate_questions([Document("text")], llm, embeddings=object())
     assert llm.i == 0
 
 

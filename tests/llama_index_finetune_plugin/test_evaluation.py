@@ -3,16 +3,18 @@
 from typing import Any
 
 import pytest
-from llama_index.core import MockEmbedding
+from llama_index.core import MockEmbedding, VectorStoreIndex
 from llama_index.core.evaluation.retrieval.base import RetrievalEvalResult
 from llama_index.core.postprocessor import SimilarityPostprocessor
+from llama_index.core.schema import TextNode
 
-from llama_index_finetune_plugin import EmbeddingQAFinetuneDataset, RetrieverEvaluator
-from llama_index_finetune_plugin.evaluation import evaluate_index
-from query_adapters.errors import (
-    DimensionMismatchError,
-    InvalidDatasetError,
+from llama_index_finetune_plugin import (
+    EmbeddingAdapterFinetuneEngine,
+    EmbeddingQAFinetuneDataset,
+    RetrieverEvaluator,
+    dataset_from_nodes,
 )
+from query_adapters.errors import InvalidDatasetError, UnreadableStoreError
 from tests.integrations.llama_index import ListedRetriever, index_of
 
 RANKINGS = {"first": ["a", "b", "c"], "second": ["b", "a", "c"], "nothing": []}
@@ -68,45 +70,20 @@ def test_an_empty_list_of_expected_ids_is_refused() -> None:
         RetrieverEvaluator(RETRIEVER).evaluate("first", [])
 
 
-def test_an_index_scores_as_its_retriever_does(make_base: Any) -> None:
-    corpus = {f"d{i}": f"text {i}" for i in range(30)}
-    queries = {f"q{i}": f"question {i}" for i in range(20)}
-    dataset = EmbeddingQAFinetuneDataset(
-        queries=queries, corpus=corpus, relevant_docs={q: [f"d{i}"] for i, q in enumerate(queries)}
-    )
-    model = make_base()
-    index = index_of(corpus, model)
-    by_index = evaluate_index(index, model, dataset, metrics=["mrr@10", "recall@3"])
-    retriever = index.as_retriever(similarity_top_k=10)
-    by_retriever = RetrieverEvaluator(retriever, ["mrr@10", "recall@3"]).evaluate_dataset(dataset)
-    assert by_index.run == by_retriever.run
-    assert by_index.means == by_retriever.means
+def test_expected_texts_are_recorded_beside_expected_ids() -> None:
+    result = RetrieverEvaluator(RETRIEVER, ["mrr@3"]).evaluate("second", ["a"], ["text a"])
+    assert (result.expected_ids, result.expected_texts) == (["a"], ["text a"])
+    assert result.metric_vals_dict == {"mrr@3": 0.5}
 
 
-def test_an_index_of_another_model_is_refused(make_base: Any) -> None:
-    index = index_of({"a": "a"}, make_base())
-    with pytest.raises(DimensionMismatchError, match="document vectors: expected 3 dimensions"):
-        evaluate_index(index, MockEmbedding(embed_dim=3), DATASET)
-
-
-def test_an_index_without_the_relevant_documents_is_refused_before_anything_is_embedded(
-    make_base: Any,
-) -> None:
-    index = index_of({"uuid-1": "uuid-1", "uuid-2": "uuid-2"}, make_base())
-    model = MockEmbedding(embed_dim=3)  # another error, if a question were embedded
-    with pytest.raises(InvalidDatasetError, match=r"1 of 1 .*'a', where .*'uuid-1'; .*by their id"):
-        evaluate_index(index, model, DATASET)
-
-
-def test_relevant_documents_missing_from_an_index_are_warned_of(make_base: Any) -> None:
-    model = make_base()
-    index = index_of({"a": "text a"}, model)
-    dataset = EmbeddingQAFinetuneDataset(
-        queries={"1": "one", "2": "two"},
-        corpus={"a": "text a", "b": "text b"},
-        relevant_docs={"1": ["a"], "2": ["b"]},
-    )
-    with pytest.warns(UserWarning, match=r"1 of 2 that are not, such as 'b'") as caught:
-        scores = evaluate_index(index, model, dataset, metrics=["mrr@1"])
-    assert caught[0].filename == __file__
-    assert scores.per_query["mrr@1"].tolist() == [1, 0]
+def test_a_mapping_or_an_index_in_place_of_nodes_or_of_an_index() -> None:
+    node = TextNode(id_="a", text="text a")
+    index = VectorStoreIndex([node], embed_model=MockEmbedding(embed_dim=3))
+    by_id = dataset_from_nodes(index.docstore.docs, {"one?": "a"})
+    assert dict(by_id.corpus) == {"a": "text a"}
+    with pytest.raises(TypeError, match=r"got VectorStoreIndex; of an index, pass index\.docstore"):
+        dataset_from_nodes(index, {"one?": "a"})  # type: ignore[arg-type]
+    with pytest.raises(
+        UnreadableStoreError, match="expected a VectorStoreIndex, got dict; pass the"
+    ):
+        EmbeddingAdapterFinetuneEngine.from_index({"one?": "a"}, {"a": node})  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ def test_a_node_stands_for_the_text_that_is_embedded() -> None:
 
 
 def test_two_nodes_of_one_id_and_nodes_that_are_missing_are_refused() -> None:
-    with pytest.raises(InvalidDatasetError, match="two nodes have the id 'n1'"):
+    with pytest.raises(InvalidDatasetError, match="expected unique node ids, got 'n1' twice"):
         dataset_from_nodes([HARBOUR, HARBOUR], {"how far?": "n1"})
     with pytest.raises(InvalidDatasetError, match="n3"):
         dataset_from_nodes([HARBOUR], {"how far?": "n3"})

@@ -107,7 +107,7 @@ def test_it_ranks_as_the_index_tells_unless_told_otherwise(
     index = StoredVectors(tuple(keys), rows)
     engine = AdapterFinetuneEngine(
         problem.dataset, embedder, model_output_path=tmp_path / "a",
-        index=[(keys, rows)], index_similarity=told, guard="off",
+        index=StoredVectors(tuple(keys), rows, similarity=told), guard="off",
         n_folds=2, strengths=[0.1], **given,
     )  # fmt: skip
     engine.finetune()
@@ -123,7 +123,10 @@ def test_it_ranks_as_the_index_tells_unless_told_otherwise(
     assert read_adapter(tmp_path / "a").record.training["similarity"] == expected
 
     whitened = LabelFreeEngine(
-        [(keys, rows)], embedder, model_output_path=tmp_path / "c", index_similarity=told, **given
+        StoredVectors(tuple(keys), rows, similarity=told),
+        embedder,
+        model_output_path=tmp_path / "c",
+        **given,
     )
     whitened.finetune()
     prior = whitening_adapter(rows, similarity=expected)  # type: ignore[arg-type]

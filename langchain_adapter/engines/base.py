@@ -1,4 +1,6 @@
-"""The base model of an engine: the one that is given, or the vector store's own."""
+"""Resolve the base model of an engine: the one given, or the vector store's own."""
+
+from collections.abc import Mapping
 
 from langchain_core.retrievers import BaseRetriever
 
@@ -9,17 +11,23 @@ from query_adapters.errors import UnreadableStoreError
 
 
 def embedder_of(embeddings: BaseLike | None, vectorstore: Store | None) -> LangChainEmbedder:
-    """Return the embedder of the model, by default of the store's without its adapter.
+    """Return the embedder of the model, by default of the store's model without its adapter.
 
     Raises:
-        TypeError: If there is no model, or it is none.
-        UnreadableStoreError: If a retriever stands where the store should.
+        TypeError: If there is no model, or it is not an embedding model.
+        UnreadableStoreError: If `vectorstore` is a retriever or a mapping.
     """
     if isinstance(vectorstore, BaseRetriever):
         raise UnreadableStoreError(
             type(vectorstore).__name__,
             expected="a vector store, not a retriever",
             remedy="pass the store that it searches, as retriever.vectorstore",
+        )
+    if isinstance(vectorstore, Mapping):
+        raise UnreadableStoreError(
+            type(vectorstore).__name__,
+            expected="a vector store",
+            remedy="pass the questions first and then the vector store",
         )
     if embeddings is None and vectorstore is not None:
         stored = getattr(vectorstore, "embeddings", None)  # blocks that stand in have none

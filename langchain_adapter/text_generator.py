@@ -1,0 +1,61 @@
+"""A LangChain chat model as a `TextGenerator` of the core."""
+
+import json
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableSequence
+
+SCHEMA = {
+    "title": "Questions",
+    "description": "Search queries that the passage answers.",
+    "type": "object",
+    "properties": {"questions": {"type": "array", "items": {"type": "string"}}},
+    "required": ["questions"],
+    "additionalProperties": False,
+}
+
+
+class LangChainTextGenerator:
+    """A `TextGenerator` over a LangChain chat model.
+
+    Args:
+        llm: The model.
+        structured: Whether a model that has structured output is asked for it; any other
+            model answers in plain text.
+
+    Raises:
+        TypeError: If it is no chat model.
+    """
+
+    def __init__(self, llm: BaseChatModel, *, structured: bool = True) -> None:
+        if not isinstance(llm.bound if isinstance(llm, RunnableBinding) else llm, BaseChatModel):
+            raise TypeError(
+                "expected a LangChain chat model (langchain_core BaseChatModel), got "
+                f"{type(llm).__name__}; make one, such as ChatOpenAI(model='gpt-4o-mini')"
+            )
+        self.llm = llm
+        self._asked: Runnable[Any, Any] = (_structured(llm) if structured else None) or llm
+
+    @property
+    def model_name(self) -> str:
+        """The model's name, as its integration knows it."""
+        name = getattr(self.llm, "model_name", None) or getattr(self.llm, "model", None)
+        return f"{type(self.llm).__name__}/{name or self.llm._llm_type}"
+
+    async def complete(self, prompt: str) -> str:
+        """Return the model's answer; the arguments where it called a function."""
+        message = await self._asked.ainvoke([HumanMessage(prompt)])
+        if isinstance(message, AIMessage) and message.tool_calls:
+            return json.dumps(message.tool_calls[0]["args"])
+        return str(message.text)
+
+
+def _structured(llm: BaseChatModel) -> Runnable[Any, Any] | None:
+    """The model, bound to the schema but without the parser: answers are kept as they came."""
+    try:
+        runnable = llm.with_structured_output(SCHEMA)
+    except (NotImplementedError, ValueError):
+        return None
+    return runnable.first if isinstance(runnable, RunnableSequence) else None

@@ -1,0 +1,56 @@
+"""The plots of the site show what the stored benchmark results hold."""
+
+import json
+import sys
+import xml.etree.ElementTree as ET
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+spec = spec_from_file_location("docs_hook_plots", ROOT / "docs" / "hooks" / "plots.py")
+assert spec is not None
+assert spec.loader is not None
+plots = module_from_spec(spec)
+sys.modules[spec.name] = plots  # dataclasses look their module up
+spec.loader.exec_module(plots)
+
+QUALITY = json.loads((plots.RESULTS / "quality.json").read_text("utf-8"))
+
+
+def test_gains_are_drawn_for_every_set_learner_and_fold_assignment_zeros_included() -> None:
+    drawn = [(bar.row, bar.series, bar.mean) for bar in plots.gains()]
+    stored = [
+        (row["set"], plots.LEARNERS[row["learner"]], row["test"]["difference"]["mean"])
+        for row in QUALITY["rows"]
+        if row["learner"] in plots.LEARNERS
+    ]
+    assert sorted(drawn) == sorted(stored)
+    assert len(drawn) == 6 * (1 + 3 + 3)
+    assert ("scifact", "linear adapter", 0.0) in drawn
+
+
+def test_an_interval_of_a_held_out_gain_is_twice_its_error() -> None:
+    bars = {(bar.row, bar.series): bar for bar in plots.views()}
+    unseen = bars["scifact", "held out, unseen documents"]
+    assert (unseen.mean, unseen.low) == (0.4, pytest.approx(0.4 - 1.96 * 0.24))
+    assert ("medication_qa", "test questions") not in bars  # the base was kept
+
+
+def test_base_and_adapted_values_are_those_of_the_readme() -> None:
+    bars = {(bar.row, bar.series): round(bar.mean, 1) for bar in plots.before_and_after()}
+    assert bars["Python docs, hit_rate@5", "base"] == 48.1
+    assert bars["Lyft → Uber, + index, ndcg@10", "adapted"] == 66.0
+
+
+@pytest.mark.parametrize("name", plots.PLOTS)
+@pytest.mark.parametrize("scheme", plots.TEXT)
+def test_a_plot_is_an_image_in_the_colours_of_its_scheme(name: str, scheme: str) -> None:
+    bars, label = plots.PLOTS[name]
+    drawn = plots.svg(bars(), label, scheme)
+    assert ET.fromstring(drawn).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314
+    other = next(colour for key, colour in plots.TEXT.items() if key != scheme)
+    assert plots.TEXT[scheme] in drawn
+    assert other not in drawn
+    assert "<image" not in drawn
