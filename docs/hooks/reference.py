@@ -132,15 +132,17 @@ def pages(root: Path = ROOT) -> list[Page]:
 
 
 def markdown(page: Page, root: Path = ROOT) -> str:
-    """Return the page: a table of its names, then one mkdocstrings directive per full entry."""
+    """Return the page: one mkdocstrings directive per full entry, links to the other entries."""
     parts = [f"# {page.package}", _docstring(page.package, root)]
     for module, entries in page.sections.items():
-        if module != page.package:
+        is_package = module == page.package
+        if not is_package:
             parts += [f"## {module}", _docstring(module, root)]
+        options = "" if is_package else "\n    options:\n      heading_level: 3"
         elsewhere = [entry for entry in entries if not entry.is_full]
         if elsewhere:
             parts.append(f"From `{module}` you can also import {_links(elsewhere)}.")
-        parts += [f"::: {entry.identifier}" for entry in entries if entry.is_full]
+        parts += [f"::: {entry.identifier}{options}" for entry in entries if entry.is_full]
     return "\n\n".join(parts) + "\n"
 
 
