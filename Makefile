@@ -1,16 +1,18 @@
-# Two commands set everything up on a machine that has Python >= 3.11, make and git:
+# Each of these commands sets everything up on a machine that has Python >= 3.11, make and git:
 #
-#   make demo    the main job on real input, offline once it is installed
+#   make demo    train and evaluate an adapter on real input, offline once it is installed
+#   make check   format, lint, types and the fast tests, before each commit
 #   make test    every check that CI runs
 #
-# Parts of `make test`: lint, unit, smoke, docs, wheel. `make clean` removes what was built.
+# Parts of `make test`: lint, unit, lowest, smoke, docs, wheel. `make clean` removes what was built.
 # `make docs` builds the documentation site into site/; it needs neither torch nor a framework.
 # Another interpreter:               make test PYTHON=python3.13
+# Another number of test processes:  make test WORKERS=4
 # CPU builds of torch from its site: make test TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
 .POSIX:
 .NOTPARALLEL:
-.PHONY: demo test lint unit smoke docs wheel clean
+.PHONY: demo check test lint unit lowest smoke docs wheel clean
 
 PYTHON ?= python3
 TORCH_INDEX ?=
@@ -23,10 +25,26 @@ BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install -c constraints.txt
 OFFLINE = HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
+# Tests run in one process per core, each with single-threaded linear algebra. The empty variable
+# lets Python keep compiled tests, so that the next process need not compile them again.
+WORKERS ?= logical
+TEST_ENV = $(OFFLINE) OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
+PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
+PYTEST = $(TEST_ENV) $(BIN)/python -m pytest $(PARALLEL)
+
+# An environment of its own, with the lowest versions that pyproject.toml allows.
+LOWEST = .venv-lowest
+LOWEST_PYTHON = $(LOWEST)/bin/python
+LOWEST_TESTS = tests/query_adapters tests/integrations tests/langchain_adapter \
+    tests/llama_index_finetune_plugin
+
 demo: $(VENV)/.demo
 	$(OFFLINE) $(BIN)/python examples/01_demo.py
 
-test: lint unit smoke docs wheel
+check: lint
+	$(PYTEST) -q -m "not slow"
+
+test: lint unit lowest smoke docs wheel
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check
@@ -34,8 +52,11 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 
 unit: $(VENV)/.test
-	$(OFFLINE) $(BIN)/coverage run -m pytest
-	$(BIN)/coverage report
+	$(PYTEST) --cov
+
+# Warnings are no errors here: old packages warn about the Python and the packages they meet.
+lowest: $(LOWEST)/.test
+	$(TEST_ENV) $(LOWEST_PYTHON) -m pytest $(PARALLEL) -q -W default -m "not slow" $(LOWEST_TESTS)
 
 smoke: $(VENV)/.test
 	@set -e; for example in $(EXAMPLES); do \
@@ -49,23 +70,24 @@ smoke: $(VENV)/.test
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# The source archive, the wheel made from it, and that wheel with either framework alone,
-# outside the checkout.
+# Build the source archive and the wheel, then test the installed wheel outside the checkout, with
+# each framework alone.
 wheel: $(VENV)/.test
 	rm -rf dist
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m build
 	@set -e; root=$$PWD; elsewhere=$$(mktemp -d); trap 'rm -rf "$$elsewhere"' EXIT; \
-	for door in llama-index langchain; do \
-	    $(BIN)/python -m venv "$$elsewhere/$$door"; \
-	    "$$elsewhere/$$door/bin/python" -m pip install -q -c constraints.txt \
-	        "$$(ls dist/*.whl)[$$door,train]"; \
-	    (cd "$$elsewhere" && "$$door/bin/python" -I "$$root/.ci/check_wheel.py" "$$door"); \
+	for framework in llama-index langchain; do \
+	    $(BIN)/python -m venv "$$elsewhere/$$framework"; \
+	    "$$elsewhere/$$framework/bin/python" -m pip install -q -c constraints.txt \
+	        "$$(ls dist/*.whl)[$$framework,train]"; \
+	    (cd "$$elsewhere" && \
+	        "$$framework/bin/python" -I "$$root/.ci/check_wheel.py" "$$framework"); \
 	done
 
 clean:
-	rm -rf $(VENV) dist site .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) $(LOWEST) dist site .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 
-# Stamps in the environment: installed again only after one of the two files has changed.
+# Stamp files in the environment: it is installed again only after one of the two files changes.
 $(VENV)/.demo: $(VENV)/.torch pyproject.toml
 	$(INSTALL) --build-constraint constraints.txt -e '.[demo]'
 	@touch $@
@@ -79,14 +101,24 @@ $(VENV)/.docs: $(BIN)/python constraints.txt pyproject.toml
 	$(INSTALL) --group docs
 	@touch $@
 
-# torch comes first and alone, so that no other package is looked for in its index.
+# torch is installed first and alone, so that no other package is looked up in its index.
 $(VENV)/.torch: $(BIN)/python constraints.txt
 	$(BIN)/python -m pip install --upgrade 'pip>=25.3'
 	$(INSTALL) $(TORCH_INDEX:%=--extra-index-url %) torch
 	@touch $@
 
+# uv installs in seconds what takes pip minutes; torch comes from where pip finds the CPU build.
+$(LOWEST)/.test: $(BIN)/python constraints-lowest.txt pyproject.toml
+	$(BIN)/python -m venv --clear $(LOWEST)
+	$(LOWEST_PYTHON) -m pip install -c constraints.txt uv
+	$(LOWEST_PYTHON) -m pip install -c constraints-lowest.txt \
+	    $(TORCH_INDEX:%=--extra-index-url %) torch
+	$(LOWEST)/bin/uv pip install --python $(LOWEST_PYTHON) --compile-bytecode \
+	    -c constraints-lowest.txt --build-constraint constraints.txt -e '.[all]' --group dev
+	@touch $@
+
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else 1)' || { \
 	    echo "Python >= 3.11 is needed, but $(PYTHON) is: $$($(PYTHON) -V 2>&1)" >&2; \
-	    echo "Name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	    echo "Choose another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
