@@ -59,7 +59,7 @@ def test_the_first_screen(index: VectorStoreIndex, capsys: pytest.CaptureFixture
         "index": index,
         "test_dataset": dataset(TEST),
     }
-    run(block("# llama-index-finetune-plugin"), names)
+    run(block("## LlamaIndex"), names)
     before = index.as_retriever(similarity_top_k=10)
     check(names, capsys.readouterr().out, RetrieverEvaluator, before)
 
@@ -76,7 +76,7 @@ def test_the_same_in_langchain(capsys: pytest.CaptureFixture[str]) -> None:
         "vectorstore": store,
         "Chroma": Chroma,
     }
-    run(block("## In LangChain"), names)
+    run(block("## LangChain"), names)
     before = store.as_retriever(search_kwargs={"k": 10})
     check(names, capsys.readouterr().out, langchain_adapter.RetrieverEvaluator, before)
 
@@ -84,7 +84,7 @@ def test_the_same_in_langchain(capsys: pytest.CaptureFixture[str]) -> None:
 def test_onto_the_index_that_is_there_already(index: VectorStoreIndex) -> None:
     """With the reader's own questions in place of the two that are shown."""
     store = rotated_model.vectorstore()
-    code = block("## Onto the index that is already there")
+    code = block("## On an existing index")
     shown, in_llama_index, in_langchain = code.strip().splitlines()
     run(shown, {})
     questions = [(text, ids[0]) for text, ids in TRAINING.items()]
