@@ -26,7 +26,7 @@ from safetensors.numpy import save
 from query_adapters.adapters import ADAPTER_KINDS, QueryAdapter
 from query_adapters.adapters.legacy import is_peer_folder, read_peer_adapter
 from query_adapters.atomic import replace_file
-from query_adapters.errors import AdapterFileError
+from query_adapters.errors import AdapterFileError, AdapterFileWarning
 from query_adapters.typing import Vectors
 
 FORMAT_VERSION = 1
@@ -161,7 +161,8 @@ def _warn_if_copy_differs(path: Path, description: Mapping[str, Any]) -> None:
     if not same:
         warnings.warn(
             f"{path} differs from the record in {WEIGHTS} (edited by hand, or a save was "
-            "interrupted); the record in the weights file is used",
+            "interrupted); the record in the weights file is used: save the adapter again",
+            AdapterFileWarning,
             stacklevel=4,
         )
 
