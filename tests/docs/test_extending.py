@@ -10,9 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from langchain_core.vectorstores import VectorStoreRetriever
+from langchain_core.documents import Document
+from langchain_core.vectorstores import InMemoryVectorStore, VectorStoreRetriever
 from llama_index.core import VectorStoreIndex
 from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.evaluation import RetrieverEvaluator
+from llama_index.core.evaluation.retrieval.metrics import METRIC_REGISTRY
+from llama_index.core.schema import TextNode
 
 import langchain_adapter
 import llama_index_finetune_plugin
@@ -34,6 +38,7 @@ HERE = Path(__file__).resolve().parent
 PAGES = HERE.parents[1] / "docs" / "extending"
 BLOCK = re.compile(r"^( *)```python(?: title=\"(.+?)\")?\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 REGISTRIES: list[dict[str, Any]] = [
+    METRIC_REGISTRY,
     adapters.ADAPTER_KINDS,
     evaluation.METRICS,
     langchain_adapter.QUERY_BATCH_METHODS,
@@ -164,3 +169,68 @@ def test_the_reader_of_the_recipe_reads_all_documents_and_chosen_ones(
         assert set(some.ids) == set(chosen) - {"missing"}
         for key, row in some.row_of.items():
             np.testing.assert_array_equal(some.vectors[row], expected[key])
+
+
+# metric.md
+
+
+@pytest.fixture
+def indexes() -> dict[str, Any]:
+    """An index in each framework, in memory, filled by the base model."""
+    nodes = [TextNode(id_=key, text=text) for key, text in DATASET.corpus.items()]
+    index = VectorStoreIndex(nodes, embed_model=HashedWords())
+    vectorstore = InMemoryVectorStore(LangChainHashedWords())
+    vectorstore.add_documents([Document(text, id=key) for key, text in DATASET.corpus.items()])
+    return {"index": index, "vectorstore": vectorstore}
+
+
+def test_the_metric_recipe_in_both_frameworks(
+    indexes: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = run_page("metric", dataset=DATASET, **indexes)
+    one, other = names["llama_index_evaluation"], names["langchain_evaluation"]
+    assert capsys.readouterr().out == f"{one}\n{other}\n"
+    values = one.per_query["f1@5"]
+    np.testing.assert_allclose(values, other.per_query["f1@5"])
+    n_relevant = np.array([len(DATASET.qrels[query]) for query in one.query_ids])
+    assert n_relevant.max() > 1
+    assert set(np.round(values[n_relevant == 1], 6)) == {0, round(2 / 6, 6)}
+    assert 0 < values.mean() < one.means["ndcg@10"]
+
+    text, ids = pairs(DATASET)[int(values.argmax())]
+    retriever = indexes["index"].as_retriever(similarity_top_k=10)
+    (single,) = (
+        RetrieverEvaluator.from_metric_names(["f1@5"], retriever=retriever)
+        .evaluate(text, ids)
+        .metric_dict.values()
+    )
+    assert single.score == pytest.approx(values.max())
+
+
+def test_the_metric_of_the_recipe_on_rankings_of_any_length_with_repeated_ids(
+    indexes: dict[str, Any],
+) -> None:
+    by_hand = run_page("metric", dataset=DATASET, **indexes)["f1_by_hand"]
+    rng = np.random.default_rng(0)
+    documents = [f"d{number}" for number in range(12)]
+    run = {f"q{n}": list(rng.choice(documents, n % 9)) for n in range(200)}
+    relevant = {query: rng.choice(documents, rng.integers(1, 7), replace=False) for query in run}
+    qrels = {query: dict.fromkeys(map(str, ids), 1.0) for query, ids in relevant.items()}
+    for k in (1, 3, 10):
+        found = evaluation.evaluate_run(run, qrels, metrics=[f"f1@{k}"]).per_query[f"f1@{k}"]
+        once = {query: list(dict.fromkeys(ids)) for query, ids in run.items()}
+        expected = [by_hand(once[query], qrels[query], k) for query in run]
+        np.testing.assert_allclose(found, expected)
+    assert 0 < np.mean(found) < 1
+
+
+def test_settings_are_chosen_by_the_metric_of_the_recipe(here: Path) -> None:
+    write_files("metric")
+    import my_metrics  # type: ignore[import-not-found]
+
+    engine = llama_index_finetune_plugin.EmbeddingAdapterFinetuneEngine(
+        TRAINING, HashedWords(), metric="f1@5", strengths=(0.1,), whitenings=(0.0,), n_folds=2
+    )
+    engine.finetune()
+    assert "f1@5" in str(engine.result.verdict)
+    assert evaluation.METRICS["f1"] is my_metrics.f1
