@@ -25,8 +25,8 @@ QUERIES = "query_embeddings"
 if TYPE_CHECKING:
     Host = BaseEmbedding
 else:
-    # LlamaIndex wraps each override that stands in an embedding class into a span of its own,
-    # which costs more than the map itself: so they stand in a class that is none when it runs.
+    # LlamaIndex wraps every override in an embedding class into a span, which costs more than the
+    # map itself. These overrides are in a class that is not an embedding class at run time.
     Host = object
 
 

@@ -1,4 +1,4 @@
-"""Three embedding models that count what they are asked, for training.py and peer_training.py.
+"""Embedding models that count calls, for training.py and old_package_training.py.
 
 Imported in either engine's environment: needs the embeddings packages of LlamaIndex's for
 huggingface and openai.

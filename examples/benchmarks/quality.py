@@ -11,8 +11,8 @@ out-of-fold difference on questions about seen (S) and unseen (U) documents.
     python examples/benchmarks/quality.py FOLDER --seeds 3 --shuffled 3 --jobs 2
 
 Of more than 2,500 training questions a random 2,500 are used (`--max-queries`). `--shuffled`
-also trains on labels dealt to other questions at random, where the base is the right answer.
-`--peer` adds LlamaIndex's own adapter; README.md beside this file says how to install it.
+also trains on labels assigned to other questions at random, where the base is the right answer.
+`--old-python` adds LlamaIndex's own adapter; README.md beside this file says how to install it.
 """
 
 import argparse
@@ -52,7 +52,7 @@ RESULTS = HERE / "results" / "quality.json"
 CACHE = Path(tempfile.gettempdir()) / "query-adapters-quality.sqlite"
 METRIC = "ndcg@10"
 LEARNERS = {"linear": (), "+ memory": MEMORIES}
-PEER, SHUFFLED = "LlamaIndex", "+ memory, labels shuffled"
+OLD_PACKAGE, SHUFFLED = "LlamaIndex", "+ memory, labels shuffled"
 WHITENING = "whitening, no labels"
 console = Console(highlight=False, width=150)
 
@@ -111,11 +111,11 @@ def whitened(case: Case) -> dict[str, Any]:
 
 def shuffled(case: Case, seed: int) -> dict[str, Any]:
     """Return whether the base is kept when each question has another question's labels."""
-    dealt = np.random.default_rng(seed).permutation(len(case.train.queries))
+    shuffled = np.random.default_rng(seed).permutation(len(case.train.queries))
     noise = replace(
         case.train,
-        relevant=tuple(case.train.relevant[row] for row in dealt),
-        grades=tuple(case.train.grades[row] for row in dealt),
+        relevant=tuple(case.train.relevant[row] for row in shuffled),
+        grades=tuple(case.train.grades[row] for row in shuffled),
     )
     trainer = AdapterTrainer(seed=seed, seen_share=case.seen_share, memories=MEMORIES)
     result = trainer.fit(noise, served=case.served)
@@ -128,7 +128,7 @@ def shuffled(case: Case, seed: int) -> dict[str, Any]:
     }
 
 
-def peer_row(case: Case, python: str) -> dict[str, Any]:
+def old_package_row(case: Case, python: str) -> dict[str, Any]:
     """Return the row of LlamaIndex's adapter, given the questions in random order.
 
     Its loader does not shuffle: questions in order of their answers would make a batch's
@@ -145,21 +145,21 @@ def peer_row(case: Case, python: str) -> dict[str, Any]:
             relevant=[rows[0] for rows in case.train.relevant],
             order=np.random.default_rng(0).permutation(len(case.train.queries)),
         )
-        command = [python, str(HERE / "peer_quality.py"), str(given), str(adapted)]
+        command = [python, str(HERE / "old_package_quality.py"), str(given), str(adapted)]
         subprocess.run(command, check=True, capture_output=True)  # noqa: S603
         with np.load(adapted) as found:
             queries = found["test"]
     seconds = round(time.perf_counter() - began, 1)
     score = tested(case, replace(case.test, queries=queries), None)
-    return {"set": case.name, "learner": PEER, **score, "seconds": seconds}
+    return {"set": case.name, "learner": OLD_PACKAGE, **score, "seconds": seconds}
 
 
 def tasks(cases: Sequence[Case], options: argparse.Namespace) -> Iterator[Task]:
     yield from (partial(whitened, case) for case in cases)
     for seed, case in product(range(options.seeds), cases):
         yield from (partial(trained, case, learner, seed) for learner in LEARNERS)
-    if options.peer:
-        yield from (partial(peer_row, case, options.peer) for case in cases)
+    if options.old_python:
+        yield from (partial(old_package_row, case, options.old_python) for case in cases)
     for seed, case in product(range(options.shuffled), cases):
         yield partial(shuffled, case, seed)
 
@@ -214,7 +214,7 @@ def cells(row: dict[str, Any]) -> list[str]:
 
 def settings(row: dict[str, Any]) -> list[str]:
     if not row.get("chosen"):
-        return ["-" if row["learner"] in (PEER, WHITENING) else "base kept", "-", "-"]
+        return ["-" if row["learner"] in (OLD_PACKAGE, WHITENING) else "base kept", "-", "-"]
     chosen, memory = row["chosen"], row["chosen"]["memory"]
     return [
         f"{chosen['strength'] or inf:g}",
@@ -232,7 +232,7 @@ def main() -> None:
     parser.add_argument("--max-queries", type=int, default=2_500, help="training questions, a set")
     parser.add_argument("--jobs", type=int, default=1, help="fits at a time")
     parser.add_argument("--cache", type=Path, default=CACHE, help="file that keeps the vectors")
-    parser.add_argument("--peer", help="python that has llama-index-finetuning")
+    parser.add_argument("--old-python", help="python that has llama-index-finetuning")
     parser.add_argument("--results", type=Path, default=RESULTS, help="JSON file of the figures")
     options = parser.parse_args()
 

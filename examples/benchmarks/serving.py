@@ -10,7 +10,7 @@ microseconds a query where the core gets a thousand of them as one matrix.
 
     python examples/benchmarks/serving.py
 
-For the peer's row: pip install llama-index-embeddings-adapter (needs torch).
+For the old package's row: pip install llama-index-embeddings-adapter (needs torch).
 """
 
 import argparse
@@ -85,11 +85,11 @@ def models(dim: int, folder: Path) -> dict[str, BaseEmbedding]:
         "ours": LinearAdapterEmbedding(base, LinearAdapter(weight)),
     }
     if find_spec("llama_index.embeddings.adapter"):
-        found["peer"] = peer(base, weight, folder)
+        found["old_package"] = old_package(base, weight, folder)
     return found
 
 
-def peer(base: BaseEmbedding, weight: np.ndarray[Any, Any], folder: Path) -> BaseEmbedding:
+def old_package(base: BaseEmbedding, weight: np.ndarray[Any, Any], folder: Path) -> BaseEmbedding:
     import torch
     from llama_index.embeddings.adapter import LinearAdapterEmbeddingModel
     from llama_index.embeddings.adapter.utils import LinearLayer
@@ -152,9 +152,10 @@ def run(options: argparse.Namespace) -> None:
         for method in ("_get_query_embedding", "get_query_embedding")
         for dim in DIMS
     }
-    columns = ("base", "lists", "product", "ours", "peer")
+    columns = ("base", "lists", "product", "ours", "old_package")
     titles = (
-        "base alone, µs", "lists alone on top", "and a product", "ours on top", "peer on top",
+        "base alone, µs", "lists alone on top", "and a product", "ours on top",
+        "old package on top",
     )  # fmt: skip
     table = Table("method, dimensions", *titles)
     for case, row in rows.items():

@@ -6,7 +6,7 @@ class sends one question a call, as most do. Our engine chooses its settings by 
 and guards the base; the old one trains for its guide's 4 epochs. Counted is what reaches the
 model.
 
-    python examples/benchmarks/training.py --train train_dataset.json --peer-python PYTHON
+    python examples/benchmarks/training.py --train train_dataset.json --old-python PYTHON
 
 README.md beside this file says how to install the old engine's environment. Both take their
 threads from OMP_NUM_THREADS.
@@ -125,7 +125,7 @@ def old_row(job: Job, python: str, folder: Path) -> tuple[Job, dict[str, str]]:
     """Return the old engine's row, and the versions in its environment."""
     job_path, figures_path = folder / "job.json", folder / "figures.json"
     job_path.write_text(json.dumps(job), encoding="utf-8")
-    command = [python, str(HERE / "peer_training.py"), str(job_path), str(figures_path)]
+    command = [python, str(HERE / "old_package_training.py"), str(job_path), str(figures_path)]
     subprocess.run(command, check=True, capture_output=True)  # noqa: S603
     figures = json.loads(figures_path.read_text(encoding="utf-8"))
     return row_of(job, OLD, figures["runs"]), figures["libraries"]
@@ -140,7 +140,7 @@ def row_of(job: Job, engine: str, runs: Sequence[Mapping[str, Any]]) -> Job:
     return {**last, "seconds_of_each_run": [round(run["seconds"], 2) for run in runs]}
 
 
-def beside_old(ours: Job, old: Job) -> Job:
+def against_old_package(ours: Job, old: Job) -> Job:
     """Return our row, with how many times more of each the old engine takes."""
     return {**ours, "old_takes_times": {n: round(old[n] / ours[n], 1) for n in COMPARED}}
 
@@ -152,10 +152,10 @@ def training_figures(options: argparse.Namespace) -> dict[str, Any]:
         for asked in jobs(options, Path(temporary)):
             with provider(asked) as job:
                 ours = list(our_rows(job, repeats=options.repeats))
-                if options.peer_python:
-                    job["repeats"] = options.peer_repeats
-                    old, old_libraries = old_row(job, options.peer_python, Path(temporary))
-                    ours = [*(beside_old(row, old) for row in ours), old]
+                if options.old_python:
+                    job["repeats"] = options.old_repeats
+                    old, old_libraries = old_row(job, options.old_python, Path(temporary))
+                    ours = [*(against_old_package(row, old) for row in ours), old]
             rows += ours
     return {
         "what": "from texts to a saved adapter: medians of the runs' wall seconds",
@@ -183,9 +183,9 @@ def training_table(figures: Mapping[str, Any]) -> Table:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train", type=Path, required=True, help="QA file of LlamaIndex's")
-    parser.add_argument("--peer-python", help="python that has llama-index-finetuning")
+    parser.add_argument("--old-python", help="python that has llama-index-finetuning")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each of our rows")
-    parser.add_argument("--peer-repeats", type=int, default=1, help="runs of the old engine")
+    parser.add_argument("--old-repeats", type=int, default=1, help="runs of the old engine")
     parser.add_argument("--latency", type=float, default=0.05, help="seconds a remote call")
 
 

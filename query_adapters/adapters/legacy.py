@@ -11,12 +11,12 @@ from query_adapters.errors import AdapterFileError
 CONFIG, WEIGHTS = "config.json", "pytorch_model.bin"
 
 
-def is_peer_folder(folder: Path) -> bool:
+def is_old_folder(folder: Path) -> bool:
     """Return whether the folder looks like one that the old package saved."""
     return (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file()
 
 
-def read_peer_adapter(folder: str | Path) -> LinearAdapter:
+def read_old_adapter(folder: str | Path) -> LinearAdapter:
     """Return the linear adapter that `llama-index-embeddings-adapter` saved in the folder.
 
     Its vectors equal those of the old package, `W q + b`, without keeping lengths.

@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from query_adapters.adapters import ADAPTER_KINDS, QueryAdapter
-from query_adapters.adapters.legacy import is_peer_folder, read_peer_adapter
+from query_adapters.adapters.legacy import is_old_folder, read_old_adapter
 from query_adapters.atomic import replace_file
 from query_adapters.errors import AdapterFileError, AdapterFileWarning
 from query_adapters.typing import Vectors
@@ -113,8 +113,8 @@ def read_adapter(folder: str | Path) -> SavedAdapter:
         raise FileNotFoundError(f"no adapter folder at {folder}; expected one with {WEIGHTS}")
     if (folder / WEIGHTS).is_file():
         return _read_safetensors(folder)
-    if is_peer_folder(folder):
-        return SavedAdapter(adapter=read_peer_adapter(folder))
+    if is_old_folder(folder):
+        return SavedAdapter(adapter=read_old_adapter(folder))
     pickles = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLES)
     reason = f"; {', '.join(pickles)} may be a pickle and is not read" if pickles else ""
     raise AdapterFileError(f"{folder}: expected {WEIGHTS}, found none{reason}; train again")

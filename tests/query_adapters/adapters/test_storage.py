@@ -18,7 +18,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from safetensors.numpy import load_file, save_file
 
 from query_adapters.adapters import LinearAdapter
-from query_adapters.adapters.legacy import read_peer_adapter
+from query_adapters.adapters.legacy import read_old_adapter
 from query_adapters.adapters.storage import (
     AdapterRecord,
     SavedAdapter,
@@ -126,7 +126,7 @@ def altered(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes], Path]
 
 
 @pytest.fixture
-def peer(tmp_path: Path) -> Path:
+def old_folder(tmp_path: Path) -> Path:
     """A folder as `llama-index-embeddings-adapter` saves its linear adapter."""
     torch = pytest.importorskip("torch")
     state = {"linear.weight": torch.tensor(OLD.weight), "linear.bias": torch.tensor(OLD.bias)}
@@ -386,41 +386,43 @@ def test_a_pickle_is_refused_by_name_and_does_not_run(name: str, tmp_path: Path)
     assert not (tmp_path / "it ran").exists()
 
 
-def test_an_adapter_of_the_peer_gives_the_vectors_that_it_gave_there(peer: Path) -> None:
+def test_an_adapter_of_the_old_package_gives_the_same_vectors(
+    old_folder: Path,
+) -> None:
     torch = pytest.importorskip("torch")
     queries = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     linear = torch.nn.Linear(3, 2)
-    state = torch.load(peer / "pytorch_model.bin", weights_only=True)
+    state = torch.load(old_folder / "pytorch_model.bin", weights_only=True)
     linear.load_state_dict({name.removeprefix("linear."): w for name, w in state.items()})
     there = linear(torch.tensor(queries)).detach().numpy()
-    for loaded in (load_adapter(peer), read_peer_adapter(str(peer))):
+    for loaded in (load_adapter(old_folder), read_old_adapter(str(old_folder))):
         np.testing.assert_allclose(loaded(queries), there, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(loaded(queries[0]), there[0], rtol=1e-5, atol=1e-6)
 
 
-def test_an_adapter_of_the_peer_without_a_bias_is_loaded(peer: Path) -> None:
+def test_an_adapter_of_the_old_package_without_a_bias_is_loaded(old_folder: Path) -> None:
     torch = pytest.importorskip("torch")
-    torch.save({"linear.weight": torch.eye(2)}, peer / "pytorch_model.bin")
-    (peer / "config.json").write_text('{"in_features": 2, "out_features": 2, "bias": false}')
-    assert load_adapter(peer).is_identity
+    torch.save({"linear.weight": torch.eye(2)}, old_folder / "pytorch_model.bin")
+    (old_folder / "config.json").write_text('{"in_features": 2, "out_features": 2, "bias": false}')
+    assert load_adapter(old_folder).is_identity
 
 
-def test_our_adapter_goes_before_one_of_the_peer(peer: Path) -> None:
-    save_adapter(LinearAdapter.identity(5), peer)
-    assert load_adapter(peer).dim_in == 5
+def test_our_adapter_goes_before_one_of_the_old_package(old_folder: Path) -> None:
+    save_adapter(LinearAdapter.identity(5), old_folder)
+    assert load_adapter(old_folder).dim_in == 5
 
 
 @pytest.mark.parametrize("as_state", [False, True])
-def test_code_in_the_peer_s_file_is_refused_and_does_not_run(as_state: bool, peer: Path) -> None:
+def test_code_in_an_old_file_is_refused_and_does_not_run(as_state: bool, old_folder: Path) -> None:
     torch = pytest.importorskip("torch")
-    harmful: Any = Harmful(peer / "it ran")
+    harmful: Any = Harmful(old_folder / "it ran")
     content = {"linear.weight": torch.eye(2), "linear.bias": harmful} if as_state else harmful
-    torch.save(content, peer / "pytorch_model.bin")
+    torch.save(content, old_folder / "pytorch_model.bin")
     with pytest.raises(AdapterFileError, match="does not hold plain weights"):
-        load_adapter(peer)
-    assert not (peer / "it ran").exists()
-    torch.load(peer / "pytorch_model.bin", weights_only=False)
-    assert (peer / "it ran").exists()
+        load_adapter(old_folder)
+    assert not (old_folder / "it ran").exists()
+    torch.load(old_folder / "pytorch_model.bin", weights_only=False)
+    assert (old_folder / "it ran").exists()
 
 
 @pytest.mark.parametrize(
@@ -440,20 +442,20 @@ def test_code_in_the_peer_s_file_is_refused_and_does_not_run(as_state: bool, pee
         ("[[]]", "config.json"),
     ],
 )
-def test_a_config_of_the_peer_that_does_not_fit_a_linear_adapter_is_refused(
-    config: str, message: str, peer: Path
+def test_a_config_of_the_old_package_that_does_not_fit_a_linear_adapter_is_refused(
+    config: str, message: str, old_folder: Path
 ) -> None:
-    (peer / "config.json").write_text(config)
+    (old_folder / "config.json").write_text(config)
     with pytest.raises(AdapterFileError, match=message):
-        load_adapter(peer)
+        load_adapter(old_folder)
 
 
 @pytest.mark.parametrize("length", [0, 1, 100, -1])
-def test_a_cut_file_of_the_peer_is_refused(length: int, peer: Path) -> None:
-    path = peer / "pytorch_model.bin"
+def test_a_cut_file_of_the_old_package_is_refused(length: int, old_folder: Path) -> None:
+    path = old_folder / "pytorch_model.bin"
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(AdapterFileError, match="does not hold plain weights"):
-        load_adapter(peer)
+        load_adapter(old_folder)
 
 
 def test_a_folder_can_be_copied_and_loaded_elsewhere(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The engine beneath both doors: what it hands on, and what it refuses before it costs anything."""
+"""The core engine: what it passes on, and what it refuses before any cost."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -18,7 +18,7 @@ from query_adapters.generation import (
     QuestionGenerator,
 )
 from query_adapters.generation.judge import read_grades
-from query_adapters.generation.prompts import build_prompt, dealt_examples
+from query_adapters.generation.prompts import build_prompt, examples_for
 
 QUICK = CallOptions(backoff=0.0, concurrency=3)
 
@@ -172,7 +172,7 @@ def test_nothing_at_all_is_an_error_that_says_why(make_writer: Callable[..., Any
         generator(make_writer()).run({})
 
 
-def test_styles_are_dealt_by_the_text_and_told_in_the_prompt(
+def test_styles_are_assigned_by_the_text_and_named_in_the_prompt(
     make_writer: Callable[..., Any],
 ) -> None:
     chunks = {f"c{i}": f"This is about marker-{i}." for i in range(100)}
@@ -194,7 +194,7 @@ def test_examples_are_few_in_a_prompt_and_never_come_back_as_questions(
     writer = make_writer({"marker-0": ["\n".join(f"1. {e}" for e in examples)] * 3})
     generated = generator(writer, examples=examples).run(chunks)
     assert all(prompt.count("- example") == 8 for prompt in writer.prompts)
-    shown = {normalise(e) for e in dealt_examples(examples, chunks["c0"])}
+    shown = {normalise(e) for e in examples_for(examples, chunks["c0"])}
     assert not shown & {normalise(q) for q in generated.dataset.queries.values()}
 
 

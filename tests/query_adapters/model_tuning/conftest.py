@@ -33,8 +33,8 @@ def shuffled(toy: RetrievalDataset) -> RetrievalDataset:
     """The same questions, each with the answers of another one."""
     order = np.random.default_rng(0).permutation(len(toy.queries))
     grades = list(toy.qrels.values())
-    dealt = {query: grades[place] for query, place in zip(toy.qrels, order, strict=True)}
-    return RetrievalDataset(toy.queries, toy.corpus, dealt)
+    shuffled = {query: grades[place] for query, place in zip(toy.qrels, order, strict=True)}
+    return RetrievalDataset(toy.queries, toy.corpus, shuffled)
 
 
 def tune(dataset: RetrievalDataset, model_id: str, folder: Path, **options: Any) -> TowerResult:

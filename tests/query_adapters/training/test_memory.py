@@ -123,7 +123,7 @@ def test_all_questions_are_remembered_where_they_are_not_too_many(
 
 
 @pytest.mark.parametrize("most", [1, 4, 8, 11, 20])
-def test_more_are_dealt_evenly_over_the_documents(
+def test_more_are_spread_evenly_over_the_documents(
     most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "MAX_LANDMARKS", most)
@@ -379,7 +379,7 @@ def test_repeated_questions_are_answered_from_memory_where_no_matrix_can() -> No
     assert remembering.chosen.overall.mean == pytest.approx(memorised - base, abs=0.1)
 
 
-def test_labels_dealt_at_random_keep_the_base_with_memories_too() -> None:
+def test_labels_assigned_at_random_keep_the_base_with_memories_too() -> None:
     kept = 0
     for seed in range(6):
         rng = np.random.default_rng(seed)

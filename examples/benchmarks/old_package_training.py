@@ -3,7 +3,7 @@
 Run by training.py in an environment of its own, as the two packages want different versions of
 llama-index-core.
 
-    PEER_PYTHON examples/benchmarks/peer_training.py JOB.json FIGURES.json
+    OLD_PACKAGE_PYTHON examples/benchmarks/old_package_training.py JOB.json FIGURES.json
 """
 
 import json

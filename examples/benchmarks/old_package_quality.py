@@ -4,7 +4,7 @@ Run by quality.py in an environment of its own, as the two packages want differe
 llama-index-core. Reads and writes .npz files of plain arrays; the texts that LlamaIndex wants
 are the names of rows, so no embedding model is needed.
 
-    PEER_PYTHON examples/benchmarks/peer_quality.py GIVEN.npz ADAPTED.npz
+    OLD_PACKAGE_PYTHON examples/benchmarks/old_package_quality.py GIVEN.npz ADAPTED.npz
 """
 
 import sys

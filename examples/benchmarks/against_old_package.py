@@ -1,6 +1,6 @@
 """Ours beside LlamaIndex's own adapter and engine: the cost of a query and of training, in one run.
 
-    python examples/benchmarks/beside_old.py --train train_dataset.json --peer-python PYTHON
+    python examples/benchmarks/against_old_package.py --train train_dataset.json --old-python PYTHON
 
 Runs serving.py, which wants llama-index-embeddings-adapter beside our package, and training.py,
 whose old engine has an environment of its own. Each keeps its figures as when it is run alone.
