@@ -1,7 +1,9 @@
 """The recipes of docs/extending, run as they stand, then used on Python's documentation."""
 
+import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +23,7 @@ from llama_index.core.schema import TextNode
 import langchain_adapter
 import llama_index_finetune_plugin
 from query_adapters import adapters, evaluation
-from query_adapters.errors import UnreadableStoreError
+from query_adapters.errors import AdapterMismatchError, DimensionMismatchError, UnreadableStoreError
 from query_adapters.stores import gather
 from tests.docs.hashed_words import (
     DATASET,
@@ -234,3 +236,89 @@ def test_settings_are_chosen_by_the_metric_of_the_recipe(here: Path) -> None:
     engine.finetune()
     assert "f1@5" in str(engine.result.verdict)
     assert evaluation.METRICS["f1"] is my_metrics.f1
+
+
+# adapter_kind.md
+
+
+@pytest.fixture
+def scaling(indexes: dict[str, Any]) -> dict[str, Any]:
+    """Names of the adapter kind's page after it has run."""
+    vectorstore = indexes["vectorstore"]
+    return run_page(
+        "adapter_kind",
+        base_embed_model=indexes["index"]._embed_model,
+        embeddings=vectorstore.embedding,
+        train_dataset=TRAINING,
+        test_dataset=HELD_OUT,
+        **indexes,
+    )
+
+
+def test_the_adapter_of_the_recipe_improves_search_in_both_frameworks(
+    scaling: dict[str, Any],
+) -> None:
+    measured = scaling["comparison"]["ndcg@10"]
+    assert scaling["adapter"] is not scaling["candidates"][0]
+    assert measured.difference.low > 0
+
+    base = ndcg(scaling["index"].as_retriever(similarity_top_k=10))
+    served = ndcg(scaling["retriever"])
+    assert (base, served) == pytest.approx((measured.base.mean, measured.adapted.mean))
+    in_langchain = ndcg(scaling["vectorstore"].as_retriever(search_kwargs={"k": 10}))
+    assert in_langchain == pytest.approx(served)
+
+
+def test_the_adapter_of_the_recipe_is_the_formula_at_the_length_of_the_query(
+    scaling: dict[str, Any],
+) -> None:
+    adapter, kind = scaling["adapter"], scaling["ScalingAdapter"]
+    query = np.float32(vector("open a file and read lines"))
+    expected = query * adapter.scale
+    expected *= np.linalg.norm(query) / np.linalg.norm(expected)
+    np.testing.assert_allclose(adapter(query), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        adapter(np.stack([query, 3 * query])), [expected, 3 * expected], 1e-5
+    )
+    np.testing.assert_array_equal(adapter(np.zeros(DIM)), np.zeros(DIM))
+    assert scaling["embed_model"].get_query_embedding("read lines") != vector("read lines")
+    assert scaling["embed_model"].get_text_embedding("read lines") == vector("read lines")
+    one, other = scaling["embed_model"], scaling["adapted_embeddings"]
+    assert one.get_query_embedding("read lines") == other.embed_query("read lines")
+    same = kind(np.ones(DIM))
+    assert same.is_identity
+    assert not adapter.is_identity
+    with pytest.raises(DimensionMismatchError, match=f"expected {DIM} dimensions, got 3"):
+        adapter(np.ones(3))
+
+
+def test_the_adapter_of_the_recipe_loads_in_a_process_that_imports_its_module(
+    scaling: dict[str, Any], here: Path
+) -> None:
+    def load(statement: str) -> subprocess.CompletedProcess[str]:
+        code = f"{statement}\nfrom query_adapters import load_adapter\n"
+        code += "print(load_adapter('scaling').fingerprint)"
+        return subprocess.run(  # noqa: S603
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=here,
+            env={**os.environ, "PYTHONPATH": str(PAGES.parents[1])},
+        )
+
+    assert load("import scaling_adapter").stdout.strip() == scaling["adapter"].fingerprint
+    unknown = load("").stderr
+    assert "AdapterFileError" in unknown
+    assert "unknown kind 'scaling', expected one of ['kernel', 'linear']; import the" in unknown
+
+
+def test_the_classes_for_linear_adapters_refuse_the_kind_of_the_recipe(
+    scaling: dict[str, Any],
+) -> None:
+    for linear, base in (
+        (llama_index_finetune_plugin.LinearAdapterEmbedding, scaling["base_embed_model"]),
+        (langchain_adapter.LinearAdapterEmbeddings, scaling["embeddings"]),
+    ):
+        with pytest.raises(AdapterMismatchError, match="linear adapter, got a scaling one"):
+            linear(base, "scaling")
