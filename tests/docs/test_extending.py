@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -23,6 +23,7 @@ from llama_index.core.schema import TextNode
 import langchain_adapter
 import llama_index_finetune_plugin
 from query_adapters import adapters, evaluation
+from query_adapters.embedders import EMBEDDERS
 from query_adapters.errors import AdapterMismatchError, DimensionMismatchError, UnreadableStoreError
 from query_adapters.stores import gather
 from tests.docs.hashed_words import (
@@ -40,6 +41,7 @@ HERE = Path(__file__).resolve().parent
 PAGES = HERE.parents[1] / "docs" / "extending"
 BLOCK = re.compile(r"^( *)```python(?: title=\"(.+?)\")?\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 REGISTRIES: list[dict[str, Any]] = [
+    EMBEDDERS,
     METRIC_REGISTRY,
     adapters.ADAPTER_KINDS,
     evaluation.METRICS,
@@ -322,3 +324,105 @@ def test_the_classes_for_linear_adapters_refuse_the_kind_of_the_recipe(
     ):
         with pytest.raises(AdapterMismatchError, match="linear adapter, got a scaling one"):
             linear(base, "scaling")
+
+
+# embedding.md
+
+
+class Client:
+    """An embedding service that notes its requests."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, tuple[str, ...]]] = []
+
+    @property
+    def n_requests(self) -> int:
+        return len(self.requests)
+
+    def embed(self, texts: Sequence[str], role: str) -> list[list[float]]:
+        self.requests.append((role, tuple(texts)))
+        return [vector(text if role == "document" else f"query {text}") for text in texts]
+
+    def sizes(self, role: str) -> list[int]:
+        """Return the number of texts of each request in this role."""
+        return [len(texts) for asked, texts in self.requests if asked == role]
+
+
+def expected_vectors(questions: Sequence[str]) -> Any:
+    return np.float32([vector(f"query {text}") for text in questions])
+
+
+@pytest.fixture
+def batching() -> dict[str, Any]:
+    """Names of the embedding page after it has run, the client among them."""
+    questions = list(TRAINING.queries.values())[:200]
+    return run_page("embedding", client=Client(), questions=questions, dataset=TRAINING)
+
+
+def test_the_embedding_recipe_sends_one_request_per_batch(batching: dict[str, Any]) -> None:
+    n_training, n_documents = len(set(TRAINING.queries.values())), len(DATASET.corpus)
+    assert (n_training, n_documents) == (280, 310)
+    in_llama_index = [32] * 6 + [8, 1]  # 200 questions, then one by itself
+    in_langchain = [1, *[32] * 8, 23]  # the first by itself, which checks the dimension
+    in_core = [1, *[16] * 16, *[6, 6, 6, 5]]  # 279: four times 64, and 23 over four requests
+    sizes = batching["client"].sizes("query")
+    n_before = len(in_llama_index) + len(in_langchain)
+    assert sizes[:n_before] == in_llama_index + in_langchain
+    assert sorted(sizes[n_before:]) == sorted(in_core)
+    assert sum(batching["client"].sizes("document")[: -(-n_documents // 32)]) == n_documents
+
+
+def test_the_vectors_of_the_embedding_recipe_are_those_of_single_queries(
+    batching: dict[str, Any],
+) -> None:
+    questions = batching["questions"]
+    np.testing.assert_array_equal(batching["vectors"], expected_vectors(questions))
+    np.testing.assert_array_equal(
+        batching["embedded"].queries, expected_vectors(list(TRAINING.queries.values()))
+    )
+    model = batching["MyEmbeddings"](batching["client"])
+    found = langchain_adapter.LangChainEmbedder(model).embed_queries(questions)
+    np.testing.assert_array_equal(found, batching["vectors"])
+
+
+def test_a_class_without_the_line_of_registration_sends_a_request_per_query(
+    batching: dict[str, Any],
+) -> None:
+    questions, client = batching["questions"], batching["client"]
+    for module, key, embedder in (
+        (
+            llama_index_finetune_plugin,
+            "my_embedding:MyEmbedding",
+            llama_index_finetune_plugin.LlamaIndexEmbedder(batching["embed_model"]),
+        ),
+        (
+            langchain_adapter,
+            "my_embeddings:MyEmbeddings",
+            langchain_adapter.LangChainEmbedder(batching["MyEmbeddings"](client)),
+        ),
+    ):
+        client.requests.clear()
+        del module.QUERY_BATCH_METHODS[key]
+        embedder.embed_queries(questions)
+        assert client.sizes("query") == [1] * len(questions)
+
+
+def test_a_subclass_that_embeds_queries_differently_is_not_batched(
+    batching: dict[str, Any],
+) -> None:
+    class Politely(batching["MyEmbedding"]):  # type: ignore[misc]
+        def _get_query_embedding(self, query: str) -> Any:
+            return super()._get_query_embedding(f"please {query}")
+
+    client = batching["client"]
+    client.requests.clear()
+    embedder = llama_index_finetune_plugin.LlamaIndexEmbedder(Politely(client=client))
+    found = embedder.embed_queries(["read a file", "write a file"])
+    assert client.sizes("query") == [1, 1]
+    expected = expected_vectors(["please read a file", "please write a file"])
+    np.testing.assert_array_equal(found, expected)
+    class_of_the_same_queries = type("Renamed", (batching["MyEmbedding"],), {})
+    client.requests.clear()
+    model = class_of_the_same_queries(client=client)
+    llama_index_finetune_plugin.LlamaIndexEmbedder(model).embed_queries(["a", "b"])
+    assert client.sizes("query") == [2]
