@@ -1,5 +1,6 @@
 """The recipes of docs/extending, run as they stand, then used on Python's documentation."""
 
+import importlib
 import os
 import re
 import shutil
@@ -38,6 +39,7 @@ from tests.docs.hashed_words import (
 )
 
 HERE = Path(__file__).resolve().parent
+PACKAGES = ("query_adapters", "llama_index_finetune_plugin", "langchain_adapter")
 PAGES = HERE.parents[1] / "docs" / "extending"
 BLOCK = re.compile(r"^( *)```python(?: title=\"(.+?)\")?\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 REGISTRIES: list[dict[str, Any]] = [
@@ -407,22 +409,58 @@ def test_a_class_without_the_line_of_registration_sends_a_request_per_query(
         assert client.sizes("query") == [1] * len(questions)
 
 
-def test_a_subclass_that_embeds_queries_differently_is_not_batched(
+def test_only_a_subclass_that_embeds_queries_differently_is_not_batched(
     batching: dict[str, Any],
 ) -> None:
     class Politely(batching["MyEmbedding"]):  # type: ignore[misc]
         def _get_query_embedding(self, query: str) -> Any:
             return super()._get_query_embedding(f"please {query}")
 
+    class Alike(batching["MyEmbedding"]):  # type: ignore[misc]
+        pass
+
     client = batching["client"]
+    client.requests.clear()
+    llama_index_finetune_plugin.LlamaIndexEmbedder(Alike(client=client)).embed_queries(["a", "b"])
+    assert client.sizes("query") == [2]
     client.requests.clear()
     embedder = llama_index_finetune_plugin.LlamaIndexEmbedder(Politely(client=client))
     found = embedder.embed_queries(["read a file", "write a file"])
     assert client.sizes("query") == [1, 1]
     expected = expected_vectors(["please read a file", "please write a file"])
     np.testing.assert_array_equal(found, expected)
-    class_of_the_same_queries = type("Renamed", (batching["MyEmbedding"],), {})
-    client.requests.clear()
-    model = class_of_the_same_queries(client=client)
-    llama_index_finetune_plugin.LlamaIndexEmbedder(model).embed_queries(["a", "b"])
-    assert client.sizes("query") == [2]
+
+
+# index.md
+
+
+def lines_of_registration() -> list[str]:
+    text = (PAGES / "index.md").read_text(encoding="utf-8")
+    return re.findall(r"`([\w.]+\[[^`]+)` \|$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", lines_of_registration())
+def test_a_line_of_registration_adds_an_entry_to_a_registry(line: str) -> None:
+    registry = line.partition("[")[0]
+    module = importlib.import_module(registry.rpartition(".")[0])
+    entries = getattr(module, registry.rpartition(".")[2])
+    value = line.partition(" = ")[2]
+    names = {package: importlib.import_module(package) for package in PACKAGES}
+    names |= {} if value.startswith("lambda") else {value: object()}
+    before = set(entries)
+    exec(compile(line, "index.md", "exec"), names)  # noqa: S102
+    (added,) = set(entries) - before
+    assert f'["{added}"]' in line
+    assert any(entries is known for known in REGISTRIES)
+
+
+def test_every_registry_has_a_line_and_every_file_that_is_named_is_there() -> None:
+    registries = {line.partition("[")[0] for line in lines_of_registration()}
+    assert len(registries) == len(REGISTRIES) - 1  # all but LlamaIndex's own metrics
+    text = (PAGES / "index.md").read_text(encoding="utf-8")
+    files = re.findall(r"`(\w+/[\w/]+\.py)`", text)
+    assert len(files) >= 7
+    assert [name for name in files if not (PAGES.parents[1] / name).is_file()] == []
+    written = set(re.findall(r"`(\w+\.py)`", text))
+    pages = ("store", "metric", "adapter_kind", "embedding")
+    assert written == {title for page in pages for title, _ in blocks_of(page) if title}
