@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import numpy as np
@@ -41,7 +40,7 @@ from tests.docs.hashed_words import (
 HERE = Path(__file__).resolve().parent
 PACKAGES = ("query_adapters", "llama_index_finetune_plugin", "langchain_adapter")
 PAGES = HERE.parents[1] / "docs" / "extending"
-BLOCK = re.compile(r"^( *)```python(?: title=\"(.+?)\")?\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```python(?: title=\"(.+?)\")?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 REGISTRIES: list[dict[str, Any]] = [
     EMBEDDERS,
     METRIC_REGISTRY,
@@ -73,7 +72,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def blocks_of(page: str) -> list[tuple[str, str]]:
     """Return the Python blocks of a page, each with the name of its file or ""."""
     text = (PAGES / f"{page}.md").read_text(encoding="utf-8")
-    return [(title, dedent(code)) for _, title, code in BLOCK.findall(text)]
+    return BLOCK.findall(text)
 
 
 def write_files(page: str) -> None:
@@ -162,7 +161,7 @@ def test_the_reader_of_the_recipe_reads_all_documents_and_chosen_ones(
         my_store_reader.read_my_store
     )
     langchain_adapter.stores.READERS["my_store:MyLangChainStore"] = my_store_reader.read_my_store
-    expected = {key: np.float32(vector(text)) for key, text in DATASET.corpus.items()}
+    expected = {key: np.array(vector(text), np.float32) for key, text in DATASET.corpus.items()}
     chosen = [*list(expected)[::40], "missing"]
     for module, store in (
         (llama_index_finetune_plugin, stores["index"]),
@@ -223,11 +222,12 @@ def test_the_metric_of_the_recipe_on_rankings_of_any_length_with_repeated_ids(
     relevant = {query: rng.choice(documents, rng.integers(1, 7), replace=False) for query in run}
     qrels = {query: dict.fromkeys(map(str, ids), 1.0) for query, ids in relevant.items()}
     for k in (1, 3, 10):
-        found = evaluation.evaluate_run(run, qrels, metrics=[f"f1@{k}"]).per_query[f"f1@{k}"]
+        name = f"f1@{k}"
+        found = evaluation.evaluate_run(run, qrels, metrics=[name]).per_query[name]
         once = {query: list(dict.fromkeys(ids)) for query, ids in run.items()}
         expected = [by_hand(once[query], qrels[query], k) for query in run]
         np.testing.assert_allclose(found, expected)
-    assert 0 < np.mean(found) < 1
+        assert 0 < np.mean(found) < 1
 
 
 def test_settings_are_chosen_by_the_metric_of_the_recipe(here: Path) -> None:
@@ -277,7 +277,7 @@ def test_the_adapter_of_the_recipe_is_the_formula_at_the_length_of_the_query(
     scaling: dict[str, Any],
 ) -> None:
     adapter, kind = scaling["adapter"], scaling["ScalingAdapter"]
-    query = np.float32(vector("open a file and read lines"))
+    query = np.array(vector("open a file and read lines"), np.float32)
     expected = query * adapter.scale
     expected *= np.linalg.norm(query) / np.linalg.norm(expected)
     np.testing.assert_allclose(adapter(query), expected, rtol=1e-5)
@@ -351,7 +351,7 @@ class Client:
 
 
 def expected_vectors(questions: Sequence[str]) -> Any:
-    return np.float32([vector(f"query {text}") for text in questions])
+    return np.array([vector(f"query {text}") for text in questions], np.float32)
 
 
 @pytest.fixture
@@ -412,11 +412,13 @@ def test_a_class_without_the_line_of_registration_sends_a_request_per_query(
 def test_only_a_subclass_that_embeds_queries_differently_is_not_batched(
     batching: dict[str, Any],
 ) -> None:
-    class Politely(batching["MyEmbedding"]):  # type: ignore[misc]
+    my_embedding: Any = batching["MyEmbedding"]
+
+    class Politely(my_embedding):  # type: ignore[misc]
         def _get_query_embedding(self, query: str) -> Any:
             return super()._get_query_embedding(f"please {query}")
 
-    class Alike(batching["MyEmbedding"]):  # type: ignore[misc]
+    class Alike(my_embedding):  # type: ignore[misc]
         pass
 
     client = batching["client"]
@@ -445,7 +447,7 @@ def test_a_line_of_registration_adds_an_entry_to_a_registry(line: str) -> None:
     module = importlib.import_module(registry.rpartition(".")[0])
     entries = getattr(module, registry.rpartition(".")[2])
     value = line.partition(" = ")[2]
-    names = {package: importlib.import_module(package) for package in PACKAGES}
+    names: dict[str, Any] = {package: importlib.import_module(package) for package in PACKAGES}
     names |= {} if value.startswith("lambda") else {value: object()}
     before = set(entries)
     exec(compile(line, "index.md", "exec"), names)  # noqa: S102
