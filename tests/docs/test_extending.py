@@ -6,7 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -354,65 +355,69 @@ def expected_vectors(questions: Sequence[str]) -> Any:
     return np.array([vector(f"query {text}") for text in questions], np.float32)
 
 
-@pytest.fixture
-def batching() -> dict[str, Any]:
-    """Names of the embedding page after it has run, the client among them."""
-    questions = list(TRAINING.queries.values())[:200]
-    return run_page("embedding", client=Client(), questions=questions, dataset=TRAINING)
+def cut(n_texts: int, size: int) -> list[int]:
+    """Return the sizes of requests that hold `size` texts, and what is left in the last."""
+    return [min(size, n_texts - start) for start in range(0, n_texts, size)]
 
 
-def test_the_embedding_recipe_sends_one_request_per_batch(batching: dict[str, Any]) -> None:
-    n_training, n_documents = len(set(TRAINING.queries.values())), len(DATASET.corpus)
-    assert (n_training, n_documents) == (280, 310)
-    in_llama_index = [32] * 6 + [8, 1]  # 200 questions, then one by itself
-    in_langchain = [1, *[32] * 8, 23]  # the first by itself, which checks the dimension
-    in_core = [1, *[16] * 16, *[6, 6, 6, 5]]  # 279: four times 64, and 23 over four requests
-    sizes = batching["client"].sizes("query")
-    n_before = len(in_llama_index) + len(in_langchain)
+def test_the_embedding_recipe_sends_one_request_per_batch() -> None:
+    queries, client = list(dict.fromkeys(TRAINING.queries.values())), Client()
+    names = run_page("embedding", client=client, questions=queries[:200], dataset=TRAINING)
+    n_others = len(queries) - 1  # training asks for one by itself, which checks the dimension
+    in_llama_index = [*cut(200, 32), 1]  # the last one to compare
+    in_langchain = [1, *cut(n_others, 32)]
+    in_core = [1, *(size for n in cut(n_others, 64) for size in cut(n, ceil(n / 4)))]
+    sizes, n_before = client.sizes("query"), len(in_llama_index) + len(in_langchain)
     assert sizes[:n_before] == in_llama_index + in_langchain
     assert sorted(sizes[n_before:]) == sorted(in_core)
-    assert sum(batching["client"].sizes("document")[: -(-n_documents // 32)]) == n_documents
-
-
-def test_the_vectors_of_the_embedding_recipe_are_those_of_single_queries(
-    batching: dict[str, Any],
-) -> None:
-    questions = batching["questions"]
-    np.testing.assert_array_equal(batching["vectors"], expected_vectors(questions))
+    assert max(in_core) == 16
+    of_documents = cut(len(DATASET.corpus), 32)
+    assert client.sizes("document")[: len(of_documents)] == of_documents
+    np.testing.assert_array_equal(names["vectors"], expected_vectors(queries[:200]))
     np.testing.assert_array_equal(
-        batching["embedded"].queries, expected_vectors(list(TRAINING.queries.values()))
+        names["embedded"].queries, expected_vectors(list(TRAINING.queries.values()))
     )
-    model = batching["MyEmbeddings"](batching["client"])
-    found = langchain_adapter.LangChainEmbedder(model).embed_queries(questions)
-    np.testing.assert_array_equal(found, batching["vectors"])
 
 
+@pytest.fixture
+def client(here: Path) -> Client:
+    """The service; the files of the page are there to import."""
+    write_files("embedding")
+    return Client()
+
+
+def in_llama_index(client: Client) -> tuple[Any, dict[str, Any]]:
+    from my_embedding import MyEmbedding  # type: ignore[import-not-found]
+
+    model = MyEmbedding(client=client, embed_batch_size=32)
+    registry = llama_index_finetune_plugin.QUERY_BATCH_METHODS
+    return llama_index_finetune_plugin.LlamaIndexEmbedder(model), registry
+
+
+def in_langchain(client: Client) -> tuple[Any, dict[str, Any]]:
+    from my_embeddings import MyEmbeddings  # type: ignore[import-not-found]
+
+    model = MyEmbeddings(client)
+    return langchain_adapter.LangChainEmbedder(model), langchain_adapter.QUERY_BATCH_METHODS
+
+
+@pytest.mark.parametrize("make", [in_llama_index, in_langchain])
 def test_a_class_without_the_line_of_registration_sends_a_request_per_query(
-    batching: dict[str, Any],
+    make: Callable[[Client], tuple[Any, dict[str, Any]]], client: Client
 ) -> None:
-    questions, client = batching["questions"], batching["client"]
-    for module, key, embedder in (
-        (
-            llama_index_finetune_plugin,
-            "my_embedding:MyEmbedding",
-            llama_index_finetune_plugin.LlamaIndexEmbedder(batching["embed_model"]),
-        ),
-        (
-            langchain_adapter,
-            "my_embeddings:MyEmbeddings",
-            langchain_adapter.LangChainEmbedder(batching["MyEmbeddings"](client)),
-        ),
-    ):
-        client.requests.clear()
-        del module.QUERY_BATCH_METHODS[key]
-        embedder.embed_queries(questions)
-        assert client.sizes("query") == [1] * len(questions)
+    questions = list(TRAINING.queries.values())[:70]
+    embedder, registry = make(client)
+    batched = embedder.embed_queries(questions)
+    assert client.sizes("query") == [32, 32, 6]
+    (key,) = [key for key in registry if key.startswith("my_")]
+    del registry[key]
+    client.requests.clear()
+    np.testing.assert_array_equal(embedder.embed_queries(questions), batched)
+    assert client.sizes("query") == [1] * 70
 
 
-def test_only_a_subclass_that_embeds_queries_differently_is_not_batched(
-    batching: dict[str, Any],
-) -> None:
-    my_embedding: Any = batching["MyEmbedding"]
+def test_only_a_subclass_that_embeds_queries_differently_is_not_batched(client: Client) -> None:
+    my_embedding: Any = type(in_llama_index(client)[0].embed_model)
 
     class Politely(my_embedding):  # type: ignore[misc]
         def _get_query_embedding(self, query: str) -> Any:
@@ -421,13 +426,11 @@ def test_only_a_subclass_that_embeds_queries_differently_is_not_batched(
     class Alike(my_embedding):  # type: ignore[misc]
         pass
 
-    client = batching["client"]
-    client.requests.clear()
-    llama_index_finetune_plugin.LlamaIndexEmbedder(Alike(client=client)).embed_queries(["a", "b"])
+    embedder = llama_index_finetune_plugin.LlamaIndexEmbedder
+    embedder(Alike(client=client)).embed_queries(["a", "b"])
     assert client.sizes("query") == [2]
     client.requests.clear()
-    embedder = llama_index_finetune_plugin.LlamaIndexEmbedder(Politely(client=client))
-    found = embedder.embed_queries(["read a file", "write a file"])
+    found = embedder(Politely(client=client)).embed_queries(["read a file", "write a file"])
     assert client.sizes("query") == [1, 1]
     expected = expected_vectors(["please read a file", "please write a file"])
     np.testing.assert_array_equal(found, expected)
