@@ -29,7 +29,7 @@ def vector(text: str) -> list[float]:
     for word, count in Counter(re.findall("[a-z]+", text.lower())).items():
         hashed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "little")
         found[hashed % DIM] += np.log1p(count) * (1 if hashed >> 31 else -1)
-    unit: list[float] = (found / max(np.linalg.norm(found), 1e-9)).tolist()
+    unit: list[float] = (found / max(float(np.linalg.norm(found)), 1e-9)).tolist()
     return unit
 
 

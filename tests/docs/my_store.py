@@ -24,7 +24,7 @@ def write(path: str, rows: Iterable[Row]) -> None:
         database.execute("CREATE TABLE IF NOT EXISTS documents (id PRIMARY KEY, text, vector BLOB)")
         database.executemany(
             "INSERT INTO documents VALUES (?, ?, ?)",
-            [(key, text, np.float32(vector).tobytes()) for key, text, vector in rows],
+            [(key, text, np.array(vector, np.float32).tobytes()) for key, text, vector in rows],
         )
 
 
@@ -32,7 +32,7 @@ def nearest(path: str, vector: Sequence[float], k: int) -> list[tuple[str, str, 
     """Return ids, texts and cosines of the k nearest documents, best first."""
     with closing(sqlite3.connect(path)) as database:
         rows = database.execute("SELECT id, text, vector FROM documents").fetchall()
-    query = np.float32(vector)
+    query = np.array(vector, np.float32)
     stored = np.array([np.frombuffer(blob, np.float32) for _, _, blob in rows])
     lengths = np.linalg.norm(stored, axis=1) * np.linalg.norm(query)
     cosines = stored @ query / np.maximum(lengths, 1e-9)

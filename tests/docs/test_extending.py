@@ -1,11 +1,14 @@
 """The recipes of docs/extending, run as they stand, then used on Python's documentation."""
 
+import importlib
+import os
 import re
 import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from math import ceil
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import numpy as np
@@ -21,7 +24,8 @@ from llama_index.core.schema import TextNode
 import langchain_adapter
 import llama_index_finetune_plugin
 from query_adapters import adapters, evaluation
-from query_adapters.errors import UnreadableStoreError
+from query_adapters.embedders import EMBEDDERS
+from query_adapters.errors import AdapterMismatchError, DimensionMismatchError, UnreadableStoreError
 from query_adapters.stores import gather
 from tests.docs.hashed_words import (
     DATASET,
@@ -35,9 +39,11 @@ from tests.docs.hashed_words import (
 )
 
 HERE = Path(__file__).resolve().parent
+PACKAGES = ("query_adapters", "llama_index_finetune_plugin", "langchain_adapter")
 PAGES = HERE.parents[1] / "docs" / "extending"
-BLOCK = re.compile(r"^( *)```python(?: title=\"(.+?)\")?\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```python(?: title=\"(.+?)\")?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 REGISTRIES: list[dict[str, Any]] = [
+    EMBEDDERS,
     METRIC_REGISTRY,
     adapters.ADAPTER_KINDS,
     evaluation.METRICS,
@@ -67,7 +73,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def blocks_of(page: str) -> list[tuple[str, str]]:
     """Return the Python blocks of a page, each with the name of its file or ""."""
     text = (PAGES / f"{page}.md").read_text(encoding="utf-8")
-    return [(title, dedent(code)) for _, title, code in BLOCK.findall(text)]
+    return BLOCK.findall(text)
 
 
 def write_files(page: str) -> None:
@@ -156,7 +162,7 @@ def test_the_reader_of_the_recipe_reads_all_documents_and_chosen_ones(
         my_store_reader.read_my_store
     )
     langchain_adapter.stores.READERS["my_store:MyLangChainStore"] = my_store_reader.read_my_store
-    expected = {key: np.float32(vector(text)) for key, text in DATASET.corpus.items()}
+    expected = {key: np.array(vector(text), np.float32) for key, text in DATASET.corpus.items()}
     chosen = [*list(expected)[::40], "missing"]
     for module, store in (
         (llama_index_finetune_plugin, stores["index"]),
@@ -217,11 +223,12 @@ def test_the_metric_of_the_recipe_on_rankings_of_any_length_with_repeated_ids(
     relevant = {query: rng.choice(documents, rng.integers(1, 7), replace=False) for query in run}
     qrels = {query: dict.fromkeys(map(str, ids), 1.0) for query, ids in relevant.items()}
     for k in (1, 3, 10):
-        found = evaluation.evaluate_run(run, qrels, metrics=[f"f1@{k}"]).per_query[f"f1@{k}"]
+        name = f"f1@{k}"
+        found = evaluation.evaluate_run(run, qrels, metrics=[name]).per_query[name]
         once = {query: list(dict.fromkeys(ids)) for query, ids in run.items()}
         expected = [by_hand(once[query], qrels[query], k) for query in run]
         np.testing.assert_allclose(found, expected)
-    assert 0 < np.mean(found) < 1
+        assert 0 < np.mean(found) < 1
 
 
 def test_settings_are_chosen_by_the_metric_of_the_recipe(here: Path) -> None:
@@ -234,3 +241,231 @@ def test_settings_are_chosen_by_the_metric_of_the_recipe(here: Path) -> None:
     engine.finetune()
     assert "f1@5" in str(engine.result.verdict)
     assert evaluation.METRICS["f1"] is my_metrics.f1
+
+
+# adapter_kind.md
+
+
+@pytest.fixture
+def scaling(indexes: dict[str, Any]) -> dict[str, Any]:
+    """Names of the adapter kind's page after it has run."""
+    vectorstore = indexes["vectorstore"]
+    return run_page(
+        "adapter_kind",
+        base_embed_model=indexes["index"]._embed_model,
+        embeddings=vectorstore.embedding,
+        train_dataset=TRAINING,
+        test_dataset=HELD_OUT,
+        **indexes,
+    )
+
+
+def test_the_adapter_of_the_recipe_improves_search_in_both_frameworks(
+    scaling: dict[str, Any],
+) -> None:
+    measured = scaling["comparison"]["ndcg@10"]
+    assert scaling["adapter"] is not scaling["candidates"][0]
+    assert measured.difference.low > 0
+
+    base = ndcg(scaling["index"].as_retriever(similarity_top_k=10))
+    served = ndcg(scaling["retriever"])
+    assert (base, served) == pytest.approx((measured.base.mean, measured.adapted.mean))
+    in_langchain = ndcg(scaling["vectorstore"].as_retriever(search_kwargs={"k": 10}))
+    assert in_langchain == pytest.approx(served)
+
+
+def test_the_adapter_of_the_recipe_is_the_formula_at_the_length_of_the_query(
+    scaling: dict[str, Any],
+) -> None:
+    adapter, kind = scaling["adapter"], scaling["ScalingAdapter"]
+    query = np.array(vector("open a file and read lines"), np.float32)
+    expected = query * adapter.scale
+    expected *= np.linalg.norm(query) / np.linalg.norm(expected)
+    np.testing.assert_allclose(adapter(query), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        adapter(np.stack([query, 3 * query])), [expected, 3 * expected], 1e-5
+    )
+    np.testing.assert_array_equal(adapter(np.zeros(DIM)), np.zeros(DIM))
+    assert scaling["embed_model"].get_query_embedding("read lines") != vector("read lines")
+    assert scaling["embed_model"].get_text_embedding("read lines") == vector("read lines")
+    one, other = scaling["embed_model"], scaling["adapted_embeddings"]
+    assert one.get_query_embedding("read lines") == other.embed_query("read lines")
+    same = kind(np.ones(DIM))
+    assert same.is_identity
+    assert not adapter.is_identity
+    with pytest.raises(DimensionMismatchError, match=f"expected {DIM} dimensions, got 3"):
+        adapter(np.ones(3))
+
+
+def test_the_adapter_of_the_recipe_loads_in_a_process_that_imports_its_module(
+    scaling: dict[str, Any], here: Path
+) -> None:
+    def load(statement: str) -> subprocess.CompletedProcess[str]:
+        code = f"{statement}\nfrom query_adapters import load_adapter\n"
+        code += "print(load_adapter('scaling').fingerprint)"
+        return subprocess.run(  # noqa: S603
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=here,
+            env={**os.environ, "PYTHONPATH": str(PAGES.parents[1])},
+        )
+
+    assert load("import scaling_adapter").stdout.strip() == scaling["adapter"].fingerprint
+    unknown = load("").stderr
+    assert "AdapterFileError" in unknown
+    assert "unknown kind 'scaling', expected one of ['kernel', 'linear']; import the" in unknown
+
+
+def test_the_classes_for_linear_adapters_refuse_the_kind_of_the_recipe(
+    scaling: dict[str, Any],
+) -> None:
+    for linear, base in (
+        (llama_index_finetune_plugin.LinearAdapterEmbedding, scaling["base_embed_model"]),
+        (langchain_adapter.LinearAdapterEmbeddings, scaling["embeddings"]),
+    ):
+        with pytest.raises(AdapterMismatchError, match="linear adapter, got a scaling one"):
+            linear(base, "scaling")
+
+
+# embedding.md
+
+
+class Client:
+    """An embedding service that notes its requests."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, tuple[str, ...]]] = []
+
+    @property
+    def n_requests(self) -> int:
+        return len(self.requests)
+
+    def embed(self, texts: Sequence[str], role: str) -> list[list[float]]:
+        self.requests.append((role, tuple(texts)))
+        return [vector(text if role == "document" else f"query {text}") for text in texts]
+
+    def sizes(self, role: str) -> list[int]:
+        """Return the number of texts of each request in this role."""
+        return [len(texts) for asked, texts in self.requests if asked == role]
+
+
+def expected_vectors(questions: Sequence[str]) -> Any:
+    return np.array([vector(f"query {text}") for text in questions], np.float32)
+
+
+def cut(n_texts: int, size: int) -> list[int]:
+    """Return the sizes of requests that hold `size` texts, and what is left in the last."""
+    return [min(size, n_texts - start) for start in range(0, n_texts, size)]
+
+
+def test_the_embedding_recipe_sends_one_request_per_batch() -> None:
+    queries, client = list(dict.fromkeys(TRAINING.queries.values())), Client()
+    names = run_page("embedding", client=client, questions=queries[:200], dataset=TRAINING)
+    n_others = len(queries) - 1  # training asks for one by itself, which checks the dimension
+    in_llama_index = [*cut(200, 32), 1]  # the last one to compare
+    in_langchain = [1, *cut(n_others, 32)]
+    in_core = [1, *(size for n in cut(n_others, 64) for size in cut(n, ceil(n / 4)))]
+    sizes, n_before = client.sizes("query"), len(in_llama_index) + len(in_langchain)
+    assert sizes[:n_before] == in_llama_index + in_langchain
+    assert sorted(sizes[n_before:]) == sorted(in_core)
+    assert max(in_core) == 16
+    of_documents = cut(len(DATASET.corpus), 32)
+    assert client.sizes("document")[: len(of_documents)] == of_documents
+    np.testing.assert_array_equal(names["vectors"], expected_vectors(queries[:200]))
+    np.testing.assert_array_equal(
+        names["embedded"].queries, expected_vectors(list(TRAINING.queries.values()))
+    )
+
+
+@pytest.fixture
+def client(here: Path) -> Client:
+    """The service; the files of the page are there to import."""
+    write_files("embedding")
+    return Client()
+
+
+def in_llama_index(client: Client) -> tuple[Any, dict[str, Any]]:
+    from my_embedding import MyEmbedding  # type: ignore[import-not-found]
+
+    model = MyEmbedding(client=client, embed_batch_size=32)
+    registry = llama_index_finetune_plugin.QUERY_BATCH_METHODS
+    return llama_index_finetune_plugin.LlamaIndexEmbedder(model), registry
+
+
+def in_langchain(client: Client) -> tuple[Any, dict[str, Any]]:
+    from my_embeddings import MyEmbeddings  # type: ignore[import-not-found]
+
+    model = MyEmbeddings(client)
+    return langchain_adapter.LangChainEmbedder(model), langchain_adapter.QUERY_BATCH_METHODS
+
+
+@pytest.mark.parametrize("make", [in_llama_index, in_langchain])
+def test_a_class_without_the_line_of_registration_sends_a_request_per_query(
+    make: Callable[[Client], tuple[Any, dict[str, Any]]], client: Client
+) -> None:
+    questions = list(TRAINING.queries.values())[:70]
+    embedder, registry = make(client)
+    batched = embedder.embed_queries(questions)
+    assert client.sizes("query") == [32, 32, 6]
+    (key,) = [key for key in registry if key.startswith("my_")]
+    del registry[key]
+    client.requests.clear()
+    np.testing.assert_array_equal(embedder.embed_queries(questions), batched)
+    assert client.sizes("query") == [1] * 70
+
+
+def test_only_a_subclass_that_embeds_queries_differently_is_not_batched(client: Client) -> None:
+    my_embedding: Any = type(in_llama_index(client)[0].embed_model)
+
+    class Politely(my_embedding):  # type: ignore[misc]
+        def _get_query_embedding(self, query: str) -> Any:
+            return super()._get_query_embedding(f"please {query}")
+
+    class Alike(my_embedding):  # type: ignore[misc]
+        pass
+
+    embedder = llama_index_finetune_plugin.LlamaIndexEmbedder
+    embedder(Alike(client=client)).embed_queries(["a", "b"])
+    assert client.sizes("query") == [2]
+    client.requests.clear()
+    found = embedder(Politely(client=client)).embed_queries(["read a file", "write a file"])
+    assert client.sizes("query") == [1, 1]
+    expected = expected_vectors(["please read a file", "please write a file"])
+    np.testing.assert_array_equal(found, expected)
+
+
+# index.md
+
+
+def lines_of_registration() -> list[str]:
+    text = (PAGES / "index.md").read_text(encoding="utf-8")
+    return re.findall(r"`([\w.]+\[[^`]+)` \|$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", lines_of_registration())
+def test_a_line_of_registration_adds_an_entry_to_a_registry(line: str) -> None:
+    registry = line.partition("[")[0]
+    module = importlib.import_module(registry.rpartition(".")[0])
+    entries = getattr(module, registry.rpartition(".")[2])
+    value = line.partition(" = ")[2]
+    names: dict[str, Any] = {package: importlib.import_module(package) for package in PACKAGES}
+    names |= {} if value.startswith("lambda") else {value: object()}
+    before = set(entries)
+    exec(compile(line, "index.md", "exec"), names)  # noqa: S102
+    (added,) = set(entries) - before
+    assert f'["{added}"]' in line
+    assert any(entries is known for known in REGISTRIES)
+
+
+def test_every_registry_has_a_line_and_every_file_that_is_named_is_there() -> None:
+    registries = {line.partition("[")[0] for line in lines_of_registration()}
+    assert len(registries) == len(REGISTRIES) - 1  # all but LlamaIndex's own metrics
+    text = (PAGES / "index.md").read_text(encoding="utf-8")
+    files = re.findall(r"`(\w+/[\w/]+\.py)`", text)
+    assert len(files) >= 7
+    assert [name for name in files if not (PAGES.parents[1] / name).is_file()] == []
+    written = set(re.findall(r"`(\w+\.py)`", text))
+    pages = ("store", "metric", "adapter_kind", "embedding")
+    assert written == {title for page in pages for title, _ in blocks_of(page) if title}
