@@ -1,7 +1,7 @@
-"""Questions in batches, for the models whose class can embed them so; LangChain has no way to.
+"""Embed several queries in one call, for classes that can; LangChain has no method for it.
 
-A batch is what the class itself does for one question, done for several: the same text,
-instruction and `input_type`. A class that is not known here is asked question by question.
+A batch is what the class itself does for one query, done for several: the same text,
+instruction and `input_type`. A class without an entry is asked query by query.
 """
 
 from collections.abc import Callable
@@ -10,18 +10,17 @@ from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
-from query_adapters.embedders.identity import defined_in
+from query_adapters.embedders.identity import owner_of
+from query_adapters.registry import entry_of
 
 Embed = Callable[[list[str]], list[list[float]]]
-COHERE = "langchain_cohere.embeddings.CohereEmbeddings"
-HUGGING_FACE = "langchain_huggingface.embeddings.huggingface.HuggingFaceEmbeddings"
-OPENAI = "langchain_openai.embeddings.base.OpenAIEmbeddings"
+BatchMethod = Callable[[Any], Embed | None]
 
 
 def batch_method(embeddings: Embeddings) -> Embed | None:
-    """Return what embeds several questions as the model embeds one; None where nothing does."""
-    make = MAKERS.get(defined_in(embeddings, "embed_query"))
-    return None if make is None else make(embeddings)
+    """Return what embeds several queries as the model embeds one; None where nothing does."""
+    method = entry_of(owner_of(embeddings, "embed_query"), QUERY_BATCH_METHODS)
+    return None if method is None else method(embeddings)
 
 
 def _of_cohere(embeddings: Any) -> Embed:
@@ -34,11 +33,15 @@ def _of_hugging_face(embeddings: Any) -> Embed:
 
 
 def _of_openai(embeddings: Embeddings) -> Embed:
-    return embeddings.embed_documents  # which is how it embeds a question, too
+    return embeddings.embed_documents  # which is how it embeds a query, too
 
 
-MAKERS: dict[str, Callable[[Any], Embed]] = {
-    COHERE: _of_cohere,
-    HUGGING_FACE: _of_hugging_face,
-    OPENAI: _of_openai,
+QUERY_BATCH_METHODS: dict[str, BatchMethod] = {
+    "langchain_cohere:CohereEmbeddings": _of_cohere,
+    "langchain_huggingface:HuggingFaceEmbeddings": _of_hugging_face,
+    "langchain_openai:OpenAIEmbeddings": _of_openai,
 }
+"""How a class embeds several queries in one call, by "package:Class". For a class of your own, add
+a function of the model that returns a function of the texts:
+`QUERY_BATCH_METHODS["my_package:MyEmbeddings"] = lambda model: model.embed_queries`. A subclass
+that overrides `embed_query` needs an entry of its own."""

@@ -30,8 +30,9 @@ class LangChainEmbedder:
     """A `TextEmbedder` over a LangChain embedding model.
 
     Documents go in batches of the model's own `chunk_size`, or of 64. LangChain has no batches
-    for queries, but some models' classes have: OpenAI's, Cohere's and Hugging Face's get them
-    so. Any other model is asked one by one, or several at once if it talks to a server.
+    for queries, but some models' classes have: OpenAI's, Cohere's, Hugging Face's and those in
+    `QUERY_BATCH_METHODS` get them so. Any other model is asked query by query, or several at once
+    if it talks to a server.
 
     Args:
         embeddings: The model. A LlamaIndex embedding model, or a string that LlamaIndex resolves

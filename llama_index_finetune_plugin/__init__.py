@@ -4,6 +4,7 @@ from query_adapters._extras import require_extra
 
 require_extra("llama-index")
 
+from llama_index_finetune_plugin._queries import QUERY_BATCH_METHODS
 from llama_index_finetune_plugin.dataset import EmbeddingQAFinetuneDataset
 from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
@@ -18,6 +19,7 @@ from llama_index_finetune_plugin.nodes import dataset_from_nodes
 from llama_index_finetune_plugin.stores import stored_vectors
 
 __all__ = [
+    "QUERY_BATCH_METHODS",
     "AdapterEmbedding",
     "EmbeddingAdapterFinetuneEngine",
     "EmbeddingQAFinetuneDataset",

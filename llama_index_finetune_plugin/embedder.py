@@ -28,8 +28,9 @@ class LlamaIndexEmbedder:
     """A `TextEmbedder` over a LlamaIndex embedding model.
 
     Documents go in the model's own batches. LlamaIndex has no batches for queries, but some
-    models' classes have: OpenAI's, Cohere's and Hugging Face's get them so, with one event a
-    batch. Any other model is asked one by one, or as many at once as it has `num_workers`.
+    models' classes have: OpenAI's, Cohere's, Hugging Face's and those in `QUERY_BATCH_METHODS`
+    get them so, with one event per batch. Any other model is asked query by query, or as many at
+    once as it has `num_workers`.
 
     Args:
         embed_model: The model, a string that LlamaIndex resolves to one, or a LangChain

@@ -12,7 +12,7 @@ from llama_index_finetune_plugin.dataset import EmbeddingQAFinetuneDataset
 from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
 from llama_index_finetune_plugin.nodes import Nodes, listed_nodes
 from llama_index_finetune_plugin.text_generator import LlamaIndexTextGenerator
-from query_adapters.errors import InvalidDatasetError
+from query_adapters.errors import GenerationWarning, InvalidDatasetError, ObsoleteOptionWarning
 from query_adapters.generation import DEFAULT_PROMPT, Plan, QuestionGenerator
 from query_adapters.generation.calls import OnFailure
 from query_adapters.generation.options import GeneratorOptions, assemble_generator
@@ -62,8 +62,8 @@ def generate_qa_embedding_pairs(
     """
     if save_every != SAVE_EVERY:
         warnings.warn(
-            "save_every has no effect any more: every answer is kept at once",
-            FutureWarning,
+            "save_every has no effect: every answer is written as it arrives; leave it out",
+            ObsoleteOptionWarning,
             stacklevel=2,
         )
     chunks = texts_of(nodes)
@@ -86,7 +86,8 @@ def generate_qa_embedding_pairs(
         chunk, reason = next(iter(generated.failures.items()))
         warnings.warn(
             f"{len(generated.failures)} of {len(chunks)} nodes have no question, for example "
-            f"{chunk!r}: {reason}",
+            f"{chunk!r}: {reason}; run again to ask for them, or leave them out",
+            GenerationWarning,
             stacklevel=2,
         )
     dataset = EmbeddingQAFinetuneDataset.from_retrieval_dataset(generated.dataset)

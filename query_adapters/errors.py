@@ -1,36 +1,48 @@
-"""Every error this package raises on purpose.
+"""Every error that this package raises on purpose, and every warning that it issues.
 
     QueryAdaptersError
-    ├── MissingExtraError            (ImportError)   an optional dependency is not installed
-    ├── InvalidDatasetError          (ValueError)    texts or judgements that do not fit together
-    │   └── LeakageError                             training questions among the validation ones
-    ├── InvalidVectorsError          (ValueError)    NaN, infinite or wrongly shaped vectors
-    │   └── DimensionMismatchError                   vectors of another length than expected
-    ├── UnreadableStoreError         (TypeError)     a store that cannot give its vectors back
-    ├── AdapterMismatchError         (ValueError)    an adapter on a model it was not trained for
-    ├── AdapterFileError             (ValueError)    an adapter folder that is not safe to load
-    ├── ProviderRefusedError         (PermissionError) a provider that does not take the key
-    ├── GenerationError              (RuntimeError)  a language model that gives no usable answer
-    ├── UnknownModelError            (ValueError)    a model name that stands for no model
-    ├── ProviderError                (RuntimeError)  a provider that fails, or has no key
-    │   └── MissingKeyError                          no key for it in the environment
-    ├── UnknownMetricError           (KeyError)      a metric name that nobody has defined
-    └── NotFinetunedError            (RuntimeError)  a result asked for before `finetune()`
+    ├── MissingExtraError            (ImportError)      an optional dependency is not installed
+    ├── InvalidDatasetError          (ValueError)       texts or judgements that do not fit together
+    │   └── LeakageError                                training questions in the validation set
+    ├── InvalidVectorsError          (ValueError)       NaN, infinite or wrongly shaped vectors
+    │   └── DimensionMismatchError                      vectors of another length than expected
+    ├── UnreadableStoreError         (TypeError)        a store that does not return its vectors
+    ├── AdapterMismatchError         (ValueError)       an adapter on another model than its own
+    ├── AdapterFileError             (ValueError)       an adapter folder that cannot be loaded
+    ├── ProviderRefusedError         (PermissionError)  a provider that rejects the API key
+    ├── GenerationError              (RuntimeError)     a language model without a usable answer
+    ├── UnknownModelError            (ValueError)       a model name that cannot be resolved
+    ├── ProviderError                (RuntimeError)     a provider whose call fails
+    │   └── MissingKeyError                             no API key in the environment
+    ├── UnknownMetricError           (KeyError)         a metric name that is not registered
+    └── NotFinetunedError            (RuntimeError)     a result requested before `finetune()`
 
-Each error is also the builtin that a caller would expect, so that
-`except ValueError` catches a bad dataset and `except ImportError` a missing extra.
+    QueryAdaptersWarning             (UserWarning)
+    ├── DatasetWarning                                  part of a dataset is lost or unused
+    ├── EvaluationWarning                               a figure means less than it seems to
+    ├── GenerationWarning                               chunks without generated questions
+    ├── AdapterFileWarning                              files of an adapter folder that disagree
+    └── ObsoleteOptionWarning    (FutureWarning)        an option of the old package without effect
+
+Each error is also the builtin that a caller would expect, so that `except ValueError` catches an
+invalid dataset and `except ImportError` a missing extra.
 """
 
 
 class QueryAdaptersError(Exception):
-    """Base of every error raised on purpose by this package."""
+    """Raised when this package refuses a call; the base of all its errors.
+
+    Remedy: Read the message, which states what was expected, what was found and what to do.
+    """
 
 
 class MissingExtraError(QueryAdaptersError, ImportError):
-    """An optional dependency is not installed; the message holds the pip line.
+    """Raised when an optional dependency is not installed.
+
+    Remedy: Run the pip command in the message.
 
     Attributes:
-        module: The module that could not be found.
+        module: The module that is missing.
         extra: The extra of this distribution that installs it.
     """
 
@@ -44,19 +56,33 @@ class MissingExtraError(QueryAdaptersError, ImportError):
 
 
 class InvalidDatasetError(QueryAdaptersError, ValueError):
-    """The texts or judgements of a dataset do not fit together."""
+    """Raised when the queries, documents and judgements of a dataset do not fit together.
+
+    Remedy: Correct or drop the query, document or row that the message names.
+    """
 
 
 class LeakageError(InvalidDatasetError):
-    """Questions of the training set stand in the validation set as well."""
+    """Raised when questions of the training set are in the validation set as well.
+
+    Remedy: Drop them from one of the two; `query_adapters.data.splits.split_by_query` keeps
+    near-duplicates on one side.
+    """
 
 
 class InvalidVectorsError(QueryAdaptersError, ValueError):
-    """Vectors that are not finite or not of the expected shape."""
+    """Raised when vectors are not finite or not of the expected shape.
+
+    Remedy: Check the embedding model or the store that returned them; embed the documents that the
+    message names again.
+    """
 
 
 class DimensionMismatchError(InvalidVectorsError):
-    """Vectors whose length is not the expected one.
+    """Raised when vectors have another length than expected.
+
+    Remedy: Use the embedding model, and its `dimensions`, that the adapter or the index was built
+    with.
 
     Attributes:
         expected: The expected length.
@@ -70,7 +96,10 @@ class DimensionMismatchError(InvalidVectorsError):
 
 
 class UnreadableStoreError(QueryAdaptersError, TypeError):
-    """A store, or a thing that is none, whose vectors cannot be read back.
+    """Raised when vectors cannot be read back from a store, or when it is not a store.
+
+    Remedy: Pass the index or vector store that the message asks for, add a reader to `READERS`, or
+    pass blocks of (ids, vectors).
 
     Attributes:
         store: Name of its class.
@@ -82,15 +111,26 @@ class UnreadableStoreError(QueryAdaptersError, TypeError):
 
 
 class AdapterMismatchError(QueryAdaptersError, ValueError):
-    """An adapter was put on an embedding model that it was not trained for."""
+    """Raised when an adapter is used with an embedding model that it was not trained for.
+
+    Remedy: Use the model that the message names, with the same instruction, or train an adapter for
+    this model; `check_model=False` skips the check where only the name differs.
+    """
 
 
 class AdapterFileError(QueryAdaptersError, ValueError):
-    """An adapter folder is incomplete, altered, of an unknown format, or holds a pickle."""
+    """Raised when an adapter folder is incomplete, altered, of an unknown format, or a pickle.
+
+    Remedy: Save the adapter again, or copy the whole folder again; update the package if the
+    message says that the format is newer.
+    """
 
 
 class ProviderRefusedError(QueryAdaptersError, PermissionError):
-    """The provider of an embedding model does not take the key, or not for this model.
+    """Raised when the provider of an embedding model rejects the API key.
+
+    Remedy: Check the key, the address that the embedding model was made with, and what the account
+    may use.
 
     Attributes:
         status: The HTTP status, 401 or 403.
@@ -100,33 +140,96 @@ class ProviderRefusedError(QueryAdaptersError, PermissionError):
         self.status = status
         super().__init__(
             f"the provider of {model_name!r} refused the key (HTTP {status}); expected one that is "
-            "valid for this model: check the key and the address that the embedding model was "
-            "made with, and what the account may use; its own words are this error's cause"
+            "valid for this model: check the key, the address that the embedding model was made "
+            "with, and what the account may use; the provider's message is this error's cause"
         )
 
 
 class GenerationError(QueryAdaptersError, RuntimeError):
-    """A language model refuses to be asked, or gives no usable answer."""
+    """Raised when a language model refuses the calls, or none of its answers can be used.
+
+    Remedy: Read the reason in the message; check the prompt, the model and the account. Answers
+    that arrived are kept in the journal, and the next run resumes from them.
+    """
 
 
 class UnknownModelError(QueryAdaptersError, ValueError):
-    """A model name whose provider is unknown, or under which there is no model."""
+    """Raised when a model name has an unknown provider, or the provider has no such model.
+
+    Remedy: Name the model as `<provider>:<model>`, with a provider from the message.
+    """
 
 
 class ProviderError(QueryAdaptersError, RuntimeError):
-    """A provider of models does not do what is asked of it, or gives no answer."""
+    """Raised when the call of a provider fails after the retries of its SDK.
+
+    Remedy: Read the provider's message; run again later. Finished batches are kept, and the next
+    run resumes from them.
+    """
 
 
 class MissingKeyError(ProviderError):
-    """The environment holds no key for a provider; nothing has been sent to it."""
+    """Raised when the environment holds no API key for a provider; nothing has been sent.
+
+    Remedy: Set the environment variable that the message names.
+    """
 
 
 class UnknownMetricError(QueryAdaptersError, KeyError):
-    """A metric name that is not registered; the message lists those that are."""
+    """Raised when a metric name is not registered, or has no cut-off.
+
+    Remedy: Use one of the names in the message as `<name>@<k>`, or register a metric of your own in
+    `query_adapters.evaluation.METRICS`.
+    """
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class NotFinetunedError(QueryAdaptersError, RuntimeError):
-    """A result was asked for before there is one."""
+    """Raised when a result or a model is requested before `finetune()` has run.
+
+    Remedy: Call `finetune()` first, or load an adapter folder of an earlier run.
+    """
+
+
+class QueryAdaptersWarning(UserWarning):
+    """Issued when a call succeeds, but differs from what was probably meant; the base class.
+
+    Remedy: Read the message, which states what was found and what to do.
+    """
+
+
+class DatasetWarning(QueryAdaptersWarning):
+    """Issued when part of a dataset is lost or unused, such as grades in a format without grades.
+
+    Remedy: Use a format or a setting that keeps it, as the message says.
+    """
+
+
+class EvaluationWarning(QueryAdaptersWarning):
+    """Issued when a figure means less than it seems to, such as nDCG@10 of a retriever of 4.
+
+    Remedy: Change the retriever, the metric or the labels as the message says.
+    """
+
+
+class GenerationWarning(QueryAdaptersWarning):
+    """Issued when some chunks have no generated question.
+
+    Remedy: Run again to ask for the missing ones, or leave those chunks out.
+    """
+
+
+class AdapterFileWarning(QueryAdaptersWarning):
+    """Issued when `adapter.json` differs from the record in the weights file, which is used.
+
+    Remedy: Save the adapter again, and do not edit `adapter.json` by hand.
+    """
+
+
+class ObsoleteOptionWarning(QueryAdaptersWarning, FutureWarning):
+    """Issued when an option is given that no longer has an effect.
+
+    Remedy: Leave the option out; the message names what replaced it.
+    """

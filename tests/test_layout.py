@@ -28,7 +28,7 @@ MAY_NOT_IMPORT = {
     "langchain_adapter": ("llama_index_finetune_plugin", "llama_index.finetuning", *PICKLES),
 }
 ORDER = (
-    "errors", "typing", "_version", "atomic", "_extras", "arrays",
+    "errors", "typing", "_version", "atomic", "_extras", "arrays", "registry",
     "embedders", "data", "adapters", "evaluation", "demo", "stores", "training", "generation",
     "finetuning", "model_tuning", "cli", "__main__",
 )  # fmt: skip

@@ -4,54 +4,17 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from langchain_chroma import Chroma
-from langchain_core.documents import Document
-from langchain_core.embeddings import Embeddings
-from langchain_core.vectorstores import InMemoryVectorStore
 from llama_index.core import VectorStoreIndex
-from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.schema import TextNode
 
 import langchain_adapter
 import llama_index_finetune_plugin
 from llama_index_finetune_plugin import EmbeddingQAFinetuneDataset, RetrieverEvaluator
-from query_adapters.data.dataset import RetrievalDataset
+from tests import rotated_model
+from tests.rotated_model import TEST, TRAINING, RotatedEmbedding, RotatedEmbeddings, dataset
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-DIM, N_CHUNKS = 8, 60
-ROTATION = np.linalg.qr(np.random.default_rng(42).normal(size=(DIM, DIM)))[0]
-CHUNKS = {f"chunk-{n}": f"chunk {n}" for n in range(N_CHUNKS)}
-TRAINING = {f"question {n}": [f"chunk-{n}"] for n in range(N_CHUNKS)}
-TEST = {f"again, question {n}": [f"chunk-{n}"] for n in range(N_CHUNKS)}
-
-
-def vector(text: str) -> list[float]:
-    """A chunk's own vector; for a question about it the same rotated, and a little noise."""
-    about = np.random.default_rng(int(text.split()[-1])).normal(size=DIM)
-    noise = np.random.default_rng(len(text)).normal(size=DIM)
-    found = about if text.startswith("chunk") else about @ ROTATION + 0.2 * noise
-    return [float(number) for number in found]
-
-
-class RotatedEmbedding(BaseEmbedding):
-    def _get_query_embedding(self, query: str) -> list[float]:
-        return vector(query)
-
-    async def _aget_query_embedding(self, query: str) -> list[float]:
-        return vector(query)
-
-    def _get_text_embedding(self, text: str) -> list[float]:
-        return vector(text)
-
-
-class RotatedEmbeddings(Embeddings):
-    def embed_query(self, text: str) -> list[float]:
-        return vector(text)
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        return [vector(text) for text in texts]
 
 
 def block(heading: str) -> str:
@@ -67,10 +30,6 @@ def run(code: str, names: dict[str, Any]) -> dict[str, Any]:
     return names
 
 
-def dataset(questions: dict[str, list[str]]) -> RetrievalDataset:
-    return RetrievalDataset.from_relevant_docs({q: q for q in questions}, CHUNKS, questions)
-
-
 def check(names: dict[str, Any], printed: str, evaluator: Any, before: Any) -> None:
     """The adapter was kept, and the retriever that is left finds more than the one before."""
     assert "Use the adapter." in printed
@@ -83,8 +42,7 @@ def check(names: dict[str, Any], printed: str, evaluator: Any, before: Any) -> N
 
 @pytest.fixture
 def index() -> VectorStoreIndex:
-    nodes = [TextNode(id_=key, text=text) for key, text in CHUNKS.items()]
-    return VectorStoreIndex(nodes, embed_model=RotatedEmbedding())
+    return rotated_model.index()
 
 
 @pytest.fixture(autouse=True)
@@ -101,13 +59,13 @@ def test_the_first_screen(index: VectorStoreIndex, capsys: pytest.CaptureFixture
         "index": index,
         "test_dataset": dataset(TEST),
     }
-    run(block("# llama-index-finetune-plugin"), names)
+    run(block("## LlamaIndex"), names)
     before = index.as_retriever(similarity_top_k=10)
     check(names, capsys.readouterr().out, RetrieverEvaluator, before)
 
 
 def test_the_same_in_langchain(capsys: pytest.CaptureFixture[str]) -> None:
-    documents = [Document(text, id=key) for key, text in CHUNKS.items()]
+    documents = rotated_model.documents()
     store = Chroma("my_collection", RotatedEmbeddings())
     store.add_documents(documents)
     names = {
@@ -118,16 +76,15 @@ def test_the_same_in_langchain(capsys: pytest.CaptureFixture[str]) -> None:
         "vectorstore": store,
         "Chroma": Chroma,
     }
-    run(block("## In LangChain"), names)
+    run(block("## LangChain"), names)
     before = store.as_retriever(search_kwargs={"k": 10})
     check(names, capsys.readouterr().out, langchain_adapter.RetrieverEvaluator, before)
 
 
 def test_onto_the_index_that_is_there_already(index: VectorStoreIndex) -> None:
     """With the reader's own questions in place of the two that are shown."""
-    store = InMemoryVectorStore(RotatedEmbeddings())
-    store.add_documents([Document(text, id=key) for key, text in CHUNKS.items()])
-    code = block("## Onto the index that is already there")
+    store = rotated_model.vectorstore()
+    code = block("## On an existing index")
     shown, in_llama_index, in_langchain = code.strip().splitlines()
     run(shown, {})
     questions = [(text, ids[0]) for text, ids in TRAINING.items()]

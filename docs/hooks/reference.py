@@ -14,6 +14,8 @@ PACKAGES = ("query_adapters", "llama_index_finetune_plugin", "langchain_adapter"
 # An empty tuple stands for every public function and class of the module.
 MODULES: dict[str, tuple[str, ...]] = {
     "query_adapters.data.formats": (),
+    "query_adapters.data.paths": (),
+    "query_adapters.data.rows": (),
     "query_adapters.evaluation.comparison": (),
     "query_adapters.evaluation.interop": (),
     "query_adapters.evaluation.pairwise": (),

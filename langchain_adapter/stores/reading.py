@@ -6,8 +6,9 @@ from langchain_core.vectorstores import VectorStore
 
 from langchain_adapter.stores.readers import READERS
 from query_adapters.errors import UnreadableStoreError
+from query_adapters.registry import inherited_entry_of
 from query_adapters.stores import Blocks, BlockSource, StoredVectors, StoreReader, VectorSource
-from query_adapters.stores.registry import are_blocks, reader_of
+from query_adapters.stores.source import are_blocks
 from query_adapters.typing import Similarity, Vectors
 
 Store = VectorStore | StoredVectors | Blocks
@@ -60,7 +61,7 @@ def open_store(store: Store) -> StoreReader:
 
 
 def _source_of(store: Store) -> VectorSource:
-    reader = reader_of(store, READERS)
+    reader = inherited_entry_of(type(store), READERS)
     if reader is not None:
         return reader(store)
     if isinstance(store, StoredVectors):

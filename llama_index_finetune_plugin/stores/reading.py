@@ -8,8 +8,9 @@ from llama_index.core.vector_stores.types import BasePydanticVectorStore
 from llama_index_finetune_plugin.stores.nodes import NodeSource
 from llama_index_finetune_plugin.stores.readers import READERS
 from query_adapters.errors import UnreadableStoreError
+from query_adapters.registry import inherited_entry_of
 from query_adapters.stores import Blocks, BlockSource, StoredVectors, StoreReader, VectorSource
-from query_adapters.stores.registry import are_blocks, reader_of
+from query_adapters.stores.source import are_blocks
 from query_adapters.typing import Similarity, Vectors
 
 Store = VectorStoreIndex | BasePydanticVectorStore | StoredVectors | Blocks
@@ -63,7 +64,7 @@ def open_store(index: Store) -> StoreReader:
 
 
 def _source_of(store: object, index: object) -> VectorSource:
-    reader = reader_of(store, READERS)
+    reader = inherited_entry_of(type(store), READERS)
     if reader is not None:
         return reader(store, index if isinstance(index, VectorStoreIndex) else None)
     if isinstance(store, StoredVectors):

@@ -2,6 +2,7 @@
 
 from query_adapters.adapters.base import QueryAdapter
 from query_adapters.adapters.kernel import KernelAdapter
+from query_adapters.adapters.length import LengthKeepingAdapter
 from query_adapters.adapters.linear import LinearAdapter
 
 ADAPTER_KINDS: dict[str, type[QueryAdapter]] = {
@@ -10,4 +11,10 @@ ADAPTER_KINDS: dict[str, type[QueryAdapter]] = {
 }
 """Adapter classes by the name under which they are stored; register your own here."""
 
-__all__ = ["ADAPTER_KINDS", "KernelAdapter", "LinearAdapter", "QueryAdapter"]
+__all__ = [
+    "ADAPTER_KINDS",
+    "KernelAdapter",
+    "LengthKeepingAdapter",
+    "LinearAdapter",
+    "QueryAdapter",
+]

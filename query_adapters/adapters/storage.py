@@ -26,7 +26,7 @@ from safetensors.numpy import save
 from query_adapters.adapters import ADAPTER_KINDS, QueryAdapter
 from query_adapters.adapters.legacy import is_peer_folder, read_peer_adapter
 from query_adapters.atomic import replace_file
-from query_adapters.errors import AdapterFileError
+from query_adapters.errors import AdapterFileError, AdapterFileWarning
 from query_adapters.typing import Vectors
 
 FORMAT_VERSION = 1
@@ -130,8 +130,10 @@ def _read_safetensors(folder: Path) -> SavedAdapter:
             raise ValueError("its content does not match its checksum")
         description = json.loads(header["record"])
         probe_vector = tensors.pop("probe", None)
-        adapter = _adapter_of(description, tensors)
+        adapter = _kind_of(description, path).from_tensors(tensors)
         record = AdapterRecord(**description["record"])
+    except AdapterFileError:
+        raise
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as exc:
         raise AdapterFileError(
             f"{path}: truncated, altered or not an adapter ({type(exc).__name__}: {exc}); "
@@ -141,16 +143,24 @@ def _read_safetensors(folder: Path) -> SavedAdapter:
     return SavedAdapter(adapter=adapter, record=record, probe_vector=probe_vector)
 
 
-def _adapter_of(description: Mapping[str, Any], tensors: Mapping[str, Any]) -> QueryAdapter:
+def _kind_of(description: Mapping[str, Any], path: Path) -> type[QueryAdapter]:
+    """Return the class of the adapter that was saved.
+
+    Raises:
+        AdapterFileError: If it is in a newer format, or of a kind that is not registered.
+    """
     if description["format_version"] > FORMAT_VERSION:
-        raise ValueError(
-            f"format version {description['format_version']} is newer than {FORMAT_VERSION}, "
-            "upgrade llama-index-finetune-plugin"
+        raise AdapterFileError(
+            f"{path}: format version {description['format_version']} is newer than "
+            f"{FORMAT_VERSION}; upgrade llama-index-finetune-plugin"
         )
     kind = description["kind"]
     if kind not in ADAPTER_KINDS:
-        raise ValueError(f"unknown kind {kind!r}, expected one of {sorted(ADAPTER_KINDS)}")
-    return ADAPTER_KINDS[kind].from_tensors(tensors)
+        raise AdapterFileError(
+            f"{path}: unknown kind {kind!r}, expected one of {sorted(ADAPTER_KINDS)}; import the "
+            "module that adds its class to query_adapters.adapters.ADAPTER_KINDS"
+        )
+    return ADAPTER_KINDS[kind]
 
 
 def _warn_if_copy_differs(path: Path, description: Mapping[str, Any]) -> None:
@@ -161,7 +171,8 @@ def _warn_if_copy_differs(path: Path, description: Mapping[str, Any]) -> None:
     if not same:
         warnings.warn(
             f"{path} differs from the record in {WEIGHTS} (edited by hand, or a save was "
-            "interrupted); the record in the weights file is used",
+            "interrupted); the record in the weights file is used: save the adapter again",
+            AdapterFileWarning,
             stacklevel=4,
         )
 

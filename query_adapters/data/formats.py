@@ -13,7 +13,7 @@ from query_adapters.atomic import replace_file
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.lines import read_lines, read_rows
 from query_adapters.data.rows import from_clicks, from_rows, to_rows
-from query_adapters.errors import InvalidDatasetError
+from query_adapters.errors import DatasetWarning, InvalidDatasetError
 
 __all__ = [
     "CORPUS",
@@ -52,7 +52,12 @@ def read_llama_index_json(path: str | Path) -> RetrievalDataset:
 def write_llama_index_json(dataset: RetrievalDataset, path: str | Path) -> None:
     """Write the dataset as LlamaIndex does, byte for byte; grades other than 1 are lost."""
     if any(grade != 1 for grades in dataset.qrels.values() for grade in grades.values()):
-        warnings.warn("LlamaIndex QA files hold no grades: written as 1", stacklevel=2)
+        warnings.warn(
+            "LlamaIndex QA files hold no grades: every grade is written as 1; write a BEIR folder "
+            "to keep them",
+            DatasetWarning,
+            stacklevel=2,
+        )
     content = {
         "queries": dict(dataset.queries),
         "corpus": dict(dataset.corpus),

@@ -3,6 +3,7 @@
 The SDK of a provider is imported when a model of it is made, not before.
 """
 
+from query_adapters.embedders.batching import embed_in_requests
 from query_adapters.embedders.cohere import CohereEmbedder
 from query_adapters.embedders.openai import OpenAIEmbedder
 from query_adapters.embedders.protocol import TextEmbedder
@@ -15,5 +16,6 @@ __all__ = [
     "OpenAIEmbedder",
     "SentenceTransformerEmbedder",
     "TextEmbedder",
+    "embed_in_requests",
     "resolve_embedder",
 ]

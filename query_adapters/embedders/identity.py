@@ -44,15 +44,15 @@ def innermost(model: Any) -> Any:
     return model if inner is None else innermost(inner)
 
 
-def defined_in(model: Any, method: str) -> str:
-    """Return `module.Class` of the class among the model's own that a method of it stands in.
+def owner_of(model: Any, method: str) -> type:
+    """Return the class that defines a method of the model: its own, or one that it inherits from.
 
     Raises:
         AttributeError: If none of them has such a method.
     """
     for owner in type(model).__mro__:
         if method in vars(owner):
-            return f"{owner.__module__}.{owner.__qualname__}"
+            return owner
     raise AttributeError(f"{type(model).__name__} has no method {method!r}")
 
 

@@ -2,6 +2,7 @@
 
 from query_adapters.evaluation.dataset_evaluator import DatasetEvaluator
 from query_adapters.evaluation.evaluate import Evaluation, evaluate_run, evaluate_vectors
+from query_adapters.evaluation.judging import Judged
 from query_adapters.evaluation.metrics import DEFAULT_METRICS, METRICS, Metric
 from query_adapters.evaluation.search import exact_search
 from query_adapters.typing import Similarity
@@ -11,6 +12,7 @@ __all__ = [
     "METRICS",
     "DatasetEvaluator",
     "Evaluation",
+    "Judged",
     "Metric",
     "Similarity",
     "evaluate_run",

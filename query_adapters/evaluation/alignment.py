@@ -7,6 +7,7 @@ import numpy as np
 
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.splits import document_groups
+from query_adapters.errors import EvaluationWarning
 from query_adapters.evaluation.evaluate import Evaluation
 from query_adapters.typing import Rows, Values
 
@@ -73,6 +74,7 @@ def warn_unlabelled(kind: str, labels: Labels, query_ids: tuple[str, ...]) -> No
         f"slice {kind!r}: expected a label for each question, got none for {len(left_out)} of "
         f"{len(query_ids)}, such as {left_out[0]!r}, which are in no slice{unknown}; label them "
         "'other' to see them",
+        EvaluationWarning,
         stacklevel=3,
     )
 

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from tqdm.auto import tqdm
 
 from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
+from query_adapters.errors import EvaluationWarning
 from query_adapters.evaluation.evaluate import Evaluation, evaluate_run
 from query_adapters.evaluation.metrics import DEFAULT_METRICS, Metric, parse_metrics
 from query_adapters.typing import Run, Texts
@@ -161,8 +162,9 @@ def _warn_if_short(metrics: Sequence[Metric], top_k: int | None) -> None:
     if deeper:
         warnings.warn(
             f"{', '.join(deeper)}: expected a retriever that returns as many documents, got one "
-            f"that returns {top_k}, so that a relevant one further down counts as missing; ask "
-            "it for more, or for metrics with a smaller cut-off",
+            f"that returns {top_k}, so that a relevant document below counts as missing; let it "
+            "return more, or choose metrics with a smaller cut-off",
+            EvaluationWarning,
             stacklevel=4,
         )
 
@@ -175,8 +177,9 @@ def _warn_if_cut(metrics: Sequence[Metric], run: Run, texts: RetrievalDataset) -
         warnings.warn(
             f"{', '.join(deeper)}: expected a retriever that returns as many documents, got at "
             f"most {longest} for any of {len(run)} questions, so that a relevant one further down "
-            "counts as missing; ask it for more (search_kwargs={'k': 10} in LangChain, "
-            "similarity_top_k=10 in LlamaIndex), or for metrics with a smaller cut-off",
+            "counts as missing; let it return more (search_kwargs={'k': 10} in LangChain, "
+            "similarity_top_k=10 in LlamaIndex), or choose metrics with a smaller cut-off",
+            EvaluationWarning,
             stacklevel=4,
         )
 
@@ -191,5 +194,6 @@ def _warn_if_strange(run: Run, texts: RetrievalDataset) -> None:
             f"is 0: ids such as {min(retrieved)!r} were retrieved, and {relevant!r} is relevant; "
             "expected the same ids in both: build the index with the dataset's, or, in LangChain, "
             "name the metadata key that holds them: id_key",
+            EvaluationWarning,
             stacklevel=4,
         )

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.embedders import TextEmbedder
-from query_adapters.errors import InvalidDatasetError
+from query_adapters.errors import EvaluationWarning, InvalidDatasetError
 from query_adapters.evaluation.evaluate import Evaluation, evaluate_run
 from query_adapters.evaluation.metrics import parse_metrics
 from query_adapters.evaluation.search import search_run
@@ -68,5 +68,6 @@ def _check_ids(relevant: Sequence[str], stored: Sequence[str]) -> None:
     warnings.warn(
         f"{problem}they count as not found: pass the index that holds them, or leave those "
         "queries out",
+        EvaluationWarning,
         stacklevel=4,
     )

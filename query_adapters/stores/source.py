@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeGuard, TypeVar
 
 from numpy.typing import ArrayLike
 
@@ -83,6 +83,11 @@ class BlockSource:
             rows = rows if wanted is None else [row for row in rows if row[0] in wanted]
             for batch in batches(rows, batch_size):
                 yield [key for key, _ in batch], [vector for _, vector in batch]
+
+
+def are_blocks(store: object) -> TypeGuard[Blocks]:
+    """Return whether it may be blocks of (ids, vectors) instead of a store."""
+    return isinstance(store, Iterator | Sequence) and not isinstance(store, str | bytes)
 
 
 def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

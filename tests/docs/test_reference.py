@@ -179,3 +179,17 @@ def test_the_page_has_remedies_and_a_section_of_warnings() -> None:
     assert "**Remedy:** add a question to it." in before
     assert "SlowWarning {" not in before
     assert "**Remedy:** wait." in after
+
+
+def test_every_error_and_warning_has_a_remedy() -> None:
+    found = errors.described(errors.SOURCE.read_text("utf-8"))
+    assert len(found) >= 20
+    assert [entry.name for entry in found if not entry.remedy] == []
+
+
+@pytest.mark.parametrize("package", reference.PACKAGES)
+def test_every_warning_of_the_packages_has_a_class_of_its_own(package: str) -> None:
+    calls = re.compile(r"warnings\.warn\((?:[^()]|\([^()]*\))*\)")
+    for path in (ROOT / package).rglob("*.py"):
+        for call in calls.findall(path.read_text("utf-8")):
+            assert re.search(r"\b[A-Z]\w+Warning\b", call), f"{path.name}: {call}"

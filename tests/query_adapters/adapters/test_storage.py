@@ -341,7 +341,7 @@ def test_an_unknown_kind_is_refused_by_name(tmp_path: Path) -> None:
     save_adapter(Bent(np.eye(2)), tmp_path)
     with pytest.raises(
         AdapterFileError,
-        match=r"unknown kind 'bent', expected one of \['kernel', 'linear'\]",
+        match=r"unknown kind 'bent', expected one of \['kernel', 'linear'\]; import the module",
     ):
         load_adapter(tmp_path)
 
@@ -352,7 +352,7 @@ def test_a_newer_format_is_refused_with_the_way_out(
     with monkeypatch.context() as future:
         future.setattr("query_adapters.adapters.storage.FORMAT_VERSION", 2)
         save_adapter(OLD, tmp_path)
-    with pytest.raises(AdapterFileError, match="format version 2 is newer than 1, upgrade"):
+    with pytest.raises(AdapterFileError, match="format version 2 is newer than 1; upgrade"):
         load_adapter(tmp_path)
 
 

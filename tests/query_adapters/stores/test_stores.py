@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError, UnreadableStoreError
+from query_adapters.registry import entry_of, inherited_entry_of
 from query_adapters.stores import (
     BlockSource,
     MappingSource,
@@ -21,7 +22,7 @@ from query_adapters.stores import (
 )
 from query_adapters.stores.chroma import ChromaSource
 from query_adapters.stores.qdrant import QdrantSource, point_id
-from query_adapters.stores.registry import are_blocks, reader_of
+from query_adapters.stores.source import are_blocks
 from query_adapters.typing import Vectors
 
 
@@ -277,9 +278,11 @@ class Child(Parent):
 
 def test_a_reader_is_found_by_package_and_class_and_for_subclasses() -> None:
     package = __name__.partition(".")[0]
-    assert reader_of(Child(), {f"{package}:Parent": "parent"}) == "parent"
-    assert reader_of(Child(), {f"{__name__}:Child": 1, f"{__name__}:Parent": 2}) == 1
-    assert reader_of(Child(), {"elsewhere:Parent": 1, "Parent": 2}) is None
+    assert inherited_entry_of(Child, {f"{package}:Parent": "parent"}) == "parent"
+    assert inherited_entry_of(Child, {f"{__name__}:Child": 1, f"{__name__}:Parent": 2}) == 1
+    assert inherited_entry_of(Child, {"elsewhere:Parent": 1, "Parent": 2}) is None
+    assert entry_of(Child, {f"{package}:Parent": "parent"}) is None
+    assert entry_of(Parent, {f"{package}:Parent": "parent"}) == "parent"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,165 @@
+"""The code blocks of the documentation run as they stand, on a problem that an adapter solves."""
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.language_models import FakeListChatModel
+
+from query_adapters.data.paths import read_dataset, write_dataset
+from tests import rotated_model
+from tests.integrations.llama_index import PlainLLM
+from tests.query_adapters.cli.command_line import CommandLine
+from tests.rotated_model import CHUNKS, TEST, TRAINING, RotatedEmbedding, RotatedEmbeddings
+from tests.servers.embeddings import KEY, EmbeddingServer
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+QUESTIONS = TRAINING | TEST
+TUTORIALS = ("tutorials/llama_index.md", "tutorials/langchain.md")
+OTHERS = (
+    "guides/dataset.md",
+    "guides/evaluate.md",
+    "guides/existing_index.md",
+    "guides/generate_questions.md",
+    "guides/label_free.md",
+    "guides/memory.md",
+    "guides/refine.md",
+    "guides/serve.md",
+    "migration.md",
+)
+OWN_TESTS = ("extending/",)  # pages whose blocks run in a test module of their own
+Names = dict[str, Any]
+
+
+def blocks(page: str, language: str = "python") -> list[str]:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def trained(folder: str) -> Any:
+    from llama_index_finetune_plugin import EmbeddingAdapterFinetuneEngine
+
+    engine = EmbeddingAdapterFinetuneEngine(
+        rotated_model.dataset(TRAINING), RotatedEmbedding(), model_output_path=folder
+    )
+    engine.finetune()
+    assert engine.result.decision == "adapter"
+    return engine.get_finetuned_model()
+
+
+def reader_names() -> Names:
+    """What a reader has: an index, models, texts and questions."""
+    return {
+        "base_embed_model": RotatedEmbedding(),
+        "chat_model": FakeListChatModel(responses=["question?\nanother question?"]),
+        "check_dataset": rotated_model.dataset(TEST),
+        "corpus": CHUNKS,
+        "documents": rotated_model.documents(),
+        "embeddings": RotatedEmbeddings(),
+        "index": rotated_model.index(),
+        "llm": PlainLLM(answer="question?\nanother question?"),
+        "new_dataset": rotated_model.dataset(TEST),
+        "nodes": rotated_model.nodes(),
+        "open_store": rotated_model.vectorstore,
+        "questions": QUESTIONS,
+        "test_dataset": rotated_model.dataset(TEST),
+        "train_dataset": rotated_model.dataset(TRAINING),
+        "vectorstore": rotated_model.vectorstore(),
+    }
+
+
+PREPARE: dict[str, Callable[[Names], Names]] = {
+    "guides/evaluate.md": lambda names: {"adapted_embed_model": trained("adapter")},
+    "guides/existing_index.md": lambda names: {
+        "questions": [(text, ids[0]) for text, ids in TRAINING.items()]
+    },
+    "guides/generate_questions.md": lambda names: {
+        "nodes": names["nodes"][:3],
+        "documents": names["documents"][:3],
+    },
+    "guides/refine.md": lambda names: {"old": trained("my_adapter")},
+    "guides/serve.md": lambda names: {"old": trained("my_adapter")},
+    "migration.md": lambda names: write_dataset(names["train_dataset"], "train_dataset.json") or {},
+}
+
+
+def run_page(page: str) -> Names:
+    names = reader_names()
+    names |= PREPARE.get(page, lambda _: {})(names)
+    for block in blocks(page):
+        exec(compile(block, page, "exec"), names)  # noqa: S102
+    return names
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("page", TUTORIALS)
+def test_a_tutorial_ends_with_an_adapter_that_is_better_on_held_out_questions(
+    page: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = run_page(page)
+    printed = capsys.readouterr().out
+    assert names["engine"].result.decision == "adapter"
+    assert "Use the adapter." in printed
+    assert str(names["base"]) in printed
+    assert str(names["comparison"]) in printed
+    means = {name: names[name].means["ndcg@10"] for name in ("base", "adapted")}
+    assert means["adapted"] > means["base"] + 0.2
+
+
+@pytest.mark.parametrize("page", OTHERS)
+def test_the_code_of_a_page_runs(page: str) -> None:
+    assert blocks(page), "a page without code needs no test"
+    names = run_page(page)
+    if "engine" in names:
+        assert names["engine"].result.decision in ("adapter", "base", "start")
+
+
+def test_every_page_with_python_code_is_run() -> None:
+    with_code = {
+        path.relative_to(DOCS).as_posix()
+        for path in DOCS.rglob("*.md")
+        if blocks(path.relative_to(DOCS).as_posix())
+    }
+    tested = {page for page in with_code if page.startswith(OWN_TESTS)} | {*TUTORIALS, *OTHERS}
+    assert with_code == tested
+
+
+def commands(page: str) -> Iterator[list[str]]:
+    """The commands of the blocks that are marked to run."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    for block in re.findall(r"<!-- run -->\n```console\n(.*?)```", text, re.DOTALL):
+        for line in block.splitlines():
+            program, *arguments = shlex.split(line.removeprefix("$ "))
+            assert program == "query-adapters"
+            yield arguments
+
+
+def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+
+
+def test_the_command_line_tutorial_runs_against_a_provider(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = [{"id": key, "text": text} for key, text in CHUNKS.items()]
+    questions = [{"question": text, "relevant": ids} for text, ids in QUESTIONS.items()]
+    write_lines(tmp_path / "corpus.jsonl", documents)
+    write_lines(tmp_path / "questions.jsonl", questions)
+    page = "tutorials/command_line.md"
+    with EmbeddingServer() as server:
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        texts = [CommandLine().text(*arguments) for arguments in commands(page)]
+    assert len(texts) == 6
+    assert "held out" in texts[0]
+    assert texts[1].startswith(("Use the adapter.", "Keep the base"))
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert read_dataset(tmp_path / "data", split="test").queries

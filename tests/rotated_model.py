@@ -1,0 +1,75 @@
+"""Embedding models of both frameworks whose query vectors are rotated document vectors."""
+
+from typing import Any
+
+import numpy as np
+from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
+from langchain_core.vectorstores import InMemoryVectorStore
+from llama_index.core import VectorStoreIndex
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.schema import TextNode
+
+from query_adapters.data.dataset import RetrievalDataset
+
+DIM, N_CHUNKS = 8, 60
+ROTATION = np.linalg.qr(np.random.default_rng(42).normal(size=(DIM, DIM)))[0]
+CHUNKS = {f"chunk-{n}": f"chunk {n}" for n in range(N_CHUNKS)}
+TRAINING = {f"question {n}": [f"chunk-{n}"] for n in range(N_CHUNKS)}
+TEST = {f"again, question {n}": [f"chunk-{n}"] for n in range(N_CHUNKS)}
+
+
+def vector(text: str) -> list[float]:
+    """Return a chunk's own vector; for a question about it the same, rotated, with noise."""
+    number = "".join(character for character in text if character.isdigit()) or str(len(text))
+    about = np.random.default_rng(int(number)).normal(size=DIM)
+    noise = np.random.default_rng(len(text)).normal(size=DIM)
+    found = about if text.startswith("chunk") else about @ ROTATION + 0.2 * noise
+    return [float(value) for value in found]
+
+
+class RotatedEmbedding(BaseEmbedding):
+    model_name: str = "rotated"
+
+    def _get_query_embedding(self, query: str) -> list[float]:
+        return vector(query)
+
+    async def _aget_query_embedding(self, query: str) -> list[float]:
+        return vector(query)
+
+    def _get_text_embedding(self, text: str) -> list[float]:
+        return vector(text)
+
+
+class RotatedEmbeddings(Embeddings):
+    model_name = "rotated"
+
+    def embed_query(self, text: str) -> list[float]:
+        return vector(text)
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [vector(text) for text in texts]
+
+
+def dataset(questions: dict[str, list[str]]) -> RetrievalDataset:
+    return RetrievalDataset.from_relevant_docs({q: q for q in questions}, CHUNKS, questions)
+
+
+def nodes() -> list[Any]:
+    return [TextNode(id_=key, text=text) for key, text in CHUNKS.items()]
+
+
+def documents() -> list[Document]:
+    return [Document(text, id=key) for key, text in CHUNKS.items()]
+
+
+def index() -> VectorStoreIndex:
+    return VectorStoreIndex(nodes(), embed_model=RotatedEmbedding())
+
+
+def vectorstore(model: Embeddings | None = None) -> InMemoryVectorStore:
+    store = InMemoryVectorStore(model or RotatedEmbeddings())
+    filled = InMemoryVectorStore(RotatedEmbeddings())
+    filled.add_documents(documents())
+    store.store = filled.store
+    return store
