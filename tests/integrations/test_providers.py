@@ -138,6 +138,7 @@ def test_workers_embed_each_text_once_and_in_batches(
     assert not any(KEY.encode() in file.read_bytes() for file in tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @each_provider
 @pytest.mark.parametrize("at", ["questions", "documents"])
 def test_a_run_that_fails_resumes_without_paying_for_finished_batches_again(

@@ -22,6 +22,7 @@ def planted() -> Any:
     return make_planted(LANGCHAIN)
 
 
+@pytest.mark.slow
 def test_documents_and_questions_train_the_same_adapter_as_their_dataset(
     planted: Any, tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ def test_a_parameter_that_never_existed_is_refused(planted: Any) -> None:
         EmbeddingAdapterFinetuneEngine(TRAIN, planted, learning_rate=1.0)  # type: ignore[call-arg]
 
 
+@pytest.mark.slow
 def test_the_snippet_of_the_old_guide_runs(planted: Any, tmp_path: Path) -> None:
     """Line for line as in LlamaIndex's guide, but for its imports."""
     train_dataset, val_dataset, base_embed_model = TRAIN, OTHER, planted

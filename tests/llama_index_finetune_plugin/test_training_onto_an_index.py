@@ -43,6 +43,7 @@ def test_the_id_of_a_source_document_is_named_as_such(
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_an_index_is_searched_with_the_adapted_model_as_an_argument(
     name: str, make_store: Callable[..., OpenStore], planted: Any, output: Path

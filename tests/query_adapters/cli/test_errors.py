@@ -81,6 +81,7 @@ def test_an_adapter_without_a_probe_cannot_be_verified(
     assert "2 → 2" in cli.text("inspect", folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -293,6 +294,7 @@ def test_split_replaces_earlier_splits_only_where_it_is_told_to(
     assert files_in(tmp_path / "data") != before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["train", "evaluate", "compare", "report"])
 def test_an_unknown_metric_is_refused_before_anything_is_embedded(
     command: str, cli: CommandLine, data: Path, adapter: Path, embedder: Any
