@@ -1,7 +1,7 @@
-"""Many questions to a retriever over vectors in memory, searched for at once.
+"""Batch search for a retriever over vectors in memory.
 
-What a `VectorStoreRetriever` over an `InMemoryVectorStore` finds one by one: the very documents.
-No run of the retriever is traced.
+Returns the same documents as a `VectorStoreRetriever` over an `InMemoryVectorStore`, for many
+queries at once. The retriever's runs are not traced.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,11 +20,11 @@ from query_adapters.typing import Run, Texts
 
 @dataclass(frozen=True, eq=False)
 class StoreBatch:
-    """A retriever's search without the retriever around it.
+    """The search of a retriever, for many queries at once.
 
     Args:
         store: The vector store.
-        k: How many documents a question.
+        k: Documents per query.
         id_key: The metadata key of a document's id, None for its own.
         keys: The documents in the store.
         vectors: Their vectors, `(n_documents, dim)`.
@@ -38,18 +38,20 @@ class StoreBatch:
 
     @classmethod
     def of(cls, retriever: object, id_key: str | None) -> Self | None:
-        """Return the search, or None where the retriever may find something else than it."""
+        """Return the batch search, or None if the retriever's result may differ from it."""
         if type(retriever) is not VectorStoreRetriever or not _is_plain(retriever):
             return None
         store, k = retriever.vectorstore, retriever.search_kwargs["k"]
-        if type(store) is not InMemoryVectorStore or find_spec("simsimd"):  # in single precision
+        if type(store) is not InMemoryVectorStore or find_spec(
+            "simsimd"
+        ):  # which computes in single precision
             return None
         vectors = np.array([entry["vector"] for entry in store.store.values()])
         in_doubles = len(vectors) > 0 and vectors.dtype == np.float64
         return cls(store, k, id_key, list(store.store), vectors) if in_doubles else None
 
     def embed(self, text: str) -> list[float]:
-        """Return a question's vector by the call that the retriever would make."""
+        """Return a query's vector, by the same call as the retriever's."""
         return self.store.embedding.embed_query(text)
 
     async def aembed(self, text: str) -> list[float]:
@@ -57,10 +59,10 @@ class StoreBatch:
         return await self.store.embedding.aembed_query(text)
 
     def run(self, queries: Texts, vectors: Mapping[str, Sequence[float]]) -> Run:
-        """Return the run; where documents are as similar, as the store ranks them.
+        """Return the run; ties are ranked by the store itself.
 
         Args:
-            queries: Texts of questions by id.
+            queries: Texts of queries by id.
             vectors: Vectors by text.
         """
         settled = settled_run(vectors, self.keys, self.vectors, k=self.k)
@@ -79,7 +81,7 @@ class StoreBatch:
 
 
 def _is_plain(retriever: VectorStoreRetriever) -> bool:
-    """Return whether nothing but vectors decides what is found."""
+    """Return whether the result depends on vectors alone."""
     options = retriever.search_kwargs
     k = options.get("k")
     return retriever.search_type == "similarity" and options.keys() == {"k"} and (k or 0) >= 1

@@ -1,4 +1,4 @@
-"""A LlamaIndex embedding model as LangChain calls one."""
+"""A LlamaIndex embedding model as a LangChain `Embeddings`."""
 
 from langchain_core.embeddings import Embeddings
 from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -18,7 +18,7 @@ class LlamaIndexEmbeddings(Embeddings):
     """
 
     def __init__(self, embed_model: BaseEmbedding | str) -> None:
-        self.embed_model: BaseEmbedding = (  # a model that is one already would be changed
+        self.embed_model: BaseEmbedding = (  # resolving a model instance would change it
             resolve_embed_model(embed_model) if isinstance(embed_model, str) else embed_model
         )
 
@@ -34,7 +34,7 @@ class LlamaIndexEmbeddings(Embeddings):
 
     @property
     def dim(self) -> int | None:
-        """Length of the vectors, None if the LlamaIndex model does not tell it."""
+        """Length of the vectors; None if the LlamaIndex model does not state it."""
         return dim_of(self.embed_model)
 
     @property
@@ -47,11 +47,11 @@ class LlamaIndexEmbeddings(Embeddings):
         return self.embed_model.get_text_embedding_batch(texts)
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Return what `embed_documents` returns, by the model's asynchronous method."""
+        """Return the same as `embed_documents`, by the model's asynchronous method."""
         return await self.embed_model.aget_text_embedding_batch(texts)
 
     def embed_query(self, text: str) -> list[float]:
-        """Return the vector of a query, never that of a document in the model's cache."""
+        """Return the vector of a query; cached vectors of documents are not used."""
         cache = self.embed_model.embeddings_cache
         if cache is None:
             return self.embed_model.get_query_embedding(text)
@@ -64,7 +64,7 @@ class LlamaIndexEmbeddings(Embeddings):
         return vector
 
     async def aembed_query(self, text: str) -> list[float]:
-        """Return what `embed_query` returns, by the model's asynchronous method."""
+        """Return the same as `embed_query`, by the model's asynchronous method."""
         cache = self.embed_model.embeddings_cache
         if cache is None:
             return await self.embed_model.aget_query_embedding(text)

@@ -1,4 +1,4 @@
-"""A LangChain embedding model as the core knows one."""
+"""A LangChain embedding model as a `TextEmbedder` of the core."""
 
 import sys
 from collections.abc import Sequence
@@ -14,9 +14,12 @@ from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.identity import identity_of, innermost, model_name_of
 from query_adapters.typing import Vectors
 
-BATCH_SIZE = 64  # below what providers take in one call
+BATCH_SIZE = 64  # below the limit of every provider
 CONCURRENCY = 8
-NO_CLIENTS = ("langchain_core", "langchain_adapter")  # defaults and wrappers may be anything
+NO_CLIENTS = (
+    "langchain_core",
+    "langchain_adapter",
+)  # a default or a wrapper says nothing about the model
 
 if TYPE_CHECKING:
     from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -35,14 +38,14 @@ class LangChainEmbedder:
     if it talks to a server.
 
     Args:
-        embeddings: The model. A LlamaIndex embedding model, or a string that LlamaIndex resolves
-            to one, does as well.
-        max_concurrency: Queries under way at once, each in a thread, where they go one by one.
-            If left out, 8 for a model with an asynchronous method of its own, which is a client
-            of some server, and 1 for any other, which may not stand two threads.
+        embeddings: The model. A LlamaIndex embedding model, or a string that LlamaIndex resolves to
+            one, is accepted too.
+        max_concurrency: Concurrent queries, each in a thread, for models without query batches. By
+            default 8 for a model with an asynchronous method of its own, which is the client of a
+            server, and 1 for others, which may not be thread-safe.
 
     Raises:
-        TypeError: If it is neither framework's embedding model nor a string.
+        TypeError: If it is neither an embedding model of one of the frameworks nor a string.
         ValueError: If the concurrency is below 1.
     """
 
@@ -54,17 +57,17 @@ class LangChainEmbedder:
 
     @property
     def identity(self) -> str:
-        """What tells this model's vectors from any other's, without a secret."""
+        """Identifier of this model's vectors, without secrets."""
         return identity_of(self.embeddings)
 
     @property
     def model_name(self) -> str:
-        """The model's name, as its class tells it."""
+        """The model's name, as its class reports it."""
         return model_name_of(self.embeddings)
 
     @property
     def batch_size(self) -> int:
-        """The model's `chunk_size`, 64 where it has none."""
+        """The model's `chunk_size`; 64 if it has none."""
         size = getattr(self.embeddings, "chunk_size", None)
         return size if isinstance(size, int) and size > 0 else BATCH_SIZE
 
@@ -98,10 +101,10 @@ class LangChainEmbedder:
 
 
 def as_text_embedder(model: Any) -> TextEmbedder:
-    """Return the model as the core takes it: itself, or either framework's one in an embedder.
+    """Return a `TextEmbedder`: the model itself if it is one, else a wrapper around it.
 
     Raises:
-        TypeError: If it is no embedding model.
+        TypeError: If it is not an embedding model.
     """
     is_one = hasattr(model, "embed_queries") and not isinstance(model, Embeddings)
     embedder: TextEmbedder = model if is_one else LangChainEmbedder(model)
@@ -109,10 +112,10 @@ def as_text_embedder(model: Any) -> TextEmbedder:
 
 
 def resolve_base(base: Any) -> Embeddings:
-    """Return the embedding model: itself, or LlamaIndex's one, which may be a string.
+    """Return the model itself, or a LlamaIndex model (or its name) wrapped for LangChain.
 
     Raises:
-        TypeError: If it is neither framework's embedding model nor a string.
+        TypeError: If it is neither an embedding model of one of the frameworks nor a string.
         MissingExtraError: If it is a string and LlamaIndex is not installed.
     """
     if isinstance(base, Embeddings):

@@ -1,4 +1,4 @@
-"""A base embedding model with an adapter on its queries, as LangChain calls one."""
+"""A LangChain embedding model that applies an adapter to a base model's queries."""
 
 from collections.abc import Iterator
 from types import EllipsisType
@@ -20,26 +20,27 @@ from query_adapters.embedders.identity import identity_of, innermost, model_name
 
 
 class AdapterEmbeddings(AdaptedModel, BaseModel, Embeddings):
-    """The base's document vectors, bit for bit, and its query vectors through an adapter.
+    """Serves the base's document vectors unchanged and its query vectors through an adapter.
 
-    A vector store filled with the base is searched as it is, once it is opened with
+    Search a vector store that was filled with the base, unchanged: open it with
     `AdapterEmbeddings(base, "folder")` as its embedding.
 
     Args:
-        base: The embedding model that the store was filled with. A LlamaIndex embedding model, or
-            a string that LlamaIndex resolves to one, does as well.
-        adapter: The adapter, with or without its record, or its folder; None for the base as
-            it is.
-        check_model: Whether the adapter's record must name this base.
-        query_cache: A store of bytes for query vectors, as `CacheBackedEmbeddings` takes one for
-            documents; they are kept as the base gives them, so that a new adapter finds them.
+        base: The embedding model that the store was filled with. A LlamaIndex embedding model, or a
+            string that LlamaIndex resolves to one, is accepted too.
+        adapter: An adapter, a SavedAdapter or an adapter's folder; None for the base without an
+            adapter.
+        check_model: Whether to refuse an adapter whose record names another base.
+        query_cache: A ByteStore for query vectors, as `CacheBackedEmbeddings` uses one for
+            documents. Vectors are stored before the adapter is applied, so that a new adapter
+            reuses them.
 
     Raises:
         AdapterMismatchError: If the adapter was trained on another model.
-        DimensionMismatchError: If the base tells its dimension and it is another one; where it
-            does not, the first query finds out.
-        AdapterFileError: If the folder does not hold a whole adapter.
-        TypeError: If base or adapter is of a type that is not supported.
+        DimensionMismatchError: If the base states another dimension; if it states none, the first
+            query raises it.
+        AdapterFileError: If the folder does not hold a complete adapter.
+        TypeError: If base or adapter has an unsupported type.
     """
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
@@ -68,15 +69,15 @@ class AdapterEmbeddings(AdaptedModel, BaseModel, Embeddings):
 
     @property
     def model_name(self) -> str:
-        """The base's name, and that there is an adapter on it."""
+        """The base's name, marked as adapted."""
         return f"Adapter for {model_name_of(self.base)}"
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Return what the base returns."""
+        """Return the base's vectors of documents."""
         return self.base.embed_documents(texts)
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Return what the base returns."""
+        """Return the base's vectors of documents."""
         return await self.base.aembed_documents(texts)
 
     def embed_query(self, text: str) -> list[float]:
@@ -128,7 +129,7 @@ class AdapterEmbeddings(AdaptedModel, BaseModel, Embeddings):
 
 
 class LinearAdapterEmbeddings(AdapterEmbeddings):
-    """An `AdapterEmbeddings` for linear adapters only, also from plain arrays.
+    """An `AdapterEmbeddings` of a linear adapter, which may be given as plain arrays.
 
     Args:
         base: As in `AdapterEmbeddings`.

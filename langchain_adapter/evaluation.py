@@ -40,7 +40,7 @@ class RetrieverEvaluator(DatasetEvaluator):
 
     Raises:
         TypeError: If `retriever` is not a retriever.
-        UnknownMetricError: If a metric is unknown, or has no cut-off to go by.
+        UnknownMetricError: If a metric is unknown, or has no cut-off and the retriever states none.
         ValueError: If `workers` is below 1.
     """
 
@@ -156,19 +156,18 @@ def langsmith_evaluator(
     documents: str = "documents",
     relevant: str = "relevant_docs",
 ) -> Callable[[dict[str, Any], dict[str, Any]], list[dict[str, Any]]]:
-    """Return an evaluator for LangSmith's `evaluate`, with a score a metric.
+    """Return an evaluator for LangSmith's `evaluate`, with one score per metric.
 
     Args:
         metrics: Names such as "ndcg@10".
         id_key: As in `RetrieverEvaluator`.
-        documents: The key of the retrieved documents in the outputs of what is evaluated.
-        relevant: The key of the list of relevant ids, or of a single one, in an example's
-            reference outputs.
+        documents: Key of the retrieved documents in the outputs of the evaluated system.
+        relevant: Key of the relevant ids, a list or a single id, in an example's reference outputs.
 
     Raises:
         UnknownMetricError: If a metric is unknown, or has no cut-off.
 
-    The evaluator raises an InvalidDatasetError where one of the keys is missing.
+    The evaluator raises an InvalidDatasetError if one of the keys is missing.
 
     Example:
         >>> evaluator = langsmith_evaluator(["mrr@10"])

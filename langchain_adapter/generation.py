@@ -80,7 +80,7 @@ def texts_of(documents: Sequence[Document]) -> dict[str, str]:
     """Return the documents' texts by id.
 
     Raises:
-        InvalidDatasetError: If one id stands for two texts.
+        InvalidDatasetError: If one id has two texts.
     """
     texts: dict[str, str] = {}
     for document in listed_documents(documents):

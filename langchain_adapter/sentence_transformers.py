@@ -10,12 +10,12 @@ from query_adapters.model_tuning.models import load_model
 
 
 class SentenceTransformersEmbeddings(Embeddings):
-    """A sentence-transformers model that embeds each role by its own prompt and route.
+    """A sentence-transformers model that uses its own prompt and route for each role.
 
     Args:
         model_name: A hub name or a folder.
         batch_size: Texts at once.
-        device: Where to run.
+        device: Device to run on.
         trust_remote_code: Whether code that comes with the model may run.
     """
 

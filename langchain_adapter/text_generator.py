@@ -22,11 +22,11 @@ class LangChainTextGenerator:
 
     Args:
         llm: The model.
-        structured: Whether a model that has structured output is asked for it; any other
-            model answers in plain text.
+        structured: Whether a model that supports structured output is asked for it; other models
+            answer in plain text.
 
     Raises:
-        TypeError: If it is no chat model.
+        TypeError: If it is not a chat model.
     """
 
     def __init__(self, llm: BaseChatModel, *, structured: bool = True) -> None:
@@ -40,12 +40,12 @@ class LangChainTextGenerator:
 
     @property
     def model_name(self) -> str:
-        """The model's name, as its integration knows it."""
+        """The model's name, as its class reports it."""
         name = getattr(self.llm, "model_name", None) or getattr(self.llm, "model", None)
         return f"{type(self.llm).__name__}/{name or self.llm._llm_type}"
 
     async def complete(self, prompt: str) -> str:
-        """Return the model's answer; the arguments where it called a function."""
+        """Return the model's answer, or the arguments of its function call."""
         message = await self._asked.ainvoke([HumanMessage(prompt)])
         if isinstance(message, AIMessage) and message.tool_calls:
             return json.dumps(message.tool_calls[0]["args"])
@@ -53,7 +53,7 @@ class LangChainTextGenerator:
 
 
 def _structured(llm: BaseChatModel) -> Runnable[Any, Any] | None:
-    """The model, bound to the schema but without the parser: answers are kept as they came."""
+    """The model bound to the schema, without the parser, so that answers are journaled unparsed."""
     try:
         runnable = llm.with_structured_output(SCHEMA)
     except (NotImplementedError, ValueError):

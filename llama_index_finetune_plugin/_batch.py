@@ -1,7 +1,7 @@
-"""Many questions to a retriever over vectors in memory, searched for at once.
+"""Batch search for a retriever over vectors in memory.
 
-What a `VectorIndexRetriever` over a `SimpleVectorStore` finds one by one: the very ids. Its
-events and callbacks for each question are not sent, those of the embedding model are.
+Returns the same ids as a `VectorIndexRetriever` over a `SimpleVectorStore`, for many queries at
+once. The retriever's events and callbacks are not sent; those of the embedding model are.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ from query_adapters.typing import Run, Texts
 
 @dataclass(frozen=True, eq=False)
 class IndexBatch:
-    """A retriever's search without the retriever around it.
+    """The search of a retriever, for many queries at once.
 
     Args:
         retriever: The retriever.
@@ -37,7 +37,7 @@ class IndexBatch:
 
     @classmethod
     def of(cls, retriever: BaseRetriever) -> Self | None:
-        """Return the search, or None where the retriever may find something else than it."""
+        """Return the batch search, or None if the retriever's result may differ from it."""
         if type(retriever) is not VectorIndexRetriever or not _is_plain(retriever):
             return None
         store, wanted = retriever._vector_store, retriever._node_ids
@@ -50,7 +50,7 @@ class IndexBatch:
         return cls(retriever, ids, vectors) if vectors.dtype == np.float64 and ids else None
 
     def embed(self, text: str) -> Embedding:
-        """Return a question's vector by the call that the retriever would make."""
+        """Return a query's vector, by the same call as the retriever's."""
         return self.retriever._embed_model.get_agg_embedding_from_queries([text])
 
     async def aembed(self, text: str) -> Embedding:
@@ -58,10 +58,10 @@ class IndexBatch:
         return await self.retriever._embed_model.aget_agg_embedding_from_queries([text])
 
     def run(self, queries: Texts, vectors: Mapping[str, Sequence[float]]) -> Run:
-        """Return the run of those questions whose nodes are returned just as they are found.
+        """Return the run of the queries whose nodes the retriever would return as found.
 
         Args:
-            queries: Texts of questions by id.
+            queries: Texts of queries by id.
             vectors: Vectors by text.
         """
         found = self._found(vectors)
@@ -75,7 +75,7 @@ class IndexBatch:
         return self._returned(queries, found, nodes)
 
     def _found(self, vectors: Mapping[str, Sequence[float]]) -> Run:
-        """Return the ids by text; where vectors are as similar, as the store ranks them."""
+        """Return the ids by text; ties are ranked by the store itself."""
         k = self.retriever.similarity_top_k
         settled = settled_run(vectors, self.ids, self.vectors, k=k)
         return {text: settled.get(text) or self._ranked(text, vectors[text]) for text in vectors}
@@ -85,7 +85,7 @@ class IndexBatch:
         return self.retriever._vector_store.query(query).ids or []
 
     def _returned(self, queries: Texts, found: Run, nodes: Iterable[BaseNode]) -> Run:
-        """Leave out what the retriever might follow (index nodes), or miss and report."""
+        """Leave out queries with index nodes, which are followed, or with missing nodes."""
         known = self.retriever._index.index_struct.nodes_dict
         ids = (node.node_id for node in nodes if not isinstance(node, IndexNode))
         returned = {key for key in ids if known.get(key) == key}
@@ -98,7 +98,7 @@ def _distinct(found: Run) -> list[str]:
 
 
 def _is_plain(retriever: VectorIndexRetriever) -> bool:
-    """Return whether nothing but vectors decides what is found."""
+    """Return whether the result depends on vectors alone."""
     options = (
         retriever._filters,
         retriever._doc_ids,

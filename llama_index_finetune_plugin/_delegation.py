@@ -1,7 +1,7 @@
-"""Another embedding model's vectors, by its private methods, with its cache and limiter honoured.
+"""Vectors of another embedding model, by its private methods, with its cache and rate limiter.
 
-The public methods would emit a second event and count every token twice; the private ones
-alone would skip the model's own `embeddings_cache` and `rate_limiter`.
+The public methods would send a second event and count every token twice. The private ones alone
+would skip the model's own `embeddings_cache` and `rate_limiter`.
 """
 
 from collections.abc import Iterator
@@ -31,11 +31,11 @@ else:
 
 
 class QueryDelegation(Host):
-    """Documents from the base as they are; queries from the base, then through the adapter.
+    """Document vectors of the base; query vectors of the base, mapped by the adapter.
 
-    Documents keep to LlamaIndex's own rules for `embeddings_cache`. Queries have a collection
-    of their own there, by the base's identity and not yet adapted: a new adapter finds them,
-    and none can spoil them.
+    Documents use `embeddings_cache` as LlamaIndex does. Queries have a separate collection there,
+    keyed by the base's identity, and are stored before the adapter is applied, so that a new
+    adapter reuses them.
     """
 
     if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class QueryDelegation(Host):
         base = self.base_embed_model
         if self.embeddings_cache is None:
             await aacquire(base, held=self.rate_limiter)
-        else:  # behind a cache LlamaIndex's asynchronous batches have taken no permit yet
+        else:  # with a cache, LlamaIndex's asynchronous batches have acquired no permit yet
             await aacquire(base, self)
         if base.embeddings_cache is None:
             return await base._aget_text_embeddings(texts)
@@ -105,8 +105,8 @@ class QueryDelegation(Host):
 
 @contextmanager
 def announced(model: BaseEmbedding, texts: list[str]) -> Iterator[list[Embedding]]:
-    """Tell LlamaIndex's listeners of an embedding; the vectors are put into the list given."""
-    payload = getattr(model, "to_payload", model.to_dict)()  # older cores tell by the latter
+    """Send the events of an embedding call; the caller appends the vectors to the list."""
+    payload = getattr(model, "to_payload", model.to_dict)()  # older cores report the latter
     vectors: list[Embedding] = []
     dispatcher.event(EmbeddingStartEvent(model_dict=payload))
     with model.callback_manager.event(
@@ -118,9 +118,9 @@ def announced(model: BaseEmbedding, texts: list[str]) -> Iterator[list[Embedding
 
 
 def query_vector(base: BaseEmbedding, query: str, *, wrapper: BaseEmbedding) -> Embedding:
-    """Return the base's vector of a query, out of the wrapper's or the base's cache if it can.
+    """Return the base's vector of a query, from the wrapper's or the base's cache if it is there.
 
-    Only a query that is not there takes a permit, one from each different rate limiter.
+    A query that is not cached acquires one permit from each distinct rate limiter.
     """
     cache = base.embeddings_cache if wrapper.embeddings_cache is None else wrapper.embeddings_cache
     if cache is None:
@@ -137,7 +137,7 @@ def query_vector(base: BaseEmbedding, query: str, *, wrapper: BaseEmbedding) -> 
 
 
 async def aquery_vector(base: BaseEmbedding, query: str, *, wrapper: BaseEmbedding) -> Embedding:
-    """Return what `query_vector` returns, by the base's asynchronous method."""
+    """Return the same as `query_vector`, by the base's asynchronous method."""
     cache = base.embeddings_cache if wrapper.embeddings_cache is None else wrapper.embeddings_cache
     if cache is None:
         await aacquire(base, wrapper)
@@ -153,7 +153,7 @@ async def aquery_vector(base: BaseEmbedding, query: str, *, wrapper: BaseEmbeddi
 
 
 def _limiters(*models: BaseEmbedding, held: Any = None) -> list[Any]:
-    """Return each different rate limiter of the models once, but for the one already asked."""
+    """Return each distinct rate limiter of the models once, without the one already acquired."""
     limiters = [model.rate_limiter for model in models if model.rate_limiter is not None]
     return list({id(one): one for one in limiters if one is not held}.values())
 

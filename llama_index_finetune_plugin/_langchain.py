@@ -1,4 +1,4 @@
-"""A LangChain embedding model as LlamaIndex calls one."""
+"""A LangChain embedding model as a LlamaIndex `BaseEmbedding`."""
 
 from typing import Any
 
@@ -24,8 +24,12 @@ class LangChainEmbedding(BaseEmbedding):
     langchain_embeddings: Any = Field(exclude=True, repr=False, frozen=True)
 
     def __init__(self, langchain_embeddings: Embeddings, **options: Any) -> None:
-        told = getattr(langchain_embeddings, "chunk_size", None)
-        size = min(told, MOST_AT_ONCE) if isinstance(told, int) else DEFAULT_EMBED_BATCH_SIZE
+        chunk_size = getattr(langchain_embeddings, "chunk_size", None)
+        size = (
+            min(chunk_size, MOST_AT_ONCE)
+            if isinstance(chunk_size, int)
+            else DEFAULT_EMBED_BATCH_SIZE
+        )
         fields: dict[str, Any] = {
             "langchain_embeddings": langchain_embeddings,
             "model_name": model_name_of(langchain_embeddings),
@@ -45,7 +49,7 @@ class LangChainEmbedding(BaseEmbedding):
 
     @property
     def dim(self) -> int | None:
-        """Length of the vectors, None if the LangChain model does not tell it."""
+        """Length of the vectors; None if the LangChain model does not state it."""
         return dim_of(self.langchain_embeddings)
 
     def _get_query_embedding(self, query: str) -> Embedding:

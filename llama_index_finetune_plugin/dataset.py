@@ -1,4 +1,4 @@
-"""The dataset as LlamaIndex users know it and have it on disk."""
+"""LlamaIndex's dataset class and its file format."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ __all__ = ["EmbeddingQAFinetuneDataset", "QADataset", "to_retrieval_dataset"]
 
 
 class EmbeddingQAFinetuneDataset(BaseModel):
-    """Questions, chunks, and which chunks answer which question.
+    """Questions, chunks, and the relevant chunks of each question.
 
     Args:
         queries: Question texts by id.
@@ -39,7 +39,7 @@ class EmbeddingQAFinetuneDataset(BaseModel):
         mode: str = "text",
     ) -> None:
         super().__init__(queries=queries, corpus=corpus, relevant_docs=relevant_docs, mode=mode)
-        to_retrieval_dataset(self)  # here, as pydantic would wrap an error raised in a validator
+        to_retrieval_dataset(self)  # not in a validator, whose error pydantic would wrap
 
     @property
     def query_docid_pairs(self) -> list[tuple[str, list[str]]]:
@@ -47,12 +47,12 @@ class EmbeddingQAFinetuneDataset(BaseModel):
         return [(text, self.relevant_docs[query]) for query, text in self.queries.items()]
 
     def save_json(self, path: str | Path) -> None:
-        """Write the dataset to a file, in the format that LlamaIndex wrote."""
+        """Write the dataset to a file in LlamaIndex's format."""
         replace_file(path, [json.dumps(self.model_dump(), indent=4).encode()])
 
     @classmethod
     def from_json(cls, path: str | Path) -> Self:
-        """Return the dataset in a file that LlamaIndex, or `save_json`, wrote.
+        """Return the dataset of a file that LlamaIndex or `save_json` wrote.
 
         Raises:
             InvalidDatasetError: If it is not such a file, or its parts do not fit together.
@@ -61,7 +61,7 @@ class EmbeddingQAFinetuneDataset(BaseModel):
 
     @classmethod
     def from_retrieval_dataset(cls, dataset: RetrievalDataset) -> Self:
-        """Return the core's dataset as this one; grades are lost."""
+        """Return a dataset of the core in this class; grades are lost."""
         return cls(
             queries=dict(dataset.queries),
             corpus=dict(dataset.corpus),

@@ -1,4 +1,4 @@
-"""A LlamaIndex embedding model as the core knows one."""
+"""A LlamaIndex embedding model as a `TextEmbedder` of the core."""
 
 import sys
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from query_adapters.arrays import as_matrix
 from query_adapters.embedders.identity import identity_of, model_name_of
 from query_adapters.typing import Vectors
 
-LOCAL_BATCH_SIZE = 64  # enough for texts of one length to be embedded side by side
+LOCAL_BATCH_SIZE = 64  # enough to sort texts of similar length into one batch
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -42,7 +42,7 @@ class LlamaIndexEmbedder:
 
     @property
     def identity(self) -> str:
-        """What tells this model's vectors from any other's, without a secret."""
+        """Identifier of this model's vectors, without secrets."""
         return identity_of(self.embed_model)
 
     @property
@@ -52,7 +52,7 @@ class LlamaIndexEmbedder:
 
     @property
     def batch_size(self) -> int:
-        """The model's `embed_batch_size`; 64 at least where it runs here and cuts them itself."""
+        """The model's `embed_batch_size`; at least 64 for a local model."""
         size = self.embed_model.embed_batch_size
         return max(size, LOCAL_BATCH_SIZE) if runs_here(self.embed_model) else size
 
@@ -92,7 +92,7 @@ class LlamaIndexEmbedder:
             return model.get_query_embedding(text)
         return query_vector(
             model, text, wrapper=model
-        )  # the public one would mix it with documents
+        )  # the public method would store it among documents
 
     async def _aembed_query(self, text: str) -> Embedding:
         model = self.embed_model
@@ -102,10 +102,10 @@ class LlamaIndexEmbedder:
 
 
 def resolve_base(embed_model: Any) -> BaseEmbedding:
-    """Return the embedding model: itself, what LlamaIndex makes of its name, or LangChain's one.
+    """Return the model itself, the model of this name, or a LangChain model wrapped for LlamaIndex.
 
     Raises:
-        TypeError: If it is neither framework's embedding model nor a string.
+        TypeError: If it is neither an embedding model of one of the frameworks nor a string.
     """
     if isinstance(embed_model, BaseEmbedding):
         return embed_model
@@ -123,5 +123,5 @@ def resolve_base(embed_model: Any) -> BaseEmbedding:
 
 
 def _is_langchain(model: Any) -> bool:
-    module = sys.modules.get("langchain_core.embeddings")  # who has no LangChain has no such model
+    module = sys.modules.get("langchain_core.embeddings")  # None without LangChain
     return module is not None and isinstance(model, module.Embeddings)

@@ -1,4 +1,4 @@
-"""A base embedding model with an adapter on its queries, as LlamaIndex calls one."""
+"""A LlamaIndex embedding model that applies an adapter to a base model's queries."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +21,7 @@ from query_adapters.embedders.identity import check_name, identity_of, model_nam
 
 
 class Options(TypedDict, total=False):
-    """The keyword-only arguments that every adapted embedding model takes."""
+    """Keyword-only arguments of every adapted embedding model."""
 
     adapter_path: str | Path | None
     check_model: bool
@@ -34,30 +34,30 @@ class Options(TypedDict, total=False):
 
 
 class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
-    """The base's document vectors, bit for bit, and its query vectors through an adapter.
+    """Serves the base's document vectors unchanged and its query vectors through an adapter.
 
-    An index built with the base is searched as it is:
+    Search an index that was built with the base, unchanged:
     `index.as_retriever(embed_model=AdapterEmbedding(base, "folder"))`.
 
     Args:
         base_embed_model: The embedding model that the index was built with, or a string that
-            LlamaIndex resolves to it; a LangChain `Embeddings` does as well.
-        adapter: The adapter, with or without its record, or its folder; None for the base as
-            it is.
+            LlamaIndex resolves to it; or a LangChain `Embeddings`.
+        adapter: An adapter, a SavedAdapter or an adapter's folder; None for the base without an
+            adapter.
         adapter_path: The folder instead of `adapter`.
-        check_model: Whether the adapter's record must name this base.
+        check_model: Whether to refuse an adapter whose record names another base.
         embed_batch_size: Documents per call; the base's if left out.
         model_name: Name of the adapted model; "Adapter for ..." if left out.
         callback_manager: As in every embedding model.
         num_workers: Asynchronous calls at once; the base's if left out.
-        embeddings_cache: As in every embedding model, but queries keep to themselves there.
-        rate_limiter: As in every embedding model; the base's own is honoured besides.
+        embeddings_cache: As in every embedding model; queries are kept apart from documents.
+        rate_limiter: As in every embedding model; the base's own limiter applies as well.
 
     Raises:
         AdapterMismatchError: If the adapter was trained on another model.
-        DimensionMismatchError: If the base tells its dimension and it is another one; where it
-            does not, the first query finds out.
-        AdapterFileError: If the folder does not hold a whole adapter.
+        DimensionMismatchError: If the base states another dimension; if it states none, the first
+            query raises it.
+        AdapterFileError: If the folder does not hold a complete adapter.
     """
 
     base_embed_model: BaseEmbedding = Field(exclude=True, repr=False, frozen=True)
@@ -111,7 +111,7 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
         return self.base_embed_model._get_query_embedding(text)
 
     def to_payload(self) -> dict[str, Any]:
-        """Return what events tell of this model; no secrets."""
+        """Return the description of this model in events, without secrets."""
         base, adapter = self.base_embed_model, self.adapter
         return {
             "class_name": self.class_name(),
@@ -127,11 +127,11 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
     def custom_model_dump(
         self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
     ) -> dict[str, Any]:
-        """Return the fields and what document vectors depend on; no secrets, no weights.
+        """Return the fields and what document vectors depend on, without secrets and weights.
 
-        LlamaIndex's ingestion cache takes this as its key: another base embeds the documents
-        again, another training of the adapter in the same folder does not, but another folder
-        does, as `from_dict` needs it. Ingest with the base itself, whose key knows no adapter.
+        LlamaIndex's ingestion cache uses this as its key. Documents are embedded again for another
+        base or another adapter folder, which `from_dict` needs, but not for a new adapter in the
+        same folder. Ingest with the base itself, whose key does not depend on adapters.
         """
         base = self.base_embed_model
         fields: dict[str, Any] = handler(self)
@@ -151,22 +151,23 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
         base_embed_model: BaseLike | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Return the model that `to_dict` described, on the base that is given to it.
+        """Return the model that `to_dict` described, over the given base.
 
         Args:
             data: What `to_dict` returned.
-            base_embed_model: The base, which is not stored, as its secrets would be with it.
-            **kwargs: `adapter`, if it was not read from a folder, and any other argument of the
-                constructor that shall replace what is stored.
+            base_embed_model: The base; it is not stored, because its secrets would be stored with
+                it.
+            **kwargs: `adapter`, if it was not read from a folder, and other arguments of the
+                constructor, which override the stored ones.
 
         Raises:
-            TypeError: If the base is missing, or an adapter that was given in memory.
+            TypeError: If the base, or an adapter that was given in memory, is missing.
             AdapterMismatchError: If the base is another model than the stored one.
         """
         if base_embed_model is None:
             raise TypeError(
-                f"expected base_embed_model={data.get('base_class')}(...), got none: a base is not "
-                "stored, as its secrets would be with it; pass it to from_dict"
+                f"expected base_embed_model={data.get('base_class')}(...), got none: the base is "
+                "not stored, because its secrets would be stored with it; pass it to from_dict"
             )
         stored = {name: data[name] for name in Options.__annotations__ if name in data}
         if kwargs.keys() & {"adapter", "weight"}:
@@ -177,7 +178,7 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
         return cls(base, **options)
 
     def __getstate__(self) -> dict[str, Any]:
-        # of a copy, because LlamaIndex deletes what cannot be pickled from the very object
+        # on a copy, because LlamaIndex deletes fields that cannot be pickled from the object itself
         return super(AdapterEmbedding, self.model_copy()).__getstate__()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -188,7 +189,7 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
 
 
 class LinearAdapterEmbedding(AdapterEmbedding):
-    """An `AdapterEmbedding` for linear adapters only, also from plain arrays.
+    """An `AdapterEmbedding` of a linear adapter, which may be given as plain arrays.
 
     Args:
         base_embed_model: As in `AdapterEmbedding`.

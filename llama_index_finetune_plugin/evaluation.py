@@ -33,7 +33,7 @@ class RetrieverEvaluator(DatasetEvaluator):
             retriever's events and callbacks, one per query, are not sent then.
 
     Raises:
-        UnknownMetricError: If a metric is unknown, or has no cut-off to go by.
+        UnknownMetricError: If a metric is unknown, or has no cut-off and the retriever states none.
         TypeError: If `retriever` is not a retriever, such as an index.
         ValueError: If `workers` is below 1.
     """

@@ -1,4 +1,4 @@
-"""A folder of PDF, Markdown and text files as nodes whose ids stay the same from run to run."""
+"""Read a folder of PDF, Markdown and text files as nodes with stable ids."""
 
 import logging
 from collections.abc import Sequence
@@ -44,16 +44,16 @@ def read_folder(
     splitter: NodeParser | None = None,
     formats: Sequence[str] = FORMATS,
 ) -> list[BaseNode]:
-    """Return the chunks of the files in a folder and the folders in it.
+    """Return the chunks of all files in a folder, including its subfolders.
 
-    A node's id is a hash of the file's name within the folder, the page, the place on it and
-    the text: files that did not change keep theirs, wherever the folder lies. Files without text
-    are skipped, with a line in the log.
+    A node's id is a hash of the file's path within the folder, the page, the position on it and the
+    text, so that unchanged files keep their ids, also in another folder. Files without text are
+    skipped and logged.
 
     Args:
         folder: Read by LlamaIndex's `SimpleDirectoryReader`.
-        splitter: How files are cut; by default `SentenceSplitter()`.
-        formats: Which files are read, by the ends of their names.
+        splitter: Splits files into chunks; by default `SentenceSplitter()`.
+        formats: Extensions of the files to read.
 
     Raises:
         ValueError: If there is no such folder, or no such file in it.
@@ -76,11 +76,11 @@ def read_folder(
 
 
 def page_ranges(nodes: Sequence[BaseNode], *, n_pages: int | None = None) -> dict[str, str]:
-    """Return what each node was cut from, by node id, for `split_by_document(sources=)`.
+    """Return the source of each node by node id, for `split_by_document(sources=)`.
 
     Args:
         nodes: From `read_folder`.
-        n_pages: So many pages of a file in a row are one source; by default a whole file is.
+        n_pages: Number of consecutive pages that form one source; by default a whole file.
     """
     return {node.node_id: _source(node, n_pages) for node in nodes}
 

@@ -152,7 +152,7 @@ def texts_of(nodes: Nodes) -> dict[str, str]:
     """Return the nodes' texts by id, without metadata.
 
     Raises:
-        InvalidDatasetError: If one id stands for two texts.
+        InvalidDatasetError: If one id has two texts.
     """
     texts: dict[str, str] = {}
     for node in listed_nodes(nodes):
@@ -189,6 +189,6 @@ def _finished(
     known = sum(dataset.corpus.get(chunk) == text for chunk, text in chunks.items())
     raise InvalidDatasetError(
         f"{path}: holds {len(dataset.corpus)} chunks, {known} of the {len(chunks)} nodes given now "
-        "among them, and no journal of its answers lies beside it; expected a file of these "
+        "among them, and has no journal of answers beside it; expected a file of these "
         "nodes: name another output_path, or move the file away"
     )

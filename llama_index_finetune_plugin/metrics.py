@@ -1,4 +1,4 @@
-"""This package's metrics by name in LlamaIndex's own evaluators, and results as its own type."""
+"""Use this package's metrics in LlamaIndex's own evaluators, and its results as their type."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +23,7 @@ CUTS = (1, 3, 5, 10, 20, 50, 100)
 
 
 class RetrievalMetric(BaseRetrievalMetric):
-    """A metric at k as LlamaIndex's evaluators ask for it; `metric_name` says which.
+    """A metric at k for LlamaIndex's evaluators, named by `metric_name`.
 
     An empty retrieval scores 0, a repeated id counts once, and at most k documents count.
     """
@@ -37,10 +37,10 @@ class RetrievalMetric(BaseRetrievalMetric):
         retrieved_texts: list[str] | None = None,
         **kwargs: Any,
     ) -> RetrievalMetricResult:
-        """Return the score; texts and question are not looked at.
+        """Return the score; only ids are compared.
 
         Raises:
-            ValueError: If no ids are expected, or none were given to judge.
+            ValueError: If the expected or the retrieved ids are missing.
         """
         if not expected_ids or retrieved_ids is None:
             raise ValueError(
@@ -53,11 +53,11 @@ class RetrievalMetric(BaseRetrievalMetric):
 
 
 def register_metrics(names: Sequence[str] | None = None) -> list[type[RetrievalMetric]]:
-    """Return the metrics, which LlamaIndex's `from_metric_names` finds from now on.
+    """Register metrics for LlamaIndex's `from_metric_names`, and return their classes.
 
     Args:
         names: Such as "ndcg@10"; by default every metric at 1, 3, 5, 10, 20, 50 and 100.
-            LlamaIndex's own names, without a cut-off, stay its own.
+            LlamaIndex's own names, without a cut-off, are not replaced.
 
     Raises:
         UnknownMetricError: If a metric is unknown, or has no cut-off.
@@ -78,16 +78,16 @@ def register_metrics(names: Sequence[str] | None = None) -> list[type[RetrievalM
 def to_eval_results(
     evaluation: Evaluation, dataset: RetrievalDataset | QADataset
 ) -> list[RetrievalEvalResult]:
-    """Return an evaluation as LlamaIndex's own results, one a question.
+    """Return an evaluation as LlamaIndex's results, one per query.
 
-    `get_retrieval_results_df` turns lists of them into its table.
+    LlamaIndex's `get_retrieval_results_df` makes a table of them.
 
     Args:
-        evaluation: One with a run: of a retriever, of a run, or of vectors with their texts.
-        dataset: The texts of its questions and documents.
+        evaluation: An evaluation with a run: of a retriever, a run, or vectors with their texts.
+        dataset: The dataset that was evaluated.
 
     Raises:
-        InvalidDatasetError: If the evaluation has no run, or is of other questions.
+        InvalidDatasetError: If the evaluation has no run, or belongs to other queries.
     """
     texts = to_retrieval_dataset(dataset)
     if not evaluation.query_ids or not set(evaluation.query_ids) <= set(texts.queries):
@@ -118,5 +118,5 @@ def _result(
 
 
 def _metric_type(name: str) -> type[RetrievalMetric]:
-    """Return the metric's class: LlamaIndex makes metrics of classes without arguments."""
+    """Return the metric as a class, because LlamaIndex constructs metrics without arguments."""
     return type(name, (RetrievalMetric,), {"metric_name": name, "__module__": __name__})

@@ -21,19 +21,20 @@ CONFIG = "config_sentence_transformers.json"
 
 
 class SentenceTransformersEmbedding(HuggingFaceEmbedding):
-    """A HuggingFaceEmbedding that embeds each role by the model's own prompt and route.
+    """A HuggingFaceEmbedding that uses the model's own prompt and route for each role.
 
-    A plain HuggingFaceEmbedding forgets the prompts that are saved with a model, and embeds
-    questions by the document route of one that has routes.
+    A plain HuggingFaceEmbedding ignores the prompts that are saved with a model, and embeds queries
+    by the document route of a model with routes.
 
     Args:
         model_name: The model's folder.
         embed_batch_size: Texts at once.
-        max_length: Tokens of a text that the model reads; by default its own limit.
-        normalize: Whether vectors get length 1; by default where the model ranks by cosine.
-        query_instruction: What is put before a question instead of the model's own prompt.
+        max_length: The most tokens of a text that the model reads; by default its own limit.
+        normalize: Whether vectors are normalized to length 1; by default if the model ranks by
+            cosine.
+        query_instruction: Prefix of queries, instead of the model's own prompt.
         text_instruction: The same for documents.
-        device: Where to run.
+        device: Device to run on.
         trust_remote_code: Whether code that comes with the model may run.
         callback_manager: As in every embedding model.
         show_progress_bar: Whether to show a progress bar.
@@ -60,7 +61,8 @@ class SentenceTransformersEmbedding(HuggingFaceEmbedding):
     ) -> None:
         if not Path(model_name).is_dir():
             raise FileNotFoundError(
-                f"no folder at {model_name}; expected that of a sentence-transformers model"
+                f"expected the folder of a sentence-transformers model, got {model_name}, "
+                "which does not exist; correct the path"
             )
         config = _config(Path(model_name))
         prompts = config.get("prompts") or {}
@@ -86,7 +88,7 @@ class SentenceTransformersEmbedding(HuggingFaceEmbedding):
 
     @cached_property
     def identity(self) -> str:
-        """What tells these vectors from any others: a folder may hold another model tomorrow."""
+        """Identifier of these vectors; a folder may hold another model later."""
         settings = {**settings_of(self._model), "normalize": self.normalize}
         return identity_from(self.class_name(), self.model_name, settings)
 

@@ -1,4 +1,4 @@
-"""A LlamaIndex language model as the core knows one."""
+"""A LlamaIndex language model as a `TextGenerator` of the core."""
 
 import json
 
@@ -20,11 +20,11 @@ class LlamaIndexTextGenerator:
 
     Args:
         llm: The model.
-        structured: Whether a model that can call functions is asked for its questions as
-            arguments of one; any other model answers in plain text.
+        structured: Whether a model that can call functions returns its questions as arguments of a
+            function call; other models answer in plain text.
 
     Raises:
-        TypeError: If it is no language model of LlamaIndex's.
+        TypeError: If it is not a LlamaIndex language model.
     """
 
     def __init__(self, llm: LLM, *, structured: bool = True) -> None:
@@ -42,7 +42,7 @@ class LlamaIndexTextGenerator:
         return f"{self.llm.class_name()}/{self.llm.metadata.model_name}"
 
     async def complete(self, prompt: str) -> str:
-        """Return the model's answer; the arguments, as they came, where it called the function."""
+        """Return the model's answer, or the arguments of its function call, unparsed."""
         if self._tool is not None and isinstance(self.llm, FunctionCallingLLM):
             response = await self.llm.achat_with_tools(
                 [self._tool], user_msg=prompt, tool_required=True
@@ -55,12 +55,12 @@ class LlamaIndexTextGenerator:
 
 
 def calls_functions(llm: LLM) -> bool:
-    """Return whether the model can be asked for structured output."""
+    """Return whether the model supports function calls."""
     return isinstance(llm, FunctionCallingLLM) and llm.metadata.is_function_calling_model
 
 
 def _arguments(llm: FunctionCallingLLM, response: ChatResponse) -> str:
-    """Return the arguments of the first function call, unread: half of a question is none."""
+    """Return the arguments of the first function call as text; incomplete JSON is parsed later."""
     for block in response.message.blocks:
         arguments = getattr(block, "tool_kwargs", None)
         if arguments:

@@ -1,4 +1,4 @@
-"""Small learned maps on query embeddings; documents, index and framework stay as they are."""
+"""Learn small maps on query embeddings; documents and index stay as they are."""
 
 from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.adapters.storage import (

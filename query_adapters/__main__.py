@@ -1,10 +1,10 @@
-"""`python -m query_adapters`, and what the script `query-adapters` runs."""
+"""Entry point of `python -m query_adapters` and of the script `query-adapters`."""
 
 from query_adapters.errors import MissingExtraError
 
 
 def main() -> None:
-    """Run the command line; without the extra `cli`, say how to install it."""
+    """Run the command line; without the extra `cli`, print how to install it."""
     try:
         from query_adapters.cli import app
     except MissingExtraError as exc:

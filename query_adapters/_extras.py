@@ -1,4 +1,4 @@
-"""Which extra of this distribution installs which module."""
+"""Extras of this distribution and the modules that they install."""
 
 from importlib.util import find_spec
 
@@ -26,8 +26,7 @@ MODULE_OF = {
 def require_extra(extra: str) -> None:
     """Check that the extra's module is installed.
 
-    The module is looked for, not imported: a broken install then shows its own traceback
-    instead of advice to install what is there.
+    The module is located, not imported, so that a broken installation shows its own traceback.
 
     Raises:
         MissingExtraError: If the module cannot be found.

@@ -1,4 +1,4 @@
-"""Numbers from outside as rows of float32, or an error that names the first bad one."""
+"""Convert external arrays to validated float32 matrices."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ def check_finite(matrix: Vectors, what: str) -> None:
     """Check that no row holds a NaN or an infinity.
 
     Raises:
-        InvalidVectorsError: If one does.
+        InvalidVectorsError: If a row does.
     """
     finite = np.isfinite(matrix).all(axis=1)
     if not finite.all():

@@ -1,4 +1,4 @@
-"""Files that are replaced in one step: a reader finds the old content or the new one, whole."""
+"""Replace files atomically: a reader finds either the old content or the new one."""
 
 import os
 import shutil
@@ -8,11 +8,11 @@ from uuid import uuid4
 
 
 def replace_file(path: str | Path, parts: Iterable[bytes]) -> Path:
-    """Return the path, which now holds the parts, durably.
+    """Write the parts to the file durably, and return its path.
 
-    They are written beside the file and then moved into its place: whatever fails in between
-    leaves it as it was. A link stays a link, a file keeps its permissions; what is no file, such
-    as `/dev/stdout`, is written to directly.
+    The parts are written to a temporary file, which then replaces the file; a failure in between
+    leaves the file unchanged. A link stays a link and a file keeps its permissions. A path that is
+    not a regular file, such as `/dev/stdout`, is written directly.
     """
     path = Path(path)
     if path.exists() and not path.is_file():

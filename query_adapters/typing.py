@@ -1,7 +1,7 @@
 """Array and mapping aliases; the letters of a shape mean the same in every docstring.
 
-`n_queries`, `n_documents`, `dim`: counts of rows and the length of one vector;
-`depth`: how many documents of a ranking are kept.
+`n_queries`, `n_documents`: numbers of rows; `dim`: length of one vector; `depth`: number of ranked
+documents that are kept.
 """
 
 from collections.abc import Mapping, Sequence

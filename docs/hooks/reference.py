@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("query_adapters", "llama_index_finetune_plugin", "langchain_adapter")
 
 # Modules without an `__all__` that users import from, with the names to document.
-# An empty tuple stands for every public function and class of the module.
+# An empty tuple means every public function and class of the module.
 MODULES: dict[str, tuple[str, ...]] = {
     "query_adapters.data.formats": (),
     "query_adapters.data.paths": (),
@@ -58,7 +58,7 @@ class Entry:
 
     @property
     def is_full(self) -> bool:
-        """Whether the full entry stands here."""
+        """Whether the full entry is on this page."""
         return self.identifier == self.documented_at
 
 

@@ -30,11 +30,11 @@ def embedder_of(embeddings: BaseLike | None, vectorstore: Store | None) -> LangC
             remedy="pass the questions first and then the vector store",
         )
     if embeddings is None and vectorstore is not None:
-        stored = getattr(vectorstore, "embeddings", None)  # blocks that stand in have none
+        stored = getattr(vectorstore, "embeddings", None)  # blocks have none
         embeddings = stored.base if isinstance(stored, AdapterEmbeddings) else stored
     if embeddings is None:
         raise TypeError(
-            "embeddings: expected a LangChain embedding model, got none, and no vectorstore that "
-            "tells its own; pass the model that the documents are embedded with"
+            "embeddings: expected a LangChain embedding model, got none, and no vectorstore "
+            "with a model; pass the model that the documents are embedded with"
         )
     return LangChainEmbedder(embeddings)

@@ -1,4 +1,4 @@
-"""A vector store that is served already, as training reads it."""
+"""Read an existing vector store for training."""
 
 import logging
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 def live_index(vectorstore: VectorStore) -> LiveIndex:
-    """Return the vector store as the core reads it.
+    """Return the vector store as the core's LiveIndex.
 
     Raises:
         UnreadableStoreError: If vectors cannot be read back from it.
@@ -26,12 +26,14 @@ def live_index(vectorstore: VectorStore) -> LiveIndex:
 
 
 def stored_texts(vectorstore: VectorStore, ids: Sequence[str]) -> dict[str, str]:
-    """Return the texts of documents by id; those that the store does not give are left out."""
+    """Return the texts of documents by id; those that the store does not return are left out."""
     texts: dict[str, str] = {}
-    for key in ids:  # one by one, as not every store says which is which
+    for key in ids:  # one by one, because not every store returns the ids
         try:
             found = vectorstore.get_by_ids([key])
-        except Exception as error:  # each store raises something else; training can do without
+        except (
+            Exception
+        ) as error:  # every store raises another error, and training works without texts
             logger.info("%s gives no documents back: %s", type(vectorstore).__name__, error)
             return {}
         if found and found[0].page_content:

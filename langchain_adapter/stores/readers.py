@@ -1,4 +1,4 @@
-"""What each vector store of LangChain is read through; packages load when their store is read."""
+"""Readers of LangChain's vector stores; a store's package is imported when it is read."""
 
 from collections.abc import Callable
 from typing import Any
@@ -59,7 +59,7 @@ def read_lancedb(store: Any) -> VectorSource:
 
 
 def read_pgvector(store: Any) -> VectorSource:
-    """Return the vectors of the store's collection, out of the table that collections share."""
+    """Return the vectors of the store's collection, from the table that all collections share."""
     import sqlalchemy as sql
 
     from query_adapters.stores.postgres import PostgresSource, synchronous, table
@@ -77,9 +77,9 @@ def read_pgvector(store: Any) -> VectorSource:
 
 
 def read_pgvectorstore(store: Any) -> VectorSource:
-    """Return the vectors of the store's table, over a connection of its own: the store's are async.
+    """Return the vectors of the store's table, over a new connection: the store's are async.
 
-    PGVectorStore keeps its table's names in an AsyncPGVectorStore, which is read as well.
+    PGVectorStore keeps its table names in an AsyncPGVectorStore, which is readable too.
     """
     from query_adapters.stores.postgres import PostgresSource, synchronous, table
 

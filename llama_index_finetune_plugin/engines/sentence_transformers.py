@@ -19,48 +19,48 @@ if TYPE_CHECKING:
 class SentenceTransformersFinetuneEngine(BaseEmbeddingFinetuneEngine):
     """Fine-tunes a sentence-transformers model, whole or its query tower alone.
 
-    With train="both" documents must be embedded again with the tuned model. With train="query"
-    the index stays as it is: questions learn to find its vectors. Either way base and tuned
-    model are compared on held-out questions, and where no gain can be shown the base is saved,
-    and `result.verdict` says so. Needs the extra `huggingface`.
+    With train="both", documents must be embedded again with the tuned model. With train="query",
+    the index stays as it is. The base and the tuned model are compared on held-out questions; where
+    no gain can be shown, the base is saved, and `result.verdict` states it. Needs the extra
+    `huggingface`.
 
     Args:
         dataset: Training questions: an EmbeddingQAFinetuneDataset, a RetrievalDataset, or any
             object with `queries`, `corpus` and `relevant_docs`.
         model_id: The base: a hub name or a folder.
-        model_output_path: Folder of the model, new or of an earlier run; nothing is
-            written elsewhere.
-        batch_size: Training pairs a step; where negatives come from the batch, more is better.
-        val_dataset: Held-out questions: they choose the best weights and judge them. By default
+        model_output_path: Folder of the model, new or of an earlier run; nothing is written outside
+            it.
+        batch_size: Training pairs per step; more is better where negatives come from the batch.
+        val_dataset: Held-out questions, which choose the best weights and measure them. By default
             a fifth of the training questions, about other documents.
-        loss: A sentence-transformers loss, or what makes one of a model; by default
+        loss: A sentence-transformers loss, or a function from a model to one; by default
             MultipleNegativesRankingLoss over batches without duplicates.
         epochs: Passes over the training set.
         show_progress_bar: Whether to show progress bars.
         evaluation_steps: Steps between evaluations on the held-out questions.
-        use_all_docs: Whether every relevant document of a question counts, or its first alone.
+        use_all_docs: Whether every relevant document of a question counts, or only the first.
         trust_remote_code: Whether code that comes with the model may run.
-        device: Where to run.
+        device: Device to run on.
         save_checkpoints: Whether to keep checkpoints from which training can resume.
-        resume_from_checkpoint: Whether to go on from the last checkpoint, if there is one.
+        resume_from_checkpoint: Whether to resume from the last checkpoint, if there is one.
         checkpoint_save_steps: Steps between checkpoints.
-        checkpoint_save_total_limit: How many are kept, 0 for all.
+        checkpoint_save_total_limit: Number of checkpoints to keep; 0 for all.
         train: "both" towers, or "query" alone.
-        index: For train="query", the VectorStoreIndex to be served: vectors of the dataset's
+        index: For train="query", the VectorStoreIndex that will be served: vectors of the dataset's
             documents are read from it instead of embedded.
         lora: Rank of a low-rank update (extra: lora) instead of all weights.
-        hard_negatives: Mined a pair, by the base model; 0 for none.
-        pull: Weight of the pull toward the base; for train="query" only.
-        interpolations: Shares of the way from the base's weights to the tuned ones that are
-            tried on the held-out questions.
-        keep_base_if_worse: Whether the base is saved instead where no gain can be shown.
+        hard_negatives: Hard negatives per pair, mined by the base model; 0 for none.
+        pull: Weight of the regularization toward the base; for train="query" only.
+        interpolations: Interpolation factors between the base's weights (0) and the tuned ones (1),
+            compared on the held-out questions.
+        keep_base_if_worse: Whether the base is saved if no gain can be shown.
         learning_rate: By default 2e-5, with LoRA 2e-4.
         held_out: Share of the training questions held out where there is no `val_dataset`.
-        max_seq_length: Tokens of a text that the model reads; by default its own limit.
-        query_instruction: What is put before a question; by default what LlamaIndex puts there
-            for this model. It is saved with the model.
+        max_seq_length: The most tokens of a text that the model reads; by default its own limit.
+        query_instruction: Prefix of queries; by default LlamaIndex's for this model. It is saved
+            with the model.
         text_instruction: The same for documents.
-        seed: Of batches, dropout and the split.
+        seed: Seed of batches, dropout and the split; at least 0.
         training_args: Any other argument of SentenceTransformerTrainingArguments, such as
             `{"bf16": True}`.
 
@@ -68,7 +68,7 @@ class SentenceTransformersFinetuneEngine(BaseEmbeddingFinetuneEngine):
         InvalidDatasetError: If a dataset's parts do not fit together.
         LeakageError: If a validation question is a training question.
         MissingExtraError: If the extra `huggingface` is not installed.
-        ValueError: If a setting is out of range, or two do not go together.
+        ValueError: If a setting is out of range, or two settings contradict each other.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class SentenceTransformersFinetuneEngine(BaseEmbeddingFinetuneEngine):
         )
 
     def finetune(self) -> None:
-        """Train, judge on the held-out questions, and save to `model_output_path`.
+        """Train, compare on the held-out questions, and save to `model_output_path`.
 
         Raises:
             AdapterMismatchError: If the model ranks by neither cosine nor dot, or for
@@ -155,7 +155,7 @@ class SentenceTransformersFinetuneEngine(BaseEmbeddingFinetuneEngine):
 
     @property
     def result(self) -> "TowerResult":
-        """What was saved, base against tuned on the held-out questions, and the verdict.
+        """The saved model, the base against the tuned one, and the verdict.
 
         Raises:
             NotFinetunedError: If `finetune()` has not run.
@@ -181,7 +181,7 @@ class SentenceTransformersFinetuneEngine(BaseEmbeddingFinetuneEngine):
 
 
 def _prompts(model_id: str, query: str | None, document: str | None) -> dict[str, str]:
-    """Return the instructions that a HuggingFaceEmbedding of the model would use, if any."""
+    """Return the prefixes that a HuggingFaceEmbedding of the model would use, if any."""
     from llama_index.embeddings.huggingface.utils import (
         get_query_instruct_for_model_name,
         get_text_instruct_for_model_name,

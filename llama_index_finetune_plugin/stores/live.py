@@ -1,4 +1,4 @@
-"""A VectorStoreIndex that is served already, as training reads it."""
+"""Read an existing VectorStoreIndex for training."""
 
 import logging
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def live_index(index: VectorStoreIndex) -> LiveIndex:
-    """Return the index as the core reads it.
+    """Return the index as the core's LiveIndex.
 
     Raises:
         UnreadableStoreError: If it is not a VectorStoreIndex, or its vectors cannot be read back.
@@ -39,7 +39,7 @@ def live_index(index: VectorStoreIndex) -> LiveIndex:
 
 
 def own_model(index: VectorStoreIndex) -> BaseEmbedding:
-    """Return the model that the index embeds with, without the adapter that it may have."""
+    """Return the index's embedding model, without its adapter if it has one."""
     model = index._embed_model
     return model.base_embed_model if isinstance(model, AdapterEmbedding) else model
 
@@ -47,7 +47,7 @@ def own_model(index: VectorStoreIndex) -> BaseEmbedding:
 def embedded_texts(index: VectorStoreIndex, ids: Sequence[str]) -> dict[str, str]:
     """Return the texts of nodes as LlamaIndex embeds them, with metadata, by node id.
 
-    Nodes that neither the docstore nor the vector store gives back are left out.
+    Nodes that neither the docstore nor the vector store returns are left out.
     """
     nodes = index.docstore.get_nodes(list(ids), raise_error=False)
     if not nodes:
@@ -75,7 +75,7 @@ def _hint(index: VectorStoreIndex, missing: Sequence[str]) -> str:
 
 
 def _chunks_of(index: VectorStoreIndex, source: str) -> list[str]:
-    """Return ids of the nodes that were cut from a source document, as far as one can ask."""
+    """Return ids of the nodes of a source document, as far as the stores return them."""
     known = index.docstore.get_ref_doc_info(source)
     if known is not None:
         return known.node_ids
@@ -84,10 +84,10 @@ def _chunks_of(index: VectorStoreIndex, source: str) -> list[str]:
 
 
 def _stored_nodes(index: VectorStoreIndex, **wanted: Any) -> list[BaseNode]:
-    """Return nodes out of the vector store; none where it cannot give them back."""
+    """Return nodes from the vector store; none if it cannot return them."""
     store: Any = index.vector_store
     try:
         return list(store.get_nodes(**wanted))
-    except Exception as error:  # each store raises something else; training can do without
+    except Exception as error:  # every store raises another error, and training works without texts
         logger.info("%s gives no nodes back: %s", type(store).__name__, error)
         return []

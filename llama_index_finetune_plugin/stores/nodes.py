@@ -1,4 +1,4 @@
-"""Vectors out of any store whose `get_nodes` returns nodes with their embeddings."""
+"""Read vectors from any store whose `get_nodes` returns nodes with embeddings."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ REMEDY = (
 
 @dataclass(frozen=True)
 class NodeSource:
-    """The fallback: whole nodes, of which every one is in memory when all are read.
+    """The fallback reader, which loads whole nodes; all of them are in memory at once.
 
     Args:
         store: The vector store.
@@ -28,10 +28,10 @@ class NodeSource:
 
     @property
     def similarity(self) -> None:
-        """Not known of such a store."""
+        """None: such a store does not state it."""
 
     def count(self) -> None:
-        """Return None: only reading tells."""
+        """Return None: the count is known only after reading."""
 
     def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
         """Yield rows, fetched by id where ids are given."""

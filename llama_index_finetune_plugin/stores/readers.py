@@ -1,4 +1,4 @@
-"""What each vector store of LlamaIndex is read through; packages load when their store is read."""
+"""Readers of LlamaIndex's vector stores; a store's package is imported when it is read."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ def read_faiss(store: Any, index: VectorStoreIndex | None) -> VectorSource:
     """Return the FAISS index's vectors; LlamaIndex keeps the ids of its rows in the index.
 
     Raises:
-        UnreadableStoreError: If there is no index to ask.
+        UnreadableStoreError: If only the store is given, without its index.
     """
     from query_adapters.stores.faiss import FaissSource
 
@@ -65,7 +65,7 @@ def read_qdrant(store: Any, index: VectorStoreIndex | None) -> VectorSource:
 
 
 def read_lancedb(store: Any, index: VectorStoreIndex | None) -> VectorSource:
-    """Return the table's vectors; `_table` because `table` raises where there is none yet."""
+    """Return the table's vectors; uses `_table`, because `table` raises without a table."""
     return LanceSource(store._table, store.vector_column_name)
 
 

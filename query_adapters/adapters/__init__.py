@@ -1,4 +1,4 @@
-"""What is learned: maps on query vectors, in numpy alone."""
+"""Adapters: learned maps on query vectors, in numpy alone."""
 
 from query_adapters.adapters.base import QueryAdapter
 from query_adapters.adapters.kernel import KernelAdapter

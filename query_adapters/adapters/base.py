@@ -1,4 +1,4 @@
-"""What every adapter is: a frozen map on query vectors that can say what it is made of."""
+"""The base class of all adapters."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -14,12 +14,12 @@ from query_adapters.typing import Vectors
 
 
 class QueryAdapter(ABC):
-    """A learned map on query vectors; document vectors never pass through it.
+    """A learned, immutable map on query vectors; document vectors are never mapped.
 
     Attributes:
-        kind: The name under which the adapter is stored, unique per class.
-        dim_in: Length of the vectors that it takes.
-        dim_out: Length of the vectors that it gives.
+        kind: Name of the kind in stored adapters, unique per class.
+        dim_in: Length of the vectors it maps.
+        dim_out: Length of the mapped vectors.
     """
 
     kind: ClassVar[str]
@@ -37,16 +37,16 @@ class QueryAdapter(ABC):
     @classmethod
     @abstractmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Self:
-        """Return the adapter that `tensors()` describes."""
+        """Return the adapter with the arrays of `tensors()`."""
 
     @property
     @abstractmethod
     def is_identity(self) -> bool:
-        """Whether every vector comes back unchanged."""
+        """Whether the adapter changes no vector."""
 
     @cached_property
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits that depend on the kind and every weight, nothing else."""
+        """Sixteen hexadecimal digits that identify the kind and the weights."""
         digest = hashlib.sha256(self.kind.encode())
         for name, tensor in sorted(self.tensors().items()):
             digest.update(f"{name}{tensor.shape}".encode())
@@ -54,10 +54,10 @@ class QueryAdapter(ABC):
         return digest.hexdigest()[:16]
 
     def check_dim(self, dim: int) -> None:
-        """Check that vectors of length `dim` fit.
+        """Check that the adapter maps vectors of length `dim`.
 
         Raises:
-            DimensionMismatchError: If they do not.
+            DimensionMismatchError: If it does not.
         """
         if dim != self.dim_in:
             raise DimensionMismatchError(

@@ -1,4 +1,4 @@
-"""The kernel adapter: a linear part, and a memory of the questions it was trained on."""
+"""The kernel adapter: a linear map plus a memory of the training questions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,9 +19,8 @@ MOST_SHARPNESS = 80.0  # e^β must stay within float32
 def similarity_kernel(cosines: NDArray[Any], sharpness: float) -> NDArray[Any]:
     """Return `(e^(β c) - 1) / (e^β - 1)` of each cosine c, in its precision: 1 at 1, 0 at 0.
 
-    A power series in c with no negative coefficient, so a kernel of unit vectors. Without the
-    constant term of the exponential it vanishes for questions that have nothing in common
-    with the landmarks.
+    It is a power series in c without negative coefficients, hence a kernel on unit vectors. Without
+    the exponential's constant term it is 0 for queries orthogonal to the landmarks.
 
     Source: Schölkopf, Smola, Learning with Kernels (2002), 4.6 (dot product kernels).
     """
@@ -33,14 +32,14 @@ def similarity_kernel(cosines: NDArray[Any], sharpness: float) -> NDArray[Any]:
 class KernelAdapter(LengthKeepingAdapter):
     """The map `z = W q + b + ‖q‖ Vᵀ k(Z, q)`, given the length of `q`: `q' = z · ‖q‖ / ‖z‖`.
 
-    The linear part carries over to documents and questions never seen. The memory answers
-    questions like those already answered, and fades to nothing away from them.
+    The linear part generalizes to unseen documents and questions. The memory acts on queries that
+    resemble training questions, and vanishes away from them.
 
     Args:
         linear: W and b.
-        landmarks: Z, training questions at length 1, `(n_landmarks, dim_in)`.
+        landmarks: Z, training questions of length 1, `(n_landmarks, dim_in)`.
         values: V, `(n_landmarks, dim_out)`.
-        sharpness: β in (0, 80]; the higher, the more alike a question must be.
+        sharpness: β in (0, 80]; a higher value requires a greater resemblance.
 
     Raises:
         InvalidVectorsError: If the shapes do not fit or a number is not finite.
@@ -72,17 +71,17 @@ class KernelAdapter(LengthKeepingAdapter):
 
     @property
     def dim_in(self) -> int:  # type: ignore[override]
-        """Length of the vectors that it takes."""
+        """Length of the vectors it maps."""
         return self.linear.dim_in
 
     @property
     def dim_out(self) -> int:  # type: ignore[override]
-        """Length of the vectors that it gives."""
+        """Length of the mapped vectors."""
         return self.linear.dim_out
 
     @property
     def keeps_length(self) -> bool:  # type: ignore[override]
-        """Whether the result gets the length of its query, as the linear part says."""
+        """Whether the result has the length of its query, as in the linear part."""
         return self.linear.keeps_length
 
     @cached_property
@@ -97,14 +96,14 @@ class KernelAdapter(LengthKeepingAdapter):
         return mapped
 
     def _recalled(self, units: Vectors) -> Vectors:
-        """Return what the memory adds to questions of length 1."""
+        """Return the memory's contribution for queries of length 1."""
         recalled: Vectors = (
             similarity_kernel(units @ self.landmarks.T, self.sharpness) @ self.values
         )
         return recalled
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
-        """Return those of the linear part, `landmarks`, `values` and `sharpness` `(1,)`."""
+        """Return the arrays of the linear part, `landmarks`, `values` and `sharpness` `(1,)`."""
         return self.linear.tensors() | {
             "landmarks": self.landmarks,
             "values": self.values,
@@ -113,7 +112,7 @@ class KernelAdapter(LengthKeepingAdapter):
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Self:
-        """Return the adapter that `tensors()` describes."""
+        """Return the adapter with the arrays of `tensors()`."""
         return cls(
             LinearAdapter.from_tensors(tensors),
             tensors["landmarks"],

@@ -1,4 +1,4 @@
-"""Adapters that `llama-index-embeddings-adapter` saved: pickles, of which only tensors are read."""
+"""Read adapters of `llama-index-embeddings-adapter`: pickles, of which only tensors are loaded."""
 
 import json
 from pathlib import Path
@@ -19,11 +19,11 @@ def is_peer_folder(folder: Path) -> bool:
 def read_peer_adapter(folder: str | Path) -> LinearAdapter:
     """Return the linear adapter that `llama-index-embeddings-adapter` saved in the folder.
 
-    It gives the vectors that it gave there, `W q + b`, of whatever length.
+    Its vectors equal those of the old package, `W q + b`, without keeping lengths.
 
     Raises:
         MissingExtraError: If torch is not installed.
-        AdapterFileError: If it is not a linear adapter or holds more than plain tensors.
+        AdapterFileError: If it is not a linear adapter, or holds anything but plain tensors.
     """
     require_extra("torch")
     import torch
@@ -37,7 +37,7 @@ def read_peer_adapter(folder: str | Path) -> LinearAdapter:
         adapter = LinearAdapter(weight, bias, keeps_length=False)
     except Exception as exc:
         raise AdapterFileError(
-            f"{folder}: {WEIGHTS} does not hold plain weights ({exc}); nothing was run"
+            f"{folder}: {WEIGHTS} does not hold plain weights ({exc}); no code in it was run"
         ) from exc
     found = {
         "in_features": adapter.dim_in,

@@ -1,4 +1,4 @@
-"""An adapted vector gets the length of the vector it came from, whatever the map made of it."""
+"""Adapters whose results keep the length of their query."""
 
 from abc import abstractmethod
 from math import inf, sqrt
@@ -10,12 +10,11 @@ from query_adapters.typing import Vectors
 
 
 class LengthKeepingAdapter(QueryAdapter):
-    """An adapter `q' = z · ‖q‖ / ‖z‖` of some map z of q; `q' = z` where lengths are not kept.
+    """An adapter `q' = z · ‖q‖ / ‖z‖` for a map z of q, or `q' = z` if lengths are not kept.
 
-    The base's length is kept so that score thresholds and hybrid fusion stay on their scale.
-    Only a store that ranks by Euclidean distance over documents of several lengths ranks by the
-    length of a query too. Zero vectors and vectors that are not finite come back as they are, as
-    do those of which the map would make one.
+    Lengths are kept so that score thresholds and hybrid fusion stay on their scale. Only Euclidean
+    distance over documents of different lengths depends on the length of a query. A query is
+    returned unchanged if it, or its mapped vector, is zero or not finite.
 
     Attributes:
         keeps_length: Whether an adapted vector has the length of its query.
@@ -25,13 +24,13 @@ class LengthKeepingAdapter(QueryAdapter):
 
     @abstractmethod
     def mapped(self, queries: Vectors) -> Vectors:
-        """Return z, of whatever length, in the shape that `__call__` gives."""
+        """Return z, not scaled, in the shape of `__call__`'s result."""
 
     def __call__(self, queries: Vectors) -> Vectors:
         """Return the adapted vectors.
 
         Args:
-            queries: One vector `(dim_in,)`, or one a row `(n_queries, dim_in)`.
+            queries: One vector `(dim_in,)`, or one per row `(n_queries, dim_in)`.
 
         Returns:
             `(dim_out,)` or `(n_queries, dim_out)`, each as long (Euclidean norm) as its query
@@ -54,23 +53,23 @@ class LengthKeepingAdapter(QueryAdapter):
 
 
 def squared_length(vector: Vectors) -> float:
-    """Return ‖v‖²; infinite without a warning where it is beyond float32."""
+    """Return ‖v‖²; infinity, without a warning, if it exceeds float32."""
     return float(np.vdot(vector, vector))
 
 
 def has_length(squared: float) -> bool:
-    """Return whether a vector of that squared length can be scaled: neither 0 nor infinite."""
+    """Return whether a vector of this squared length can be scaled: neither 0 nor infinite."""
     return 0 < squared < inf
 
 
 def keep_length(query: Vectors, mapped: Vectors, *, squared: float, scaled: bool = True) -> Vectors:
-    """Return `mapped`, scaled in place to the query's length; the query where that cannot be.
+    """Return `mapped`, scaled in place to the query's length; the query if it cannot be scaled.
 
     Args:
         query: Shape `(dim_in,)`.
         mapped: Shape `(dim_out,)`.
         squared: ‖query‖².
-        scaled: Whether it gets the query's length or stays as long as it is.
+        scaled: Whether to scale it to the query's length.
     """
     after = squared_length(mapped)
     if not has_length(after):
@@ -81,12 +80,12 @@ def keep_length(query: Vectors, mapped: Vectors, *, squared: float, scaled: bool
 
 
 def keep_lengths(queries: Vectors, mapped: Vectors, *, scaled: bool = True) -> Vectors:
-    """Return the rows of `mapped` at the lengths of the queries; queries where that cannot be.
+    """Return the rows of `mapped`, scaled to the queries' lengths; queries where they cannot be.
 
     Args:
         queries: Shape `(n_queries, dim_in)`.
         mapped: Shape `(n_queries, dim_out)`.
-        scaled: Whether the rows get the queries' lengths or stay as long as they are.
+        scaled: Whether to scale the rows to the queries' lengths.
     """
     before = np.einsum("ij,ij->i", queries, queries)
     after = np.einsum("ij,ij->i", mapped, mapped)

@@ -1,4 +1,4 @@
-"""The linear adapter: one matrix and, if wanted, one bias."""
+"""The linear adapter: a matrix and an optional bias."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class LinearAdapter(LengthKeepingAdapter):
     Args:
         weight: W, shape `(dim_out, dim_in)`.
         bias: b, shape `(dim_out,)`, or None for no bias.
-        keeps_length: Whether the result gets the length of q; False for q' = z.
+        keeps_length: Whether the result has the length of q; False for q' = z.
 
     Raises:
         InvalidVectorsError: If the shapes do not fit or a number is not finite.
@@ -53,17 +53,17 @@ class LinearAdapter(LengthKeepingAdapter):
 
     @classmethod
     def identity(cls, dim: int) -> Self:
-        """Return the adapter that changes nothing."""
+        """Return the identity adapter."""
         return cls(np.eye(dim, dtype=np.float32))
 
     @property
     def dim_in(self) -> int:  # type: ignore[override]
-        """Length of the vectors that it takes."""
+        """Length of the vectors it maps."""
         return int(self.weight.shape[1])
 
     @property
     def dim_out(self) -> int:  # type: ignore[override]
-        """Length of the vectors that it gives."""
+        """Length of the mapped vectors."""
         return int(self.weight.shape[0])
 
     @property
@@ -77,10 +77,10 @@ class LinearAdapter(LengthKeepingAdapter):
         return self._is_square and unbiased and bool((self.weight == np.eye(self.dim_in)).all())
 
     def check_square(self) -> None:
-        """Check that vectors keep their dimension, as an adapter to refine must let them.
+        """Check that the matrix is square, as refining requires.
 
         Raises:
-            DimensionMismatchError: If they do not.
+            DimensionMismatchError: If it does not.
         """
         if not self._is_square:
             raise DimensionMismatchError(
@@ -98,7 +98,7 @@ class LinearAdapter(LengthKeepingAdapter):
         return mapped
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
-        """Return `weight`, `bias` where there is one, `free_length` where none is kept."""
+        """Return `weight`, `bias` if there is one, and `free_length` if lengths are not kept."""
         tensors = {"weight": self.weight} | ({} if self.bias is None else {"bias": self.bias})
         if not self.keeps_length:
             tensors["free_length"] = np.ones(1, dtype=np.float32)
@@ -106,7 +106,7 @@ class LinearAdapter(LengthKeepingAdapter):
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Self:
-        """Return the adapter that `tensors()` describes."""
+        """Return the adapter with the arrays of `tensors()`."""
         keeps_length = "free_length" not in tensors
         return cls(tensors["weight"], tensors.get("bias"), keeps_length=keeps_length)
 
@@ -115,7 +115,7 @@ def frozen(array: ArrayLike, *, ndim: int, name: str) -> Vectors:
     """Return a read-only float32 copy.
 
     Raises:
-        InvalidVectorsError: If it has another number of dimensions, is empty or not finite.
+        InvalidVectorsError: If it has another number of axes, is empty or not finite.
     """
     frozen = np.array(array, dtype=np.float32, order="C")
     if frozen.ndim != ndim or 0 in frozen.shape:

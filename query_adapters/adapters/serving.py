@@ -1,4 +1,4 @@
-"""What may be given as an adapter, what it must fit, and how it is put on one query vector."""
+"""Resolve, validate and apply an adapter at serving time."""
 
 import struct
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ PROBE_SIMILARITY = 0.999
 def chosen(
     adapter: AdapterLike | EllipsisType | None, adapter_path: str | Path | None
 ) -> AdapterLike | None:
-    """Return the one of the two that was given; `...` stands for an adapter left out.
+    """Return the one that was given; `...` means that `adapter` was left out.
 
     Raises:
         TypeError: If both were given, or neither.
@@ -40,10 +40,10 @@ def chosen(
 def from_arrays(
     adapter: AdapterLike | EllipsisType | None, weight: ArrayLike | None, bias: ArrayLike | None
 ) -> AdapterLike | EllipsisType | None:
-    """Return the linear adapter of the arrays, or the adapter where there are none.
+    """Return the linear adapter of the arrays, or `adapter` if there are none.
 
     Raises:
-        TypeError: If adapter and weight were given, or a bias alone.
+        TypeError: If both adapter and weight were given, or a bias without a weight.
     """
     if weight is None and bias is not None:
         raise TypeError("expected a weight to go with the bias, got none; pass weight=")
@@ -55,10 +55,10 @@ def from_arrays(
 
 
 def read(adapter: AdapterLike | None) -> SavedAdapter | None:
-    """Return the adapter with its record, which is empty where it came without one.
+    """Return the adapter with its record, which is empty if it has none.
 
     Raises:
-        TypeError: If it is none of what stands for an adapter.
+        TypeError: If it has none of the types of `AdapterLike`.
     """
     if isinstance(adapter, str | Path):
         return read_adapter(adapter)
@@ -75,17 +75,17 @@ def read(adapter: AdapterLike | None) -> SavedAdapter | None:
 def check_fits(
     saved: SavedAdapter, *, kind: str | None, model_name: str | None, dim: int | None
 ) -> None:
-    """Check that the adapter is of the kind and for the model, as far as both can tell.
+    """Check the adapter's kind, base model and dimension, as far as they are known.
 
     Args:
         saved: The adapter with its record.
-        kind: The only kind that is wanted, None for any.
-        model_name: The model's name, None to leave it unchecked.
-        dim: Length of the model's vectors, None if it does not tell.
+        kind: The only kind accepted; None for any.
+        model_name: The model's name; None to skip its check.
+        dim: Length of the model's vectors; None if unknown.
 
     Raises:
-        AdapterMismatchError: If it is of another kind, or for another model.
-        DimensionMismatchError: If it is for vectors of another length.
+        AdapterMismatchError: If its kind or its model differs.
+        DimensionMismatchError: If its dimension differs.
     """
     if kind not in (None, saved.adapter.kind):
         raise AdapterMismatchError(
@@ -99,10 +99,10 @@ def check_fits(
 
 
 def probe_of(saved: SavedAdapter | None) -> tuple[str, Vectors]:
-    """Return the adapter's probe question and the vector that it had in training.
+    """Return the adapter's probe question and its vector in training.
 
     Raises:
-        AdapterMismatchError: If there is none, so that nothing vouches for the base.
+        AdapterMismatchError: If it has none, so that the base cannot be verified.
     """
     if saved is None or saved.record.probe_text is None or saved.probe_vector is None:
         raise AdapterMismatchError(
@@ -113,16 +113,16 @@ def probe_of(saved: SavedAdapter | None) -> tuple[str, Vectors]:
 
 
 def check_probe(vector: Sequence[float], expected: Vectors, *, model_name: str) -> None:
-    """Check that the model's vector of the probe question is that of the training.
+    """Check that the model's vector of the probe question equals the one in training.
 
     Args:
-        vector: The model's, `(dim,)`.
-        expected: That of the training, `(dim,)`.
-        model_name: For the message.
+        vector: The model's vector, `(dim,)`.
+        expected: The vector in training, `(dim,)`.
+        model_name: The model's name, for the message.
 
     Raises:
-        AdapterMismatchError: If it is another one.
-        DimensionMismatchError: If it is of another length.
+        AdapterMismatchError: If it differs.
+        DimensionMismatchError: If its length differs.
     """
     if len(vector) != len(expected):
         raise DimensionMismatchError(
@@ -141,17 +141,17 @@ def check_probe(vector: Sequence[float], expected: Vectors, *, model_name: str) 
 
 
 def adapted_identity(base: Any, adapter: QueryAdapter | None) -> str:
-    """Return what tells adapted vectors from any others; the base's where they are its own."""
+    """Return the identifier of adapted vectors; the base's identity if nothing changes them."""
     if adapter is None or adapter.is_identity:
         return identity_of(base)
     return f"{identity_of(base)}+{adapter.fingerprint}"
 
 
 def adapted(adapter: QueryAdapter | None, vector: list[float]) -> list[float]:
-    """Return the adapted vector; the very one that was given where nothing changes it.
+    """Return the adapted vector; the given list itself if nothing changes it.
 
     Raises:
-        DimensionMismatchError: If the vector is not of the length that the adapter takes.
+        DimensionMismatchError: If the adapter maps vectors of another length.
     """
     if adapter is None:
         return vector
@@ -163,7 +163,7 @@ def adapted(adapter: QueryAdapter | None, vector: list[float]) -> list[float]:
 
 
 def _as_array(vector: list[float]) -> Vectors:
-    # a third of the time that numpy takes over a list; beyond float32 is infinite here too
+    # three times as fast as numpy on a list; values beyond float32 become infinite here too
     return np.frombuffer(_floats(len(vector)).pack(*vector), dtype=np.float32)
 
 
@@ -173,5 +173,5 @@ def _floats(n: int) -> struct.Struct:
 
 
 def _cosine(one: Vectors, other: Vectors) -> float:
-    with np.errstate(invalid="ignore"):  # a zero vector is like none
+    with np.errstate(invalid="ignore"):  # a zero vector has no cosine
         return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))

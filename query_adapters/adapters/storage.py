@@ -37,7 +37,7 @@ PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib")
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterRecord:
-    """Where an adapter comes from and what it is for.
+    """Origin of an adapter and the model it belongs to.
 
     Attributes:
         base_model: Name of the embedding model that it was trained on, None if unknown; of a
@@ -207,7 +207,7 @@ def _digest(record: str, tensors: Mapping[str, NDArray[np.float32]]) -> str:
 
 
 def _is_ours(card: Path) -> bool:
-    """Return whether a model card may be written: not over a README of another origin."""
+    """Return whether a model card may be written: a README of another origin is kept."""
     return not card.exists() or CARD_MARK in card.read_text(encoding="utf-8", errors="replace")
 
 

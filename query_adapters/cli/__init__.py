@@ -1,4 +1,4 @@
-"""The command line, `query-adapters`: each command a thin layer over the package (extra: cli)."""
+"""The command line `query-adapters`, a thin layer over the package (extra: cli)."""
 
 from query_adapters._extras import require_extra
 

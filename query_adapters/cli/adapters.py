@@ -87,8 +87,8 @@ def train(
 ) -> None:
     """Train an adapter, keep it only if it helps, and save it.
 
-    If no reliable gain can be shown, the base model is kept: the saved adapter changes nothing,
-    and the verdict says so. The exit status is 0 all the same.
+    If no gain can be shown, the base model is kept: the saved adapter is the identity, and the
+    verdict states it. The exit status is still 0.
 
     Example:  query-adapters train data -m cohere:embed-v4.0 -o my_adapter
     """

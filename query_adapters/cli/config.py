@@ -1,4 +1,4 @@
-"""A file of settings for the commands, so that a run can be repeated."""
+"""Read the options of commands from a TOML file."""
 
 import tomllib
 from collections.abc import Mapping
@@ -7,16 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-FILE = "query_adapters.config"  # where the context of a command keeps its path
+FILE = "query_adapters.config"  # key of the file's path in a command's context
 
 
 def use_config(ctx: typer.Context, path: Path | None) -> Path | None:
-    """Take the settings in the file as defaults of the command, so that options override them.
+    """Use the settings in the file as defaults of the command; options override them.
 
-    Top-level settings are for every command that knows them, `[train]` is for `train`.
+    Top-level settings apply to every command that has them, `[train]` to `train`.
 
     Raises:
-        typer.BadParameter: If the file is not TOML, or no command knows a setting.
+        typer.BadParameter: If the file is not TOML, or no command has a setting.
     """
     if path is None:
         return None
@@ -41,7 +41,7 @@ def use_config(ctx: typer.Context, path: Path | None) -> Path | None:
 
 
 def named(error: typer.BadParameter) -> typer.BadParameter:
-    """Return the error, with the file in its message where the wrong value is from it."""
+    """Return the error, with the file in its message if the wrong value is from the file."""
     if error.ctx is not None and error.param is not None and error.param.name is not None:
         source = error.ctx.get_parameter_source(error.param.name)
         if source is not None and source.name == "DEFAULT_MAP":
@@ -50,13 +50,13 @@ def named(error: typer.BadParameter) -> typer.BadParameter:
 
 
 def _as_taken(parameter: Any, value: Any) -> Any:
-    """Return the value, as a list where the option may be given several times."""
+    """Return the value, as a list if the option may be given several times."""
     several = getattr(parameter, "multiple", False) and not isinstance(value, list)
     return [value] if several else value
 
 
 def _settings(command: Any) -> dict[str, Any]:
-    """Return the command's parameters by the name that they have on the command line."""
+    """Return the command's parameters by their name on the command line."""
     return {
         _plain(option): parameter
         for parameter in command.params

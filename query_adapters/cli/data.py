@@ -29,7 +29,7 @@ from query_adapters.errors import MissingKeyError
 
 
 class By(StrEnum):
-    """What the two sides of a split must not share."""
+    """What the two parts of a split must not share."""
 
     QUERY = "query"
     DOCUMENT = "document"
@@ -82,8 +82,8 @@ def generate(
 ) -> None:
     """Write questions for documents that have none, by a language model.
 
-    Answers are kept beside the output, in <output>.answers.jsonl: run it again after a crash
-    and none is paid for twice.
+    Answers are written to <output>.answers.jsonl: after a crash, run the command again, and no
+    answer is paid for twice.
 
     Example:  query-adapters generate d.jsonl --llm openai:gpt-4o-mini -o qa.json
     """
@@ -141,9 +141,9 @@ def split(
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Set questions apart: splits `train` and `test` of a BEIR folder.
+    """Split questions into `train` and `test` of a BEIR folder.
 
-    Near-duplicates stay on one side; with --by document, so do questions that share a document.
+    Near-duplicates stay in one part; with --by document, so do questions that share a document.
 
     Example:  query-adapters split questions.json -o data --held-out 0.3
     """
@@ -161,7 +161,7 @@ def split(
 
 
 def _model(name: str, resolve: Callable[..., Any], *, plan: bool, **options: Any) -> Any:
-    """Return the model; for a plan, which asks nothing, a name will do where there is no key."""
+    """Return the model; for a plan, which makes no call, only its name if there is no key."""
     try:
         return resolve(name, **options)
     except MissingKeyError:

@@ -34,7 +34,7 @@ def demo(
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Train on questions about Python's standard library, and measure on held-out ones.
+    """Train on questions about Python's standard library, and evaluate on held-out ones.
 
     The documents are the docstrings of your Python; the extra `demo` installs the model.
 

@@ -1,4 +1,4 @@
-"""From what was typed to what the package takes."""
+"""Convert arguments of the command line to objects of the package."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from query_adapters.data.paths import read_dataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
 
-VECTORS = "embeddings.sqlite"  # where training keeps them, in the adapter's folder
+VECTORS = "embeddings.sqlite"  # the cache's name in the adapter's folder
 
 
 def dataset_at(
@@ -19,10 +19,10 @@ def dataset_at(
     """Return the dataset at the path.
 
     Args:
-        path: As of `read_dataset`.
-        split: Of a BEIR folder; None for `default`.
-        corpus: Documents of a file of questions, which training and validation may share.
-        default: The split that the command is for.
+        path: Path of a dataset, as in `read_dataset`.
+        split: Split of a BEIR folder; None for `default`.
+        corpus: File of documents for a file of questions.
+        default: The command's default split.
     """
     if split is None and path.is_dir():
         split = default
@@ -30,7 +30,7 @@ def dataset_at(
 
 
 def cache_at(path: Path | None, *, adapter: Path | None = None) -> EmbeddingCache:
-    """Return the cache in the file, or else the one that the adapter's training has left."""
+    """Return the cache in the file, or the one in the adapter's folder."""
     left = None if adapter is None else adapter / VECTORS
     return EmbeddingCache(path or (left if left is not None and left.exists() else None))
 
@@ -39,7 +39,7 @@ def adapter_for(embedder: TextEmbedder, folder: Path) -> QueryAdapter:
     """Return the adapter in the folder.
 
     Raises:
-        AdapterFileError: If the folder does not hold a whole adapter.
+        AdapterFileError: If the folder does not hold a complete adapter.
         AdapterMismatchError: If it was trained on another model.
     """
     saved = read_adapter(folder)

@@ -1,4 +1,4 @@
-"""The application: its commands in the order of a walk-through, and what becomes of errors."""
+"""The Typer application: its commands and its error handling."""
 
 import sqlite3
 from typing import Annotated, Any
@@ -16,9 +16,9 @@ from query_adapters.cli.options import quiet_models, shows
 from query_adapters.errors import QueryAdaptersError
 
 COMMANDS = (generate, split, train, evaluate, compare, report, inspect, verify, export, demo)
-EXPECTED = (QueryAdaptersError, OSError, ValueError, sqlite3.Error)  # the user can mend these
-RESUMED = ("generate", "train")  # run again, these go on where they were
-INTERRUPTED = 130  # what shells expect after Ctrl-C
+EXPECTED = (QueryAdaptersError, OSError, ValueError, sqlite3.Error)  # the user can correct these
+RESUMED = ("generate", "train")  # these commands resume when run again
+INTERRUPTED = 130  # exit status of shells after Ctrl-C
 DESCRIPTION = """Better retrieval on an index that stays as it is.
 
 Learn a small map on query embeddings, measure it, keep it only where it helps.
@@ -33,13 +33,13 @@ provider, 2 if the command was called wrongly.
 
 
 class ReportingGroup(TyperGroup):
-    """Commands whose expected errors are one line on stderr and exit status 1.
+    """A group of commands that reports expected errors in one line on stderr, with exit status 1.
 
-    Ctrl-C is status 130, with a line only where the work so far is kept.
+    Ctrl-C exits with status 130, with a message if the work so far is kept.
     """
 
     def invoke(self, ctx: Any) -> Any:
-        """Return what the command returns."""
+        """Run the command; report expected errors."""
         try:
             return super().invoke(ctx)
         except typer.BadParameter as exc:
@@ -61,12 +61,12 @@ app = typer.Typer(
     help=DESCRIPTION,
     no_args_is_help=True,
     rich_markup_mode=None,
-    pretty_exceptions_enable=False,  # it would show variables, and a key may be among them
+    pretty_exceptions_enable=False,  # it would print local variables, which may include a key
 )
 
 
 def show_version(asked: bool) -> None:
-    """Print the version, and stop, where it was asked for."""
+    """Print the version and exit, if requested."""
     if asked:
         typer.echo(f"query-adapters {installed_version()}")
         raise typer.Exit
@@ -82,7 +82,7 @@ def options(
         bool, typer.Option("--traceback", help="Show where an error comes from.")
     ] = False,
 ) -> None:
-    """Take the options of all commands; the group reads them."""
+    """Declare the options of all commands; the group reads them."""
     if not shows(None):
         quiet_models()
 

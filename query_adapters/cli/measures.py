@@ -59,7 +59,7 @@ def evaluate(
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Measure retrieval: the base model alone, or with an adapter.
+    """Evaluate the base model, or an adapter on it.
 
     Search is exact, over all documents of the dataset; of a BEIR folder, the split `test`.
 
@@ -98,7 +98,7 @@ def compare(
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Compare base, adapters and other models on the same questions: intervals, paired tests.
+    """Compare base, adapters and other models on the same questions, with intervals and tests.
 
     Search is exact, over all documents of the dataset; of a BEIR folder, the split `test`.
 
@@ -146,9 +146,9 @@ def report(
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Write what `compare` measures as one HTML page, with every gain and loss by its question.
+    """Write the results of `compare` as one HTML page, with every gain and loss by question.
 
-    With one adapter, the page also tells how it was trained and chosen.
+    With one adapter, the page also shows how it was trained and chosen.
 
     Example:  query-adapters report data -m cohere:embed-v4.0 -a my_adapter -o r.html
     """
@@ -189,7 +189,7 @@ def _compared(
     seed: int,
     show_progress: bool,
 ) -> "Comparison":
-    """Return base, the adapters in the folders and other models on the same questions."""
+    """Return the comparison of the base, the adapters and other models."""
     require_extra("train")
     from query_adapters.evaluation.comparison import compare_systems
 
@@ -208,7 +208,7 @@ def _compared(
 
 
 def _check_metrics(names: Sequence[str]) -> None:
-    """Refuse an unknown metric before anything is embedded."""
+    """Check the metrics before any text is embedded."""
     for name in names:
         Metric.parse(name)
 

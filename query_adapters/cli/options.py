@@ -1,4 +1,4 @@
-"""Options that several commands have, each described once."""
+"""Options that several commands share."""
 
 import os
 import sys
@@ -38,14 +38,17 @@ Adapters = Annotated[
     typer.Option(
         "--adapter",
         "-a",
-        help="Adapter folder; or several.",
+        help="Adapter folder; repeatable.",
         exists=True,
         file_okay=False,
     ),
 ]
 OtherModels = Annotated[
     list[str] | None,
-    typer.Option("--other-model", help="Another embedding model, as it is; or several."),
+    typer.Option(
+        "--other-model",
+        help="Another model to compare with, without an adapter; repeatable.",
+    ),
 ]
 Folder = Annotated[Path, typer.Argument(help="Adapter folder.", exists=True, file_okay=False)]
 Metrics = Annotated[
@@ -55,10 +58,10 @@ Cache = Annotated[
     Path | None,
     typer.Option(
         envvar="QUERY_ADAPTERS_CACHE",
-        help="SQLite file of vectors, so that none is paid for twice.",
+        help="SQLite file of embeddings, which avoids embedding a text twice.",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, on stdout, and nothing else.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
 
 
 def shows(progress: bool | None) -> bool:
@@ -67,7 +70,7 @@ def shows(progress: bool | None) -> bool:
 
 
 def quiet_models() -> None:
-    """Keep a local model's own progress bars out; its library reads this when it is imported."""
+    """Hide a local model's own progress bars; its library reads this on import."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
@@ -85,6 +88,6 @@ Progress = Annotated[
         callback=_taken,
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of what is dealt at random.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of random choices.")]
 Ranking = Annotated[Similarity, typer.Option(help="What your store ranks by.")]
 BootstrapSeed = Annotated[int, typer.Option("--seed", min=0, help="Of bootstrap and test.")]

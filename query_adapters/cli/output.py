@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-MIN_WIDTH = 80  # columns; a narrower terminal wraps lines itself, without breaking a figure
+MIN_WIDTH = 80  # columns; narrower terminals wrap lines themselves
 UNLIMITED = 100_000  # columns, if the output is no terminal
 
 
@@ -27,7 +27,7 @@ def show(*parts: RenderableType) -> None:
 
 
 def facts(rows: Mapping[str, Any]) -> Table:
-    """Return a table with a line per fact, without those that are None."""
+    """Return a table with one row per fact, without facts that are None."""
     table = Table.grid(padding=(0, 2))
     table.add_column()
     table.add_column(overflow="fold")
@@ -38,7 +38,7 @@ def facts(rows: Mapping[str, Any]) -> Table:
 
 
 def plain_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Return a table without rules, all columns but the first aligned to the right."""
+    """Return a table without rules; all columns but the first are right-aligned."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for position, heading in enumerate(headings):
         table.add_column(heading, justify="right" if position else "left", no_wrap=True)

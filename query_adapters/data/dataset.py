@@ -1,4 +1,4 @@
-"""Questions, documents and which answers which: the texts, before any embedding."""
+"""The retrieval dataset as text: queries, corpus and relevance judgements."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -13,17 +13,17 @@ from query_adapters.typing import Qrels, Texts
 Questions = Mapping[str, str | Iterable[str]] | Iterable[tuple[str, str | Iterable[str]]]
 """Question texts, each with the id of its relevant document, or with several."""
 
-SHOWN = 3  # offenders that an error names before it only counts
+SHOWN = 3  # ids that an error names; further ones are counted
 
 
 @dataclass(frozen=True)
 class RetrievalDataset:
-    """Questions with their relevant documents, many per question, graded; valid by construction.
+    """Queries with their graded relevant documents, validated on construction.
 
     Args:
         queries: Question texts by id.
-        corpus: Document texts by id; documents that answer no question belong here too.
-        qrels: For each question, the grades (> 0) of its relevant documents.
+        corpus: Document texts by id, including documents that answer no question.
+        qrels: For each query, the grades (> 0) of its relevant documents.
 
     Raises:
         InvalidDatasetError: If there is no question, a text is empty, a question has no
@@ -48,7 +48,7 @@ class RetrievalDataset:
         _validate(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return the parts as plain mappings, by which copies are made: views have none."""
+        """Return the parts as plain mappings for copies; mapping views cannot be copied."""
         qrels = {query: dict(grades) for query, grades in self.qrels.items()}
         return type(self), (dict(self.queries), dict(self.corpus), qrels)
 
@@ -60,7 +60,7 @@ class RetrievalDataset:
         )
 
     def select(self, query_ids: Iterable[str]) -> "RetrievalDataset":
-        """Return the dataset with these questions only; the corpus stays whole."""
+        """Return the dataset with these questions only, over the whole corpus."""
         kept = list(query_ids)
         return RetrievalDataset(
             {query: self.queries[query] for query in kept},
@@ -70,7 +70,7 @@ class RetrievalDataset:
 
     @property
     def labelled_documents(self) -> tuple[str, ...]:
-        """Ids of the documents that answer at least one question, in corpus order."""
+        """Ids of the documents that are relevant to a question, in corpus order."""
         labelled = {document for grades in self.qrels.values() for document in grades}
         return tuple(document for document in self.corpus if document in labelled)
 
@@ -81,13 +81,14 @@ class RetrievalDataset:
         """Return a dataset in which each listed document has grade 1.
 
         Raises:
-            InvalidDatasetError: If the parts do not fit together, or a text stands for a list.
+            InvalidDatasetError: If the parts do not fit together, or a string replaces a list of
+                ids.
         """
         return cls(queries, corpus, _ungraded(relevant_docs))
 
 
 class QADataset(Protocol):
-    """Anything with the three mappings of a question-answering dataset, whatever its class."""
+    """Protocol of a question-answering dataset: an object with these three mappings."""
 
     @property
     def queries(self) -> Mapping[str, str]:
@@ -103,7 +104,7 @@ class QADataset(Protocol):
 
 
 def to_retrieval_dataset(dataset: RetrievalDataset | QADataset) -> RetrievalDataset:
-    """Return any QA dataset as the core's; one that is the core's already as it is.
+    """Return any QA dataset as a RetrievalDataset; a RetrievalDataset itself.
 
     Raises:
         InvalidDatasetError: If its parts do not fit together.
@@ -123,16 +124,16 @@ def to_retrieval_dataset(dataset: RetrievalDataset | QADataset) -> RetrievalData
 
 
 def to_indexed_dataset(dataset: "RetrievalDataset | QADataset | Questions") -> RetrievalDataset:
-    """Return the questions over the documents that answer them, which an index holds.
+    """Return the questions over their relevant documents, which an index holds.
 
-    Texts of documents may be missing: ids stand in for them, as nothing of them is embedded.
+    Document texts may be missing: ids replace them, because they are not embedded.
 
     Args:
-        dataset: A dataset, of whose corpus only the documents that answer a question are kept;
-            or questions with the ids of their documents, as a mapping or as pairs.
+        dataset: A dataset, of whose corpus only relevant documents are kept; or questions with the
+            ids of their relevant documents, as a mapping or as pairs.
 
     Raises:
-        InvalidDatasetError: If its parts do not fit together, or it is nothing of the kind.
+        InvalidDatasetError: If its parts do not fit together, or it has another type.
     """
     queries, corpus, qrels = _parts(dataset)
     labelled = dict.fromkeys(document for grades in qrels.values() for document in grades)
@@ -155,7 +156,7 @@ def _ungraded(relevant_docs: Mapping[str, Iterable[str]]) -> Qrels:
 
 
 def relevant_docs_of(questions: Questions) -> dict[str, list[str]]:
-    """Return the ids of each question's documents, by its text; equal questions are one.
+    """Return the ids of the relevant documents by question text; equal questions are merged.
 
     Raises:
         InvalidDatasetError: If they are neither a mapping nor pairs of a question and its ids.
@@ -176,7 +177,7 @@ def listed_ids(query: str, ids: Iterable[str]) -> list[str]:
     """Return the ids as a list.
 
     Raises:
-        InvalidDatasetError: If they are one text, whose characters would pass for ids.
+        InvalidDatasetError: If they are a single string, whose characters would be taken as ids.
     """
     if isinstance(ids, str) or not isinstance(ids, Iterable):
         raise InvalidDatasetError(
@@ -219,7 +220,7 @@ def _validate(dataset: RetrievalDataset) -> None:
 
 
 def is_grade(value: object) -> bool:
-    """Return whether a judgement may hold the value: a number above 0 and below infinity."""
+    """Return whether the value is a valid grade: a finite number above 0."""
     try:
         return bool(0 < value < math.inf)  # type: ignore[operator]
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The dataset as numbers: what training and evaluation see."""
+"""The dataset as vectors, for training and evaluation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,15 +18,15 @@ from query_adapters.typing import Rows, Values, Vectors
 
 @dataclass(frozen=True, eq=False)
 class EmbeddedDataset:
-    """Question vectors, document vectors, and the relevant rows of each question.
+    """Query vectors, document vectors, and the relevant rows of each query.
 
     Args:
         queries: Shape `(n_queries, dim)`.
-        documents: Shape `(n_documents, dim)`; every document that search may return.
-        relevant: For each question, the rows of its relevant documents, at least one.
-        grades: For each question, their grades > 0; all 1 if left out.
-        query_groups: A number per question, equal for near-duplicates, which folds keep
-            together; all different if left out.
+        documents: All documents that are searched, `(n_documents, dim)`.
+        relevant: For each query, the rows of its relevant documents, at least one.
+        grades: For each query, their grades > 0; all 1 if left out.
+        query_groups: A group number per query, equal for near-duplicates, which stay in one fold;
+            all different if left out.
 
     Raises:
         InvalidVectorsError: If a number is not finite, or rows and questions do not match.
@@ -81,12 +81,12 @@ class EmbeddedDataset:
 
     @cached_property
     def labelled(self) -> Rows:
-        """Rows of the documents that answer at least one question, ascending."""
+        """Rows of the documents that are relevant to a query, ascending."""
         return np.unique(np.concatenate(self.relevant))
 
     @cached_property
     def document_groups(self) -> Rows:
-        """A number per question, equal where a relevant document or the wording is shared."""
+        """A group number per query, equal where a relevant document or the wording is shared."""
         return connected(
             [("query", group), *(("document", row) for row in rows)]
             for group, rows in zip(self.query_groups, self.relevant, strict=True)
@@ -103,7 +103,7 @@ class EmbeddedDataset:
         )
 
     def over(self, documents: Rows) -> "EmbeddedDataset":
-        """Return the dataset over these documents, ascending rows that hold all relevant ones."""
+        """Return the dataset over these documents: ascending rows with all relevant ones."""
         relevant = tuple(np.searchsorted(documents, rows) for rows in self.relevant)
         return replace(self, documents=self.documents[documents], relevant=relevant)
 
@@ -117,16 +117,16 @@ def embed_dataset(
     dim: int | None = None,
     show_progress: bool = False,
 ) -> EmbeddedDataset:
-    """Return the dataset's vectors, rows in the order of `dataset.queries` and `.corpus`.
+    """Return the dataset's vectors, in the order of `dataset.queries` and `.corpus`.
 
     Args:
         dataset: The texts.
-        embedder: Embeds what is neither stored nor cached; one question first, so that a
-            model of the wrong dimension is found before the rest is paid for.
-        cache: Where finished batches are kept; by default nowhere.
-        stored: Vectors of documents by id, from an index that is there already.
-        dim: The length that vectors must have, checked on the first question.
-        show_progress: Whether to show a progress bar a role.
+        embedder: Embeds the texts that are neither stored nor cached; one question first, so that a
+            wrong dimension is found before the rest is paid for.
+        cache: Cache of finished batches; by default none.
+        stored: Vectors of documents by id, from an existing index.
+        dim: Required length of the vectors, checked on the first question.
+        show_progress: Whether to show a progress bar per role.
 
     Raises:
         InvalidVectorsError: If a vector is not finite.

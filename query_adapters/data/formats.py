@@ -1,4 +1,4 @@
-"""Datasets in the formats that users have on disk: LlamaIndex QA JSON, BEIR folders, rows."""
+"""Read and write dataset files: LlamaIndex QA JSON and BEIR folders."""
 
 import csv
 import json
@@ -34,8 +34,8 @@ def read_llama_index_json(path: str | Path) -> RetrievalDataset:
     """Return the dataset in a LlamaIndex QA file (`queries`, `corpus`, `relevant_docs`).
 
     Raises:
-        InvalidDatasetError: If the file is not such JSON, an id stands twice in it, or its mode is
-            not "text".
+        InvalidDatasetError: If the file is not such JSON, an id occurs twice, or its mode is not
+            "text".
     """
     content = _parse_json(Path(path))
     missing = [key for key in ("queries", "corpus", "relevant_docs") if key not in content]
@@ -50,7 +50,7 @@ def read_llama_index_json(path: str | Path) -> RetrievalDataset:
 
 
 def write_llama_index_json(dataset: RetrievalDataset, path: str | Path) -> None:
-    """Write the dataset as LlamaIndex does, byte for byte; grades other than 1 are lost."""
+    """Write the dataset byte for byte as LlamaIndex does; grades other than 1 are lost."""
     if any(grade != 1 for grades in dataset.qrels.values() for grade in grades.values()):
         warnings.warn(
             "LlamaIndex QA files hold no grades: every grade is written as 1; write a BEIR folder "
@@ -75,7 +75,7 @@ def read_beir(folder: str | Path, *, split: str = "train") -> RetrievalDataset:
 
     Raises:
         FileNotFoundError: If one of the three is missing.
-        InvalidDatasetError: If a line cannot be read, an id stands twice or is unknown.
+        InvalidDatasetError: If a line cannot be read, or an id occurs twice or is unknown.
     """
     folder = Path(folder)
     corpus = dict(_unique(_beir_texts(folder / CORPUS), folder / CORPUS))
@@ -90,7 +90,7 @@ def read_beir(folder: str | Path, *, split: str = "train") -> RetrievalDataset:
 def write_beir(dataset: RetrievalDataset, folder: str | Path, *, split: str = "train") -> None:
     """Write the dataset as one split of a BEIR folder.
 
-    Questions of splits that are there already are kept; the corpus is written anew.
+    Questions of existing splits are kept; the corpus is overwritten.
     """
     folder = Path(folder)
     (folder / "qrels").mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ def _check_shape(content: Mapping[str, Any], path: str | Path) -> None:
 
 
 def _plain(grade: float) -> float:
-    """Return whole grades as integers: BEIR's own reader takes no others."""
+    """Return whole grades as integers, as BEIR's own reader requires."""
     return int(grade) if float(grade).is_integer() else grade
 
 
@@ -147,7 +147,9 @@ def _unique(pairs: Iterable[tuple[str, Any]], path: Path) -> Iterator[tuple[str,
     seen: set[str] = set()
     for key, value in pairs:
         if key in seen:
-            raise InvalidDatasetError(f"{path}: id {key!r} stands twice; expected unique ids")
+            raise InvalidDatasetError(
+                f"{path}: expected unique ids, got {key!r} twice; rename or drop one"
+            )
         seen.add(key)
         yield key, value
 

@@ -1,4 +1,4 @@
-"""Text files line by line, each line with its place for messages."""
+"""Read text files line by line, with the position of each line for messages."""
 
 import json
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from typing import Any
 
 from query_adapters.errors import InvalidDatasetError
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors begin UTF-8 with it
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # a byte order mark of some editors
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[str, str]]:
-    """Yield the place of each line, `<path>:<number>`, and its text, line end included.
+    """Yield the position of each line, `<path>:<number>`, and its text with the line end.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -30,7 +30,7 @@ def read_lines(path: str | Path) -> Iterator[tuple[str, str]]:
 
 
 def read_rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the place of each line of a JSONL file that is not blank, and the object on it.
+    """Yield the position and the object of each non-blank line of a JSONL file.
 
     Raises:
         FileNotFoundError: If there is no such file.

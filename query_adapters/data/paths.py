@@ -1,4 +1,4 @@
-"""Datasets and texts by their path: what the file or folder is says how it is read."""
+"""Read and write datasets by path; the kind of file decides the format."""
 
 from collections.abc import Mapping
 from itertools import count
@@ -18,16 +18,15 @@ def read_dataset(
     """Return the dataset at the path.
 
     Args:
-        path: A BEIR folder, a file of questions (`.jsonl`, see `read_questions`), or else a
-            LlamaIndex QA file.
-        split: Of a BEIR folder, "train" if left out; nothing else has any.
-        corpus: Where the documents of a file of questions are, see `read_texts`; nothing else
-            needs it.
+        path: A BEIR folder, a file of questions (`.jsonl`, see `read_questions`), or a LlamaIndex
+            QA file.
+        split: Split of a BEIR folder, "train" by default; other formats have none.
+        corpus: File with the documents of a file of questions, see `read_texts`.
 
     Raises:
-        FileNotFoundError: If it is not there.
-        InvalidDatasetError: If it cannot be read as what it is, its parts do not fit together,
-            or `split` or `corpus` do not go with it.
+        FileNotFoundError: If the path does not exist.
+        InvalidDatasetError: If it cannot be read, its parts do not fit together, or `split` or
+            `corpus` do not apply to its format.
     """
     path = Path(path)
     questions = path.suffix == ".jsonl"
@@ -46,7 +45,7 @@ def read_dataset(
 def write_dataset(dataset: RetrievalDataset, path: str | Path) -> None:
     """Write the dataset as a LlamaIndex QA file (`.json`), or as split `train` of a BEIR folder.
 
-    Folders on the way are made.
+    Missing folders are created.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +59,7 @@ def read_texts(path: str | Path) -> dict[str, str]:
     """Return the texts in a JSONL file, by id: objects with `id` (or `_id`) and `text`.
 
     Raises:
-        InvalidDatasetError: If a line cannot be read, or an id stands twice.
+        InvalidDatasetError: If a line cannot be read, or an id occurs twice.
     """
     texts: dict[str, str] = {}
     for place, row in read_rows(path):
@@ -68,7 +67,9 @@ def read_texts(path: str | Path) -> dict[str, str]:
         if key is None or not isinstance(text, str):
             raise InvalidDatasetError(f"{place}: expected an object with id and text, got {row}")
         if str(key) in texts:
-            raise InvalidDatasetError(f"{place}: id {key!r} stands twice; expected unique ids")
+            raise InvalidDatasetError(
+                f"{place}: expected unique ids, got {key!r} twice; rename or drop one"
+            )
         texts[str(key)] = text
     return texts
 
@@ -76,13 +77,13 @@ def read_texts(path: str | Path) -> dict[str, str]:
 def read_questions(path: str | Path, corpus: Mapping[str, str]) -> RetrievalDataset:
     """Return the questions in a JSONL file, with these documents.
 
-    Each line is an object with `question` (or `query`), `relevant`, and, if wanted, `id` (or
-    `_id`). `relevant` lists the ids of the documents that answer it, or maps them to grades.
-    A question without an id has its number as one, from 0, or the next that is free.
+    Each line is an object with `question` (or `query`), `relevant`, and optionally `id` (or `_id`).
+    `relevant` lists the ids of the relevant documents, or maps them to grades. The id of a question
+    without one is its number, from 0, or the next free number.
 
     Raises:
-        InvalidDatasetError: If a line cannot be read, an id stands twice, or a document is not
-            in the corpus.
+        InvalidDatasetError: If a line cannot be read, an id occurs twice, or a document is not in
+            the corpus.
     """
     queries: dict[str, str] = {}
     qrels: dict[str, Mapping[str, float]] = {}
@@ -97,7 +98,9 @@ def read_questions(path: str | Path, corpus: Mapping[str, str]) -> RetrievalData
             )
         key = _free(taken, number) if _id(row) is None else str(_id(row))
         if key in queries:
-            raise InvalidDatasetError(f"{place}: id {key!r} stands twice; expected unique ids")
+            raise InvalidDatasetError(
+                f"{place}: expected unique ids, got {key!r} twice; rename or drop one"
+            )
         grades = relevant if isinstance(relevant, dict) else dict.fromkeys(map(str, relevant), 1.0)
         if wrong := [grade for grade in grades.values() if not is_grade(grade)]:
             raise InvalidDatasetError(
@@ -109,7 +112,7 @@ def read_questions(path: str | Path, corpus: Mapping[str, str]) -> RetrievalData
 
 
 def _free(taken: set[str], number: int) -> str:
-    """Return the number, or the next that is free, and take it."""
+    """Return and reserve the number, or the next free one."""
     key = next(key for key in map(str, count(number)) if key not in taken)
     taken.add(key)
     return key

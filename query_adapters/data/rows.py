@@ -1,4 +1,4 @@
-"""Datasets from rows that are in memory: judged pairs, or the clicks of a query log."""
+"""Datasets from rows in memory: judged pairs, or the clicks of a query log."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,11 +13,11 @@ from query_adapters.typing import Texts
 def from_rows(rows: Iterable[Mapping[str, Any]] | Any) -> RetrievalDataset:
     """Return the dataset of (question, document) rows: dicts, a pandas or a Hugging Face table.
 
-    Each row has `query` and `document` texts and, if wanted, `query_id`, `document_id` and
-    `relevance`. Without ids, equal texts are one question or one document.
+    Each row has `query` and `document` texts and optionally `query_id`, `document_id` and
+    `relevance`. Without ids, equal texts are merged.
 
     Raises:
-        InvalidDatasetError: If a row lacks a text, or one id stands for two texts.
+        InvalidDatasetError: If a row lacks a text, or one id has two texts.
     """
     queries: dict[str, str] = {}
     corpus: dict[str, str] = {}
@@ -42,14 +42,15 @@ def from_clicks(
 ) -> RetrievalDataset:
     """Return the dataset of a query log: rows of (query, document id, weight), any table of them.
 
-    Equal queries are one question, up to case, punctuation and spacing; the first wording
-    stands. Weights of a question and a document are added up, and their sum is the grade.
+    Queries that differ only in case, punctuation and spacing are merged; the first wording is kept.
+    Weights of a query and a document are added, and their sum is the grade.
 
     Args:
-        rows: Triples, as `csv.reader` gives them, or rows with `query`, `document_id` and, if
-            wanted, `weight` (1 if left out): dicts, a pandas or a Hugging Face table.
-        corpus: Document texts by id; numbers as ids become texts, here as in the rows.
-        min_weight: Pairs whose weights add up to less are left out: one click is often a slip.
+        rows: Triples, as from `csv.reader`, or rows with `query`, `document_id` and optionally
+            `weight` (1 by default): dicts, a pandas or a Hugging Face table.
+        corpus: Document texts by id; numeric ids become strings, here as in the rows.
+        min_weight: Pairs whose summed weight is below this are left out: a single click may be
+            accidental.
 
     Raises:
         InvalidDatasetError: If a row cannot be read, a weight is not above 0, a document is not
@@ -73,7 +74,7 @@ def from_clicks(
 
 
 def to_rows(dataset: RetrievalDataset) -> list[dict[str, Any]]:
-    """Return one row a judgement, as `from_rows` takes them; documents without one are lost."""
+    """Return one row per judgement, as `from_rows` takes them; unjudged documents are lost."""
     return [
         {
             "query_id": query,
@@ -88,7 +89,7 @@ def to_rows(dataset: RetrievalDataset) -> list[dict[str, Any]]:
 
 
 def _records(rows: Any) -> Iterable[Mapping[str, Any]]:
-    is_pandas = hasattr(rows, "iterrows")  # iterating over such a table gives column names
+    is_pandas = hasattr(rows, "iterrows")  # iterating over a pandas table yields column names
     records: Iterable[Mapping[str, Any]] = rows.to_dict("records") if is_pandas else rows
     return records
 
@@ -111,7 +112,7 @@ def _click(row: Sequence[Any] | Mapping[str, Any], number: int) -> tuple[str, st
 
 def _add(texts: dict[str, str], row: Mapping[str, Any], column: str, number: int) -> str:
     text = row.get(column)
-    if not isinstance(text, str) or not text:  # pandas fills gaps with NaN, which is true
+    if not isinstance(text, str) or not text:  # pandas fills gaps with NaN, which is truthy
         raise InvalidDatasetError(
             f"row {number}: expected a text in column {column!r}, got {dict(row)!r}; "
             "correct or drop it"
@@ -119,7 +120,8 @@ def _add(texts: dict[str, str], row: Mapping[str, Any], column: str, number: int
     key = str(row.get(f"{column}_id", text))
     if texts.setdefault(key, text) != text:
         raise InvalidDatasetError(
-            f"row {number}: {column}_id {key!r} stands for two texts; expected one"
+            f"row {number}: expected one text per {column}_id, got two for {key!r}; "
+            "correct the id or the text"
         )
     return key
 

@@ -1,4 +1,4 @@
-"""Setting questions apart, so that what is measured was not trained on."""
+"""Split datasets into training and held-out questions, and into folds."""
 
 import re
 from collections.abc import Hashable, Iterable, Mapping
@@ -9,11 +9,11 @@ from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieva
 from query_adapters.errors import InvalidDatasetError, LeakageError
 from query_adapters.typing import Rows
 
-NOT_A_WORD = re.compile(r"(?:(?![+#])[\W_])+")  # C++ and C# are words, and not the same one
+NOT_A_WORD = re.compile(r"(?:(?![+#])[\W_])+")  # C++ and C# are different words
 
 
 def normalise(text: str) -> str:
-    """Return the text without case, punctuation and spacing: equal for near-duplicates.
+    """Return the text without case, punctuation and spacing; equal for near-duplicates.
 
     Example:
         >>> normalise("  How far is it?") == normalise("how FAR is it")
@@ -28,16 +28,16 @@ def split_by_query(
     """Return (training, held-out) datasets of different questions about the same documents.
 
     Args:
-        dataset: What to split, such as an EmbeddingQAFinetuneDataset; both sides keep the whole
+        dataset: The dataset, such as an EmbeddingQAFinetuneDataset; both parts keep the whole
             corpus.
-        held_out: Share of the questions to set apart, 0 < held_out < 1; near-duplicates stay
-            on one side, so the share is met as nearly as they allow.
-        seed: Of the shuffle.
+        held_out: Share of the questions to hold out, 0 < held_out < 1; approximate, because
+            near-duplicates stay in one part.
+        seed: Seed of the shuffle.
 
     Raises:
         ValueError: If the share is out of range.
-        InvalidDatasetError: If one side would be empty.
-        TypeError: If it is no dataset.
+        InvalidDatasetError: If one part would be empty.
+        TypeError: If it is not a dataset.
     """
     dataset = to_retrieval_dataset(dataset)
     return _split(dataset, query_groups(dataset), held_out, seed)
@@ -55,11 +55,11 @@ def split_by_document(
     Other arguments and errors are those of `split_by_query`.
 
     Args:
-        dataset: What to split; both sides keep the whole corpus.
-        held_out: Share of the questions to set apart.
-        seed: Of the shuffle.
-        sources: What a document was cut from (a file), by document id: chunks of one source
-            stay on one side. A document without a source stands for itself.
+        dataset: The dataset; both parts keep the whole corpus.
+        held_out: Share of the questions to hold out.
+        seed: Seed of the shuffle.
+        sources: Source of each document, such as its file, by document id: chunks of one source
+            stay in one part. A document without a source is its own source.
     """
     dataset = to_retrieval_dataset(dataset)
     return _split(dataset, document_groups(dataset, sources=sources), held_out, seed)
@@ -73,7 +73,7 @@ def query_groups(dataset: RetrievalDataset) -> Rows:
 def document_groups(dataset: RetrievalDataset, *, sources: Mapping[str, str] | None = None) -> Rows:
     """Return a group number per question, equal where a document or the wording is shared.
 
-    Documents of one source count as one.
+    Documents of one source count as one document.
     """
     source = {document: ("source", name) for document, name in (sources or {}).items()}
     return connected(
@@ -86,9 +86,9 @@ def document_groups(dataset: RetrievalDataset, *, sources: Mapping[str, str] | N
 
 
 def folds(groups: Rows, *, n_folds: int, seed: int) -> Rows:
-    """Return a fold number per question, `(n_queries,)`: groups stay whole, sizes near equal.
+    """Return a fold number per query, `(n_queries,)`; groups stay in one fold, of similar sizes.
 
-    Groups are shuffled, then dealt largest first to the smallest fold.
+    Groups are shuffled, then assigned to the smallest fold, largest group first.
 
     Raises:
         ValueError: If there are fewer groups than folds.
@@ -97,7 +97,7 @@ def folds(groups: Rows, *, n_folds: int, seed: int) -> Rows:
     if len(labels) < n_folds:
         raise ValueError(
             f"expected at least {n_folds} groups of questions for {n_folds} folds, "
-            f"got {len(labels)}; bring more questions about more documents"
+            f"got {len(labels)}; add questions about more documents, or reduce the number of folds"
         )
     order = np.random.default_rng(seed).permutation(len(labels))
     order = order[np.argsort(-sizes[order], kind="stable")]
@@ -110,14 +110,14 @@ def folds(groups: Rows, *, n_folds: int, seed: int) -> Rows:
 
 
 def check_leakage(training: Mapping[str, str], validation: Mapping[str, str]) -> None:
-    """Check that no question stands in both sets, compared without case and punctuation.
+    """Check that no question is in both sets, compared without case and punctuation.
 
     Args:
         training: Question texts by id.
         validation: Question texts by id.
 
     Raises:
-        LeakageError: If one does; what is measured on it would be memory, not retrieval.
+        LeakageError: If a question is in both sets.
     """
     known = {normalise(text) for text in training.values()}
     leaked = [query for query, text in validation.items() if normalise(text) in known]
@@ -141,7 +141,7 @@ def _split(
     apart = np.isin(groups, chosen)
     if apart.all() or not apart.any():
         raise InvalidDatasetError(
-            f"cannot set {held_out:.0%} of {len(groups)} questions apart: they form "
+            f"cannot hold out {held_out:.0%} of {len(groups)} questions: they form "
             f"{len(order)} groups of near-duplicates or shared documents; bring more"
         )
     ids = np.array(list(dataset.queries), dtype=object)

@@ -1,6 +1,6 @@
-"""Real documents on every machine: the docstrings of the running interpreter's standard library.
+"""Documents of the demo: the docstrings of the running interpreter's standard library.
 
-`read_corpus()` returns {qualified name: text}; nothing is downloaded and nothing is copied.
+`read_corpus()` returns {qualified name: text}; nothing is downloaded.
 """
 
 import importlib
@@ -38,7 +38,7 @@ DOCUMENTED = (
     FunctionType, MethodDescriptorType, ClassMethodDescriptorType, GetSetDescriptorType,
     MemberDescriptorType, BuiltinFunctionType, classmethod, staticmethod, property,
 )  # fmt: skip
-SHORTEST = 40  # characters; below this a docstring says nothing that could be looked for
+SHORTEST = 40  # characters; shorter docstrings hold nothing to search for
 
 
 def read_corpus() -> dict[str, str]:

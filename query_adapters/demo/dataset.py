@@ -1,4 +1,4 @@
-"""The demo's data: standard-library docstrings as documents, our own questions about them."""
+"""The demo's dataset: standard-library docstrings as documents, with our own questions."""
 
 import json
 from pathlib import Path
@@ -10,11 +10,11 @@ QUESTIONS = Path(__file__).parent / "questions.jsonl"
 
 
 def read_dataset(*, n_queries: int | None = None) -> RetrievalDataset:
-    """Return the dataset; functions that this Python lacks are left out.
+    """Return the dataset, without functions that this Python lacks.
 
     Args:
-        n_queries: Keep only the first so many questions, with as many documents again as
-            answer them; by default everything.
+        n_queries: Number of questions to keep, with their documents and as many others; by default
+            all.
     """
     corpus = read_corpus()
     rows = [json.loads(line) for line in QUESTIONS.read_text(encoding="utf-8").splitlines()]

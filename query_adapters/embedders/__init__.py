@@ -1,6 +1,6 @@
-"""Where vectors come from: any model that embeds questions and documents, each in its role.
+"""Embedding models: any model that embeds queries and documents in their roles.
 
-The SDK of a provider is imported when a model of it is made, not before.
+A provider's SDK is imported when one of its models is constructed.
 """
 
 from query_adapters.embedders.batching import embed_in_requests

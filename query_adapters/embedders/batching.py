@@ -1,4 +1,4 @@
-"""Many texts in few requests: within a provider's limit, and only so many under way at once."""
+"""Embed many texts in few requests, within a provider's limit, with bounded concurrency."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +15,10 @@ def embed_in_requests(send: Send, texts: Sequence[str], *, limit: int, concurren
     """Return the vectors of the texts in their order, `(len(texts), dim)`.
 
     Args:
-        send: One request: texts in, a vector for each out.
-        texts: Spread evenly over the requests.
-        limit: Texts that one request may hold.
-        concurrency: Requests under way at once.
+        send: Sends one request: texts to their vectors.
+        texts: The texts, spread evenly over the requests.
+        limit: The most texts in one request.
+        concurrency: Concurrent requests.
     """
     size = max(1, min(limit, ceil(len(texts) / concurrency)))
     parts = [texts[start : start + size] for start in range(0, len(texts), size)]
@@ -31,7 +31,7 @@ def check_at_least_one(**settings: int | None) -> None:
     """Check that each setting that is given is at least 1.
 
     Raises:
-        ValueError: If one is below.
+        ValueError: If a setting is below 1.
     """
     for name, value in settings.items():
         if value is not None and value < 1:

@@ -1,4 +1,4 @@
-"""Vectors on disk by (model, role, text), so that no text is ever paid for twice."""
+"""Cache of embeddings on disk, by model, role and text."""
 
 import hashlib
 import sqlite3
@@ -22,22 +22,22 @@ from query_adapters.typing import Vectors
 
 Role = Literal["query", "document"]
 SCHEMA = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID"
-QUERIES_AT_ONCE = 64  # most models embed them one by one, and a batch cut short is paid for twice
+QUERIES_AT_ONCE = (
+    64  # most models embed queries one by one, and an interrupted batch is paid for twice
+)
 LOOKED_UP_AT_ONCE = 500  # SQLite's limit on parameters of one statement is 999 in old builds
 
 
 class EmbeddingCache:
-    """Embeds texts and remembers every finished batch in one SQLite file.
+    """Embeds texts and stores every finished batch in one SQLite file.
 
-    A process killed at any moment, or a provider that fails, loses the batch in flight and
-    nothing else. Only the model's own client tries a request again. The key is the SHA-256 of the
-    model's identity, the role and the text, so a question never gets a document's vector; the
-    texts themselves are not stored. Two models under one identity share their vectors:
-    `identity_of` says when a model needs one of its own.
+    If the process is killed or the provider fails, only the batch in flight is lost. Retries are
+    left to the model's own client. The key is the SHA-256 of the model's identity, the role and the
+    text, so that a query never gets a document's vector; texts are not stored. Models with equal
+    identities share their vectors, see `identity_of`.
 
     Args:
-        path: The file, made with its folders when it is first used; or None to remember
-            nothing beyond one call.
+        path: The file, created with its folders on first use; None to keep nothing beyond one call.
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
@@ -46,13 +46,13 @@ class EmbeddingCache:
     def embed_queries(
         self, embedder: TextEmbedder, texts: Sequence[str], *, show_progress: bool = False
     ) -> Vectors:
-        """Return the vectors of the questions, `(len(texts), dim)`; embeds each unseen one once.
+        """Return the vectors of the queries, `(len(texts), dim)`; embeds each uncached text once.
 
         Raises:
-            InvalidVectorsError: If the model gives vectors that are not finite, or of
-                differing lengths. What was finished before stays in the cache.
-            ProviderRefusedError: If the model's provider refuses the key. Other errors of its
-                client pass, with a note on what is finished.
+            InvalidVectorsError: If the model's vectors are not finite, or differ in length.
+                Finished batches stay in the cache.
+            ProviderRefusedError: If the model's provider rejects the key. Other errors of its
+                client are raised unchanged, with a note on the finished batches.
         """
         return self._embed(embedder, "query", embedder.embed_queries, texts, show_progress)
 
@@ -70,7 +70,9 @@ class EmbeddingCache:
         texts: Sequence[str],
         show_progress: bool,
     ) -> Vectors:
-        identity = "" if self.path is None else embedder.identity  # it may take a while to tell
+        identity = (
+            "" if self.path is None else embedder.identity
+        )  # the identity of a model may take a while to compute
         size = embedder.batch_size
         size = min(size, QUERIES_AT_ONCE) if role == "query" else size
         keys = [vector_key(identity, role, text) for text in texts]
@@ -96,7 +98,7 @@ class EmbeddingCache:
 
     @contextmanager
     def _failing_well(self, model_name: str, finished: str) -> Iterator[None]:
-        """Name a refused key; to any other error, note that what was paid for is kept."""
+        """Raise ProviderRefusedError for a rejected key; note on other errors what is kept."""
         try:
             yield
         except Exception as error:
@@ -120,7 +122,7 @@ class EmbeddingCache:
 
 
 def vector_key(identity: str, role: Role, text: str) -> bytes:
-    """Return the 32 bytes under which the vector of a text in a role is remembered."""
+    """Return the cache key of a text in a role, 32 bytes."""
     return hashlib.sha256("\0".join((identity, role, text)).encode()).digest()
 
 

@@ -20,22 +20,22 @@ InputType = Literal["search_query", "search_document"]
 
 
 class CohereEmbedder:
-    """An embedding model behind Cohere's API; the key is taken from `CO_API_KEY` alone.
+    """An embedding model of Cohere's API; the key is read from `CO_API_KEY` only.
 
-    Questions go out as `search_query`, documents as `search_document`. `CO_API_URL` names
-    another server with the same API.
+    Queries are sent as `search_query`, documents as `search_document`. `CO_API_URL` sets another
+    server with the same API.
 
     Args:
-        model: Such as "embed-v4.0".
-        dimensions: Length of the vectors, `output_dimension`, where the model can shorten them.
-        batch_size: Texts handed over at once, spread over up to `concurrency` requests.
-        concurrency: Requests under way at once.
-        max_retries: Tries after the first, by the SDK: rate limits and failures.
-        timeout: Seconds that one try may take.
+        model: The model's name, such as "embed-v4.0".
+        dimensions: Length of the vectors (`output_dimension`), if the model can shorten them.
+        batch_size: Texts per call, spread over up to `concurrency` requests.
+        concurrency: Concurrent requests.
+        max_retries: Retries of the SDK after rate limits and failures.
+        timeout: Seconds that one attempt may take.
 
     Raises:
         MissingExtraError: If the extra `cohere` is not installed.
-        MissingKeyError: If there is no key; nothing has been sent.
+        MissingKeyError: If the environment holds no key; nothing has been sent.
         ValueError: If a setting is out of range.
     """
 
@@ -61,16 +61,16 @@ class CohereEmbedder:
 
     @property
     def identity(self) -> str:
-        """Model, dimensions and server; never the key."""
+        """Identifier of the vectors: model, dimensions and server, without the key."""
         settings = {"dimensions": self.dimensions, "base_url": self._base_url}
         return identity_from("cohere", self.model_name, settings)
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
-        """Return the vectors of questions, `(len(texts), dim)`.
+        """Return the vectors of queries, `(len(texts), dim)`.
 
         Raises:
-            ProviderRefusedError: If the provider does not take the key.
-            ProviderError: If it refuses something else, or does not answer in the end.
+            ProviderRefusedError: If the provider rejects the key.
+            ProviderError: If the request fails after all retries.
         """
         return self._embed(texts, "search_query")
 

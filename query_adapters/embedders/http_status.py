@@ -1,10 +1,10 @@
-"""What a provider answered, out of the errors of any SDK."""
+"""Read a provider's HTTP status from the errors of any SDK."""
 
 from collections.abc import Iterator
 
 
 def status_of(error: BaseException | None) -> int | None:
-    """Return the HTTP status that an error of any SDK carries, if it carries one."""
+    """Return the HTTP status of an SDK's error; None if it has none."""
     for cause in causes(error):
         for holder in (cause, getattr(cause, "response", None)):
             for name in ("status_code", "http_status", "status", "code"):
@@ -15,7 +15,7 @@ def status_of(error: BaseException | None) -> int | None:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield the error, and what it was raised from or during, each once; not past `from None`."""
+    """Yield the error and its causes, each once, up to `from None`."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

@@ -1,6 +1,6 @@
-"""What tells one embedding model's vectors from another's, with no secret in it.
+"""Identify embedding models by their settings, without secrets.
 
-Works on the models of any framework, by what they have: pydantic fields or plain attributes.
+Works on the models of any framework, by their pydantic fields or attributes.
 """
 
 import hashlib
@@ -17,8 +17,8 @@ import numpy as np
 
 from query_adapters.errors import AdapterMismatchError
 
-# Secrets, clients, and how texts are sent: none changes a vector. A name that is matched by
-# mistake gives two models one identity, so `keyword`, `max_tokens` and `tokenizer` are let through.
+# Secrets, clients and transport settings, which change no vector. A name that is matched by
+# mistake gives two models one identity, so `keyword`, `max_tokens` and `tokenizer` are excluded.
 NOT_VECTORS = re.compile(
     r"key(?!word)|token(?!s|iz)|secret|passw|credential|cookie|auth|header|client|timeout"
     r"|retry|retries|callback|cache|workers|limiter|batch|progress|verbose|prox(y|ies)"
@@ -39,16 +39,16 @@ HUB_CACHE = re.compile(r"models--([^/\\]+)[/\\]snapshots[/\\]")  # huggingface_h
 
 
 def innermost(model: Any) -> Any:
-    """Return the model itself, or the one that it keeps a cache of."""
+    """Return the model, or the one that it caches."""
     inner = getattr(model, "underlying_embeddings", None)
     return model if inner is None else innermost(inner)
 
 
 def owner_of(model: Any, method: str) -> type:
-    """Return the class that defines a method of the model: its own, or one that it inherits from.
+    """Return the class that defines a method of the model, its own or a parent.
 
     Raises:
-        AttributeError: If none of them has such a method.
+        AttributeError: If no class defines the method.
     """
     for owner in type(model).__mro__:
         if method in vars(owner):
@@ -57,34 +57,34 @@ def owner_of(model: Any, method: str) -> type:
 
 
 def model_name_of(model: Any) -> str:
-    """Return the model's name; its class name where it does not tell one.
+    """Return the model's name; its class name if it has none.
 
-    A name that was given comes before one that is a default: a deployment has a name of its
-    own, beside the default of a model that it does not use.
+    A name that was set takes precedence over a default: a deployment has its own name beside the
+        default name of a model that it does not use.
     """
     model = innermost(model)
     given = getattr(model, "model_fields_set", ())
     attributes = sorted(NAME_ATTRIBUTES, key=lambda attribute: attribute not in given)
     values = (getattr(model, attribute, None) for attribute in attributes)
     names = (value.value if isinstance(value, Enum) else value for value in values)
-    told = (name for name in names if isinstance(name, str) and name not in UNNAMED)
-    return next(told, type(model).__name__)
+    given = (name for name in names if isinstance(name, str) and name not in UNNAMED)
+    return next(given, type(model).__name__)
 
 
 def dim_of(model: Any) -> int | None:
-    """Return the length of the model's vectors, or None if it does not tell."""
+    """Return the length of the model's vectors; None if it does not state it."""
     values = (getattr(innermost(model), attribute, None) for attribute in DIM_ATTRIBUTES)
     whole = (value for value in values if isinstance(value, int) and not isinstance(value, bool))
     return next((value for value in whole if value > 0), None)
 
 
 def identity_of(model: Any) -> str:
-    """Return `class:model#digest`, which differs where a setting does that can change a vector.
+    """Return `class:model#digest`, which differs for any setting that can change a vector.
 
-    The digest covers dimension, instruction and the like, in private attributes too, and leaves
-    out secrets and plumbing, so that a new API key or time limit keeps the identity. A model that
-    is more than its settings (an adapted one, or one whose weights are an object within it) tells
-    its own `identity`, else it passes for any other with the same settings.
+    The digest covers settings such as dimension and instruction, also in private attributes. It
+    leaves out secrets and connection settings, so that a new API key or timeout keeps the identity.
+    A model whose vectors depend on more than its settings, such as weights in memory, has to define
+    `identity` itself; otherwise it equals any model with the same settings.
     """
     own = getattr(model, "identity", None)
     if isinstance(own, str):
@@ -93,16 +93,16 @@ def identity_of(model: Any) -> str:
 
 
 def identity_from(kind: str, name: str, settings: Mapping[str, Any]) -> str:
-    """Return `kind:name#digest` of a model with these settings, secrets among them left out."""
+    """Return `kind:name#digest` of a model with these settings, without the secrets among them."""
     return f"{kind}:{name}#{_digest(settings)}"
 
 
 def own_name(name: str) -> str:
     """Return a model's name without the path of the folder that it was loaded from.
 
-    A name that is no path, such as an id on the Hugging Face Hub, is returned as it is. A folder
-    in the Hub's cache gives the id; another folder the name at the top of its model card, or its
-    last part if there is none.
+    A name that is not a path, such as an id on the Hugging Face Hub, is returned unchanged. A
+    folder in the Hub's cache returns the id; another folder the name at the top of its model card,
+    or its last part without one.
     """
     cached = HUB_CACHE.search(name)
     if cached:
@@ -114,7 +114,7 @@ def own_name(name: str) -> str:
 
 
 def _card_name(folder: Path) -> str | None:
-    """Return the model's name as its card has it, None if there is none."""
+    """Return the model's name in its card; None if there is none."""
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
     heading = FIRST_HEADING.search(FRONT_MATTER.sub("", text))
@@ -125,7 +125,8 @@ def _card_name(folder: Path) -> str | None:
 def check_name(actual: str, expected: str | None) -> None:
     """Check that the model's name is the expected one, if one is expected.
 
-    Of a path only the last part counts, or the model's own name: folders differ between machines.
+    Paths are compared by their last part or by the model's own name, because folders differ between
+    machines.
 
     Raises:
         AdapterMismatchError: If it is another name.
@@ -138,7 +139,7 @@ def check_name(actual: str, expected: str | None) -> None:
 
 
 def _known_as(name: str) -> set[str]:
-    """Return the names by which a model may have been recorded, without their folders."""
+    """Return the names under which a model may be recorded, without folders."""
     return {_last_part(alias).casefold() for alias in (name, own_name(name))}
 
 
@@ -147,15 +148,15 @@ def _last_part(name: str) -> str:
 
 
 def _has_fields(value: Any) -> bool:
-    """Return whether it is a pydantic model, without pydantic."""
+    """Return whether it is a pydantic model, without importing pydantic."""
     return isinstance(getattr(type(value), "model_fields", None), Mapping)
 
 
 def _settings(model: Any) -> dict[str, Any]:
-    """Return public fields or attributes, and of the private ones what is no state.
+    """Return public fields or attributes, and private ones that are settings.
 
-    Private texts are settings, and so are numbers that the constructor takes by that name; the
-    rest may be counters, or what is filled in with use.
+    Private strings are settings, as are numbers that the constructor takes by that name; others may
+    be counters or values that change with use.
     """
     attributes = getattr(model, "__dict__", {})
     public = {k: v for k, v in attributes.items() if not k.startswith("_")}
@@ -173,7 +174,7 @@ def _settings(model: Any) -> dict[str, Any]:
 
 
 def _constructor_arguments(kind: type) -> set[str]:
-    """Return the names of all arguments that the class or one that it inherits from takes."""
+    """Return the names of all constructor arguments of the class and its parents."""
     own = [vars(owner).get("__init__") for owner in kind.__mro__]
     codes = [unwrap(init).__code__ for init in own if isinstance(init, FunctionType)]
     taken = (code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] for code in codes)
@@ -186,7 +187,7 @@ def _digest(settings: Mapping[str, Any]) -> str:
 
 
 def _canonical(value: Any) -> Any:
-    """Return the value in JSON's terms; of an unknown object only its type, never an address."""
+    """Return the value as JSON; an unknown object as its type, without its address."""
     if isinstance(value, Enum):
         return _canonical(value.value)
     if value is None or isinstance(value, bool | int | float | str):

@@ -1,4 +1,4 @@
-"""Embedding models of OpenAI, or of a server that speaks its language (extra: openai)."""
+"""Embedding models of OpenAI, or of a server with the same API (extra: openai)."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,24 +17,23 @@ TEXTS_PER_REQUEST = 2048  # the API's limit; another is 300,000 tokens a request
 
 
 class OpenAIEmbedder:
-    """An embedding model behind OpenAI's API; the key is taken from `OPENAI_API_KEY` alone.
+    """An embedding model of OpenAI's API; the key is read from `OPENAI_API_KEY` only.
 
-    Questions and documents are embedded alike: these models know no roles. `OPENAI_BASE_URL`
-    names another server with the same API.
+    Queries and documents are embedded alike, because these models have no roles. `OPENAI_BASE_URL`
+    sets another server with the same API.
 
     Args:
-        model: Such as "text-embedding-3-small".
-        dimensions: Length of the vectors, where the model can shorten them.
-        batch_size: Texts handed over at once, spread over up to `concurrency` requests. By
-            default 32 texts a request, so that no 32 texts that the models take are too many
-            tokens for one.
-        concurrency: Requests under way at once.
-        max_retries: Tries after the first, by the SDK: rate limits, failures, lost connections.
-        timeout: Seconds that one try may take.
+        model: The model's name, such as "text-embedding-3-small".
+        dimensions: Length of the vectors, if the model can shorten them.
+        batch_size: Texts per call, spread over up to `concurrency` requests. By default 32 texts
+            per request, which never exceed the token limit of a request.
+        concurrency: Concurrent requests.
+        max_retries: Retries of the SDK after rate limits, failures and lost connections.
+        timeout: Seconds that one attempt may take.
 
     Raises:
         MissingExtraError: If the extra `openai` is not installed.
-        MissingKeyError: If there is no key; nothing has been sent.
+        MissingKeyError: If the environment holds no key; nothing has been sent.
         ValueError: If a setting is out of range.
     """
 
@@ -58,16 +57,16 @@ class OpenAIEmbedder:
 
     @property
     def identity(self) -> str:
-        """Model, dimensions and server; never the key."""
+        """Identifier of the vectors: model, dimensions and server, without the key."""
         settings = {"dimensions": self.dimensions, "base_url": str(self._client.base_url)}
         return identity_from("openai", self.model_name, settings)
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
-        """Return the vectors of questions, `(len(texts), dim)`.
+        """Return the vectors of queries, `(len(texts), dim)`.
 
         Raises:
-            ProviderRefusedError: If the provider does not take the key.
-            ProviderError: If it refuses something else, or does not answer in the end.
+            ProviderRefusedError: If the provider rejects the key.
+            ProviderError: If the request fails after all retries.
         """
         return self._embed(texts)
 

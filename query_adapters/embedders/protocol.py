@@ -1,4 +1,4 @@
-"""The one thing the core asks of an embedding model."""
+"""The protocol that the core requires of an embedding model."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,15 +7,15 @@ from query_adapters.typing import Vectors
 
 
 class TextEmbedder(Protocol):
-    """An embedding model that knows the role of a text.
+    """An embedding model with separate methods for queries and documents.
 
-    Many models embed a question and a document differently (an instruction, an `input_type`),
-    so the role is part of the call, and of every cache key.
+    Many models embed a query and a document differently (an instruction, an `input_type`), so the
+    role is part of the call and of every cache key.
     """
 
     @property
     def identity(self) -> str:
-        """What tells this model's vectors from any other's: equal only if the vectors are."""
+        """Identifier of the vectors: equal only for models with equal vectors."""
 
     @property
     def model_name(self) -> str:
@@ -23,10 +23,10 @@ class TextEmbedder(Protocol):
 
     @property
     def batch_size(self) -> int:
-        """How many texts the model likes to get at once."""
+        """Preferred number of texts per call."""
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
-        """Return the vectors of questions, `(len(texts), dim)`."""
+        """Return the vectors of queries, `(len(texts), dim)`."""
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of documents, `(len(texts), dim)`."""

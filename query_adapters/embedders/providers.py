@@ -1,4 +1,4 @@
-"""What every model by name needs: its provider, a key from the environment, refusals in words."""
+"""Resolve models by name, read keys from the environment, and translate SDK errors."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -14,19 +14,19 @@ from query_adapters.errors import (
 )
 
 Model = TypeVar("Model")
-LONGEST_TOLD = 200  # characters of what a provider says
+LONGEST_TOLD = 200  # characters of a provider's message
 
 
 def resolve(name: str, makers: Mapping[str, Callable[..., Model]], **options: Any) -> Model:
-    """Return the model that `name` stands for, `<provider>:<model>`.
+    """Return the model named `<provider>:<model>`.
 
     Args:
-        name: Such as "openai:text-embedding-3-small"; only the first colon counts.
-        makers: Makes a model from its name and the options, by provider.
-        **options: Handed on; those that are None are left out.
+        name: The name, such as "openai:text-embedding-3-small"; split at the first colon.
+        makers: Functions from a model's name and the options to the model, by provider.
+        **options: Options of the model; those that are None are left out.
 
     Raises:
-        UnknownModelError: If there is no such provider, or no model is named.
+        UnknownModelError: If the provider is unknown, or the model's name is missing.
     """
     provider, _, model = name.partition(":")
     if provider not in makers or not model:
@@ -39,10 +39,10 @@ def resolve(name: str, makers: Mapping[str, Callable[..., Model]], **options: An
 
 
 def key_from(*variables: str) -> str:
-    """Return the key in the first of these environment variables that holds one.
+    """Return the key in the first of these environment variables that is set.
 
     Raises:
-        MissingKeyError: If none does.
+        MissingKeyError: If none is set.
     """
     keys = (os.environ.get(variable, "").strip() for variable in variables)
     found = next((key for key in keys if key), None)
@@ -56,15 +56,15 @@ def key_from(*variables: str) -> str:
 
 @contextmanager
 def refusals_of(model: str, errors: tuple[type[Exception], ...]) -> Iterator[None]:
-    """Return a context in which the errors of an SDK become ours.
+    """Return a context that turns the errors of an SDK into this package's errors.
 
     Args:
-        model: Who refuses, for the message.
-        errors: What the SDK raises after its own retries.
+        model: The model's name, for the message.
+        errors: Error classes that the SDK raises after its own retries.
 
     Raises:
-        ProviderRefusedError: If the provider does not take the key.
-        ProviderError: In place of any other of them.
+        ProviderRefusedError: If the provider rejects the key.
+        ProviderError: For any other error of the SDK.
     """
     try:
         yield

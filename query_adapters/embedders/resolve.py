@@ -1,4 +1,4 @@
-"""Embedding models by name, such as "openai:text-embedding-3-small"."""
+"""Resolve embedding models by name, such as "openai:text-embedding-3-small"."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,16 +18,16 @@ EMBEDDERS: dict[str, Callable[..., TextEmbedder]] = {
 
 
 def resolve_embedder(name: str, **options: Any) -> TextEmbedder:
-    """Return the embedding model that `name` stands for, `<provider>:<model>`.
+    """Return the embedding model named `<provider>:<model>`.
 
     Args:
-        name: "openai:text-embedding-3-small", "cohere:embed-v4.0",
-            "sentence-transformers:<folder or id on the Hub>", or of a provider in `EMBEDDERS`.
-        **options: As the embedder takes them, such as `dimensions`; None stands for its default.
+        name: "openai:text-embedding-3-small", "cohere:embed-v4.0", "sentence-transformers:<folder
+            or id on the Hub>", or with another provider in `EMBEDDERS`.
+        **options: Options of the embedder, such as `dimensions`; None means its default.
 
     Raises:
-        UnknownModelError: If the provider is unknown, or the model is not there.
+        UnknownModelError: If the provider or the model is unknown.
         MissingExtraError: If the provider's SDK is not installed.
-        MissingKeyError: If the environment holds no key for it.
+        MissingKeyError: If the environment holds no key for the provider.
     """
     return resolve(name, EMBEDDERS, **options)

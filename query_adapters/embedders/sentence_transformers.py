@@ -1,4 +1,4 @@
-"""Embedding models of sentence-transformers, on this machine (extra: sentence-transformers)."""
+"""Local embedding models of sentence-transformers (extra: sentence-transformers)."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 class SentenceTransformerEmbedder:
     """A sentence-transformers model, from a folder or from the Hugging Face Hub.
 
-    Questions and documents get the model's own prompts for them, where it has any.
+    Queries and documents get the model's own prompts, if it has any.
 
     Args:
         path_or_id: A folder, or a model's id on the Hub.
-        dimensions: Length to cut the vectors to; for models that were trained to be cut.
+        dimensions: Length to truncate the vectors to, for models that were trained for it.
         batch_size: Texts embedded at once.
-        device: Such as "cuda"; by default the best there is.
+        device: Device such as "cuda"; by default the best available.
 
     Raises:
         MissingExtraError: If the extra `sentence-transformers` is not installed.
         UnknownModelError: If there is no such model.
-        ValueError: If a setting is out of range, or `dimensions` above what the model has.
+        ValueError: If a setting is out of range, or `dimensions` exceeds the model's.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class SentenceTransformerEmbedder:
     def from_model(
         cls, model: "SentenceTransformer", *, model_name: str, batch_size: int = 32
     ) -> Self:
-        """Return the embedder of a model that is loaded already.
+        """Return the embedder of a loaded model.
 
         Args:
             model: The model.
@@ -70,12 +70,12 @@ class SentenceTransformerEmbedder:
 
     @property
     def identity(self) -> str:
-        """Layers, prompts, lengths and weights as they are now, wherever the model lies."""
+        """Identifier of the vectors: layers, prompts, lengths and current weights."""
         settings = settings_of(self._model)
         return identity_from("sentence-transformers", Path(self.model_name).name, settings)
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
-        """Return the vectors of questions, `(len(texts), dim)`.
+        """Return the vectors of queries, `(len(texts), dim)`.
 
         Raises:
             InvalidVectorsError: If they are not finite.
@@ -102,7 +102,7 @@ def _loaded(path_or_id: str, dimensions: int | None, device: str | None) -> "Sen
 
     try:
         model = SentenceTransformer(path_or_id, truncate_dim=dimensions, device=device)
-    except OSError as exc:  # what the Hub and transformers raise where there is no model
+    except OSError as exc:  # errors of the Hub and of transformers for a missing model
         raise UnknownModelError(
             f"expected the folder of a sentence-transformers model, or a model's id on the Hugging "
             f"Face Hub, got {path_or_id!r}; check it, and whether the Hub can be reached"
@@ -116,14 +116,14 @@ def _loaded(path_or_id: str, dimensions: int | None, device: str | None) -> "Sen
 
 
 def _dim_of(model: "SentenceTransformer") -> int | None:
-    """Return the length of the vectors, cut as they are, None if the model does not tell."""
-    tell = getattr(model, "get_embedding_dimension", None)  # not in every version
-    dim: int | None = (tell or model.get_sentence_embedding_dimension)()
+    """Return the length of the truncated vectors; None if the model does not state it."""
+    get_dim = getattr(model, "get_embedding_dimension", None)  # not in every version
+    dim: int | None = (get_dim or model.get_sentence_embedding_dimension)()
     return dim
 
 
 def settings_of(model: "SentenceTransformer") -> dict[str, Any]:
-    """Return what decides the vectors; all weights, as training may change any of them."""
+    """Return the settings and weights that determine the vectors."""
     import torch
 
     digest = hashlib.sha256()

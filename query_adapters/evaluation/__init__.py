@@ -1,4 +1,4 @@
-"""Whether it helped: metrics, exact search, comparison."""
+"""Evaluation: metrics, exact search and comparisons with intervals and tests."""
 
 from query_adapters.evaluation.dataset_evaluator import DatasetEvaluator
 from query_adapters.evaluation.evaluate import Evaluation, evaluate_run, evaluate_vectors

@@ -1,4 +1,4 @@
-"""What several systems' scores must have in common to be compared, and their shared rows."""
+"""Align the scores of several systems, and check that they are comparable."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ Labels = Mapping[str, str]
 
 
 def check_systems(evaluations: Mapping[str, Evaluation], baseline: str) -> None:
-    """Check that there are two systems on the same questions, the baseline among them.
+    """Check that at least two systems, including the baseline, have scores of the same queries.
 
     Raises:
         ValueError: If not.
@@ -35,10 +35,10 @@ def check_systems(evaluations: Mapping[str, Evaluation], baseline: str) -> None:
 
 
 def stacked(evaluations: Mapping[str, Evaluation], metrics: Sequence[str]) -> Values:
-    """Return all values, `(n_queries, n_metrics, n_systems)`.
+    """Return the values of all systems, `(n_queries, n_metrics, n_systems)`.
 
     Raises:
-        ValueError: If systems have scores of different numbers of questions.
+        ValueError: If systems have scores of different numbers of queries.
     """
     columns = [[e.per_query[metric] for e in evaluations.values()] for metric in metrics]
     counts = {len(values) for row in columns for values in row}
@@ -48,10 +48,10 @@ def stacked(evaluations: Mapping[str, Evaluation], metrics: Sequence[str]) -> Va
 
 
 def labelled_rows(kind: str, labels: Labels, query_ids: tuple[str, ...]) -> dict[str, Rows]:
-    """Return the rows of the questions of each label.
+    """Return the rows of the queries with each label.
 
     Raises:
-        ValueError: If no question has a label.
+        ValueError: If no query has a label.
     """
     found = [labels.get(query) for query in query_ids]
     names = sorted({label for label in found if label is not None})
@@ -64,7 +64,7 @@ def labelled_rows(kind: str, labels: Labels, query_ids: tuple[str, ...]) -> dict
 
 
 def warn_unlabelled(kind: str, labels: Labels, query_ids: tuple[str, ...]) -> None:
-    """Warn of questions without a label, in the name of the caller's caller."""
+    """Warn of queries without a label, at the line of the caller's caller."""
     left_out = [query for query in query_ids if query not in labels]
     if not left_out:
         return
@@ -80,7 +80,7 @@ def warn_unlabelled(kind: str, labels: Labels, query_ids: tuple[str, ...]) -> No
 
 
 def known_groups(texts: RetrievalDataset | None, query_ids: tuple[str, ...]) -> Rows | None:
-    """Return the groups of the questions measured; None where the texts do not know them all."""
+    """Return the groups of the evaluated queries; None if the dataset lacks some of them."""
     if texts is None or not query_ids or not texts.queries.keys() >= set(query_ids):
         return None
     return document_groups(texts.select(query_ids))

@@ -1,4 +1,4 @@
-"""Intervals of means over questions: the bootstrap, for many columns at once."""
+"""Bootstrap confidence intervals of means over queries."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,13 @@ from query_adapters.typing import Rows, Values
 
 CONFIDENCE = 0.95
 RESAMPLES = 9_999
-DRAWS_AT_ONCE = 4_000_000  # numbers of questions or groups drawn in one step: 32 MB
-ROUNDING = 1e-12  # values that differ by less are equal: BCa of rounding errors is not a number
+DRAWS_AT_ONCE = 4_000_000  # indices drawn in one step: 32 MB
+ROUNDING = 1e-12  # smaller differences are rounding errors, whose BCa is not a number
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A mean with the ends of its confidence interval."""
+    """A mean with the bounds of its confidence interval."""
 
     mean: float
     low: float
@@ -29,32 +29,32 @@ class Interval:
 
 
 def bootstrap_interval(values: Values, *, groups: Rows | None = None, seed: int = 0) -> Interval:
-    """Return the mean of one value a question, `(n_queries,)`, with its 95 % interval."""
+    """Return the mean of one value per query, `(n_queries,)`, with its 95 % interval."""
     return bootstrap_intervals(values[:, None], groups=groups, seed=seed)[0]
 
 
 def bootstrap_intervals(
     values: Values, *, groups: Rows | None = None, seed: int = 0
 ) -> list[Interval]:
-    """Return each column's mean with its 95 % interval (BCa, 9,999 resamples of questions).
+    """Return each column's mean with its 95 % interval (BCa, 9,999 resamples of queries).
 
-    All columns see the same resamples. Where all values of a column are equal, or there is but
-    one, its interval is that value. In simulations the intervals hold the truth 93 to 97 times of
-    100 from 200 questions on; with 50, of which most do not differ, it is 91.
+    All columns use the same resamples. If all values of a column are equal, its interval is that
+    value. In simulations the intervals cover the true mean in 93 to 97 of 100 cases from 200
+    queries on, and in 91 with 50 queries of which most do not differ.
 
-    Questions about one document are alike, and drawn one by one they seem to be more evidence
-    than they are: in simulations with 5 like questions about each of 60 documents, 61 of 100
-    intervals hold the truth. With `groups`, of which whole ones are drawn, 94 do.
+    Queries about one document are not independent. In simulations with 5 similar queries about each
+    of 60 documents, resampling single queries covers the true mean in 61 of 100 cases; resampling
+    whole `groups` covers it in 94.
 
     Args:
-        values: One value per question and column, `(n_queries, n_columns)`; paired differences
-            for a comparison.
-        groups: A number per question, equal for those that stand or fall together,
-            `(n_queries,)`; None for each by itself.
-        seed: Of the resampling.
+        values: One value per query and column, `(n_queries, n_columns)`; paired differences for a
+            comparison.
+        groups: A group number per query, equal for queries that are not independent,
+            `(n_queries,)`; None if all queries are independent.
+        seed: Seed of the resampling.
 
     Raises:
-        ValueError: If there is not one group number a question.
+        ValueError: If the number of group numbers is not the number of queries.
 
     Source: Efron, Better Bootstrap Confidence Intervals (1987), section 3; for groups, Davison,
         Hinkley, Bootstrap Methods and their Application (1997), 3.8; Field, Welsh, Bootstrapping
@@ -76,7 +76,7 @@ def bootstrap_intervals(
 def _resampled_means(sums: Values, sizes: Values, seed: int) -> Values:
     """Return the means of resamples, `(RESAMPLES, n_columns)`.
 
-    A resample is how often it holds each group, so that its means are one matrix product.
+    A resample is represented by the count of each group, so that its means are one matrix product.
     """
     n = len(sums)
     rng = np.random.default_rng(seed)
@@ -91,9 +91,9 @@ def _resampled_means(sums: Values, sizes: Values, seed: int) -> Values:
 
 
 def _bca_ends(centred: Values, sizes: Values, resampled: Values) -> Values:
-    """Return both ends for columns of mean 0, corrected for bias and skewness, `(2, n_columns)`.
+    """Return both bounds for columns of mean 0, corrected for bias and skewness, `(2, n_columns)`.
 
-    Skewness is that of the jackknife: without a group the mean is -sum / number of questions left.
+    Skewness is that of the jackknife: without a group the mean is -sum / remaining queries.
     """
     total = sizes.sum()
     left_out = centred * ((total - sizes.mean()) / (total - sizes))[:, None]

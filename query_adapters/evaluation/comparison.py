@@ -1,4 +1,4 @@
-"""Any number of systems on the same questions, each against one of them."""
+"""Compare any number of systems on the same queries with a baseline."""
 
 import json
 from collections.abc import Mapping
@@ -25,22 +25,22 @@ from query_adapters.evaluation.query_changes import Change, changes_between
 from query_adapters.evaluation.scores import Score, Scores, Slice, score
 from query_adapters.typing import Rows, Values
 
-ALL = "all"  # slice and label of all questions
+ALL = "all"  # slice and label of all queries
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Comparison:
-    """Systems on the same questions.
+    """Scores of several systems on the same queries.
 
     Attributes:
-        baseline: The system that the others are compared with.
-        evaluations: What each system scored, the baseline first.
-        scores: By metric and system: means, differences, and how sure they are.
-        slices: The same for parts of the questions, by slice ("document") and label ("seen").
-        dataset: The texts; None if they were not given.
-        about: What was measured, when, and by which version, by name.
-        n_groups: How many groups of questions, alike as they are about one document, intervals
-            and tests rest on; None where each question stands for itself.
+        baseline: Name of the system that the others are compared with.
+        evaluations: Evaluation of each system, the baseline first.
+        scores: Scores by metric and system: means and differences with intervals and tests.
+        slices: Scores of subsets of the queries, by slice ("document") and label ("seen").
+        dataset: The dataset; None if it was not given.
+        about: Metadata by name: what was measured, when, and by which version.
+        n_groups: Number of groups of queries in intervals and tests; None if queries are treated as
+            independent.
     """
 
     baseline: str
@@ -63,26 +63,26 @@ class Comparison:
 
     @property
     def n_queries(self) -> int:
-        """How many questions all systems were asked."""
+        """Number of queries."""
         return len(self.evaluations[self.baseline].per_query[self.metrics[0]])
 
     def differences(self, system: str, metric: str) -> Values:
-        """Return system - baseline, one value a question, `(n_queries,)`."""
+        """Return system - baseline, one value per query, `(n_queries,)`."""
         base = self.evaluations[self.baseline].per_query[metric]
         return self.evaluations[system].per_query[metric] - base
 
     def gains(self, system: str, *, metric: str | None = None, n: int = 10) -> list[Change]:
-        """Return the questions that gain most, the largest gain first.
+        """Return the queries with the largest gains, largest first.
 
         Args:
             system: One of `others`.
             metric: One of `metrics`; by default the last.
-            n: How many at most.
+            n: The most queries to return.
         """
         return self._changes(system, metric, n, sign=1)
 
     def regressions(self, system: str, *, metric: str | None = None, n: int = 10) -> list[Change]:
-        """Return the questions that lose most, the largest loss first; arguments as in `gains`."""
+        """Return the queries with the largest losses, largest first; arguments as in `gains`."""
         return self._changes(system, metric, n, sign=-1)
 
     def _changes(self, system: str, metric: str | None, n: int, *, sign: int) -> list[Change]:
@@ -95,7 +95,7 @@ class Comparison:
 
     @property
     def parts(self) -> list[tuple[str, str, Slice]]:
-        """Slice, label and scores: of all questions ("all", "all") first, then of the slices."""
+        """Slice, label and scores; all queries ("all", "all") first, then the slices."""
         whole = Slice(n_queries=self.n_queries, scores=self.scores, n_groups=self.n_groups)
         parts = [(ALL, ALL, whole)]
         for kind, labelled in self.slices.items():
@@ -103,7 +103,7 @@ class Comparison:
         return parts
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all figures as JSON can hold them; per-question values are left out."""
+        """Return all figures as JSON values, without per-query values."""
         return {
             "baseline": self.baseline,
             "systems": list(self.evaluations),
@@ -126,8 +126,8 @@ class Comparison:
     def __str__(self) -> str:
         lines = [f"{self.baseline}: {self.evaluations[self.baseline]}"]
         for name in self.others:
-            told = (_told(metric, self.scores[metric][name]) for metric in self.metrics)
-            lines.append(f"{name}: {'  '.join(told)}")
+            parts = (_score_text(metric, self.scores[metric][name]) for metric in self.metrics)
+            lines.append(f"{name}: {'  '.join(parts)}")
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -137,7 +137,7 @@ class Comparison:
         )
 
     def _repr_html_(self) -> str:
-        """Return the table of scores as notebooks show it."""
+        """Return the table of scores for notebooks."""
         return scores_table(self.scores)
 
 
@@ -151,24 +151,25 @@ def compare_systems(
     groups: Rows | None = None,
     seed: int = 0,
 ) -> Comparison:
-    """Return every system against the baseline: intervals, tests, slices.
+    """Return the comparison of every system with the baseline: intervals, tests, slices.
 
     Args:
-        evaluations: By name of the system; at least two, on the same questions in one order.
-        baseline: The name of the system that the others are compared with.
-        slices: For each kind of slice, a label by question id. Questions without a label are
-            in no slice of that kind, of which a warning tells.
-        dataset: The texts, for reports that show questions, and for `groups`.
-        about: What reports are to tell of the run besides what is known here, such as
-            `{"embedding_model": "openai:text-embedding-3-small", "dataset": "support, test"}`.
-        groups: A number per question, equal for those that stand or fall together: intervals and
-            tests draw whole groups. By default those of the dataset, joined by a shared relevant
-            document or wording, but each question by itself without a dataset, and wherever
-            there are fewer than 20 groups or one holds over half of the questions.
-        seed: Of bootstrap and permutation test.
+        evaluations: Evaluations by name of the system; at least two, on the same queries in one
+            order.
+        baseline: Name of the system that the others are compared with.
+        slices: For each kind of slice, a label by query id. Queries without a label are in no slice
+            of that kind; a warning names them.
+        dataset: The dataset, for reports that show queries, and for `groups`.
+        about: Further metadata for reports, such as `{"embedding_model":
+            "openai:text-embedding-3-small", "dataset": "support, test"}`.
+        groups: A group number per query; intervals and tests resample whole groups. By default the
+            groups of the dataset, joined by a shared relevant document or wording. Queries are
+            treated as independent without a dataset, with fewer than 20 groups, or if one group has
+            over half of the queries.
+        seed: Seed of the bootstrap and the permutation test.
 
     Raises:
-        ValueError: If systems, baseline, questions, metrics or slices do not fit together.
+        ValueError: If systems, baseline, queries, metrics or slices do not fit together.
     """
     check_systems(evaluations, baseline)
     names = [baseline, *(name for name in evaluations if name != baseline)]
@@ -212,7 +213,7 @@ def compare_systems(
     )
 
 
-def _told(metric: str, score: Score) -> str:
+def _score_text(metric: str, score: Score) -> str:
     against = score.against
     if against is None:
         return f"{metric} {score.mean.mean:.3f}"

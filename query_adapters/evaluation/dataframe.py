@@ -1,4 +1,4 @@
-"""Scores as plain data: for JSON, and as a table for pandas (extra: pandas)."""
+"""Convert scores to JSON values and to a pandas table (extra: pandas)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -12,7 +12,7 @@ Part = tuple[str, str, Slice]
 
 
 def part_records(parts: Sequence[Part]) -> list[dict[str, Any]]:
-    """Return the parts as JSON can hold them."""
+    """Return the parts as JSON values."""
     return [
         {
             "slice": kind,

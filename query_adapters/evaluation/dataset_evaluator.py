@@ -1,4 +1,4 @@
-"""Whole datasets through a real retriever, one question at a time or several at once."""
+"""Evaluate a retriever on whole datasets, one query at a time or concurrently."""
 
 import asyncio
 import warnings
@@ -18,7 +18,7 @@ Answer = TypeVar("Answer")
 
 
 class Batch(Protocol):
-    """A search for many questions at once, which finds what the retriever finds for each."""
+    """A batch search for many queries, with the same results as the retriever."""
 
     def embed(self, text: str) -> Sequence[float]:
         """Return the vector that the retriever would search with."""
@@ -27,24 +27,24 @@ class Batch(Protocol):
         """Return the same by the asynchronous method."""
 
     def run(self, queries: Texts, vectors: Mapping[str, Sequence[float]]) -> Run:
-        """Return the run by vectors of texts, without questions that the retriever must answer."""
+        """Return the run by vectors of texts, without queries that need the retriever."""
 
     async def arun(self, queries: Texts, vectors: Mapping[str, Sequence[float]]) -> Run:
         """Return the same by asynchronous methods."""
 
 
 class DatasetEvaluator(ABC):
-    """Scores what a retriever finds; each door says how its framework's retrievers are asked.
+    """Scores a retriever; each integration implements how its framework's retrievers are called.
 
     Args:
         metrics: Names such as "ndcg@10", or one. Where the cut-off is left out ("mrr"), it is
             `top_k`.
-        top_k: How many documents the retriever returns, None if it does not tell.
-        workers: Questions under way at once in the asynchronous method, at least 1.
+        top_k: Number of documents that the retriever returns; None if unknown.
+        workers: Concurrent queries in the asynchronous method, at least 1.
         show_progress: Whether to show a progress bar.
 
     Raises:
-        UnknownMetricError: If a metric is unknown, or has no cut-off to go by.
+        UnknownMetricError: If a metric is unknown, or has no cut-off and `top_k` is None.
         ValueError: If `workers` is below 1.
     """
 
@@ -66,9 +66,9 @@ class DatasetEvaluator(ABC):
         self.show_progress = show_progress
 
     def evaluate_dataset(self, dataset: RetrievalDataset | QADataset) -> Evaluation:
-        """Return the scores on every question, retrieved one after the other.
+        """Return the scores of every query, retrieved one after another.
 
-        A question for which nothing is retrieved scores 0.
+        A query without retrieved documents scores 0.
 
         Raises:
             InvalidDatasetError: If the dataset does not fit together.
@@ -81,7 +81,7 @@ class DatasetEvaluator(ABC):
         return self._scores(texts, found | dict(zip(rest, asked, strict=True)))
 
     async def aevaluate_dataset(self, dataset: RetrievalDataset | QADataset) -> Evaluation:
-        """Return the same as `evaluate_dataset`, with up to `workers` questions at once."""
+        """Return the same as `evaluate_dataset`, with up to `workers` concurrent queries."""
         texts = to_retrieval_dataset(dataset)
         found = await self._afound_at_once(texts.queries)
         rest = _without(found, texts.queries)
@@ -89,7 +89,7 @@ class DatasetEvaluator(ABC):
         return self._scores(texts, found | dict(zip(rest, asked, strict=True)))
 
     def _batch(self) -> Batch | None:
-        """Return a search for all questions at once that finds the same, None without one."""
+        """Return an equivalent batch search; None if there is none."""
         return None
 
     def _found_at_once(self, queries: Texts) -> dict[str, Sequence[str]]:
@@ -110,21 +110,21 @@ class DatasetEvaluator(ABC):
 
     @abstractmethod
     def _retrieved_ids(self, text: str) -> list[str]:
-        """Return the ids of the documents retrieved for a question, best first."""
+        """Return the ids of the documents retrieved for a query, best first."""
 
     @abstractmethod
     async def _aretrieved_ids(self, text: str) -> list[str]:
         """Return the same by the retriever's asynchronous method."""
 
     def _progress(self, texts: Sequence[str], what: str) -> Iterable[str]:
-        """Yield the texts, with a bar if there is to be one."""
+        """Yield the texts, with an optional progress bar."""
         bar: Iterable[str] = tqdm(texts, what, disable=self._silent(texts))
         return bar
 
     async def _together(
         self, ask: Callable[[str], Awaitable[Answer]], texts: Sequence[str], what: str
     ) -> list[Answer]:
-        """Return the answers in the order of the texts, with up to `workers` under way."""
+        """Return the answers in the order of the texts, with up to `workers` concurrent calls."""
         turn = asyncio.Semaphore(self.workers)
 
         async def one(text: str) -> Answer:
@@ -137,7 +137,7 @@ class DatasetEvaluator(ABC):
             tasks = [asyncio.ensure_future(one(text)) for text in texts]
             try:
                 return await asyncio.gather(*tasks)
-            finally:  # after an error, none of the others is asked any more
+            finally:  # after an error, no further query is sent
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
@@ -147,7 +147,7 @@ class DatasetEvaluator(ABC):
 
     def _scores(self, texts: RetrievalDataset, found: Run) -> Evaluation:
         run = {query: found[query] for query in texts.queries}
-        if self._top_k is None:  # else it was warned of at the start
+        if self._top_k is None:  # else a warning was issued at construction
             _warn_if_cut(parse_metrics(self.metrics), run, texts)
         _warn_if_strange(run, texts)
         return evaluate_run(run, texts.qrels, metrics=self.metrics)
@@ -170,7 +170,7 @@ def _warn_if_short(metrics: Sequence[Metric], top_k: int | None) -> None:
 
 
 def _warn_if_cut(metrics: Sequence[Metric], run: Run, texts: RetrievalDataset) -> None:
-    """Warn of metrics that look further than the longest ranking, unless it holds everything."""
+    """Warn of metrics whose cut-off exceeds the longest ranking, unless it has all documents."""
     longest = max(map(len, run.values()))
     deeper = [str(metric) for metric in metrics if metric.k > longest]
     if deeper and 0 < longest < len(texts.corpus):
@@ -185,7 +185,7 @@ def _warn_if_cut(metrics: Sequence[Metric], run: Run, texts: RetrievalDataset) -
 
 
 def _warn_if_strange(run: Run, texts: RetrievalDataset) -> None:
-    """Warn where no document that was retrieved is one of the dataset's."""
+    """Warn if no retrieved document is in the dataset."""
     retrieved = {document for ranking in run.values() for document in ranking}
     if retrieved and retrieved.isdisjoint(texts.corpus):
         relevant = next(iter(next(iter(texts.qrels.values()))))

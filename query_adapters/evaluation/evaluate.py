@@ -1,4 +1,4 @@
-"""From vectors or from a run to one value per question and metric."""
+"""Evaluate vectors or a run: one value per query and metric."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,15 +18,14 @@ from query_adapters.typing import Qrels, Rows, Run, ScoredRun, Similarity, Value
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What one system scored on each question.
+    """Scores of one system on each query.
 
     Attributes:
-        per_query: For each metric, such as "ndcg@10", one value a question, `(n_queries,)`.
-        query_ids: Ids of the questions, in the same order; empty if they have none.
-        run: What was retrieved, best first; empty if the evaluation came from vectors without
-            their texts.
-        first_relevant: Place of the first relevant document that was retrieved, 1 for the best,
-            0 for none, `(n_queries,)`; empty if not known.
+        per_query: For each metric, such as "ndcg@10", one value per query, `(n_queries,)`.
+        query_ids: Ids of the queries, in the same order; empty if they have none.
+        run: Retrieved ids, best first; empty for vectors without their texts.
+        first_relevant: Rank of the first relevant document, from 1; 0 if none was retrieved,
+            `(n_queries,)`; empty if unknown.
     """
 
     per_query: Mapping[str, Values]
@@ -36,7 +35,7 @@ class Evaluation:
 
     @property
     def means(self) -> dict[str, float]:
-        """Mean over the questions, by metric."""
+        """Mean over the queries, by metric."""
         return {name: float(values.mean()) for name, values in self.per_query.items()}
 
     def __str__(self) -> str:
@@ -56,11 +55,11 @@ def evaluate_vectors(
     """Return the scores of exact search over all documents.
 
     Args:
-        dataset: Questions, documents, judgements.
-        adapter: Applied to the questions; None for the base model as it is.
+        dataset: The embedded dataset.
+        adapter: Applied to the queries; None for the base model.
         metrics: Names such as "ndcg@10".
         similarity: What the search ranks by.
-        texts: What `dataset` was embedded from, for an evaluation with ids and a run.
+        texts: The dataset's texts, for an evaluation with ids and a run.
 
     Raises:
         InvalidDatasetError: If texts and vectors differ in number.
@@ -84,19 +83,19 @@ def evaluate_vectors(
 def evaluate_run(
     run: Run | ScoredRun, qrels: Qrels, *, metrics: Sequence[str] = DEFAULT_METRICS
 ) -> Evaluation:
-    """Return the scores of a run on every question that `qrels` judges.
+    """Return the scores of a run on every query in `qrels`.
 
     Args:
-        run: Retrieved ids, best first; or their scores by id, as pytrec_eval and BEIR have them,
-            ranked as trec_eval ranks: by falling score, ties by falling id.
-        qrels: Judgements; they, not the run, say which questions count. Grades below 0 are 0, as
-            to trec_eval.
+        run: Retrieved ids, best first; or their scores by id, as in pytrec_eval and BEIR, which are
+            ranked as in trec_eval: by descending score, ties by descending id.
+        qrels: Grades by query and document id; they decide which queries count. Grades below 0
+            count as 0, as in trec_eval.
         metrics: Names such as "ndcg@10".
 
     Raises:
-        InvalidDatasetError: If no question is judged, a question has no relevant document, or a
-            grade is not a finite number.
-        TypeError: If a text stands where the ids of a question should.
+        InvalidDatasetError: If `qrels` is empty, a query has no relevant document, or a grade is
+            not a finite number.
+        TypeError: If a query has a string instead of a list of ids.
         UnknownMetricError: If a metric is unknown.
     """
     run = ranked(run)
@@ -115,7 +114,7 @@ def _check_texts(texts: RetrievalDataset, dataset: EmbeddedDataset) -> None:
     if expected != actual:
         raise InvalidDatasetError(
             f"expected the texts of {expected[0]} questions and {expected[1]} documents, got "
-            f"{actual[0]} and {actual[1]}; give the dataset that was embedded"
+            f"{actual[0]} and {actual[1]}; pass the dataset that was embedded"
         )
 
 

@@ -1,4 +1,4 @@
-"""Questions that stand or fall together: those about one document are not independent."""
+"""Groups of queries that are not independent, such as those about one document."""
 
 import numpy as np
 
@@ -6,36 +6,35 @@ from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.splits import document_groups
 from query_adapters.typing import Rows, Values
 
-FEWEST = 20  # groups: what so few resample to says little
-LARGEST = 0.5  # share of the questions in one group: beyond it there is but one draw
+FEWEST = 20  # fewer groups cannot be resampled reliably
+LARGEST = 0.5  # largest share of the queries in one group
 
 
 def dataset_groups(dataset: RetrievalDataset) -> Rows | None:
-    """Return a group number per question, `(n_queries,)`; None where each stands for itself.
+    """Return a group number per query, `(n_queries,)`; None if queries are treated as independent.
 
-    Questions that share a relevant document, or the wording, are one group, as in
-    `split_by_document`. Where such groups are too few or too uneven to be drawn at random, there
-    are none: see `usable_groups`.
+    Queries that share a relevant document or the wording form a group, as in `split_by_document`.
+    Groups that are too few or too uneven to resample are not used, see `usable_groups`.
     """
     return usable_groups(document_groups(dataset))
 
 
 def usable_groups(groups: Rows) -> Rows | None:
-    """Return the groups; None if they are fewer than 20, one holds over half, or all hold one."""
+    """Return the groups; None if they are fewer than 20, one exceeds half, or all have size 1."""
     sizes = np.unique(groups, return_counts=True)[1]
     told_apart = len(sizes) >= FEWEST and sizes.max() <= LARGEST * len(groups)
     return groups if told_apart and sizes.max() > 1 else None
 
 
 def group_sums(values: Values, groups: Rows | None) -> tuple[Values, Values]:
-    """Return the sums of each group's questions, `(n_groups, ...)`, and their numbers.
+    """Return the sum over each group's queries, `(n_groups, ...)`, and its size.
 
     Args:
-        values: One value per question and column, `(n_queries, ...)`.
+        values: One value per query and column, `(n_queries, ...)`.
         groups: A number per question, `(n_queries,)`; None for each by itself.
 
     Raises:
-        ValueError: If there is not one number a question.
+        ValueError: If the number of group numbers is not the number of queries.
     """
     if groups is None:
         return values, np.ones(len(values))
@@ -50,10 +49,10 @@ def group_sums(values: Values, groups: Rows | None) -> tuple[Values, Values]:
 
 
 def count_groups(groups: Rows | None) -> int | None:
-    """Return how many groups there are; None where each question stands for itself."""
+    """Return the number of groups; None if queries are treated as independent."""
     return None if groups is None else len(np.unique(groups))
 
 
 def together_in(n_groups: int) -> str:
-    """Return how the footnote of a report says that whole groups were drawn."""
+    """Return the footnote of a report about the resampling of groups."""
     return f"drawn as {n_groups} groups, each about the same documents"

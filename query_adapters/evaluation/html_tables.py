@@ -13,11 +13,11 @@ HEADINGS = ("metric", "system", "mean × 100", "difference", WON, "p", "effect")
 def table(
     headings: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str = "", caption: str = ""
 ) -> str:
-    """Return a table of cells that are HTML already.
+    """Return a table of HTML cells.
 
     Args:
         headings: Text of each column's heading; escaped here.
-        rows: The cells; the first of each row is its heading.
+        rows: Rows of cells; the first cell of a row is its heading.
         kind: Class of the table.
         caption: Text above it; escaped here.
     """
@@ -26,9 +26,9 @@ def table(
         f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
         for first, *cells in rows
     )
-    told = f"<caption>{escape(caption)}</caption>" if caption else ""
+    caption_html = f"<caption>{escape(caption)}</caption>" if caption else ""
     return (
-        f'<table class="{escape(kind)}">{told}<thead><tr>{head}</tr></thead>'
+        f'<table class="{escape(kind)}">{caption_html}<thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table>"
     )
 
@@ -44,17 +44,17 @@ def scores_table(scores: Scores) -> str:
 
 
 def section(title: str, content: str) -> str:
-    """Return a section of the page; the title is escaped, the content is HTML already."""
+    """Return a section of the page; the title is escaped, the content is HTML."""
     return f"<section><h2>{escape(title)}</h2>{content}</section>"
 
 
 def figure(name: str, plot: str, caption: str) -> str:
-    """Return a plot with its caption, both HTML already."""
+    """Return a plot with its caption, both HTML."""
     return f'<figure class="{name}">{plot}<figcaption>{caption}</figcaption></figure>'
 
 
 def wide(content: str) -> str:
-    """Return content that scrolls sideways where the page is narrow."""
+    """Return content that scrolls sideways on a narrow page."""
     return f'<div class="wide" role="region" aria-label="table" tabindex="0">{content}</div>'
 
 
@@ -66,19 +66,19 @@ def times_100(interval: Interval, *, sign: str = "") -> str:
 
 
 def probability(p: float) -> str:
-    """Return a probability as people read it."""
+    """Return a p value as text."""
     return "&lt; 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def verdict_class(against: Contrast) -> str:
-    """Return "better", "worse" or "unsure": where the interval of the difference lies."""
+    """Return "better", "worse" or "unsure", by the interval of the difference."""
     if against.difference.low > 0:
         return "better"
     return "worse" if against.difference.high < 0 else "unsure"
 
 
 def difference_cells(against: Contrast) -> tuple[str, str]:
-    """Return the difference, coloured where it is sure, and who won."""
+    """Return the difference, coloured if significant, and the wins and losses."""
     difference = times_100(against.difference, sign="+")
     return (
         f'<span class="{verdict_class(against)}">{difference}</span>',
@@ -96,7 +96,7 @@ def _cells(score: Score) -> tuple[str, ...]:
 
 
 def _once(text: str, *, is_first: bool) -> str:
-    """Return a row's heading; a repeated one is hidden from the eye alone."""
+    """Return a row's heading; a repeated heading is hidden visually."""
     return text if is_first else f'<span class="same">{text}</span>'
 
 

@@ -1,4 +1,4 @@
-"""Runs and judgements as the objects of other evaluators, where those are installed."""
+"""Convert runs and qrels for other evaluation libraries, if installed."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from query_adapters.typing import Qrels, Run
 def to_ir_measures(run: Run, qrels: Qrels) -> tuple[list[Any], list[Any]]:
     """Return lists of `ir_measures.ScoredDoc` and `ir_measures.Qrel`.
 
-    Grades are rounded down: ir_measures knows whole ones alone.
+    Grades are rounded down, because ir_measures accepts integers only.
 
     Raises:
         ModuleNotFoundError: If ir_measures is not installed.
@@ -32,13 +32,13 @@ def to_ir_measures(run: Run, qrels: Qrels) -> tuple[list[Any], list[Any]]:
 def to_ranx(run: Run, qrels: Qrels, *, name: str | None = None) -> tuple[Any, Any]:
     """Return a `ranx.Run` and `ranx.Qrels`.
 
-    Questions for which nothing was retrieved are missing from the run: `ranx.evaluate` takes
-    them with `make_comparable=True`. Grades are rounded down: ranx knows whole ones alone.
+    Queries without retrieved documents are missing from the run; `ranx.evaluate` accepts them with
+    `make_comparable=True`. Grades are rounded down, because ranx accepts integers only.
 
     Args:
         run: Retrieved ids, best first.
         qrels: Judgements.
-        name: Of the run.
+        name: Name of the run.
 
     Raises:
         ModuleNotFoundError: If ranx is not installed.
@@ -50,7 +50,7 @@ def to_ranx(run: Run, qrels: Qrels, *, name: str | None = None) -> tuple[Any, An
 
 
 def from_ranx(run: Any) -> dict[str, list[str]]:
-    """Return a `ranx.Run` as retrieved ids, best first; ties are ordered by falling id."""
+    """Return a `ranx.Run` as retrieved ids, best first; ties by descending id."""
     return {
         query: sorted(ranking, key=lambda document: (ranking[document], document), reverse=True)
         for query, ranking in run.to_dict().items()

@@ -1,4 +1,4 @@
-"""What was measured, when, and by which version: so that a report can be told from another."""
+"""Metadata of a report: what was measured, when, and by which version."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -9,14 +9,14 @@ Facts = Mapping[str, str | int]
 """What is known of a comparison, by name, such as "embedding_model"."""
 
 
-def facts_of(told: Facts, *, n_queries: int, n_documents: int | None, seed: int) -> Facts:
-    """Return what was told, then what is known without being told.
+def facts_of(given: Facts, *, n_queries: int, n_documents: int | None, seed: int) -> Facts:
+    """Return the caller's metadata, then the computed metadata.
 
     Args:
-        told: Facts that only the caller knows; they stand over those that are known.
-        n_queries: How many questions were asked.
-        n_documents: How many documents were searched; None if not known.
-        seed: Of bootstrap and permutation test.
+        given: Metadata of the caller, which takes precedence.
+        n_queries: Number of queries.
+        n_documents: Number of documents; None if unknown.
+        seed: Seed of the bootstrap and the permutation test.
     """
     documents = {} if n_documents is None else {"documents": n_documents}
     known: dict[str, str | int] = {
@@ -26,4 +26,4 @@ def facts_of(told: Facts, *, n_queries: int, n_documents: int | None, seed: int)
         "date": datetime.now(UTC).date().isoformat(),
         "version": f"{DISTRIBUTION} {installed_version()}",
     }
-    return {**told, **known, **told}  # told ones first
+    return {**given, **known, **given}  # the caller's metadata first

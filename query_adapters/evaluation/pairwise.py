@@ -1,4 +1,4 @@
-"""Base against adapted on the same questions: the difference, and how sure we are of it."""
+"""Compare two systems on the same queries, with intervals."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,11 @@ class MetricComparison:
         base: Mean of the first system, with its interval.
         adapted: Mean of the second, with its interval.
         difference: Mean of the paired differences, adapted - base, with its interval.
-        wins: Questions on which the adapted system is better.
-        ties: Questions on which both are equal.
-        losses: Questions on which the adapted system is worse.
-        n_groups: How many groups of questions the intervals rest on; None where each question
-            stands for itself.
+        wins: Queries on which the adapted system is better.
+        ties: Queries on which both are equal.
+        losses: Queries on which the adapted system is worse.
+        n_groups: Number of groups of queries in the intervals; None if queries are treated as
+            independent.
     """
 
     base: Interval
@@ -37,17 +37,17 @@ class MetricComparison:
 def compare(
     base: Evaluation, adapted: Evaluation, *, groups: Rows | None = None, seed: int = 0
 ) -> dict[str, MetricComparison]:
-    """Return, for each metric that both have, means and paired difference with 95 % intervals.
+    """Return means and the paired difference with 95 % intervals, for each common metric.
 
     Args:
         base: Scores of the first system.
-        adapted: Scores of the second, on the same questions in the same order.
-        groups: A number per question, equal for those that stand or fall together, such as
-            `dataset_groups` of their dataset; None for each by itself.
-        seed: Of the bootstrap.
+        adapted: Scores of the second system, on the same queries in the same order.
+        groups: A group number per query, such as `dataset_groups` of the dataset; None if all
+            queries are independent.
+        seed: Seed of the bootstrap.
 
     Raises:
-        ValueError: If the two, or the groups, are not of the same questions.
+        ValueError: If the evaluations or the groups belong to different queries.
     """
     if base.query_ids != adapted.query_ids:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Questions that one system answers better or worse than another, with what each retrieved."""
+"""Queries whose score changes between two systems, with what each system retrieved."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from query_adapters.typing import Rows
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One question under the baseline and under another system.
+    """One query under the baseline and under another system.
 
     Attributes:
-        query_id: Its id; its row as text if the evaluations have no ids.
-        query: Its text; empty if not known.
+        query_id: Id of the query; its row as text if the evaluations have no ids.
+        query: Text of the query; empty if unknown.
         before: Value of the metric under the baseline.
         after: Value under the other system.
-        rank_before: Place of the first relevant document under the baseline, 1 the best; None
-            if none was retrieved or it is not known.
+        rank_before: Rank of the first relevant document under the baseline, from 1; None if none
+            was retrieved or it is unknown.
         rank_after: The same under the other system.
-        relevant: Texts of the relevant documents by id; empty if not known.
+        relevant: Texts of the relevant documents by id; empty if unknown.
         found_before: Ids that the baseline retrieved, best first.
         found_after: Ids that the other system retrieved, best first.
     """
@@ -37,7 +37,7 @@ class Change:
 
     @property
     def gain(self) -> float:
-        """The other system's value less the baseline's."""
+        """Value of the other system minus that of the baseline."""
         return self.after - self.before
 
 
@@ -49,14 +49,14 @@ def changes_between(
     rows: Rows,
     dataset: RetrievalDataset | None = None,
 ) -> list[Change]:
-    """Return these questions of two evaluations, in the order given.
+    """Return the changes of these queries between two evaluations, in the given order.
 
     Args:
-        baseline: What it scored before.
-        other: What it scores now, on the same questions.
-        metric: One that both have.
-        rows: Which questions.
-        dataset: Their texts.
+        baseline: Evaluation of the baseline.
+        other: Evaluation of the other system, on the same queries.
+        metric: A metric of both evaluations.
+        rows: Rows of the queries.
+        dataset: The dataset with their texts.
     """
     return [_change(baseline, other, metric, row, dataset) for row in rows.tolist()]
 

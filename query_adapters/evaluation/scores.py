@@ -1,4 +1,4 @@
-"""What systems score on a set of questions, each against the first: means, differences, tests."""
+"""Scores of systems on a set of queries: means, differences from the first system, tests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from query_adapters.typing import Rows, Values
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
-    """One metric of a system against the baseline, question by question.
+    """One metric of a system compared with the baseline, paired by query.
 
     Attributes:
         difference: Mean of system - baseline, with its 95 % interval.
-        p_value: Probability of so large a difference, either way, if both were alike.
-        p_adjusted: The same, allowing for the number of systems that are compared.
-        p_greater: Probability of so large a gain if both were alike (one-sided).
-        effect_size: Mean over standard deviation; None where all differences are equal.
-        detectable: The difference that so many questions would show 4 times of 5.
-        wins: Questions on which the system is better.
-        ties: Questions on which both are equal.
-        losses: Questions on which the system is worse.
+        p_value: Two-sided p value of the difference.
+        p_adjusted: The two-sided p value, adjusted for the number of systems (max-T).
+        p_greater: One-sided p value of a gain.
+        effect_size: Mean over standard deviation; None if all differences are equal.
+        detectable: The difference that is detected with a power of 80 % at this number of queries.
+        wins: Queries on which the system is better.
+        ties: Queries on which both are equal.
+        losses: Queries on which the system is worse.
     """
 
     difference: Interval
@@ -47,7 +47,7 @@ class Score:
     """One metric of one system.
 
     Attributes:
-        mean: Over the questions, with its 95 % interval.
+        mean: Mean over the queries, with its 95 % interval.
         against: The difference from the baseline; None for the baseline itself.
     """
 
@@ -61,13 +61,13 @@ Scores = Mapping[str, Mapping[str, Score]]
 
 @dataclass(frozen=True, kw_only=True)
 class Slice:
-    """Part of the questions.
+    """A subset of the queries.
 
     Attributes:
-        n_queries: How many they are.
-        scores: As in `Comparison`, over these questions alone.
-        n_groups: How many groups of questions intervals and tests rest on; None where each
-            question stands for itself.
+        n_queries: Number of queries in it.
+        scores: Scores as in `Comparison`, over these queries only.
+        n_groups: Number of groups of queries in intervals and tests; None if queries are treated as
+            independent.
     """
 
     n_queries: int
@@ -83,15 +83,15 @@ def score(
     groups: Rows | None = None,
     seed: int = 0,
 ) -> Scores:
-    """Return every system's scores, and its differences from the first system.
+    """Return every system's scores and its differences from the first system.
 
     Args:
         values: Shape `(n_queries, n_metrics, n_systems)`.
         metrics: Names of the second axis.
         systems: Names of the third axis, the baseline first.
-        groups: A number per question, equal for those that stand or fall together; None for
-            each by itself.
-        seed: Of bootstrap and permutation test.
+        groups: A group number per query, equal for queries that are not independent; None if all
+            queries are independent.
+        seed: Seed of the bootstrap and the permutation test.
     """
     n, n_metrics, n_systems = values.shape
     differences = values[:, :, 1:] - values[:, :, :1]

@@ -1,4 +1,4 @@
-"""Exact search: every document is scored, in blocks of questions that fit in memory."""
+"""Exact search over all documents, in blocks of queries that fit in memory."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -9,10 +9,10 @@ from query_adapters.arrays import unit
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
 from query_adapters.typing import Rows, Run, Similarity, Vectors
 
-SCORES_AT_ONCE = 16_000_000  # numbers in one block of scores: 64 MB
-GROUPS_PER_RESULT = 64  # sets of columns a result: so many that two of the best seldom share one
-SETTLED = 1e-9  # cosines in double precision differ by far less from one way to another
-LENGTHS = 1e-100, 1e100  # between these, no square of a length is lost
+SCORES_AT_ONCE = 16_000_000  # scores in one block: 64 MB
+GROUPS_PER_RESULT = 64  # sets of columns per result, so that two of the best rarely share one
+SETTLED = 1e-9  # rounding of cosines in double precision is far smaller
+LENGTHS = 1e-100, 1e100  # squares of lengths between these neither overflow nor underflow
 
 Doubles = NDArray[np.float64]
 
@@ -22,12 +22,12 @@ def exact_search(
 ) -> Rows:
     """Return the rows of the k most similar documents, best first, `(n_queries, min(k, n))`.
 
-    Equal scores are ordered by row, the lower first.
+    Ties are ordered by ascending row.
 
     Args:
         queries: Shape `(n_queries, dim)`.
         documents: Shape `(n_documents, dim)`.
-        k: How many documents a question, at least 1.
+        k: Documents per query, at least 1.
         similarity: "cosine", "dot", or "euclidean" (nearest first).
     """
     if similarity == "cosine":
@@ -51,18 +51,18 @@ def search_run(
     k: int,
     similarity: Similarity = "cosine",
 ) -> Run:
-    """Return the ids of the k most similar documents of each question, best first.
+    """Return the ids of the k most similar documents of each query, best first.
 
     Args:
-        queries: Vectors `(dim,)` by question id.
+        queries: Vectors `(dim,)` by query id.
         document_ids: Ids of the rows of `documents`.
         documents: Shape `(n_documents, dim)`.
-        k: How many documents a question, at least 1.
+        k: Documents per query, at least 1.
         similarity: As in `exact_search`.
 
     Raises:
-        DimensionMismatchError: If questions and documents differ in length.
-        InvalidVectorsError: If a question's vector is not finite.
+        DimensionMismatchError: If vectors of queries and documents differ in length.
+        InvalidVectorsError: If a query's vector is not finite.
     """
     asked = np.stack(list(queries.values()))
     _check_dims(asked, documents)
@@ -85,19 +85,19 @@ def settled_run(
     *,
     k: int,
 ) -> dict[str, list[str]]:
-    """Return the k most similar documents by cosine wherever every exact search finds the same.
+    """Return the k most similar documents by cosine, where rounding cannot change the result.
 
-    Left out are questions on which rounding or the order of the store decides: two of the k + 1
-    best are as similar, or a vector has no direction.
+    Queries are left out if rounding or the order of the store decides their result: two of the k +
+        1 best scores are equal, or a vector is zero.
 
     Args:
-        queries: Vectors `(dim,)` by question, in double precision.
+        queries: Vectors `(dim,)` by query, in double precision.
         document_ids: Ids of the rows of `documents`.
         documents: Shape `(n_documents, dim)`.
-        k: How many documents a question, at least 1.
+        k: Documents per query, at least 1.
 
     Raises:
-        DimensionMismatchError: If questions and documents differ in length.
+        DimensionMismatchError: If vectors of queries and documents differ in length.
     """
     asked = np.array(list(queries.values()), dtype=np.float64)
     _check_dims(asked, documents)
@@ -114,7 +114,7 @@ def settled_run(
 
 
 def _directions(vectors: Doubles) -> Doubles:
-    """Return the vectors at length 1; at 0 where the length is none, or too small or large."""
+    """Return the vectors scaled to length 1; to 0 if the length is 0, too small or too large."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     measured = (LENGTHS[0] < lengths) & (lengths < LENGTHS[1])
     directions: Doubles = np.where(measured, vectors, 0) / np.where(measured, lengths, 1)
@@ -122,7 +122,7 @@ def _directions(vectors: Doubles) -> Doubles:
 
 
 def _settled(scores: Doubles, k: int) -> tuple[Rows, NDArray[np.bool_]]:
-    """Return the columns of the k highest scores of each row, and where no other way differs."""
+    """Return the columns of the k highest scores of each row, and whether they are unambiguous."""
     best = _top(scores, min(k + 1, scores.shape[1]))
     gaps = -np.diff(np.take_along_axis(scores, best, axis=1), axis=1)
     settled: NDArray[np.bool_] = np.all(gaps > SETTLED, axis=1)
@@ -144,18 +144,18 @@ def _blocks(n: int, size: int) -> Iterator[slice]:
 
 
 def _top(scores: NDArray[np.floating], k: int) -> Rows:
-    """Return the columns of the k highest scores of each row; ties go to the lower column."""
+    """Return the columns of the k highest scores of each row; ties by ascending column."""
     rows, columns = np.divmod(
         np.flatnonzero(scores >= _reached(scores, k)[:, None]), scores.shape[1]
     )
-    order = np.lexsort((-scores[rows, columns], rows))  # stable: equal scores stay by column
+    order = np.lexsort((-scores[rows, columns], rows))  # stable, so that ties are ordered by column
     starts = np.searchsorted(rows, np.arange(len(scores)))
     best: Rows = columns[order[starts[:, None] + np.arange(k)]]
     return best
 
 
 def _reached(scores: NDArray[np.floating], k: int) -> NDArray[np.floating]:
-    """Return a score that at least k columns of each row reach, and few others.
+    """Return a score that at least k columns of each row reach, and few more.
 
     It is the k-th highest of the maxima of disjoint sets of columns: one pass over the scores,
     where a partition of all of them takes several.

@@ -1,4 +1,4 @@
-"""Whether a difference could be chance, how large it is, and how large it must be to be found."""
+"""Significance tests, effect sizes and detectable differences."""
 
 from dataclasses import dataclass
 
@@ -22,12 +22,12 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SignFlips:
-    """Probabilities of such differences if systems and baseline were alike, all in (0, 1].
+    """P values of the paired permutation test, all in (0, 1].
 
     Attributes:
-        greater: Of so large a gain, `(n_metrics, n_systems)`.
-        two_sided: Of so large a difference either way, `(n_metrics, n_systems)`.
-        adjusted: The latter, allowing for the number of systems, `(n_metrics, n_systems)`.
+        greater: One-sided p values of a gain, `(n_metrics, n_systems)`.
+        two_sided: Two-sided p values of a difference, `(n_metrics, n_systems)`.
+        adjusted: Two-sided p values adjusted for the number of systems, `(n_metrics, n_systems)`.
     """
 
     greater: Values
@@ -36,27 +36,26 @@ class SignFlips:
 
 
 def sign_flip_test(differences: Values, *, groups: Rows | None = None, seed: int = 0) -> SignFlips:
-    """Return the paired permutation test of every metric and system.
+    """Return the p values of the paired permutation test for every metric and system.
 
-    If two systems are alike, swapping their values on a question changes nothing: each
-    difference is as likely to be positive as negative. The signs of whole questions are flipped
-    9,999 times, for all metrics and systems alike, and the means compared with those observed.
-    The adjusted value compares each system with the largest among all systems (max-T). Where
-    differences are skewed, though zero on average, the two-sided p is reliable from a few hundred
-    questions on.
+    If two systems are equal, each difference is equally likely to be positive or negative. The
+    signs of whole queries are flipped 9,999 times, for all metrics and systems together, and the
+    means are compared with the observed ones. The adjusted p value compares each system with the
+    largest mean among all systems (max-T). For skewed differences with mean zero, the two-sided p
+    value is reliable from a few hundred queries on.
 
-    Questions about one document are alike: in simulations with 5 like questions about each of 60
-    documents, the test finds a difference where there is none 38 times of 100. With `groups`,
-    whose signs are flipped as a whole, it is 5 times.
+    Queries about one document are not independent. In simulations with 5 similar queries about each
+    of 60 documents, flipping single queries rejects a true null hypothesis in 38 of 100 cases;
+    flipping whole `groups` rejects it in 5.
 
     Args:
         differences: System minus baseline, `(n_queries, n_metrics, n_systems)`.
-        groups: A number per question, equal for those that stand or fall together,
-            `(n_queries,)`; None for each by itself.
-        seed: Of the flips.
+        groups: A group number per query, equal for queries that are not independent,
+            `(n_queries,)`; None if all queries are independent.
+        seed: Seed of the sign flips.
 
     Raises:
-        ValueError: If there is not one group number a question.
+        ValueError: If the number of group numbers is not the number of queries.
 
     Source: Smucker, Allan, Carterette, A Comparison of Statistical Significance Tests for
         Information Retrieval Evaluation (2007), 3.1; Westfall, Young, Resampling-Based Multiple
@@ -85,7 +84,7 @@ def sign_flip_test(differences: Values, *, groups: Rows | None = None, seed: int
 
 
 def effect_size(differences: Values) -> float | None:
-    """Return mean over standard deviation of the differences; None where they are all equal.
+    """Return the mean of the differences over their standard deviation; None if all are equal.
 
     Source: Cohen, Statistical Power Analysis (1988), 2.3.5 (dz).
     """
@@ -94,10 +93,10 @@ def effect_size(differences: Values) -> float | None:
 
 
 def detectable_effect(differences: Values, *, groups: Rows | None = None) -> float:
-    """Return the mean difference that so many questions would show 4 times of 5, two-sided 5 %.
+    """Return the mean difference that is detected with a power of 80 %, two-sided at 5 %.
 
     Args:
-        differences: One value a question, `(n_queries,)`.
+        differences: One value per query, `(n_queries,)`.
         groups: As in `sign_flip_test`.
 
     Source: Cohen, Statistical Power Analysis (1988), 2.4.
@@ -114,6 +113,6 @@ def _spread(differences: Values) -> float:
 
 
 def _signs(rng: np.random.Generator, size: int, n: int) -> Values:
-    """Return signs, -1 or 1, `(size, n)`; a bit each from the generator."""
+    """Return random signs, -1 or 1, `(size, n)`; each uses one random bit."""
     bits = np.unpackbits(np.frombuffer(rng.bytes(size * (n // 8 + 1)), np.uint8))
     return bits.reshape(size, -1)[:, :n].astype(np.float64) * 2 - 1

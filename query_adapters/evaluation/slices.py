@@ -1,4 +1,4 @@
-"""Parts of the questions that are worth looking at apart."""
+"""Slices: subsets of the queries to report separately."""
 
 from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 
@@ -8,14 +8,14 @@ def seen_documents(
 ) -> dict[str, str]:
     """Return "seen" or "unseen" by question id.
 
-    A question is seen if one of its relevant documents answers a training question too.
+    A query is "seen" if one of its relevant documents is relevant to a training question.
 
     Args:
-        dataset: The questions to label.
+        dataset: The queries to label.
         training: What the adapter was trained on.
 
     Raises:
-        InvalidDatasetError: If a dataset's parts do not fit together.
+        InvalidDatasetError: If the parts of a dataset do not fit together.
     """
     seen = set(to_retrieval_dataset(training).labelled_documents)
     return {

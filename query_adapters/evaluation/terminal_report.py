@@ -1,4 +1,4 @@
-"""A comparison as a table in the terminal (extra: report)."""
+"""Print a comparison as a table in the terminal (extra: report)."""
 
 import re
 from collections import Counter
@@ -20,10 +20,10 @@ from query_adapters.evaluation.scores import Score
 
 
 def comparison_table(comparison: Mapping[str, MetricComparison], *, title: str = "") -> Table:
-    """Return one row a metric: base, adapted and paired difference, times 100, and who won.
+    """Return one row per metric: base, adapted, paired difference (× 100), wins and losses.
 
-    Each mean has its 95 % interval; the last column counts the questions on which the adapted
-    system is better, equal and worse. Fits into 80 columns.
+    Each mean has its 95 % interval. The last column has the numbers of queries on which the adapted
+    system is better, equal and worse. The table fits into 80 columns.
     """
     table = Table(title=title or None, box=None, padding=(0, 2, 0, 0), title_justify="left")
     table.add_column("× 100", no_wrap=True)
@@ -43,16 +43,15 @@ def comparison_table(comparison: Mapping[str, MetricComparison], *, title: str =
 
 
 def systems_table(comparison: Comparison, *, title: str = "", kind: str | None = None) -> Table:
-    """Return one row per metric and system: mean and difference from the baseline, times 100.
+    """Return one row per metric and system: mean and difference from the baseline (× 100).
 
-    p is of the paired permutation test, two-sided, allowing for the number of systems. A system
-    named by an absolute path is shown by its last part, unless another has the same.
+    p is the two-sided p value of the paired permutation test, adjusted for the number of systems. A
+    system named by an absolute path is shown by its last part, if that is unique.
 
     Args:
-        comparison: Any number of systems.
-        title: Above the table.
-        kind: A kind of slice, for its parts, each with its number of questions, instead of all
-            questions.
+        comparison: The comparison.
+        title: Title above the table.
+        kind: A kind of slice, to show its parts instead of all queries.
 
     Raises:
         ValueError: If there is no such slice.
@@ -97,7 +96,7 @@ def _score_cells(score: Score) -> tuple[str, ...]:
 
 
 def _p_value(p: float) -> str:
-    """Return p to three places; no p is 0."""
+    """Return the p value with three decimals; it is never shown as 0."""
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
@@ -107,7 +106,7 @@ def _cell(interval: Interval, sign: str = "") -> str:
 
 
 def _labels(systems: Iterable[str]) -> dict[str, str]:
-    """Return each system's name; of an absolute path the last part, where no other has it."""
+    """Return each system's name; of an absolute path its last part, if that is unique."""
     short = {name: _last_part(name) for name in systems}
     counts = Counter(short.values())
     return {name: label if counts[label] == 1 else name for name, label in short.items()}

@@ -1,4 +1,4 @@
-"""Runs and judgements in TREC's file formats, for trec_eval and everything that reads them.
+"""Read and write runs and qrels in TREC's file formats.
 
 run      question Q0 document rank score tag
 qrels    question 0 document grade
@@ -17,20 +17,20 @@ DEFAULT_TAG = "query_adapters"
 
 
 def ranked(run: Run | ScoredRun) -> dict[str, Sequence[str]]:
-    """Return the run as ids, best first; scored documents as trec_eval orders them.
+    """Return the run as ids, best first; scored documents are ordered as in trec_eval.
 
-    That is by falling score, ties by falling id.
+    That is by descending score, ties by descending id.
 
     Raises:
-        TypeError: If a text stands where the ids of a question should.
+        TypeError: If a query has a string instead of a list of ids.
     """
     return {query: _ranking(query, found) for query, found in run.items()}
 
 
 def scored(run: Run | ScoredRun) -> dict[str, dict[str, float]]:
-    """Return the run with scores that fall from place to place, as evaluators expect it.
+    """Return the run with descending scores, as other evaluators expect.
 
-    A repeated id counts once, at its first place, and questions without results are left out.
+    A repeated id counts once, at its first rank; queries without results are left out.
     """
     rankings = ((query, list(dict.fromkeys(ranking))) for query, ranking in ranked(run).items())
     return {
@@ -41,7 +41,7 @@ def scored(run: Run | ScoredRun) -> dict[str, dict[str, float]]:
 
 
 def write_run(run: Run | ScoredRun, path: str | Path, *, tag: str = DEFAULT_TAG) -> Path:
-    """Return the path of the run, written in UTF-8.
+    """Write the run in UTF-8 and return its path.
 
     Args:
         run: Retrieved ids, best first, or their scores by id.
@@ -123,7 +123,7 @@ def _write(path: str | Path, lines: Iterable[str]) -> Path:
 
 
 def _rows(path: str | Path, *, columns: int) -> Iterator[tuple[str, list[str]]]:
-    """Yield, for each line that is not blank, where it stands and its columns."""
+    """Yield the position and the columns of each non-blank line."""
     for place, line in read_lines(path):
         words = line.split()
         if words and len(words) != columns:

@@ -102,7 +102,7 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
 
     Raises:
         AdapterMismatchError: If the adapter to refine is not linear.
-        InvalidDatasetError: If a dataset's parts do not fit together.
+        InvalidDatasetError: If the parts of a dataset do not fit together.
         LeakageError: If a validation question is a training question.
         MissingExtraError: If the extra `train` is not installed.
         TypeError: If an argument is not of an expected type, or unknown.
@@ -210,7 +210,7 @@ def read_start(folder: str | Path, *, model_name: str) -> LinearAdapter:
     """Return the adapter in the folder, to be refined on the model of this name.
 
     Raises:
-        AdapterFileError: If the folder does not hold a whole adapter.
+        AdapterFileError: If the folder does not hold a complete adapter.
         AdapterMismatchError: If it was trained on another model, or is not linear.
     """
     saved = read_adapter(folder)

@@ -173,5 +173,5 @@ def check_flags(**flags: object) -> None:
 
 
 def ranked_by(similarity: Similarity | None, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings with the index's similarity, where it tells one and they do not."""
+    """Return the settings, with the index's similarity if they have none."""
     return {**({} if similarity is None else {"similarity": similarity}), **settings}

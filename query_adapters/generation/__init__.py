@@ -1,4 +1,4 @@
-"""Questions for chunks that have none, written by a language model (extra: generate)."""
+"""Generate questions for chunks with a language model (extra: generate)."""
 
 from query_adapters._extras import require_extra
 

@@ -1,4 +1,4 @@
-"""Coroutines from code that is not async, also where an event loop is already running."""
+"""Run coroutines from synchronous code, also while an event loop is running."""
 
 import asyncio
 import threading
@@ -10,16 +10,16 @@ T = TypeVar("T")
 
 
 def run_in_background(work: Coroutine[Any, Any, T]) -> T:
-    """Return the coroutine's result; it runs on an event loop in a thread of its own.
+    """Return the coroutine's result; it runs on an event loop in a separate thread.
 
-    That loop stays for the next call: the clients of most providers keep connections open, and
-    these do not outlive the loop they were opened on.
+    The loop is kept for the next call, because the clients of most providers keep connections that
+    belong to one loop.
     """
     future = asyncio.run_coroutine_threadsafe(work, _loop())
     try:
         return future.result()
     except BaseException:
-        future.cancel()  # of no effect on one that is done; otherwise this is Ctrl-C
+        future.cancel()  # without effect if it is done; otherwise after Ctrl-C
         raise
 
 

@@ -1,4 +1,4 @@
-"""Many prompts at once, each asked until its answer can be used, none paid for twice."""
+"""Send many prompts concurrently, with retries and a journal of the answers."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence, Sized
@@ -22,17 +22,17 @@ from query_adapters.generation.retries import (
 
 OnFailure = Literal["continue", "fail"]
 Value = TypeVar("Value", bound=Sized)
-REFUSALS = 3  # requests refused at the start, and none accepted: the request itself is wrong
+REFUSALS = 3  # after so many refusals without an accepted request, the request itself is wrong
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request(Generic[Value]):
-    """A prompt, and how its answer is read.
+    """A prompt, and the function that reads its answer.
 
     Attributes:
-        key: What its answers are journaled under.
-        prompt: What the model is asked.
-        read: Gives what is in an answer, and what is wrong with it; "" if nothing is.
+        key: Key of its answers in the journal.
+        prompt: The prompt's text.
+        read: Returns the value of an answer, and its problem; "" if it has none.
     """
 
     key: Key
@@ -40,18 +40,18 @@ class Request(Generic[Value]):
     read: Callable[[str], tuple[Value, str]]
 
     def is_settled(self, journal: Journal, *, retry_limit: int) -> bool:
-        """Return whether the journal holds a usable answer, or as many as may be paid for."""
+        """Return whether the journal holds a usable answer, or as many as `retry_limit` allows."""
         answers = journal.answers(self.key)
         return len(answers) >= retry_limit or any(not self.read(answer)[1] for answer in answers)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome(Generic[Value]):
-    """What came of a request.
+    """The outcome of a request.
 
     Attributes:
-        value: The first answer without complaint, else the one that holds most, else None.
-        problem: Why there is no better one; empty if it is as asked for.
+        value: The first answer without a problem, else the most complete one, else None.
+        problem: Why there is no better answer; empty if there is no problem.
     """
 
     value: Value | None
@@ -60,18 +60,18 @@ class Outcome(Generic[Value]):
 
 @dataclass(frozen=True, kw_only=True)
 class CallOptions:
-    """How a model is asked.
+    """Options of the calls to a model.
 
     Args:
-        concurrency: Requests under way at once, at least 1.
-        retry_limit: Answers paid for per prompt until one can be used, and tries per answer
-            where the provider fails, at least 1.
-        timeout: Seconds that one try may take, None for as long as the client waits.
-        backoff: Seconds before the second try; doubled each time, with jitter.
-        on_failure: "continue" to report what failed at the end, "fail" to stop at the first.
+        concurrency: Concurrent requests, at least 1.
+        retry_limit: Answers per prompt until one can be used, and attempts per answer if the
+            provider fails, at least 1.
+        timeout: Seconds that one attempt may take; None for the client's limit.
+        backoff: Seconds before the second attempt; doubled each time, with jitter.
+        on_failure: "continue" to report failures at the end, "fail" to stop at the first.
 
     Raises:
-        ValueError: If one is out of range.
+        ValueError: If a setting is out of range.
     """
 
     concurrency: int = 16
@@ -90,13 +90,13 @@ class CallOptions:
 
 @dataclass(kw_only=True)
 class Asker:
-    """Asks one model during one run.
+    """Sends the requests of one run to one model.
 
     Args:
         llm: The model.
-        journal: Open; answers go there before they are read.
-        options: How the model is asked.
-        usage: Counts what is paid for.
+        journal: The open journal; answers are written to it before they are parsed.
+        options: Options of the calls.
+        usage: Counts the paid answers.
     """
 
     llm: TextGenerator
@@ -113,9 +113,9 @@ class Asker:
         """Return the outcome of each request, in their order.
 
         Raises:
-            GenerationError: If the provider refuses the key, the model or the request itself,
-                or, with `on_failure="fail"`, if a request has no usable answer. What is under
-                way then is brought to its end, and journaled.
+            GenerationError: If the provider rejects the key, the model or the request, or, with
+                `on_failure="fail"`, if a request has no usable answer. Calls in flight are
+                completed and journaled first.
         """
         outcomes: dict[int, Outcome[Value]] = {}
         left = iter(enumerate(requests))
@@ -144,7 +144,7 @@ class Asker:
             raise
 
     async def _ask(self, request: Request[Value]) -> Outcome[Value]:
-        """Ask until an answer can be used; those in the journal count as asked."""
+        """Send the prompt until an answer can be used; answers in the journal count."""
         values: list[Value] = []
         problem = ""
         for attempt in range(self.options.retry_limit):

@@ -1,4 +1,4 @@
-"""What a run will cost and what it has cost: tokens are estimated, at four characters each."""
+"""Estimate the cost of a run; a token is taken as four characters."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,17 @@ TOKENS_PER_QUESTION = 25
 
 
 def tokens_in(n_characters: int) -> int:
-    """Return about how many tokens so many characters are; for English, off by a quarter."""
+    """Return the estimated number of tokens; for English within about 25 %."""
     return -(-n_characters // CHARACTERS_PER_TOKEN)
 
 
 @dataclass(frozen=True)
 class Prices:
-    """What a provider charges, in any currency, per million tokens.
+    """Prices of a provider per million tokens, in any currency.
 
     Attributes:
-        prompt: For what the model reads.
-        answer: For what it writes.
+        prompt: Price of tokens in prompts.
+        answer: Price of tokens in answers.
     """
 
     prompt: float
@@ -28,17 +28,17 @@ class Prices:
             raise ValueError(f"prices per million tokens: expected numbers from 0 on, got {self}")
 
     def of(self, prompt_tokens: int, answer_tokens: int) -> float:
-        """Return the price of so many tokens."""
+        """Return the price of these numbers of tokens."""
         return (prompt_tokens * self.prompt + answer_tokens * self.answer) / 1e6
 
 
 @dataclass(kw_only=True)
 class Usage:
-    """What a run has paid for so far.
+    """Tokens and price of a run so far.
 
     Attributes:
-        prices: What the provider charges, None if unknown.
-        n_answers: Answers paid for.
+        prices: Prices of the provider; None if unknown.
+        n_answers: Number of paid answers.
         prompt_tokens: Estimated.
         answer_tokens: Estimated.
     """
@@ -49,14 +49,14 @@ class Usage:
     answer_tokens: int = 0
 
     def add(self, prompt: str, answer: str) -> None:
-        """Count one more answer that was paid for."""
+        """Count one more paid answer."""
         self.n_answers += 1
         self.prompt_tokens += tokens_in(len(prompt))
         self.answer_tokens += tokens_in(len(answer))
 
     @property
     def cost(self) -> float | None:
-        """Estimated price of it all, None if prices are unknown."""
+        """Estimated total price; None if prices are unknown."""
         if self.prices is None:
             return None
         return self.prices.of(self.prompt_tokens, self.answer_tokens)
@@ -68,16 +68,16 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a run would ask for; nothing has been asked yet.
+    """The calls that a run would make, with their cost.
 
     Attributes:
         model_name: The model.
-        n_chunks: Chunks in all, repeated texts included.
-        n_known: Chunks whose answers are in the journal already.
-        n_calls: Calls to come, one a chunk; chunks asked again come on top.
-        prompt_tokens: Estimated, of these calls.
-        answer_tokens: Estimated, of these calls.
-        cost: Estimated price, None if prices are unknown.
+        n_chunks: All chunks, including repeated texts.
+        n_known: Chunks whose answers are in the journal.
+        n_calls: Calls to make, one per chunk, without repeated attempts.
+        prompt_tokens: Estimated tokens of these calls.
+        answer_tokens: Estimated tokens of these calls.
+        cost: Estimated price; None if prices are unknown.
     """
 
     model_name: str

@@ -1,4 +1,4 @@
-"""Chunks in, questions out: asked at once, resumed where it stopped, checked at the end."""
+"""Generate questions about chunks: concurrent, resumable, checked."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,9 +21,9 @@ from query_adapters.generation.prompts import (
     UNMARKED_STYLES,
     build_prompt,
     check_template,
-    dealt_examples,
-    dealt_style,
     digest,
+    examples_for,
+    style_for,
 )
 from query_adapters.generation.protocol import TextGenerator
 from query_adapters.generation.quality import Question, overlap
@@ -40,18 +40,18 @@ class QuestionGenerator:
 
     Args:
         llm: The model.
-        prompt: A template with `{context_str}` and, if wanted, `{num_questions_per_chunk}`.
-        n_questions: Questions per chunk, at least 1. Where an answer holds fewer, the model is
-            asked again; where it holds more, the first ones count.
-        styles: Names out of `STYLES`; each chunk is dealt one, by its text. By default all of
-            them with the prompt by default, and none with a prompt of your own.
+        prompt: A template with `{context_str}` and, optionally, `{num_questions_per_chunk}`.
+        n_questions: Questions per chunk, at least 1. If an answer has fewer, the model is asked
+            again; if it has more, the first ones are used.
+        styles: Names out of `STYLES`; each chunk is assigned one by its text. By default all of
+            them with the default prompt, and none with another prompt.
         examples: Queries of real users; up to 8 are shown with each chunk.
-        options: Concurrency, retries, timeout, what happens on failure.
-        journal: File of the answers, which a later run goes on from; None for no file.
-        prices: What the provider charges, for plan and progress bar.
+        options: Concurrency, retries, timeout and failures.
+        journal: File of the answers, from which a later run resumes; None for no file.
+        prices: Prices of the provider, for the plan and the progress bar.
         embedder: The base model, for the checks that need vectors.
-        cache: Where its vectors are kept; by default nowhere.
-        checks: Which questions are kept, and who looks for further relevant chunks.
+        cache: Cache of its vectors; by default none.
+        checks: Which questions are kept, and the judge of further relevant chunks.
         show_progress: Whether to show progress bars.
 
     Raises:
@@ -80,10 +80,10 @@ class QuestionGenerator:
         self.checks.check_needs(self.embedder)
 
     def plan(self, chunks: Texts) -> Plan:
-        """Return what a run over these chunks would ask for; asks for nothing.
+        """Return the plan of a run over these chunks; makes no call.
 
         Raises:
-            InvalidDatasetError: If the journal was written for other chunks, or is none.
+            InvalidDatasetError: If the journal belongs to other chunks, or is not a journal.
         """
         journal = self._journal().read()
         requests = list(self._requests(chunks).values())
@@ -106,9 +106,9 @@ class QuestionGenerator:
         """Return questions for the chunks (texts by id); works inside a running event loop too.
 
         Raises:
-            InvalidDatasetError: If the journal was written for other chunks, or is none.
-            GenerationError: If the provider refuses to be asked, if no chunk has a question in
-                the end, or, with `on_failure="fail"`, if one has none.
+            InvalidDatasetError: If the journal belongs to other chunks, or is not a journal.
+            GenerationError: If the provider refuses the calls, if no chunk has a question in the
+                end, or, with `on_failure="fail"`, if one has none.
         """
         return run_in_background(self.arun(chunks))
 
@@ -145,20 +145,20 @@ class QuestionGenerator:
         return self.styles
 
     def _requests(self, chunks: Texts) -> dict[str, Request[tuple[str, ...]]]:
-        """One request for each text, by the id of the first chunk that has it."""
+        """One request per distinct text, by the id of the first chunk with it."""
         first: dict[str, str] = {}
         for chunk, text in chunks.items():
             first.setdefault(text, chunk)
         return {chunk: self._request(chunk, text) for text, chunk in first.items() if text.strip()}
 
     def _request(self, chunk: str, text: str) -> Request[tuple[str, ...]]:
-        style = dealt_style(self._styles(), text)
+        style = style_for(self._styles(), text)
         build = partial(
             build_prompt,
             self.prompt,
             n_questions=self.n_questions,
             style=style,
-            examples=dealt_examples(self.examples, text),
+            examples=examples_for(self.examples, text),
         )
         instructions, prompt = build(""), build(text)
 
@@ -186,7 +186,7 @@ class QuestionGenerator:
             Question(
                 id=digest(chunk, chunks[chunk], str(number)),
                 text=text,
-                style=dealt_style(self._styles(), chunks[chunk]),
+                style=style_for(self._styles(), chunks[chunk]),
                 chunks=tuple(same_text[chunks[chunk]]),
             )
             for chunk, outcome in asked.items()
@@ -237,7 +237,7 @@ def _failures(
     asked: Mapping[str, Outcome[tuple[str, ...]]],
     questions: Sequence[Question],
 ) -> dict[str, str]:
-    """Why a chunk has no question, by the id of each that has none."""
+    """Reasons by the id of each chunk without a question."""
     answered = {chunk for question in questions for chunk in question.chunks}
     reason_of = {
         chunks[chunk]: outcome.problem if not outcome.value else "none of its questions was kept"

@@ -1,4 +1,4 @@
-"""Every answer that was paid for, on disk before anybody looks at it."""
+"""Journal of all answers, written to disk before they are parsed."""
 
 import json
 import os
@@ -16,7 +16,7 @@ HEADER = b'{"format": "query_adapters.generation", "version": 1}\n'
 
 @dataclass(frozen=True)
 class Key:
-    """What an answer belongs to.
+    """Key of an answer.
 
     Attributes:
         chunk: Id of the chunk.
@@ -31,14 +31,14 @@ class Key:
 
 @dataclass
 class Journal:
-    """An append-only JSONL file of raw answers; several runs may use one file in turn.
+    """An append-only JSONL file of raw answers; several runs may use one file one after another.
 
-    An answer is one line, written in one step. A process that is killed while it writes leaves
-    a torn last line, which the next run cuts; every line before it is whole.
+    An answer is one line, written in one step. A process that is killed during a write leaves an
+    incomplete last line, which the next run removes.
 
     Args:
-        path: The file, made with its folders when it is first opened; or None to remember
-            nothing beyond this object.
+        path: The file, created with its folders when first opened; None to keep answers in memory
+            only.
     """
 
     path: Path | None = None
@@ -46,12 +46,12 @@ class Journal:
     _file: int = field(default=-1, repr=False)
 
     def answers(self, key: Key) -> tuple[str, ...]:
-        """Return the answers that are there for this key, in the order they came."""
+        """Return the answers of this key, in the order of arrival."""
         attempts = self._answers.get(key, {})
         return tuple(attempts[number] for number in sorted(attempts))
 
     def append(self, key: Key, answer: str) -> None:
-        """Put the answer on disk."""
+        """Write the answer to disk."""
         attempts = self._answers.setdefault(key, {})
         attempts[len(attempts)] = answer
         if self.path is not None:
@@ -60,10 +60,10 @@ class Journal:
             os.fsync(self._file)
 
     def read(self) -> "Journal":
-        """Return this journal with what its file holds; the file is left as it is.
+        """Return this journal with the content of its file; the file is not changed.
 
         Raises:
-            InvalidDatasetError: If it is not a journal.
+            InvalidDatasetError: If the file is not a journal.
         """
         if self.path is not None and self.path.is_file():
             self._load(self.path.read_bytes())
@@ -71,7 +71,7 @@ class Journal:
 
     @contextmanager
     def open(self) -> Iterator["Journal"]:
-        """Give this journal, open to write, with what its file holds; a torn end is cut.
+        """Open this journal for writing; an incomplete last line of its file is removed.
 
         Raises:
             InvalidDatasetError: If the file is not a journal, or another run has it open.
@@ -92,10 +92,10 @@ class Journal:
             os.close(self._file)
 
     def check_belongs(self, keys: Iterable[Key]) -> None:
-        """Check that the journal is empty or knows one of these chunks.
+        """Check that the journal is empty or has answers about one of these chunks.
 
         Raises:
-            InvalidDatasetError: If all that it holds is about other chunks.
+            InvalidDatasetError: If all its answers are about other chunks.
         """
         known = {(key.chunk, key.content) for key in self._answers}
         if known and known.isdisjoint((key.chunk, key.content) for key in keys):
@@ -106,7 +106,7 @@ class Journal:
             )
 
     def _lock(self) -> None:
-        """Keep every other run from writing; the lock dies with the process."""
+        """Lock the file against other runs; the lock ends with the process."""
         try:
             lock(self._file)
         except OSError as exc:
@@ -115,7 +115,7 @@ class Journal:
             ) from exc
 
     def _load(self, content: bytes) -> int:
-        """Remember the answers in a file's content; return how many of its bytes are whole."""
+        """Load the answers in a file's content; return the number of bytes in complete lines."""
         whole = content.rfind(b"\n") + 1
         if content and not (content.startswith(HEADER) or HEADER.startswith(content)):
             raise InvalidDatasetError(

@@ -1,4 +1,4 @@
-"""A lock on an open file that the system takes back when the process dies."""
+"""Lock an open file; the operating system releases the lock when the process ends."""
 
 import sys
 
@@ -6,10 +6,10 @@ if sys.platform == "win32":  # pragma: no cover
     import msvcrt
     import os
 
-    FAR = 1 << 40  # Windows locks bytes: one far behind the end keeps the content readable
+    FAR = 1 << 40  # Windows locks bytes; a byte far beyond the end keeps the content readable
 
     def lock(file: int) -> None:
-        """Make the file this process's own; OSError if it is another's."""
+        """Lock the file; OSError if another process has locked it."""
         os.lseek(file, FAR, os.SEEK_SET)
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
 
@@ -17,5 +17,5 @@ else:
     import fcntl
 
     def lock(file: int) -> None:
-        """Make the file this process's own; OSError if it is another's."""
+        """Lock the file; OSError if another process has locked it."""
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Questions out of whatever a language model wrote around them."""
+"""Parse the questions in a language model's answer."""
 
 import json
 import re
@@ -38,7 +38,7 @@ REFUSED = (
     r"i (?:cannot|can['’]?t|can not|could not|couldn['’]t|am unable to|['’]?m unable to|won['’]t|"
     r"will not|must decline(?: to)?|am not able to)"
 )
-NO_QUESTION = re.compile(  # wherever it stands
+NO_QUESTION = re.compile(  # at any position
     rf"(?:(?:i['’]m |i am )?(?:very |so )?sorry\b\W*(?:but )?|unfortunately\W+)?{REFUSED}"
     rf"(?:\W*$| (?:help|assist)(?: you)?(?: with\b[^?？]*)?\W*$| (?:comply|fulfill)\b[^?？]*$|"
     rf" (?:provide|generate|create|write|answer|produce|formulate)(?: \w+){{0,3}} {ASKED}"
@@ -53,7 +53,7 @@ NO_QUESTION = re.compile(  # wherever it stands
     r"(?:n/?a|none|null|no questions?|\[?end\]?|eof)\W*$",
     re.IGNORECASE,
 )
-CHAT = re.compile(  # before the first question and after the last one
+CHAT = re.compile(  # before the first question and after the last
     r"(?:sure|certainly|of course|absolutely|okay|ok|great|no problem|understood)"
     r"\s*[,!.:][^?？]*$|here you go\b|"
     rf"(?:here(?:['’]s| is| are)|below (?:is|are))\b[^?？]*"
@@ -87,18 +87,19 @@ ASKS = ("?", "？", "؟", "⁇", "‽")
 def parse_questions(
     answer: str, *, instructions: str = "", passage: str = "", unmarked: bool = False
 ) -> tuple[str, ...]:
-    r"""Return the questions in a model's answer: single lines, trimmed, each once.
+    r"""Return the questions in a model's answer: single lines, trimmed, without repetition.
 
-    JSON (a list of strings or of objects, or an object that holds one) is read as such. In
-    other text a line is a question if it bears a list mark or ends in a question mark; once a
-    line bears a list mark, only such lines count. Thoughts, fences, marks, quotes, preambles,
-    refusals and last words are left out. A number that a question begins with stays.
+    JSON (a list of strings or objects, or an object with such a list) is parsed. In other text, a
+    line is a question if it has a list marker or ends with a question mark; if any line has a list
+    marker, only such lines count. Reasoning, code fences, markers, quotes, preambles, refusals and
+    closing remarks are removed. A number at the start of a question is kept.
 
     Args:
-        answer: What the model wrote.
-        instructions: The prompt without the passage; no line of it is ever a question.
-        passage: The passage; only those lines of it count that are questions themselves.
-        unmarked: Whether a plain line without a question mark may be one, as keywords are.
+        answer: The model's answer.
+        instructions: The prompt without the passage; its lines are never questions.
+        passage: The passage; its lines count only if they are questions themselves.
+        unmarked: Whether a line without marker and question mark may be a question, such as
+            keywords.
 
     Example:
         >>> parse_questions("Sure! Two questions:\n1. How far is it?\n2. 3 ways to get there?")
@@ -126,7 +127,7 @@ def _from_json(text: str) -> Iterator[str]:
 
 
 def _json_values(text: str) -> Iterator[Any]:
-    """JSON arrays and objects that begin a line and end one."""
+    """Yield JSON arrays and objects that start and end at line boundaries."""
     decoder, position = json.JSONDecoder(), 0
     while match := re.compile(r"^[ \t`]*(?:json)?[ \t]*(?=[\[{])", re.MULTILINE).search(
         text, position
@@ -158,25 +159,25 @@ def _questions_in(value: Any, *, depth: int = 0) -> Iterator[str]:
 def _from_lines(text: str, *, unmarked: bool) -> Iterator[str]:
     lines = [_Line(raw) for raw in _raw_lines(text)]
     for before, line in pairwise(lines):
-        line.has_mark |= before.is_number  # "Question 1:" on a line of its own
+        line.has_mark |= before.is_number  # "Question 1:" on a separate line
     listed = any(line.has_mark and line.text for line in lines)
     found = [line for line in lines if (line.has_mark if listed else unmarked or _asks(line.text))]
     return (line.text for line in _without_chat(found))
 
 
 def _without_chat(lines: list["_Line"]) -> list["_Line"]:
-    """Return the lines from the first one that is no chat to the last one."""
+    """Return the lines without chat at the beginning and the end."""
     places = [place for place, line in enumerate(lines) if line.text and not line.is_chat]
     return lines[places[0] : places[-1] + 1] if places else []
 
 
 class _Line:
-    """A line without what stands around its words, whether it bore a list mark, or may be chat."""
+    """A line without markup, whether it had a list marker, and whether it may be chat."""
 
     def __init__(self, raw: str) -> None:
         self.text, self.has_mark = _bare(raw)
         self.is_number = not self.text and any(character.isdigit() for character in raw)
-        in_list = self.has_mark and raw.lstrip()[0] not in "#>"  # headings are said around lists
+        in_list = self.has_mark and raw.lstrip()[0] not in "#>"  # headings occur around lists
         self.is_chat = not in_list and CHAT.match(self.text) is not None
         self.has_mark &= not self.is_chat
         if _is_no_question(self.text):
@@ -190,7 +191,7 @@ def _raw_lines(text: str) -> Iterator[str]:
 
 
 def _bare(line: str) -> tuple[str, bool]:
-    """Return the line without marks, emphasis and quotes, and whether it bore a mark."""
+    """Return the line without markers, emphasis and quotes, and whether it had a marker."""
     text, has_mark, before = _single_line(line), False, None
     while text != before:
         before = text
@@ -203,7 +204,7 @@ def _bare(line: str) -> tuple[str, bool]:
 
 
 def _plain(text: str) -> str:
-    """Return the text without emphasis around the whole of it, or around its mark."""
+    """Return the text without emphasis around all of it or around its marker."""
     if match := BOLD.match(text):
         inner, rest = match.group(2).strip(), match.group(3)
         if not rest or (rest[0] in " :" and _is_mark(inner + rest[:1].strip())):
@@ -226,7 +227,7 @@ def _unquoted(text: str) -> str:
 
 
 def _single_line(text: str) -> str:
-    """Return the text on one line, without characters that nobody sees or that no file holds."""
+    """Return the text on one line, without invisible and unencodable characters."""
     text = "".join(" " if c.isspace() else c for c in text if c.isspace() or _is_visible(c))
     return " ".join(text.split())
 

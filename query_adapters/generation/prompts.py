@@ -1,4 +1,4 @@
-"""What the language model is asked: a template, a style, and examples of the user's own."""
+"""Build the prompt: a template, a style, and examples of real queries."""
 
 import hashlib
 import string
@@ -38,14 +38,16 @@ STYLES: Mapping[str, str] = MappingProxyType(
 )
 """Ways to ask, by name, as the prompt describes them."""
 
-UNMARKED_STYLES = frozenset({"how-to", "keyword", "typos"})  # need not end in a question mark
+UNMARKED_STYLES = frozenset(
+    {"how-to", "keyword", "typos"}
+)  # questions of these styles need no question mark
 
 
 def check_template(template: str) -> None:
     """Check that the template can be filled.
 
     Raises:
-        ValueError: If it lacks `{context_str}`, has other fields, or single braces.
+        ValueError: If `{context_str}` is missing, or it has other fields or single braces.
     """
     try:
         fields = {field for _, field, _, _ in string.Formatter().parse(template) if field}
@@ -61,7 +63,7 @@ def check_template(template: str) -> None:
 def build_prompt(
     template: str, passage: str, *, n_questions: int, style: str = "", examples: Sequence[str] = ()
 ) -> str:
-    """Return the prompt for one passage; braces in the passage are left as they are."""
+    """Return the prompt for one passage; braces in the passage are kept."""
     parts = [template.format(context_str=passage, num_questions_per_chunk=n_questions)]
     if style:
         parts.append(STYLES[style])
@@ -71,19 +73,19 @@ def build_prompt(
     return "\n".join(parts)
 
 
-def dealt_style(styles: Sequence[str], passage: str) -> str:
-    """Return the style that falls to the passage, whatever other passages there are."""
+def style_for(styles: Sequence[str], passage: str) -> str:
+    """Return the style assigned to the passage, independent of other passages."""
     return styles[_number(passage) % len(styles)] if styles else ""
 
 
-def dealt_examples(examples: Sequence[str], passage: str) -> tuple[str, ...]:
-    """Return the few examples that fall to the passage, in the order of a shuffle of its own."""
+def examples_for(examples: Sequence[str], passage: str) -> tuple[str, ...]:
+    """Return the examples assigned to the passage, in an order of its own."""
     order = sorted(examples, key=lambda example: _number(f"{passage}\0{example}"))
     return tuple(order[:EXAMPLES_SHOWN])
 
 
 def digest(*parts: str) -> str:
-    """Return 32 hexadecimal digits that tell these parts from any others."""
+    """Return the hash of the parts, 32 hexadecimal digits."""
     joined = "\0".join(parts).encode("utf-8", "surrogatepass")
     return hashlib.sha256(joined).hexdigest()[:32]
 

@@ -1,4 +1,4 @@
-"""The one thing that generation asks of a language model."""
+"""The protocol that generation requires of a language model."""
 
 from typing import Protocol
 
@@ -6,12 +6,12 @@ from typing import Protocol
 class TextGenerator(Protocol):
     """A language model that answers one prompt with one text.
 
-    Many calls are under way at once, always on the same event loop.
+    Calls are concurrent, always on the same event loop.
     """
 
     @property
     def model_name(self) -> str:
-        """The model's name; answers in a journal are known by it and by the prompt."""
+        """The model's name, which is part of the key of its answers in a journal."""
 
     async def complete(self, prompt: str) -> str:
-        """Return the model's answer, as it is: preambles, marks and JSON are dealt with later."""
+        """Return the model's answer unparsed; preambles, markers and JSON are parsed later."""

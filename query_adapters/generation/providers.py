@@ -1,4 +1,4 @@
-"""Chat models by name, such as "openai:gpt-4o-mini", through their providers' SDKs."""
+"""Resolve chat models by name, such as "openai:gpt-4o-mini", through their providers' SDKs."""
 
 import os
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from query_adapters.generation.protocol import TextGenerator
 
 
 class OpenAIGenerator:
-    """A chat model behind OpenAI's API (extra: openai); the key is in `OPENAI_API_KEY` alone.
+    """A chat model of OpenAI's API (extra: openai); the key is read from `OPENAI_API_KEY` only.
 
     Args:
-        model: Such as "gpt-4o-mini".
+        model: The model's name, such as "gpt-4o-mini".
 
     Raises:
         MissingExtraError: If the extra is not installed.
-        MissingKeyError: If there is no key; nothing has been sent.
+        MissingKeyError: If the environment holds no key; nothing has been sent.
     """
 
     def __init__(self, model: str) -> None:
@@ -26,7 +26,7 @@ class OpenAIGenerator:
         from openai import AsyncOpenAI
 
         self.model_name = model
-        self._client = AsyncOpenAI(api_key=key, max_retries=0)  # the caller counts the tries
+        self._client = AsyncOpenAI(api_key=key, max_retries=0)  # the caller retries
 
     async def complete(self, prompt: str) -> str:
         """Return the model's answer."""
@@ -37,14 +37,14 @@ class OpenAIGenerator:
 
 
 class CohereGenerator:
-    """A chat model behind Cohere's API (extra: cohere); the key is in `CO_API_KEY` alone.
+    """A chat model of Cohere's API (extra: cohere); the key is read from `CO_API_KEY` only.
 
     Args:
-        model: Such as "command-a-03-2025".
+        model: The model's name, such as "command-a-03-2025".
 
     Raises:
         MissingExtraError: If the extra is not installed.
-        MissingKeyError: If there is no key; nothing has been sent.
+        MissingKeyError: If the environment holds no key; nothing has been sent.
     """
 
     def __init__(self, model: str) -> None:
@@ -62,7 +62,7 @@ class CohereGenerator:
         answer = await self._client.chat(
             model=self.model_name,
             messages=[UserChatMessageV2(content=prompt)],
-            request_options={"max_retries": 0},  # the caller counts the tries
+            request_options={"max_retries": 0},  # the caller retries
         )
         parts = answer.message.content or []
         return "".join(part.text for part in parts if part.type == "text")
@@ -76,14 +76,15 @@ GENERATORS: dict[str, Callable[..., TextGenerator]] = {
 
 
 def resolve_generator(name: str, **options: Any) -> TextGenerator:
-    """Return the chat model that `name` stands for, `<provider>:<model>`.
+    """Return the chat model named `<provider>:<model>`.
 
     Args:
-        name: "openai:gpt-4o-mini", "cohere:command-a-03-2025", or of a provider in `GENERATORS`.
-        **options: As the generator takes them.
+        name: "openai:gpt-4o-mini", "cohere:command-a-03-2025", or with another provider in
+            `GENERATORS`.
+        **options: Options of the generator.
 
     Raises:
-        UnknownModelError: If the provider is unknown, or no model is named.
+        UnknownModelError: If the provider is unknown, or the model's name is missing.
         MissingExtraError: If the provider's SDK is not installed.
         MissingKeyError: If the environment holds no key for it.
     """

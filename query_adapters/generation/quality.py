@@ -1,4 +1,4 @@
-"""Which of the questions are worth learning from."""
+"""Filter generated questions by their quality."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,15 +13,15 @@ from query_adapters.typing import Rows, Texts, Vectors
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A question with the chunks that answer it.
+    """A generated question with its relevant chunks.
 
     Attributes:
-        id: The same for the same chunk, content and place in the answer, on every run.
+        id: Depends on the chunk, its content and the position in the answer; stable between runs.
         text: One line.
-        style: How it was to be put; empty if that was not said.
-        chunks: Ids of the chunks that it was asked about: its own first, then those of equal
-            text, and those about which the same question was asked.
-        own_grade: Of these chunks.
+        style: Requested style; empty without one.
+        chunks: Ids of its chunks: its own first, then chunks of equal text, and chunks with the
+            same question.
+        own_grade: Grade of these chunks.
         judged: Grades of the chunks that a judge added, by id.
     """
 
@@ -39,9 +39,9 @@ class Question:
 
 
 def merge_repeated(questions: Sequence[Question]) -> list[Question]:
-    """Return the questions without repetitions, compared without case and punctuation.
+    """Return the questions without repetition, compared without case and punctuation.
 
-    A question that was asked about several chunks is answered by all of them.
+    All chunks of a repeated question are relevant to it.
     """
     first: dict[str, Question] = {}
     for question in questions:
@@ -52,7 +52,7 @@ def merge_repeated(questions: Sequence[Question]) -> list[Question]:
 
 
 def dissimilar(vectors: Vectors, *, cosine: float) -> Rows:
-    """Return the rows that no earlier kept row resembles by more than this cosine."""
+    """Return the rows whose cosine with every kept earlier row is at most this value."""
     vectors = unit(vectors)
     kept: list[int] = []
     for row, vector in enumerate(vectors):
@@ -64,13 +64,13 @@ def dissimilar(vectors: Vectors, *, cosine: float) -> Rows:
 def retrieved(
     queries: Vectors, documents: Vectors, ids: Sequence[str], *, k: int
 ) -> list[tuple[str, ...]]:
-    """Return the ids of the base's k nearest chunks of each question, best first."""
+    """Return the ids of the base's top k chunks of each question, best first."""
     found = exact_search(queries, documents, k=k)
     return [tuple(ids[row] for row in rows) for rows in found]
 
 
 def overlap(questions: Sequence[Question], corpus: Texts) -> float:
-    """Return the mean share of a question's words that its chunk holds too, 0 to 1."""
+    """Return the mean share of a question's words that are in its chunk, 0..1."""
     words = {
         chunk: set(normalise(corpus[chunk]).split()) for chunk in {q.chunks[0] for q in questions}
     }

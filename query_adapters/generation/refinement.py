@@ -1,4 +1,4 @@
-"""From all the questions that were written to those that are kept."""
+"""Filter and judge the generated questions."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,21 +17,21 @@ ANSWERABLE_WITHIN = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Checks:
-    """Which questions are kept, and who looks for further relevant chunks.
+    """Which questions are kept, and the judge of further relevant chunks.
 
-    Repeated questions are merged in any case. The rest needs the base model's vectors.
+    Repeated questions are always merged. The other checks need the base model's vectors.
 
     Args:
-        answerable_within: A question is kept if a chunk that answers it is among the base's
-            top so many; None to keep all. Not 1: the questions whose chunk the base ranks low,
-            but not hopelessly low, are those that an adapter can learn from.
-        similar_above: Of questions with a cosine above this, the first is kept; None to keep
-            all. Questions that differ in a year or a name can be as near as 0.95.
-        judge: A model that is shown the base's top chunks of each question and grades those
-            that answer it too: 1 for partly, 2 for fully, which the own chunk then has.
+        answerable_within: A question is kept if a relevant chunk is in the base's top k of this
+            size; None to keep all. At 1, the questions that an adapter can learn from would be
+            removed.
+        similar_above: Of questions with a cosine above this, only the first is kept; None to keep
+            all. Questions that differ in a year or a name can have a cosine of 0.95.
+        judge: A model that grades the base's top chunks of each question: 1 for partly, 2 for fully
+            relevant. The question's own chunk then has grade 2.
 
     Raises:
-        ValueError: If one is out of range.
+        ValueError: If a setting is out of range.
     """
 
     answerable_within: int | None = ANSWERABLE_WITHIN
@@ -49,12 +49,11 @@ class Checks:
             )
 
     def check_needs(self, embedder: TextEmbedder | None) -> None:
-        """Check that what is asked for can be done.
+        """Check that the embedder allows the requested checks.
 
         Raises:
-            TypeError: If the embedder is none.
-            ValueError: If a judge, a limit on similarity or another `answerable_within` than by
-                default is given, and no embedder.
+            TypeError: If the embedder is not a TextEmbedder.
+            ValueError: If a check that needs vectors is requested without an embedder.
         """
         if embedder is not None and not hasattr(embedder, "embed_queries"):
             raise TypeError(
@@ -66,17 +65,17 @@ class Checks:
         if embedder is None and (wanted or chosen):
             raise ValueError(
                 "a judge, similar_above or answerable_within needs the vectors of a base model; "
-                "give the embedder too"
+                "pass the embedder too"
             )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Refined:
-    """Questions that are kept.
+    """The questions that are kept.
 
     Attributes:
-        questions: In the order of their chunks.
-        dropped: How many were left out, by reason.
+        questions: The questions, in the order of their chunks.
+        dropped: Number of questions left out, by reason.
         n_judged: Further relevant chunks that the judge added.
     """
 
@@ -95,7 +94,7 @@ async def refine(
     asker: Asker,
     show_progress: bool,
 ) -> Refined:
-    """Return the questions that pass the checks; `asker` asks the judge."""
+    """Return the questions that pass the checks; `asker` calls the judge."""
     kept = merge_repeated(questions)
     dropped = {"repeated": len(questions) - len(kept)}
     if embedder is None or not kept:

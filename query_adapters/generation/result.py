@@ -1,4 +1,4 @@
-"""What a run of the generator gives: the dataset, what was left out, and a page about it."""
+"""Results of question generation: the dataset and a quality summary."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,26 +7,26 @@ from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.splits import check_leakage, split_by_document
 from query_adapters.typing import Texts
 
-SHOWN = 5  # failed chunks that the page names
+SHOWN = 5  # failed chunks that the summary names
 
 
 @dataclass(frozen=True, kw_only=True)
 class QualitySummary:
-    """One page about generated questions.
+    """Summary of a generation run.
 
     Attributes:
-        model_name: The model that wrote them.
-        n_chunks: Chunks in all.
+        model_name: Name of the language model.
+        n_chunks: All chunks.
         n_questions: Questions kept.
         dropped: Questions left out, by reason.
-        short: Chunks with fewer questions than asked for, by id, with the reason.
+        short: Chunks with fewer questions than requested, by id, with the reason.
         failures: Chunks without a question, by id, with the reason.
         styles: Questions kept, by style.
-        overlap: Mean share of a question's words that its own chunk holds too.
+        overlap: Mean share of a question's words that are in its own chunk, 0..1.
         n_judged: Further relevant chunks that the judge added.
-        n_answers: Answers paid for in this run; those from the journal cost nothing.
-        tokens: Estimated, of these answers and their prompts.
-        cost: Estimated, None if prices are unknown.
+        n_answers: Paid answers of this run; answers from the journal are free.
+        tokens: Estimated tokens of these answers and their prompts.
+        cost: Estimated price; None if prices are unknown.
     """
 
     model_name: str
@@ -51,7 +51,7 @@ class QualitySummary:
             f"  styles     {_counts(self.styles)}",
             f"  dropped    {_counts(self.dropped)}",
             f"  judged     {self.n_judged:,} further relevant chunks",
-            f"  overlap    {self.overlap:.0%} of a question's words stand in its own chunk",
+            f"  overlap    {self.overlap:.0%} of a question's words are in its own chunk",
             f"  paid for   {self.n_answers:,} answers, about {self.tokens:,} tokens{cost}",
             f"  short      {len(self.short):,} chunks with fewer questions than asked for",
             f"  failed     {len(self.failures):,} chunks without a question",
@@ -69,12 +69,12 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratedQuestions:
-    """Questions for chunks that had none.
+    """Generated questions with their dataset and summary.
 
     Attributes:
-        dataset: The questions, every chunk that has text, and which answers which.
-        styles: How each question was to be put, by question id.
-        summary: What was kept, what was left out and why, what it cost.
+        dataset: The questions, all chunks with text, and the judgements.
+        styles: Requested style of each question, by question id.
+        summary: What was kept and left out, and what it cost.
     """
 
     dataset: RetrievalDataset
@@ -91,8 +91,8 @@ class GeneratedQuestions:
     ) -> tuple[RetrievalDataset, RetrievalDataset]:
         """Return (training, validation) datasets that share neither a chunk nor a question.
 
-        Arguments and errors are those of `split_by_document`; with `sources`, chunks of one
-        file stay on one side.
+        Arguments and errors are those of `split_by_document`; with `sources`, chunks of one file
+        stay in one part.
         """
         training, validation = split_by_document(
             self.dataset, held_out=held_out, seed=seed, sources=sources

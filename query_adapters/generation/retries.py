@@ -1,4 +1,4 @@
-"""Which errors of a provider are worth another try, and when."""
+"""Decide which errors of a provider to retry, and when."""
 
 import contextlib
 import random
@@ -12,23 +12,23 @@ from tenacity.wait import wait_random_exponential
 
 from query_adapters.embedders.http_status import causes, status_of
 
-LONGEST_WAIT = 60.0  # seconds between two tries, where the provider does not say
-LONGEST_RETRY_AFTER = 600.0  # seconds; a provider that says more is asked again then
-WORTH_ANOTHER_TRY = (408, 409, 425, 429)  # and all that is not 4xx, as a 200 cut short
-NOT_ALLOWED = (401, 403, 404)  # the same for every chunk
+LONGEST_WAIT = 60.0  # the most seconds between two attempts without `Retry-After`
+LONGEST_RETRY_AFTER = 600.0  # the most seconds to wait for `Retry-After`
+WORTH_ANOTHER_TRY = (408, 409, 425, 429)  # and everything but 4xx, such as a truncated 200
+NOT_ALLOWED = (401, 403, 404)  # these fail for every chunk
 BUGS = (TypeError, AttributeError, NameError, ImportError, NotImplementedError, AssertionError)
 
 
 def retrying(*, attempts: int, backoff: float) -> AsyncRetrying:
-    """Return a policy: so many tries, waits that double from `backoff` seconds, with jitter."""
+    """Return a retry policy with exponential backoff from `backoff` seconds, with jitter."""
     spread = wait_random_exponential(multiplier=backoff, max=LONGEST_WAIT)
 
     def wait(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        told = retry_after(error)
-        if told is None:
+        seconds = retry_after(error)
+        if seconds is None:
             return spread(state)
-        return min(told, LONGEST_RETRY_AFTER) * random.uniform(1, 1.1)  # noqa: S311
+        return min(seconds, LONGEST_RETRY_AFTER) * random.uniform(1, 1.1)  # noqa: S311
 
     return AsyncRetrying(
         stop=stop_after_attempt(attempts),
@@ -39,7 +39,7 @@ def retrying(*, attempts: int, backoff: float) -> AsyncRetrying:
 
 
 def is_worth_another_try(error: BaseException) -> bool:
-    """Return whether the same request may go well later."""
+    """Return whether the same request may succeed later."""
     if not isinstance(error, Exception) or isinstance(error, BUGS):
         return False
     status = status_of(error)
@@ -47,24 +47,24 @@ def is_worth_another_try(error: BaseException) -> bool:
 
 
 def is_bug(error: BaseException) -> bool:
-    """Return whether the error is one of the program, not of a provider."""
+    """Return whether the error is a bug of the program instead of a provider's error."""
     return isinstance(error, BUGS) and status_of(error) is None
 
 
 def retry_after(error: BaseException | None) -> float | None:
-    """Return the seconds that the provider asks to wait (`Retry-After`), if it does."""
+    """Return the seconds in the provider's `Retry-After`; None without it."""
     for cause in causes(error):
         for holder in (getattr(cause, "response", None), cause):
             headers = getattr(holder, "headers", None)
             if isinstance(headers, Mapping):
-                told = {str(name).lower(): str(value) for name, value in headers.items()}
-                if (seconds := _seconds(told)) is not None:
+                known = {str(name).lower(): str(value) for name, value in headers.items()}
+                if (seconds := _seconds(known)) is not None:
                     return seconds
     return None
 
 
 def described(error: BaseException) -> str:
-    """Return the error in one short line, with its status."""
+    """Return the error as one short line with its HTTP status."""
     status = status_of(error)
     text = " ".join(str(error).split())[:300]
     return f"{type(error).__name__}{f' {status}' if status else ''}: {text}"

@@ -1,4 +1,4 @@
-"""The engine beneath both doors: options in, a fine-tuned model's folder out."""
+"""The model-tuning engine of the core; each integration wraps it for its own types."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +37,7 @@ class TowerOptions(TypedDict, total=False):
 
 
 class TowerFinetuneEngine(FinetuneEngine[TowerResult]):
-    """Fine-tunes a sentence-transformers model; a door puts its framework's nouns on it.
+    """Fine-tunes a sentence-transformers model, whole or its query tower alone.
 
     Args:
         dataset: Training questions.
@@ -49,12 +49,12 @@ class TowerFinetuneEngine(FinetuneEngine[TowerResult]):
         device: Where to run.
         trust_remote_code: Whether code that comes with the model may run.
         max_seq_length: Tokens of a text that the model reads.
-        prompts: What is put before a text, by name ("query", "document").
+        prompts: Prefixes of texts, by name ("query", "document").
         show_progress_bar: Whether to show a progress bar.
         **settings: As in `TowerSettings`.
 
     Raises:
-        InvalidDatasetError: If a dataset's parts do not fit together.
+        InvalidDatasetError: If the parts of a dataset do not fit together.
         LeakageError: If a validation question is a training question.
         TypeError: If an argument is unknown.
         ValueError: If a setting is out of range.

@@ -12,7 +12,7 @@ from typing import Any
 from sentence_transformers import SentenceTransformer
 
 RECORD = "finetuning.json"
-MARK = ".unfinished-finetuning"  # in a folder of ours that has no record yet
+MARK = ".unfinished-finetuning"  # in a folder of an unfinished run
 WRITTEN = ("checkpoints", "README.md", "modules.json", "config.json", "model.safetensors")
 
 
@@ -33,7 +33,7 @@ def check_replaceable(folder: Path) -> None:
 
 
 def mark_unfinished(folder: Path) -> None:
-    """Make the folder and mark it as ours until the model is saved."""
+    """Create the folder, and mark it as an unfinished run until the model is saved."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).touch()
 

@@ -28,7 +28,7 @@ def with_negatives(
 ) -> Dataset | dict[str, Dataset]:
     """Return the rows with a column `negative`, one row for each mined negative.
 
-    Negatives are the documents that the base ranks highest among those whose score lies a margin
+    Negatives are the documents that the base ranks highest among those whose score is a margin
     below the relevant document's. Pairs without such a document stay as they are.
 
     Source: Moreira et al., NV-Retriever (2024), 3.2 (TopK-PercPos) for the margin.

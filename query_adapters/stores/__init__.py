@@ -1,4 +1,4 @@
-"""Vectors that a store holds already, read back in blocks; the stores' packages load lazily."""
+"""Read stored vectors back from vector stores; a store's package is imported when it is read."""
 
 from query_adapters.stores.blocks import read_blocks
 from query_adapters.stores.live import LiveIndex

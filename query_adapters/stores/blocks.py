@@ -1,4 +1,4 @@
-"""What every store's vectors are checked for, whatever gave them."""
+"""Validate the vectors of any store, block by block."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -23,10 +23,10 @@ def read_blocks(
 
     Args:
         source: The store.
-        name: What messages call it.
+        name: Name of the store in messages.
         ids: The rows wanted, in any order; ids that the store lacks are not yielded. None for
             every row.
-        batch_size: Rows at once, at least 1; what is held in memory beyond the store's own.
+        batch_size: Rows per block, at least 1; bounds the memory used.
 
     Raises:
         InvalidVectorsError: If the store is empty, lost rows while it was read, or holds a
@@ -72,9 +72,9 @@ def _too_few(name: str, announced: int, n_read: int) -> str:
 def _block(name: str, keys: Sequence[str], rows: Sequence[Any] | ArrayLike) -> Vectors:
     """Return the rows as float32 `(len(keys), dim)`."""
     try:
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite: refused
+        with np.errstate(over="ignore"):  # values beyond float32 become infinite and are refused
             block: Vectors = np.ascontiguousarray(rows, dtype=np.float32)
-    except (TypeError, ValueError):  # a row is missing, or of another length
+    except (TypeError, ValueError):  # a row is missing or has another length
         raise _odd_row(name, keys, rows) from None
     if block.ndim != 2 or block.shape[0] != len(keys) or block.shape[1] == 0:
         raise InvalidVectorsError(
@@ -90,7 +90,7 @@ def _block(name: str, keys: Sequence[str], rows: Sequence[Any] | ArrayLike) -> V
 
 
 def _odd_row(name: str, keys: Sequence[str], rows: Any) -> InvalidVectorsError:
-    """Return the error that names the first vector unlike the one before it."""
+    """Return an error that names the first vector whose length differs from the previous one."""
     expected = 0
     for key, row in zip(keys, rows, strict=False):
         if row is None or np.ndim(row) != 1:

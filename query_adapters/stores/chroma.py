@@ -1,4 +1,4 @@
-"""Vectors out of a Chroma collection."""
+"""Read vectors from a Chroma collection."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ SIMILARITIES: dict[str, Similarity] = {"cosine": "cosine", "ip": "dot", "l2": "e
 
 @dataclass(frozen=True)
 class ChromaSource:
-    """A collection of a chromadb client, in this process or behind HTTP.
+    """A collection of a chromadb client, local or remote.
 
     Args:
         collection: The `chromadb.Collection`.
@@ -25,7 +25,7 @@ class ChromaSource:
         """What its index ranks by; Chroma's default is Euclidean distance."""
         settings = (
             self.collection.configuration_json
-        )  # makes no embedding function, as the other does
+        )  # creates no embedding function, unlike the other method
         index = settings.get("hnsw") or settings.get("spann") or {}
         return SIMILARITIES.get(index.get("space", "l2"))
 
@@ -34,7 +34,7 @@ class ChromaSource:
         return int(self.collection.count())
 
     def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
-        """Yield rows by id: pages by offset shift when something writes in between."""
+        """Yield rows by id, because pages by offset shift when rows are written in between."""
         keys = self.collection.get(include=[])["ids"] if ids is None else ids
         for batch in batches(keys, batch_size):
             found = self.collection.get(ids=list(batch), include=["embeddings"])

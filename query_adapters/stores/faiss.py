@@ -1,4 +1,4 @@
-"""Vectors out of a FAISS index."""
+"""Read vectors from a FAISS index."""
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ SIMILARITIES: dict[int, Similarity] = {
 
 @dataclass(frozen=True)
 class FaissSource:
-    """A FAISS index, which knows its vectors by number, and the ids of those numbers.
+    """A FAISS index, which numbers its vectors, and the ids of the numbers.
 
-    A quantized index gives back what it kept, rounded. An inverted-file index gets the table
-    of where each vector lies (8 bytes a vector), if it has none.
+    A quantized index returns rounded vectors. An inverted-file index without a direct map gets one
+    (8 bytes per vector).
 
     Args:
         index: The `faiss.Index`.
         ids: Ids by number; numbers without an id are deleted rows.
-        unit: Whether vectors and queries are brought to length 1 on their way in.
+        unit: Whether the store normalizes vectors and queries to length 1.
     """
 
     index: Any
@@ -43,7 +43,7 @@ class FaissSource:
         return len(self.ids)
 
     def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
-        """Yield rows by their place in the index."""
+        """Yield rows by their position in the index."""
         index, numbers = _unwrapped(self.index)
         keys = [self.ids.get(int(number)) for number in numbers]
         wanted = set(self.ids.values()) if ids is None else set(ids)
@@ -55,7 +55,7 @@ class FaissSource:
 
 
 def _unwrapped(index: Any) -> tuple[Any, Rows]:
-    """Return the index that holds the vectors, and the number of each of its places."""
+    """Return the inner index with the vectors, and the number of each of its positions."""
     numbers: Rows = np.arange(index.ntotal)
     if isinstance(index, faiss.IndexIDMap | faiss.IndexIDMap2):
         numbers = faiss.vector_to_array(index.id_map)

@@ -1,4 +1,4 @@
-"""Vectors out of a LanceDB table."""
+"""Read vectors from a LanceDB table."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class LanceSource:
     """A LanceDB table.
 
     Args:
-        table: The table, None while there is none.
+        table: The table; None if there is none yet.
         vector_column: Its column of vectors.
         id_column: Its column of ids.
     """

@@ -1,4 +1,4 @@
-"""An index that is served already, as training reads it: labelled documents and a sample."""
+"""Read an existing index for training: the labelled documents and a sample of the others."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,19 +16,19 @@ from query_adapters.stores.source import VectorSource
 from query_adapters.stores.stored import Block, StoredVectors, gather
 
 MAX_DOCUMENTS = 100_000
-SHOWN = 3  # ids that an error names before it only counts
+SHOWN = 3  # ids that an error names; further ones are counted
 
 
 @dataclass(frozen=True, kw_only=True)
 class LiveIndex:
-    """An index, as its door opens it.
+    """An existing index, opened by an integration.
 
     Attributes:
-        name: What messages call it.
+        name: Name of the store in messages.
         source: Its vectors.
-        texts: Gives the texts of some ids as they were embedded, by id; those that cannot be
-            read back are left out.
-        hint: Says of ids that are not there which ids are.
+        texts: Returns the embedded texts of some ids, by id; those that cannot be read back are
+            left out.
+        hint: Returns advice about missing ids, for the error message.
     """
 
     name: str
@@ -45,22 +45,22 @@ class LiveIndex:
         path: Path | None = None,
         seed: int = 0,
     ) -> StoredVectors:
-        """Return the labelled documents' vectors, then those of the others or a sample of them.
+        """Return the vectors of the labelled documents, followed by all others or a sample of them.
 
-        Labelled documents are read by id and checked first. The others are read in one pass;
-        of more than `max_documents` each is kept with equal chance, without replacement.
+        Labelled documents are read by id and checked first. The others are read in one pass; of
+        more than `max_documents`, a uniform sample without replacement is kept.
 
         Args:
-            labelled: Ids of the documents that answer a question.
-            embedder: The model that the index should have been built with; it embeds three of
-                the labelled documents. None to leave that unchecked.
+            labelled: Ids of the documents that are relevant to a question.
+            embedder: The model that built the index; it embeds three labelled documents as a check.
+                None to skip the check.
             max_documents: The most other documents, at least 0; None for all.
             path: A `.npy` file to keep the vectors in, instead of in memory.
-            seed: Of the sample.
+            seed: Seed of the sample.
 
         Raises:
             InvalidDatasetError: If labelled documents are not in the index.
-            AdapterMismatchError: If the model embeds documents otherwise than they are stored.
+            AdapterMismatchError: If the model's vectors of documents are not the stored ones.
             InvalidVectorsError: If the store is empty, lost rows while it was read, or holds a
                 vector that is missing, not flat or not finite.
             DimensionMismatchError: If vectors differ in length.
@@ -86,7 +86,7 @@ class LiveIndex:
         if missing:
             names = ", ".join(map(repr, missing[:SHOWN]))
             raise InvalidDatasetError(
-                f"{self.name}: expected every document that answers a question, got an index "
+                f"{self.name}: expected every relevant document, got an index "
                 f"without {len(missing)} of {len(ids)}, such as {names}; {self.hint(missing)}"
             )
         return gather(blocks)
@@ -118,7 +118,7 @@ def _without(blocks: Iterable[Block], ids: Collection[str]) -> Iterator[Block]:
 
 
 def _drawn(blocks: Iterable[Block], *, n_rows: int, n_drawn: int, seed: int) -> Iterator[Block]:
-    """Yield a random part of the rows, in their order: their places are drawn beforehand."""
+    """Yield a random sample of the rows in their order; positions are drawn beforehand."""
     rng = np.random.default_rng(seed)
     places = np.sort(rng.choice(n_rows, n_drawn, replace=False, shuffle=False))
     start = 0
@@ -132,7 +132,7 @@ def _drawn(blocks: Iterable[Block], *, n_rows: int, n_drawn: int, seed: int) -> 
 
 @contextmanager
 def _folder_of(path: Path | None) -> Iterator[None]:
-    """Make the file's folder, and take it away again if nothing came to lie in it."""
+    """Create the file's folder, and remove it again on an error."""
     if path is None or path.parent.exists():
         yield
         return

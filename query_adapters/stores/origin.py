@@ -1,4 +1,4 @@
-"""Whether stored vectors are those of a model."""
+"""Check whether stored vectors were made by a model."""
 
 import logging
 from collections.abc import Mapping
@@ -12,30 +12,30 @@ from query_adapters.stores.stored import StoredVectors
 
 logger = logging.getLogger(__name__)
 
-PROBES = 3  # documents that are embedded to find out
-AGREEMENT = 0.99  # cosine; float16 and an 8-bit index round by less
+PROBES = 3  # documents embedded for the check
+AGREEMENT = 0.99  # cosine; float16 and 8-bit quantization differ by less
 
 
 def check_origin(
     stored: StoredVectors, texts: Mapping[str, str], embedder: TextEmbedder, *, name: str
 ) -> None:
-    """Check that the model embeds the texts as they are stored, by their median cosine.
+    """Check that the model's vectors of the texts equal the stored ones, by their median cosine.
 
-    The median lets one document pass whose text was changed later. Cosine lets stores pass that
-    bring vectors to length 1, or round them. Each text is embedded once, past every cache.
+    The median tolerates one document whose text was changed later. Cosine tolerates stores that
+    normalize or round vectors. Each text is embedded once, bypassing every cache.
 
     Args:
         stored: The vectors.
-        texts: Texts of some of its documents, by id; without any, nothing can be checked.
+        texts: Texts of some stored documents by id; without any, the check is skipped.
         embedder: The model.
-        name: What messages call the store.
+        name: Name of the store in messages.
 
     Raises:
-        AdapterMismatchError: If the vectors are another model's.
-        DimensionMismatchError: If they are not even of the model's length.
+        AdapterMismatchError: If the vectors were made by another model.
+        DimensionMismatchError: If they have another length than the model's.
     """
     if not texts:
-        logger.info("%s: not checked against the model, as it gives no texts back", name)
+        logger.info("%s: not checked against the model, because it returns no texts", name)
         return
     vectors = embedder.embed_documents(list(texts.values()))
     if vectors.shape[1] != stored.dim:
@@ -47,7 +47,7 @@ def check_origin(
         )
     rows = [stored.row_of[key] for key in texts]
     cosine = float(np.median((unit(vectors) * unit(stored.vectors[rows])).sum(axis=1)))
-    if not cosine >= AGREEMENT:  # nor if the model gives NaN
+    if not cosine >= AGREEMENT:  # also true if the cosine is NaN
         raise AdapterMismatchError(
             f"{name}: these vectors were not made by {embedder.model_name}: expected a cosine of "
             f"at least {AGREEMENT} between stored and fresh vectors of {len(texts)} documents, "

@@ -1,4 +1,4 @@
-"""What every store is read through, and the two sources that need no package."""
+"""The protocol of readable stores, and the two sources that need no package."""
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,31 +9,31 @@ from numpy.typing import ArrayLike
 from query_adapters.typing import Similarity
 
 RawBlock = tuple[Sequence[str], Sequence[Any] | ArrayLike]
-"""Ids and their vectors, one each, as the store gives them."""
+"""Ids and their vectors, as a store returns them."""
 
 Blocks = Iterator[RawBlock] | Sequence[RawBlock]
-"""What stands in for a store that nothing here reads."""
+"""Blocks of (ids, vectors) in place of a store without a reader."""
 
 T = TypeVar("T")
 
 
 class VectorSource(Protocol):
-    """A store's own way to give vectors back; `read_blocks` checks what it gives."""
+    """A store whose vectors can be read back; `read_blocks` validates them."""
 
     @property
     def similarity(self) -> Similarity | None:
-        """What the store ranks by, None where it does not tell."""
+        """What the store ranks by; None if it does not state it."""
 
     def count(self) -> int | None:
-        """Return the number of stored vectors, None where only reading tells."""
+        """Return the number of stored vectors; None if it is known only after reading."""
 
     def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
-        """Yield rows, at most `batch_size` at once where the store can.
+        """Yield blocks of rows, at most `batch_size` per block if the store allows it.
 
         Args:
-            ids: The rows wanted, each once; those that the store lacks are left out. None for
-                every row.
-            batch_size: Rows at once, at least 1.
+            ids: Ids of the rows wanted, without repetition; ids that the store lacks are left out.
+                None for all rows.
+            batch_size: Rows per block, at least 1.
         """
 
 
@@ -43,7 +43,7 @@ class MappingSource:
 
     Args:
         vectors: The vectors.
-        similarity: What the store ranks by, if that is known.
+        similarity: What the store ranks by, if known.
     """
 
     vectors: Mapping[str, Any]
@@ -54,7 +54,7 @@ class MappingSource:
         return len(self.vectors)
 
     def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
-        """Yield rows; those that vanish while they are read are left out."""
+        """Yield rows; rows that are deleted during the read are left out."""
         for keys in batches(list(self.vectors) if ids is None else ids, batch_size):
             found = [key for key in keys if key in self.vectors]
             yield found, [self.vectors[key] for key in found]
@@ -62,21 +62,21 @@ class MappingSource:
 
 @dataclass(frozen=True)
 class BlockSource:
-    """Blocks of ids and vectors that the user makes, for a store that nothing here reads.
+    """Blocks of ids and vectors from the user, for a store without a reader.
 
     Args:
-        blocks: The blocks, of any size; an iterator serves once.
-        similarity: What the store ranks by, if that is known.
+        blocks: The blocks, of any size; an iterator can be read once.
+        similarity: What the store ranks by, if known.
     """
 
     blocks: Iterable[RawBlock]
     similarity: Similarity | None = None
 
     def count(self) -> None:
-        """Return None: only reading tells."""
+        """Return None: the count is known only after reading."""
 
     def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
-        """Yield the blocks, cut to `batch_size`, with the rows wanted."""
+        """Yield the wanted rows in blocks of at most `batch_size`."""
         wanted = None if ids is None else set(ids)
         for keys, vectors in self.blocks:
             rows = list(zip(keys, list(vectors), strict=True))  # type: ignore[arg-type]
@@ -86,10 +86,10 @@ class BlockSource:
 
 
 def are_blocks(store: object) -> TypeGuard[Blocks]:
-    """Return whether it may be blocks of (ids, vectors) instead of a store."""
+    """Return whether the object may be blocks of (ids, vectors) instead of a store."""
     return isinstance(store, Iterator | Sequence) and not isinstance(store, str | bytes)
 
 
 def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Yield the items in order, `size` at once."""
+    """Yield the items in order, `size` per batch."""
     return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,4 +1,4 @@
-"""All vectors of a store in one matrix, in memory or in a memory-mapped file."""
+"""Collect all vectors of a store in one matrix, in memory or in a memory-mapped file."""
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ class StoredVectors:
     Attributes:
         ids: Ids of its documents.
         vectors: Their vectors, `(len(ids), dim)`.
-        n_stored: How many documents it holds, where these are some of them.
-        similarity: What it ranks by, if that is known.
+        n_stored: Number of documents in the index, if these are a sample.
+        similarity: What the index ranks by, if known.
     """
 
     ids: tuple[str, ...]
@@ -36,8 +36,8 @@ class StoredVectors:
     def __post_init__(self) -> None:
         if not self.ids or self.vectors.shape[:1] != (len(self.ids),):
             raise InvalidVectorsError(
-                f"index: expected at least one stored vector, one an id; got {len(self.ids)} ids "
-                f"and vectors of shape {self.vectors.shape}"
+                f"index: expected at least one stored vector and one id per vector, "
+                f"got {len(self.ids)} ids and vectors of shape {self.vectors.shape}"
             )
         _check_unique(self.ids)
 
@@ -63,15 +63,15 @@ class StoredVectors:
 
 
 def gather(blocks: Iterable[Block], *, path: str | Path | None = None) -> StoredVectors:
-    """Return the blocks as one matrix, of which there is never a second copy.
+    """Return the blocks as one matrix, without a second copy in memory.
 
     Args:
         blocks: Ids and vectors `(n, dim)`, as `stored_vectors` of either integration yields them.
-        path: A `.npy` file to write the vectors to and to map into memory, for more than memory
-            holds; it appears when it is whole. By default they are held in memory.
+        path: A `.npy` file to write the vectors to and to memory-map; it is renamed into place when
+            complete. By default vectors are held in memory.
 
     Raises:
-        InvalidVectorsError: If there is no vector, or an id comes twice.
+        InvalidVectorsError: If there is no vector, or an id occurs twice.
         DimensionMismatchError: If blocks differ in dimension.
     """
     return _in_memory(blocks) if path is None else _on_disk(blocks, Path(path))
@@ -85,7 +85,7 @@ def _in_memory(blocks: Iterable[Block]) -> StoredVectors:
         if start == 0:
             matrix = np.empty((0, dim), dtype=np.float32)
         _check_dim(keys, expected=matrix.shape[1], actual=dim)
-        if end > len(matrix):  # grown in place by an eighth, so that growing costs O(n)
+        if end > len(matrix):  # grows by an eighth, so that growing costs O(n)
             matrix.resize((max(end, start + start // 8), dim), refcheck=False)
         matrix[start:end] = vectors
         ids += keys
@@ -107,7 +107,7 @@ def _on_disk(blocks: Iterable[Block], path: Path) -> StoredVectors:
 
 
 def _write(blocks: Iterable[Block], file: BinaryIO) -> tuple[list[str], tuple[int, int]]:
-    """Return the ids and the shape of what was written; the header comes last."""
+    """Return the ids and the shape of the written matrix; the header is written last."""
     ids: list[str] = []
     dim = 0
     for keys, vectors in blocks:
@@ -123,7 +123,7 @@ def _write(blocks: Iterable[Block], file: BinaryIO) -> tuple[list[str], tuple[in
 
 
 def _header(shape: tuple[int, int]) -> bytes:
-    """Return the file's header; numpy keeps its length the same as rows are added."""
+    """Return the file's header, whose length does not depend on the number of rows."""
     header = BytesIO()
     npy.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
     return header.getvalue()

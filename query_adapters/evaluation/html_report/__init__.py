@@ -1,4 +1,4 @@
-"""A comparison as one HTML page that needs nothing but a browser."""
+"""Write a comparison as one self-contained HTML page."""
 
 from query_adapters.evaluation.html_report.document import Recorded, page_html, write_html
 

@@ -1,4 +1,4 @@
-"""The page as a whole: one file, no network, nothing that a text could smuggle in."""
+"""Assemble the HTML page: one file, no network, every text escaped."""
 
 from base64 import b64encode
 from collections.abc import Mapping
@@ -23,10 +23,10 @@ from query_adapters.evaluation.html_report.verdict import training_section
 
 
 class Recorded(Protocol):
-    """Anything that tells how training went, such as a `TrainingResult`."""
+    """An object with a training record, such as a `TrainingResult`."""
 
     def to_record(self) -> dict[str, Any]:
-        """Return the record as JSON can hold it."""
+        """Return the record as JSON values."""
 
 
 def write_html(
@@ -37,7 +37,7 @@ def write_html(
     title: str = "Retrieval report",
     max_changes: int = 100,
 ) -> Path:
-    """Return the path of the page, written in UTF-8; arguments as in `page_html`."""
+    """Write the page in UTF-8 and return its path; arguments as in `page_html`."""
     page = page_html(comparison, training=training, title=title, max_changes=max_changes)
     return replace_file(path, [page.encode()])
 
@@ -51,13 +51,13 @@ def page_html(
 ) -> str:
     """Return the page: metrics, gains by question, ranks, slices, training, facts, wins, losses.
 
-    It loads nothing; its policy forbids the browser every request and every script but its own.
+    The page loads nothing; its content security policy forbids requests and foreign scripts.
 
     Args:
-        comparison: What is shown. Texts come from its dataset, ranks from its evaluations.
-        training: How the adapter was chosen: a `TrainingResult`, or its record.
-        title: Of the page.
-        max_changes: How many gains, and how many losses, of a system are listed, at least 0.
+        comparison: The comparison; texts come from its dataset, ranks from its evaluations.
+        training: The training of the adapter: a `TrainingResult`, or its record.
+        title: Title of the page.
+        max_changes: Number of gains and of losses listed per system, at least 0.
 
     Raises:
         ValueError: If `max_changes` is negative.

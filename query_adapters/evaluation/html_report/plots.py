@@ -14,7 +14,7 @@ from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.typing import Rows, Values
 
 WIDTH = 360
-POINTS = 300  # of a curve: more are not seen
+POINTS = 300  # points of a curve; more are not visible
 RANK_LABELS = ("1", "2", "3", "4–5", "6–10", "> 10", "none")
 RANK_ENDS = (1, 2, 3, 5, 10)  # last rank of each bin but the last two
 
@@ -24,8 +24,8 @@ class Whisker:
     """One row of a plot of intervals.
 
     Attributes:
-        label: What it is of.
-        interval: Times 1, not 100.
+        label: Label of the row.
+        interval: The interval, not multiplied by 100.
         kind: "better", "worse" or "unsure".
     """
 
@@ -38,8 +38,8 @@ def whisker_plot(rows: Sequence[Whisker | str], *, label: str) -> str:
     """Return a row per interval, around a line at 0.
 
     Args:
-        rows: From top to bottom; a text is the heading of those below it.
-        label: What the plot shows, for those who cannot see it.
+        rows: Rows from top to bottom; a string is the heading of the rows below it.
+        label: Text alternative of the plot.
     """
     left, right, height = 128, WIDTH - 14, 26
     whiskers = [row for row in rows if isinstance(row, Whisker)]
@@ -63,11 +63,11 @@ def whisker_plot(rows: Sequence[Whisker | str], *, label: str) -> str:
 
 
 def gain_plot(differences: Values, *, label: str) -> str:
-    """Return the differences of all questions, sorted from the largest loss to the largest gain.
+    """Return the plot of all queries' differences, from the largest loss to the largest gain.
 
     Args:
-        differences: One a question, `(n_queries,)`.
-        label: What the plot shows, for those who cannot see it.
+        differences: One value per query, `(n_queries,)`.
+        label: Text alternative of the plot.
     """
     ordered = np.sort(differences)
     n, top, bottom, left = len(ordered), 10, 170, 34
@@ -95,12 +95,12 @@ def gain_plot(differences: Values, *, label: str) -> str:
 
 
 def rank_plot(before: Rows, after: Rows, *, label: str) -> str:
-    """Return how many questions moved from which rank to which, as cells of a grid.
+    """Return the grid of the number of queries by rank before and after.
 
     Args:
-        before: Place of the first relevant document under the baseline, 0 for none.
+        before: Rank of the first relevant document under the baseline; 0 for none.
         after: The same under the other system.
-        label: What the plot shows, for those who cannot see it.
+        label: Text alternative of the plot.
     """
     n, left, top = len(RANK_LABELS), 52, 40
     side = (WIDTH - left) / n
@@ -174,10 +174,10 @@ def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
 def _text(
     x: float, y: float, text: str, kind: str = "", anchor: str = "start", *, title: str = ""
 ) -> str:
-    told = f"<title>{escape(title)}</title>" if title and title != text else ""
+    tooltip = f"<title>{escape(title)}</title>" if title and title != text else ""
     return (
         f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">'
-        f"{told}{escape(text.replace('-', '−') if _is_figure(text) else text)}</text>"
+        f"{tooltip}{escape(text.replace('-', '−') if _is_figure(text) else text)}</text>"
     )
 
 

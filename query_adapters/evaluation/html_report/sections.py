@@ -1,4 +1,4 @@
-"""The parts of the page; whatever a user wrote goes through `escape`."""
+"""Sections of the page; every text of a user is escaped."""
 
 from collections.abc import Iterator, Mapping
 from html import escape
@@ -20,30 +20,30 @@ from query_adapters.evaluation.html_tables import (
 from query_adapters.evaluation.query_changes import Change
 from query_adapters.evaluation.scores import Slice
 
-SHOWN_FOUND = 3  # retrieved documents that a change lists of each system
+SHOWN_FOUND = 3  # retrieved documents listed per change and system
 SHOWN_TEXT = 500  # characters of a relevant document
 SHOWN_SNIPPET = 90  # characters of a retrieved one
 
 
 def headline(comparison: Comparison) -> str:
-    """Return one sentence per system: its difference on the last metric, and who won."""
+    """Return one sentence per system: its difference on the last metric, and wins and losses."""
     metric = comparison.metrics[-1]
-    told = []
+    sentences = []
     for system in comparison.others:
         against = comparison.scores[metric][system].against
         if against is not None:
-            told.append(
+            sentences.append(
                 f'<p class="lead"><strong>{escape(system)}</strong> against '
                 f'{escape(comparison.baseline)}: {escape(metric)} <strong class="'
                 f'{verdict_class(against)}">{times_100(against.difference, sign="+")}</strong>; '
                 f"better on {against.wins} questions, worse on {against.losses}, equal on "
                 f"{against.ties}.</p>"
             )
-    return "\n".join(told)
+    return "\n".join(sentences)
 
 
 def scores_section(comparison: Comparison) -> str:
-    """Return the metrics: differences as a plot, everything as a table."""
+    """Return the section of the metrics: a plot of differences and a table."""
     rows = list(_whiskers(comparison))
     label = "Differences from the baseline with their intervals, by metric"
     plot = whisker_plot(rows, label=label)
@@ -59,7 +59,7 @@ def scores_section(comparison: Comparison) -> str:
 
 
 def questions_section(comparison: Comparison) -> str:
-    """Return, for each system, the plots of gains and of ranks."""
+    """Return the section with the plots of gains and ranks of each system."""
     metric = comparison.metrics[-1]
     parts = []
     for system in comparison.others:
@@ -67,15 +67,15 @@ def questions_section(comparison: Comparison) -> str:
             comparison.differences(system, metric),
             label=f"Difference in {metric} of each question, sorted, {system}",
         )
-        told = f"Each question’s difference in {escape(metric)}, × 100, sorted."
-        figures = figure("gains", gains, told) + _rank_figure(comparison, system)
+        caption = f"Each question’s difference in {escape(metric)}, × 100, sorted."
+        figures = figure("gains", gains, caption) + _rank_figure(comparison, system)
         name = f"<h3>{escape(system)}</h3>" if len(comparison.others) > 1 else ""
         parts.append(f'{name}<div class="plots">{figures}</div>')
     return section("Question by question", "".join(parts))
 
 
 def slices_section(comparison: Comparison) -> str:
-    """Return the differences in each slice; nothing if there are no slices."""
+    """Return the section of differences per slice; empty without slices."""
     metric = comparison.metrics[-1]
     tables = [
         wide(
@@ -87,12 +87,12 @@ def slices_section(comparison: Comparison) -> str:
         )
         for kind, labelled in comparison.slices.items()
     ]
-    told = f'<p class="quiet">{escape(metric)}, × 100, on parts of the questions.</p>'
-    return section("Slices", told + "".join(tables)) if tables else ""
+    caption = f'<p class="quiet">{escape(metric)}, × 100, on parts of the questions.</p>'
+    return section("Slices", caption + "".join(tables)) if tables else ""
 
 
 def about_section(comparison: Comparison) -> str:
-    """Return what was measured, when, and by which version; nothing if that is not known."""
+    """Return the section of metadata; empty if there is none."""
     facts = "".join(
         f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(str(fact))}</dd></div>"
         for name, fact in comparison.about.items()
@@ -101,7 +101,7 @@ def about_section(comparison: Comparison) -> str:
 
 
 def changes_section(comparison: Comparison, limit: int) -> str:
-    """Return the largest gains and losses of every system, to be searched and unfolded."""
+    """Return the section with the largest gains and losses of every system."""
     items = []
     for system in comparison.others:
         found = [
@@ -111,7 +111,7 @@ def changes_section(comparison: Comparison, limit: int) -> str:
         items += [_change(change, system, comparison) for change in found]
     if not items:
         return ""
-    told = (
+    caption = (
         f'<p class="quiet">By {escape(comparison.metrics[-1])}, at most {limit} of each, × 100; '
         "rank of the first relevant document before → after.</p>"
     )
@@ -122,7 +122,9 @@ def changes_section(comparison: Comparison, limit: int) -> str:
         '<option value="better">wins</option><option value="worse">losses</option></select>'
         '</label></div><p class="quiet" id="count" aria-live="polite"></p>'
     )
-    return section("Wins and losses", f'{told}{controls}<ul class="changes">{"".join(items)}</ul>')
+    return section(
+        "Wins and losses", f'{caption}{controls}<ul class="changes">{"".join(items)}</ul>'
+    )
 
 
 def _whiskers(comparison: Comparison) -> Iterator[Whisker | str]:
@@ -158,12 +160,12 @@ def _rank_figure(comparison: Comparison, system: str) -> str:
         return ""
     label = f"Rank of the first relevant document before and after, {system}"
     plot = rank_plot(before, after, label=label)
-    told = (
+    caption = (
         "Questions by the rank of their first relevant document: "
         '<span class="better">left of the diagonal it rose</span>, '
         '<span class="worse">right of it it fell</span>; “none”: not retrieved.'
     )
-    return figure("ranks", plot, told)
+    return figure("ranks", plot, caption)
 
 
 def _change(change: Change, system: str, comparison: Comparison) -> str:

@@ -1,4 +1,4 @@
-"""The verdict of training and the candidates it chose from, as a section of the page."""
+"""The section about training: the verdict and the candidates."""
 
 from collections.abc import Mapping
 from html import escape
