@@ -134,6 +134,7 @@ def test_documents_missing_from_the_store_are_embedded(
     assert sorted(planted.documents) == sorted(set(DOCUMENTS.values()) - set(half.values()))
 
 
+@pytest.mark.slow
 def test_the_spectrum_of_another_store_shapes_the_map(
     framework: Framework, train: Any, planted: Any, output: Path
 ) -> None:
@@ -223,6 +224,7 @@ def test_a_validation_set_is_measured_and_recorded(
     assert record["validation"]["ndcg@10"]["mean"] == validation["ndcg@10"].difference.mean
 
 
+@pytest.mark.slow
 def test_labels_without_a_signal_keep_the_base(
     framework: Framework, train: Any, output: Path
 ) -> None:

@@ -25,10 +25,13 @@ from tests.servers.chat import (
     questions_about,
 )
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*:DeprecationWarning",  # of the SDKs
-    "ignore:.*:pydantic.warnings.PydanticDeprecatedSince20",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore:.*:DeprecationWarning",  # of the SDKs
+        "ignore:.*:pydantic.warnings.PydanticDeprecatedSince20",
+    ),
+]
 FAULTS: Mapping[str, Sequence[Fault]] = {
     "marker-0": [RATE_LIMITED],
     "marker-1": [BROKEN_DOWN],
@@ -65,7 +68,6 @@ def path(tmp_path: Path, framework: Framework) -> Path:
     return tmp_path / f"{framework.name}.jsonl"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("provider", ["openai", "cohere"])
 @pytest.mark.parametrize("structured", [True, False])
 def test_whatever_the_provider_does_no_question_belongs_to_another_chunk(
@@ -135,7 +137,6 @@ def test_a_key_that_is_refused_ends_the_run(framework: Framework, status: int, p
         assert server.asked.total() <= 8
 
 
-@pytest.mark.slow
 def test_sixteen_requests_run_at_once_and_never_more(framework: Framework, path: Path) -> None:
     generation = framework.generation
     with ChatServer(hold_until=16) as server:
@@ -145,7 +146,6 @@ def test_sixteen_requests_run_at_once_and_never_more(framework: Framework, path:
     assert len(dataset.queries) == 200
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_plain_answers_of_every_shape_are_parsed(
     framework: Framework, shape: str, path: Path

@@ -36,7 +36,7 @@ DATASET = RetrievalDataset.from_relevant_docs(
 )
 OPTIONS: dict[str, Any] = {"guard": "off", "n_folds": 2, "strengths": [0.1]}
 
-pytestmark = ignore_own_warnings
+pytestmark = [pytest.mark.slow, ignore_own_warnings]
 
 
 def engine_of(

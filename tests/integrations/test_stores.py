@@ -17,6 +17,8 @@ from tests.integrations.both import each_store
 from tests.integrations.framework import Framework
 from tests.stores.kind import Chunk, OpenStore
 
+pytestmark = pytest.mark.slow
+
 N = 37
 QUESTION = "which one is it?"
 
@@ -79,7 +81,6 @@ def nearest(query: list[float], stored: StoredVectors, similarity: Any) -> list[
     return [stored.ids[row] for row in found[0]]
 
 
-@pytest.mark.slow
 @each_store()
 def test_vectors_are_read_in_blocks_as_they_were_added(
     framework: Framework, name: str, fill: Callable[[str], OpenStore], base: Any
@@ -116,7 +117,6 @@ def test_the_similarity_of_the_store_is_known(
     assert framework.stores.stored_similarity(opened.store) == opened.kind.similarity
 
 
-@pytest.mark.slow
 @each_store()
 def test_a_store_that_is_opened_again_has_the_same_vectors(
     framework: Framework, name: str, fill: Callable[[str], OpenStore], base: Any
@@ -129,7 +129,6 @@ def test_a_store_that_is_opened_again_has_the_same_vectors(
     assert framework.stores.stored_similarity(opened.store) == opened.kind.similarity
 
 
-@pytest.mark.slow
 @each_store()
 def test_adapted_queries_search_the_store_as_it_is(
     framework: Framework, name: str, fill: Callable[[str], OpenStore], base: Any,

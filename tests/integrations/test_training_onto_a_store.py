@@ -37,6 +37,8 @@ from tests.stores.planted import (
     text_of,
 )
 
+pytestmark = pytest.mark.slow
+
 CHUNKS = [Chunk(key_of(n), text_of(n), {"kind": "even"}) for n in range(N_DOCUMENTS)]
 
 
@@ -101,7 +103,6 @@ def through(framework: Framework, opened: OpenStore) -> dict[str, float]:
     return means
 
 
-@pytest.mark.slow
 @each_store()
 def test_a_store_is_trained_onto_as_it_is(
     framework: Framework, name: str, fill: Callable[..., OpenStore], base: Any, output: Path
@@ -128,7 +129,6 @@ def test_a_store_is_trained_onto_as_it_is(
     assert measured["ndcg@10"].adapted.mean == pytest.approx(after["ndcg@10"])
 
 
-@pytest.mark.slow
 @each_store()
 def test_the_model_is_checked_on_three_documents_if_the_store_returns_them(
     framework: Framework, name: str, fill: Callable[..., OpenStore], base: Any, output: Path,
@@ -168,7 +168,6 @@ def test_the_default_model_is_the_stores_without_its_adapter(
     assert getattr(engine.get_finetuned_model(), framework.base_field) is base
 
 
-@pytest.mark.slow
 @each_store()
 def test_an_absent_document_is_named_before_anything_is_embedded(
     framework: Framework, name: str, fill: Callable[..., OpenStore], base: Any, output: Path

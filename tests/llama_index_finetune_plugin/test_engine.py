@@ -35,6 +35,7 @@ def test_one_warning_names_each_obsolete_parameter_with_its_replacement(
         assert name in str(caught[0].message)
 
 
+@pytest.mark.slow
 def test_old_parameters_with_a_meaning_keep_it(planted: Any, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -21,6 +21,8 @@ from tests.stores.planted import (
     text_of,
 )
 
+pytestmark = pytest.mark.slow
+
 CHUNKS = [
     Chunk(key_of(n), text_of(n), {"page": f"page {n}", "source": f"file {n % 7}"})
     for n in range(N_DOCUMENTS)
@@ -43,7 +45,6 @@ def test_the_id_of_a_source_document_is_named_as_such(
         )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_an_index_is_searched_with_the_adapted_model_as_an_argument(
     name: str, make_store: Callable[..., OpenStore], planted: Any, output: Path

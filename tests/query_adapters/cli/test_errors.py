@@ -18,6 +18,8 @@ from query_adapters.generation import GENERATORS
 from tests.query_adapters.cli.command_line import CommandLine
 from tests.servers.embeddings import EmbeddingServer
 
+pytestmark = pytest.mark.slow
+
 USAGE = 2
 
 
@@ -81,7 +83,6 @@ def test_an_adapter_without_a_probe_cannot_be_verified(
     assert "2 → 2" in cli.text("inspect", folder)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -294,7 +295,6 @@ def test_split_replaces_earlier_splits_only_where_it_is_told_to(
     assert files_in(tmp_path / "data") != before
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", ["train", "evaluate", "compare", "report"])
 def test_an_unknown_metric_is_refused_before_anything_is_embedded(
     command: str, cli: CommandLine, data: Path, adapter: Path, embedder: Any

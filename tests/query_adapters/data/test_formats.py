@@ -294,6 +294,7 @@ def test_any_dataset_comes_back_from_llama_index_json_without_its_grades(
     assert read_llama_index_json(path) == ungraded
 
 
+@pytest.mark.slow
 @given(dataset=datasets())
 @settings(deadline=None)
 def test_any_dataset_comes_back_from_rows_but_for_documents_without_a_question(
