@@ -148,6 +148,7 @@ def canonical(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "unwanted"),
     [
@@ -186,10 +187,12 @@ def test_an_import_loads_nothing_heavy_and_no_other_framework(
     assert loaded_after(statement, watched=unwanted) == set()
 
 
+@pytest.mark.slow
 def test_the_import_probe_sees_torch_when_it_is_loaded() -> None:
     assert loaded_after("import torch", watched=("torch", "rich")) == {"torch"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extra", MODULE_OF)
 def test_an_extra_installs_the_distribution_of_its_module(extra: str) -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
@@ -199,12 +202,14 @@ def test_an_extra_installs_the_distribution_of_its_module(extra: str) -> None:
     assert {canonical(line) for line in extras[extra]} & {canonical(owner) for owner in owners}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("extra", "module"), MODULE_OF.items())
 def test_a_missing_extra_is_refused_with_its_pip_line(extra: str, module: str) -> None:
     statement = f"from query_adapters._extras import require_extra\nrequire_extra({extra!r})"
     assert error_without(module, statement) == pip_line(module, extra)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("package", "extra"),
     [
@@ -224,6 +229,7 @@ def test_a_package_refuses_to_load_without_its_extra(package: str, extra: str) -
     assert error_without(module, f"import {package}") == pip_line(module, extra)
 
 
+@pytest.mark.slow
 def test_a_string_as_the_base_needs_llama_index_in_langchain_too() -> None:
     statement = (
         "from langchain_adapter import AdapterEmbeddings\nAdapterEmbeddings('local:m', None)"

@@ -44,6 +44,7 @@ def test_base_and_adapted_values_are_those_of_the_readme() -> None:
     assert bars["Lyft → Uber, + index, ndcg@10", "adapted"] == 66.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", plots.PLOTS)
 @pytest.mark.parametrize("scheme", plots.TEXT)
 def test_a_plot_is_an_image_in_the_colours_of_its_scheme(name: str, scheme: str) -> None:

@@ -31,7 +31,7 @@ OTHERS = (
     "guides/serve.md",
     "migration.md",
 )
-OWN_TESTS = ("extending/",)  # pages whose blocks run in a test module of their own
+OWN_TESTS = ("extending/", "providers/")  # pages whose blocks run in a test module of their own
 Names = dict[str, Any]
 
 

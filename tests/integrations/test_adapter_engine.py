@@ -76,6 +76,7 @@ def linear(engine: Any) -> LinearAdapter:
 # Training
 
 
+@pytest.mark.slow
 def test_a_store_filled_with_the_base_is_searched_better(
     framework: Framework, engine: Any, planted: Any, other: Any
 ) -> None:
@@ -89,6 +90,7 @@ def test_a_store_filled_with_the_base_is_searched_better(
     assert len(planted.documents) == n_documents + len(DOCUMENTS)  # the store was not embedded
 
 
+@pytest.mark.slow
 def test_each_text_is_embedded_once_and_none_in_a_second_run(
     framework: Framework, train: Any, planted: Any, output: Path
 ) -> None:
@@ -132,6 +134,7 @@ def test_documents_missing_from_the_store_are_embedded(
     assert sorted(planted.documents) == sorted(set(DOCUMENTS.values()) - set(half.values()))
 
 
+@pytest.mark.slow
 def test_the_spectrum_of_another_store_shapes_the_map(
     framework: Framework, train: Any, planted: Any, output: Path
 ) -> None:
@@ -175,6 +178,7 @@ def test_options_reach_the_trainer(
     assert (tmp_path / "cache.sqlite").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "given", "expected"),
     [
@@ -204,6 +208,7 @@ def test_the_similarity_is_the_stores_by_default(
     assert read_adapter(tmp_path / "out").record.training["similarity"] == expected
 
 
+@pytest.mark.slow
 def test_a_validation_set_is_measured_and_recorded(
     framework: Framework, train: Any, other: Any, planted: Any, output: Path
 ) -> None:
@@ -219,6 +224,7 @@ def test_a_validation_set_is_measured_and_recorded(
     assert record["validation"]["ndcg@10"]["mean"] == validation["ndcg@10"].difference.mean
 
 
+@pytest.mark.slow
 def test_labels_without_a_signal_keep_the_base(
     framework: Framework, train: Any, output: Path
 ) -> None:
@@ -235,6 +241,7 @@ def refuse(_: str) -> list[float]:
     raise ConnectionError("the provider closed the connection")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("failure", "error"),
     [(refuse, ConnectionError), (lambda _: [float("nan")] * DIM, InvalidVectorsError)],
@@ -276,6 +283,7 @@ def test_the_served_model_is_the_adapter_on_the_base(
     assert saved.record.training["verdict"] == str(engine.result.training.verdict)
 
 
+@pytest.mark.slow
 def test_a_memory_is_served_by_a_model_for_any_adapter(
     framework: Framework, train: Any, planted: Any, output: Path
 ) -> None:

@@ -42,6 +42,7 @@ NUMBERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS.values(), ids=FRAMEWORKS)
 @settings(max_examples=150, deadline=None)
 @given(data=st.data(), k=st.integers(1, 14))

@@ -40,6 +40,7 @@ def test_queries_keep_their_order_and_their_role(framework: Framework, base: Any
     np.testing.assert_array_equal(vectors, rows(*(base.vector("query", t) for t in TEXTS)))
 
 
+@pytest.mark.slow
 @each_provider
 @ignore_own_warnings
 def test_the_model_of_a_known_provider_embeds_queries_in_batches(

@@ -25,10 +25,13 @@ from tests.servers.chat import (
     questions_about,
 )
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*:DeprecationWarning",  # of the SDKs
-    "ignore:.*:pydantic.warnings.PydanticDeprecatedSince20",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore:.*:DeprecationWarning",  # of the SDKs
+        "ignore:.*:pydantic.warnings.PydanticDeprecatedSince20",
+    ),
+]
 FAULTS: Mapping[str, Sequence[Fault]] = {
     "marker-0": [RATE_LIMITED],
     "marker-1": [BROKEN_DOWN],

@@ -35,6 +35,8 @@ from tests.integrations.framework import Framework
 from tests.integrations.langchain import LANGCHAIN
 from tests.integrations.llama_index import LLAMA_INDEX
 
+pytestmark = pytest.mark.slow
+
 DIM, N_WORDS = 64, 4_096
 TABLE = np.random.default_rng(0).normal(size=(N_WORDS, DIM))
 QUESTION = "how far is the harbour?"

@@ -36,7 +36,7 @@ DATASET = RetrievalDataset.from_relevant_docs(
 )
 OPTIONS: dict[str, Any] = {"guard": "off", "n_folds": 2, "strengths": [0.1]}
 
-pytestmark = ignore_own_warnings
+pytestmark = [pytest.mark.slow, ignore_own_warnings]
 
 
 def engine_of(
@@ -138,6 +138,7 @@ def test_workers_embed_each_text_once_and_in_batches(
     assert not any(KEY.encode() in file.read_bytes() for file in tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @each_provider
 @pytest.mark.parametrize("at", ["questions", "documents"])
 def test_a_run_that_fails_resumes_without_paying_for_finished_batches_again(

@@ -16,6 +16,8 @@ from query_adapters.stores import gather
 from tests.integrations.framework import Framework
 from tests.tiny_model import LEARNS, save_tiny_model, toy_dataset
 
+pytestmark = pytest.mark.slow
+
 QUIET: dict[str, Any] = {**LEARNS, "show_progress_bar": False, "device": "cpu"}
 
 

@@ -17,6 +17,8 @@ from tests.integrations.both import each_store
 from tests.integrations.framework import Framework
 from tests.stores.kind import Chunk, OpenStore
 
+pytestmark = pytest.mark.slow
+
 N = 37
 QUESTION = "which one is it?"
 

@@ -37,6 +37,8 @@ from tests.stores.planted import (
     text_of,
 )
 
+pytestmark = pytest.mark.slow
+
 CHUNKS = [Chunk(key_of(n), text_of(n), {"kind": "even"}) for n in range(N_DOCUMENTS)]
 
 

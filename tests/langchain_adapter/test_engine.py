@@ -22,6 +22,7 @@ def planted() -> Any:
     return make_planted(LANGCHAIN)
 
 
+@pytest.mark.slow
 def test_documents_and_questions_train_the_same_adapter_as_their_dataset(
     planted: Any, tmp_path: Path
 ) -> None:
@@ -67,6 +68,7 @@ def test_the_model_of_the_store_is_trained_and_its_documents_are_not_embedded_ag
     assert engine.get_finetuned_model().base is planted
 
 
+@pytest.mark.slow
 def test_a_store_with_an_adapted_model_is_trained_on_its_base_again(
     planted: Any, tmp_path: Path
 ) -> None:

@@ -19,6 +19,8 @@ from tests.stores.kind import Chunk, OpenStore
 from tests.stores.langchain import KINDS
 from tests.stores.place import Place
 
+pytestmark = pytest.mark.slow
+
 N = 37
 
 

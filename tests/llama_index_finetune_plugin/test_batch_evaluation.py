@@ -73,6 +73,7 @@ def n_asked(events: Sequence[BaseEvent]) -> int:
     return sum(isinstance(event, RetrievalStartEvent) for event in events)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(data=st.data(), k=st.integers(1, 14))
 def test_the_run_over_some_of_the_nodes_is_that_of_the_retriever(

@@ -35,6 +35,7 @@ def test_one_warning_names_each_obsolete_parameter_with_its_replacement(
         assert name in str(caught[0].message)
 
 
+@pytest.mark.slow
 def test_old_parameters_with_a_meaning_keep_it(planted: Any, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -53,6 +54,7 @@ def test_a_parameter_that_never_existed_is_refused(planted: Any) -> None:
         EmbeddingAdapterFinetuneEngine(TRAIN, planted, learning_rate=1.0)  # type: ignore[call-arg]
 
 
+@pytest.mark.slow
 def test_the_snippet_of_the_old_guide_runs(planted: Any, tmp_path: Path) -> None:
     """Line for line as in LlamaIndex's guide, but for its imports."""
     train_dataset, val_dataset, base_embed_model = TRAIN, OTHER, planted

@@ -55,6 +55,7 @@ def read(folder: Path) -> list[BaseNode]:
     return read_folder(folder, splitter=SentenceSplitter(chunk_size=200, chunk_overlap=0))
 
 
+@pytest.mark.slow
 def test_ids_are_the_same_on_every_run_and_in_another_place(folder: Path, tmp_path: Path) -> None:
     first = texts_of(read(folder))
     shutil.copytree(folder, tmp_path / "elsewhere")

@@ -18,6 +18,8 @@ from llama_index_finetune_plugin import (
     RetrieverEvaluator,
 )
 
+pytestmark = pytest.mark.slow
+
 Datasets = tuple[EmbeddingQAFinetuneDataset, EmbeddingQAFinetuneDataset]
 
 

@@ -24,6 +24,8 @@ from tests.stores.kind import Chunk, OpenStore
 from tests.stores.llama_index import KINDS, LlamaIndexStore
 from tests.stores.place import Place
 
+pytestmark = pytest.mark.slow
+
 N = 37
 QUESTION = "which one is it?"
 

@@ -21,6 +21,8 @@ from tests.stores.planted import (
     text_of,
 )
 
+pytestmark = pytest.mark.slow
+
 CHUNKS = [
     Chunk(key_of(n), text_of(n), {"page": f"page {n}", "source": f"file {n % 7}"})
     for n in range(N_DOCUMENTS)

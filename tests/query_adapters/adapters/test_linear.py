@@ -47,6 +47,7 @@ def in_double(adapter: LinearAdapter, query: Vectors) -> tuple[Any, float]:
     return mapped * (np.linalg.norm(exact) / length if length else 0.0), cancelled
 
 
+@pytest.mark.slow
 @given(given_=adapters_with_queries())
 def test_a_query_is_mapped_by_the_formula_at_its_own_length(
     given_: tuple[LinearAdapter, Vectors],
@@ -62,6 +63,7 @@ def test_a_query_is_mapped_by_the_formula_at_its_own_length(
         assert np.linalg.norm(adapted) == pytest.approx(length, rel=1e-5)
 
 
+@pytest.mark.slow
 @given(given_=adapters_with_queries())
 def test_rows_come_out_as_they_do_one_by_one(given_: tuple[LinearAdapter, Vectors]) -> None:
     adapter, queries = given_
@@ -93,6 +95,7 @@ def test_the_identity_returns_the_very_numbers(queries: Vectors) -> None:
     assert np.array_equal(adapter(queries), queries)
 
 
+@pytest.mark.slow
 @given(
     given_=adapters_with_queries(bias=False), factor=st.sampled_from([2.0**-6, 0.5, 4.0, 2.0**10])
 )

@@ -203,6 +203,7 @@ def test_our_card_is_renewed_and_no_other_readme_is_touched(tmp_path: Path) -> N
     assert (theirs / "README.md").read_bytes() == b"# My notes \xff\n"
 
 
+@pytest.mark.slow
 def test_a_save_killed_at_any_line_leaves_the_old_adapter_or_the_new_one_whole(
     run_python: Callable[..., CompletedProcess[str]], tmp_path: Path
 ) -> None:
@@ -219,6 +220,7 @@ def test_a_save_killed_at_any_line_leaves_the_old_adapter_or_the_new_one_whole(
     assert found == [OLD.fingerprint] * switched + [new] * (len(found) - switched)
 
 
+@pytest.mark.slow
 def test_a_first_save_killed_at_any_line_leaves_no_adapter_or_a_whole_one(
     run_python: Callable[..., CompletedProcess[str]], tmp_path: Path
 ) -> None:
@@ -264,6 +266,7 @@ def test_a_file_with_more_at_its_end_is_refused(
         load_adapter(altered(whole + b"\0"))
 
 
+@pytest.mark.slow
 @given(data=st.data(), byte=st.integers(0, 255))
 @settings(max_examples=400, deadline=None)
 def test_one_changed_byte_is_refused_or_changes_nothing(

@@ -18,6 +18,8 @@ from query_adapters.generation import GENERATORS
 from tests.query_adapters.cli.command_line import CommandLine
 from tests.servers.embeddings import EmbeddingServer
 
+pytestmark = pytest.mark.slow
+
 USAGE = 2
 
 

@@ -29,6 +29,8 @@ from tests.query_adapters.cli.command_line import CommandLine
 from tests.six_words import write_six_words
 from tests.tiny_model import save_tiny_model
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 
 

@@ -271,6 +271,7 @@ def test_whole_grades_are_written_without_a_point_as_beir_reads_them(
     assert lines == ["query-id\tcorpus-id\tscore", "q1\td1\t2", "q2\td2\t1"]
 
 
+@pytest.mark.slow
 @given(dataset=datasets())
 @settings(deadline=None)
 def test_any_dataset_comes_back_from_beir(
@@ -281,6 +282,7 @@ def test_any_dataset_comes_back_from_beir(
     assert read_beir(folder) == dataset
 
 
+@pytest.mark.slow
 @given(dataset=datasets())
 @settings(deadline=None)
 def test_any_dataset_comes_back_from_llama_index_json_without_its_grades(
@@ -292,6 +294,7 @@ def test_any_dataset_comes_back_from_llama_index_json_without_its_grades(
     assert read_llama_index_json(path) == ungraded
 
 
+@pytest.mark.slow
 @given(dataset=datasets())
 @settings(deadline=None)
 def test_any_dataset_comes_back_from_rows_but_for_documents_without_a_question(

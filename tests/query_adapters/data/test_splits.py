@@ -88,6 +88,7 @@ def test_other_words_tell_questions_apart_and_so_do_signs_where_there_are_no_wor
     assert normalise(one) != normalise(other)
 
 
+@pytest.mark.slow
 @SPLITS
 @given(dataset=datasets(), held_out=st.floats(0.05, 0.95), seed=st.integers(0, 2**32))
 def test_a_split_deals_every_question_to_one_side_and_the_corpus_to_both(
@@ -102,6 +103,7 @@ def test_a_split_deals_every_question_to_one_side_and_the_corpus_to_both(
             assert side == dataset.select(side.queries)
 
 
+@pytest.mark.slow
 @SPLITS
 @given(dataset=datasets(), held_out=st.floats(0.05, 0.95), seed=st.integers(0, 2**32))
 def test_near_duplicates_stay_on_one_side(
@@ -121,6 +123,7 @@ def test_splitting_by_document_leaves_no_relevant_document_on_both_sides(
         assert not {*parted[0].labelled_documents} & {*parted[1].labelled_documents}
 
 
+@pytest.mark.slow
 @SPLITS
 @given(dataset=datasets(), held_out=st.floats(0.05, 0.95), seed=st.integers(0, 2**32))
 def test_the_share_is_missed_by_no_more_than_half_of_the_largest_group(

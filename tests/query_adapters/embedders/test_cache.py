@@ -262,6 +262,7 @@ def test_a_process_killed_in_a_batch_loses_that_batch_alone(
     assert vectors.tolist() == expected(embedder, "document", TEXTS)
 
 
+@pytest.mark.slow
 def test_processes_write_to_one_file_at_once_and_nothing_is_lost(
     make_embedder: Callable[..., Any], start_python: Callable[..., Popen[str]], path: Path
 ) -> None:

@@ -46,6 +46,7 @@ def test_95_percent_intervals_hold_the_truth_93_to_97_times_in_100(
     assert 0.93 <= held <= 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_questions", [200, 800])
 def test_so_do_intervals_of_differences_in_ndcg_most_of_which_are_zero(
     n_questions: int, monkeypatch: pytest.MonkeyPatch

@@ -66,6 +66,7 @@ def on_cut_runs(run: Scored, qrels: Grades, name: str, k: int) -> list[float]:
     return [found.get(q, {}).get(name, 0.0) for q in qrels]
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(run=scored_runs, qrels=judgements)
 def test_every_metric_is_what_trec_eval_says(run: Scored, qrels: Grades) -> None:
@@ -75,6 +76,7 @@ def test_every_metric_is_what_trec_eval_says(run: Scored, qrels: Grades) -> None
         assert ours[name] == pytest.approx(expected, abs=1e-9), name
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(ranking=st.lists(documents, max_size=30), grades=graded)
 def test_a_repeated_id_counts_once_at_its_first_place(
@@ -129,6 +131,7 @@ def test_the_best_ranking_has_an_ndcg_of_exactly_1_at_every_cut(grades: dict[str
     assert set(evaluate_run({"q": best}, {"q": grades}, metrics=names).means.values()) == {1.0}
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(runs=st.lists(st.lists(documents, unique=True), min_size=2, max_size=9), grades=graded)
 def test_no_bit_of_a_score_depends_on_other_questions_or_on_wrong_documents_at_the_end(

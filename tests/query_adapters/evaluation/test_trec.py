@@ -20,6 +20,7 @@ QRELS = {"q1": {"d1": 2.0, "d9": 1.0}, "q2": {"d2": 1.0}, "q3": {"d1": 1.0}}
 NAMES = ["recall@3", "map@10", "ndcg@2"]
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(run=st.dictionaries(words, rankings, max_size=4))
 def test_a_run_comes_back_as_it_was(
@@ -29,6 +30,7 @@ def test_a_run_comes_back_as_it_was(
     assert read_run(path) == run
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     qrels=st.dictionaries(words, st.dictionaries(words, st.integers(1, 9), min_size=1), max_size=4)

@@ -142,6 +142,7 @@ def test_the_cache_may_lie_elsewhere(
     assert (tmp_path / "shared.sqlite").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_taken_up_where_it_was(
     run_python: Callable[..., CompletedProcess[str]],
     make_embedder: Callable[..., Any],

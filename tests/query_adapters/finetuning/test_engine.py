@@ -36,6 +36,7 @@ def embedder(make_embedder: Callable[..., Any], problem: Any) -> Any:
     return make_embedder(vectors=problem.vectors)
 
 
+@pytest.mark.slow
 def test_importing_needs_no_training_library_and_constructing_names_the_extra(
     run_python: Callable[..., CompletedProcess[str]],
 ) -> None:

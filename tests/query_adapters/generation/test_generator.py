@@ -208,8 +208,8 @@ def test_examples_are_few_in_a_prompt_and_never_come_back_as_questions(
         ({"prompt": "{context_str} {"}, "double the braces"),
         ({"styles": ["rude"]}, "styles: expected names"),
         ({"styles": "factual"}, "styles: expected names"),
-        ({"checks": Checks(similar_above=0.9)}, "give the embedder too"),
-        ({"checks": Checks(answerable_within=1)}, "give the embedder too"),
+        ({"checks": Checks(similar_above=0.9)}, "pass the embedder too"),
+        ({"checks": Checks(answerable_within=1)}, "pass the embedder too"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(

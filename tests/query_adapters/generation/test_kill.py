@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.servers.chat import ChatServer
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -46,6 +48,7 @@ def start(server: ChatServer, journal: Path, output: Path) -> subprocess.Popen[b
     return subprocess.Popen(list(map(str, command)), env=env)  # noqa: S603
 
 
+@pytest.mark.slow
 def test_twenty_kills_lose_at_most_the_answers_in_flight_and_change_nothing(
     tmp_path: Path,
 ) -> None:

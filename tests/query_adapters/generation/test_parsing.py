@@ -183,6 +183,7 @@ def test_thoughts_whose_beginning_the_template_ate_are_left_out() -> None:
     assert parse_questions("Is this one?\n</think>\nHow far?") == ("How far?",)
 
 
+@pytest.mark.slow
 @given(
     st.one_of(
         st.text(),

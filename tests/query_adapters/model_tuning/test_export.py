@@ -19,6 +19,8 @@ from query_adapters.model_tuning import TowerResult, export_adapter
 from query_adapters.typing import Vectors
 from tests.tiny_model import save_tiny_model
 
+pytestmark = pytest.mark.slow
+
 LOAD_WITHOUT_US = """
 import json, sys
 for name in ("query_adapters", "llama_index_finetune_plugin", "langchain_adapter"):

@@ -32,6 +32,8 @@ from query_adapters.stores import StoredVectors
 from tests.query_adapters.model_tuning.conftest import tune
 from tests.tiny_model import FILLERS, save_tiny_model
 
+pytestmark = pytest.mark.slow
+
 
 def ndcg(model: SentenceTransformer, dataset: RetrievalDataset) -> float:
     embedder = SentenceTransformerEmbedder.from_model(model, model_name="m")

@@ -23,6 +23,8 @@ from query_adapters.model_tuning.models import copy_of, interpolated
 from query_adapters.model_tuning.pairs import pairs, with_negatives
 from query_adapters.model_tuning.query_loss import FrozenDocumentsLoss
 
+pytestmark = pytest.mark.slow
+
 SMALL = RetrievalDataset(
     {"q1": "asked1 asked2", "q2": "asked3", "q3": "asked4 asked5"},
     {"d1": "said1 said2", "d2": "said3", "d3": "said4 said5", "d4": "said6", "d5": "said7"},

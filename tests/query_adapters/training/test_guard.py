@@ -30,6 +30,7 @@ def test_questions_of_a_group_count_as_one() -> None:
     assert fooled < alone / 10
 
 
+@pytest.mark.slow
 def test_the_best_of_many_candidates_without_a_gain_is_rarely_believed() -> None:
     believed = 0
     for seed in range(200):

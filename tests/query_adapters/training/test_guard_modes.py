@@ -30,10 +30,12 @@ def kept(guard: str, signal: float, seeds: int = 12) -> int:
     return sum(result.chosen is not None for result in results)
 
 
+@pytest.mark.slow
 def test_a_clear_gain_passes_every_guard() -> None:
     assert [kept(guard, 2.0, seeds=3) for guard in ("strict", "expected", "off")] == [3, 3, 3]
 
 
+@pytest.mark.slow
 def test_without_a_signal_the_strict_guard_keeps_the_base_and_off_never_does() -> None:
     strict, expected, off = (kept(guard, 0.0) for guard in ("strict", "expected", "off"))
     assert strict <= 1

@@ -379,6 +379,7 @@ def test_repeated_questions_are_answered_from_memory_where_no_matrix_can() -> No
     assert remembering.chosen.overall.mean == pytest.approx(memorised - base, abs=0.1)
 
 
+@pytest.mark.slow
 def test_labels_assigned_at_random_keep_the_base_with_memories_too() -> None:
     kept = 0
     for seed in range(6):

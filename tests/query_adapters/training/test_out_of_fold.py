@@ -63,6 +63,7 @@ def test_map_that_always_prefers_one_region_gains_as_much_on_controls() -> None:
     assert own == pytest.approx(control, abs=0.02)
 
 
+@pytest.mark.slow
 def test_random_labels_do_not_pass_the_strict_guard() -> None:
     results = [
         AdapterTrainer(strengths=(0.3, 0.03), bias=True, seed=seed).fit(random_labels(seed))

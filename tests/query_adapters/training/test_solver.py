@@ -58,6 +58,7 @@ def distance(ours: LinearMap, theirs: Any) -> float:
     return float(np.linalg.norm(rows - theirs) / np.linalg.norm(theirs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_bias", [True, False])
 @pytest.mark.parametrize("strength", [0.01, 0.3])
 def test_minimum_matches_bfgs_in_double_precision(strength: float, with_bias: bool) -> None:

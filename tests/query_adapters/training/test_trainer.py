@@ -85,6 +85,7 @@ def test_the_promised_gain_is_about_the_one_found_on_fresh_questions(
     assert result.expected_gain.low < found < result.expected_gain.high
 
 
+@pytest.mark.slow
 def test_labels_assigned_at_random_keep_the_base() -> None:
     results = [AdapterTrainer().fit(shuffled(seed)) for seed in range(10)]
     kept = [result for result in results if result.adapter.is_identity]
@@ -331,6 +332,7 @@ def test_an_unknown_metric_is_refused_before_training() -> None:
         AdapterTrainer(metric="accuracy@10")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("most", "expected"), [(10**9, {1}), (0, {2})])
 def test_small_problems_stay_on_one_thread(
     most: int, expected: set[int], monkeypatch: pytest.MonkeyPatch

@@ -225,6 +225,7 @@ def test_the_missing_questions_are_those_that_give_the_test_its_power() -> None:
 # The selection behind the verdict
 
 
+@pytest.mark.slow
 def test_selection_is_as_it_was_before_there_was_a_structured_verdict() -> None:
     """Values of the trainer before the verdict became a block."""
     found = AdapterTrainer().fit(planted(0)), AdapterTrainer().fit(problem(signal=0.3, seed=1))
