@@ -9,12 +9,13 @@ from langchain_core.vectorstores import VectorStore
 from langchain_adapter.stores import stored_vectors
 from query_adapters._extras import require_extra
 from query_adapters.data.dataset import QADataset, RetrievalDataset
+from query_adapters.finetuning.base import WrappedEngine
 
 if TYPE_CHECKING:
-    from query_adapters.model_tuning import TowerOptions, TowerResult
+    from query_adapters.model_tuning import TowerOptions, TowerResult  # noqa: F401 (in a string)
 
 
-class SentenceTransformersFinetuneEngine:
+class SentenceTransformersFinetuneEngine(WrappedEngine["TowerResult"]):
     """Fine-tunes a sentence-transformers model, whole or its query tower alone.
 
     With train="both", documents must be embedded again with the tuned model. With train="query",
@@ -73,23 +74,6 @@ class SentenceTransformersFinetuneEngine:
             **settings,
         )
         self._serving = {"device": device, "trust_remote_code": trust_remote_code}
-
-    def finetune(self) -> None:
-        """Train, compare on the held-out questions, and save to `model_output_path`.
-
-        Raises:
-            QueryAdaptersError: As `query_adapters.model_tuning.TowerFinetuneEngine.finetune`.
-        """
-        self._engine.finetune()
-
-    @property
-    def result(self) -> "TowerResult":
-        """The saved model, the base against the tuned one, and the verdict.
-
-        Raises:
-            NotFinetunedError: If `finetune()` has not run.
-        """
-        return self._engine.result
 
     def get_finetuned_model(self, **model_kwargs: Any) -> Embeddings:
         """Return the saved model, which is the base where no gain could be shown.

@@ -10,13 +10,14 @@ from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
 from llama_index_finetune_plugin.stores import stored_vectors
 from query_adapters._extras import require_extra
 from query_adapters.data.dataset import QADataset, RetrievalDataset
+from query_adapters.finetuning.base import WrappedEngine
 
 if TYPE_CHECKING:
-    from query_adapters.model_tuning import TowerResult
+    from query_adapters.model_tuning import TowerResult  # noqa: F401 (in a string)
     from query_adapters.model_tuning.settings import LossLike
 
 
-class SentenceTransformersFinetuneEngine(BaseEmbeddingFinetuneEngine):
+class SentenceTransformersFinetuneEngine(WrappedEngine["TowerResult"], BaseEmbeddingFinetuneEngine):
     """Fine-tunes a sentence-transformers model, whole or its query tower alone.
 
     With train="both", documents must be embedded again with the tuned model. With train="query",
@@ -141,26 +142,6 @@ class SentenceTransformersFinetuneEngine(BaseEmbeddingFinetuneEngine):
             seed=seed,
             training_args=training_args or {},
         )
-
-    def finetune(self) -> None:
-        """Train, compare on the held-out questions, and save to `model_output_path`.
-
-        Raises:
-            AdapterMismatchError: If the model ranks by neither cosine nor dot, or for
-                train="query" has routes already.
-            DimensionMismatchError: If the index's vectors are of another length.
-            InvalidDatasetError: If there are too few questions to hold any out.
-        """
-        self._engine.finetune()
-
-    @property
-    def result(self) -> "TowerResult":
-        """The saved model, the base against the tuned one, and the verdict.
-
-        Raises:
-            NotFinetunedError: If `finetune()` has not run.
-        """
-        return self._engine.result
 
     def get_finetuned_model(self, **model_kwargs: Any) -> BaseEmbedding:
         """Return the saved model, which is the base where no gain could be shown.

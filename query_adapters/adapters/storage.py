@@ -4,9 +4,8 @@
     adapter.json          the same record, readable by people and tools
     README.md             a model card
 
-The weights file holds its own record, so a save takes effect when that one file is replaced:
-a reader, also after a power failure, finds the old adapter or the new one, never a mixture.
-Pickles are neither read nor written.
+The weights file holds its own record, so a save takes effect when that one file is replaced.
+A reader finds either the old adapter or the new one. Pickles are neither read nor written.
 """
 
 import hashlib

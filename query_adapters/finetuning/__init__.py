@@ -3,6 +3,7 @@
 Importing this package does not load scipy; constructing an engine does (extra: train).
 """
 
-from query_adapters.finetuning.engine import AdapterFinetuneEngine, FinetuneEngine, LabelFreeEngine
+from query_adapters.finetuning.base import FinetuneEngine
+from query_adapters.finetuning.engine import AdapterFinetuneEngine, LabelFreeEngine
 
 __all__ = ["AdapterFinetuneEngine", "FinetuneEngine", "LabelFreeEngine"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from query_adapters._extras import require_extra
 from query_adapters.adapters import LinearAdapter
@@ -10,7 +10,8 @@ from query_adapters.adapters.storage import read_adapter
 from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.identity import check_name
-from query_adapters.errors import AdapterMismatchError, NotFinetunedError
+from query_adapters.errors import AdapterMismatchError
+from query_adapters.finetuning.base import FinetuneEngine
 from query_adapters.finetuning.options import (
     LabelFreeSettings,
     TrainerOptions,
@@ -26,55 +27,9 @@ if TYPE_CHECKING:  # the classes below name them in strings, which ruff does not
     from query_adapters.finetuning.adapter import FinetuneResult  # noqa: F401
     from query_adapters.finetuning.labelfree import LabelFreeResult  # noqa: F401
 
-Result_co = TypeVar("Result_co", covariant=True)
 StoredBlocks = Iterable[tuple[Sequence[str], Vectors]]
 """Blocks of (document ids, their vectors `(n, dim)`), as read from an index."""
 Index = StoreReader | StoredVectors | StoredBlocks
-
-
-class Finetuner(Protocol[Result_co]):
-    """The work of an engine: trains and saves."""
-
-    @property
-    def output(self) -> Path:
-        """Folder of the adapter."""
-
-    def run(self) -> Result_co:
-        """Return the result, saved in that folder."""
-
-
-class FinetuneEngine(Generic[Result_co]):
-    """Base of the engines: `finetune()` trains once, `result` returns what was saved."""
-
-    _otherwise: ClassVar[str] = (
-        "serve an adapter that is there already by putting its folder on the base model"
-    )
-    _finetuner: Finetuner[Result_co]
-    _result: Result_co | None = None
-
-    def finetune(self) -> None:
-        """Embed the texts that are not embedded yet, train, and save to `model_output_path`.
-
-        Raises:
-            InvalidVectorsError: If the model gives vectors that are not finite.
-            DimensionMismatchError: If model, index and `dim` do not agree.
-            ProviderRefusedError: If the model's provider refuses the key.
-        """
-        self._result = self._finetuner.run()
-
-    @property
-    def result(self) -> Result_co:
-        """The saved model, its verdict and the measurements behind it.
-
-        Raises:
-            NotFinetunedError: If `finetune()` has not run.
-        """
-        if self._result is None:
-            raise NotFinetunedError(
-                "expected a fine-tuned engine, got none; call finetune() first, or "
-                f"{self._otherwise}"
-            )
-        return self._result
 
 
 class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):

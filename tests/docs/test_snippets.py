@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from langchain_core.language_models import FakeListChatModel
 
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.paths import read_dataset, write_dataset
 from tests import rotated_model
 from tests.integrations.llama_index import PlainLLM
@@ -72,6 +73,11 @@ def reader_names() -> Names:
     }
 
 
+def saved_dataset(dataset: RetrievalDataset) -> Names:
+    write_dataset(dataset, "train_dataset.json")
+    return {}
+
+
 PREPARE: dict[str, Callable[[Names], Names]] = {
     "guides/evaluate.md": lambda names: {"adapted_embed_model": trained("adapter")},
     "guides/existing_index.md": lambda names: {
@@ -83,13 +89,14 @@ PREPARE: dict[str, Callable[[Names], Names]] = {
     },
     "guides/refine.md": lambda names: {"old": trained("my_adapter")},
     "guides/serve.md": lambda names: {"old": trained("my_adapter")},
-    "migration.md": lambda names: write_dataset(names["train_dataset"], "train_dataset.json") or {},
+    "migration.md": lambda names: saved_dataset(names["train_dataset"]),
 }
 
 
 def run_page(page: str) -> Names:
     names = reader_names()
-    names |= PREPARE.get(page, lambda _: {})(names)
+    if page in PREPARE:
+        names |= PREPARE[page](names)
     for block in blocks(page):
         exec(compile(block, page, "exec"), names)  # noqa: S102
     return names

@@ -40,7 +40,8 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
 def test_the_instruction_that_llama_index_uses_for_a_model_is_part_of_it(tmp_path: Path) -> None:
     dataset = toy_dataset(n_documents=10)
     engine = SentenceTransformersFinetuneEngine(dataset, model_output_path=tmp_path)  # no download
-    prompts = engine._engine._finetuner.prompts
+    finetuner: Any = engine._engine._finetuner
+    prompts = finetuner.prompts
     instruction = get_query_instruct_for_model_name("BAAI/bge-small-en")
     assert instruction.endswith("for searching relevant passages: ")
     assert prompts == {"query": instruction}
