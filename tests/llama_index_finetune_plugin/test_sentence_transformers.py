@@ -1,6 +1,7 @@
 """What LlamaIndex adds to a trained model: instructions, and those that it knows for a model."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
