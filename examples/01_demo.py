@@ -1,10 +1,10 @@
-"""The main job on real input: better retrieval on an index that stays as it is.
+"""Train and evaluate a query adapter on real data, without changing the index.
 
-Indexes the documentation of Python's standard library with a base model, learns a query
-adapter from part of our questions, and prints base against adapted on the others: hit rate,
-MRR and nDCG with 95 % intervals, then questions whose top 3 changed; `--report page.html` writes
-it all as a page. A fresh process then puts the saved adapter onto the persisted index
-(02_serve.py). Offline once it is installed.
+Indexes the documentation of Python's standard library with a base model, trains a query adapter on
+part of our questions, and compares base and adapted on the others: hit rate, MRR and nDCG with 95 %
+intervals, then questions whose top 3 changed. `--report page.html` writes an HTML page. A new
+process then serves the saved adapter on the persisted index (02_serve.py). Runs offline after the
+installation.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def evaluate(
 def show_changes(dataset: RetrievalDataset, base: Evaluation, adapted: Evaluation) -> None:
     gains = adapted.per_query["mrr@10"] - base.per_query["mrr@10"]
     order = sorted(range(len(gains)), key=lambda row: -gains[row])
-    for row in [*order[:2], order[-1]]:  # two that gained most, and the one that lost most
+    for row in [*order[:2], order[-1]]:  # the two largest gains and the largest loss
         query = base.query_ids[row]
         console.print(f"\n[bold]{dataset.queries[query]}[/bold]")
         for name, evaluation in (("base", base), ("adapted", adapted)):

@@ -1,7 +1,7 @@
-"""Serve an adapter on an index that is on disk already: load both, retrieve, nothing else.
+"""Serve a saved adapter on a persisted index.
 
-Prints the top 3 for a few questions, with and without the adapter.
-Run 01_demo.py first; it leaves the index and the adapter in its output folder.
+Prints the top 3 for a few questions, with and without the adapter. Run 01_demo.py first, which
+saves the index and the adapter in its output folder.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def main() -> None:
     storage = StorageContext.from_defaults(persist_dir=str(options.folder / "index"))
     index = load_index_from_storage(storage, embed_model=base)
     adapted = LinearAdapterEmbedding(base, options.folder / "adapter")
-    adapted.verify()  # the base embeds as it did when the adapter was trained
+    adapted.verify()  # the base is the model that the adapter was trained on
 
     for question in QUESTIONS:
         print(f"\n{question}")

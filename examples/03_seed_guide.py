@@ -1,12 +1,12 @@
 """LlamaIndex's guide to embedding adapters, with only its import lines changed.
 
-Trains on one company's report and serves another's. Prints, on the questions of `--val` over
-its chunks: the base, an adapter that knows nothing but `--train`, and one whose engine was
-also given the index that it will serve (its document vectors, no labels).
+Trains on one company's report and serves another's. Prints the results on the questions of `--val`
+over its chunks: the base, an adapter trained on `--train` alone, and one whose engine also reads
+the index that it will serve (its document vectors, no labels).
 
     python examples/03_seed_guide.py --train train_dataset.json --val val_dataset.json
 
-takes any two LlamaIndex QA files; without them, two are made of the demo's data.
+takes any two LlamaIndex QA files. Without them, two are made from the demo's data.
 """
 
 import argparse

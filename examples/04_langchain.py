@@ -1,9 +1,9 @@
-"""A LangChain RAG chain over a vector store that is there already, without and with an adapter.
+"""A LangChain RAG chain over an existing vector store, without and with an adapter.
 
-Fills a vector store with documentation of Python's standard library and saves it, learns an
-adapter from part of our questions with the store's own vectors, opens the store again with the
-adapted model, and asks both the other questions. Offline once it is installed; a stand-in for the
-language model answers with the first name that it is given.
+Fills a vector store with the documentation of Python's standard library and saves it, trains an
+adapter on part of our questions with the store's own vectors, opens the store again with the
+adapted model, and evaluates both on the other questions. Runs offline after the installation: a
+placeholder for the language model answers with the first name in its context.
 """
 
 import argparse
@@ -33,7 +33,7 @@ PROMPT = ChatPromptTemplate.from_template("Question: {question}\nContext:\n{cont
 
 
 class PackagedEmbeddings(Embeddings):
-    """The demo's model; any other LangChain embedding model does as well."""
+    """The demo's model; any other LangChain embedding model works too."""
 
     model_name = "all-MiniLM-L6-v2"
 
@@ -49,7 +49,7 @@ class PackagedEmbeddings(Embeddings):
 
 
 class FirstName(SimpleChatModel):
-    """Stands in for a language model: the answer is the first line of the context."""
+    """A placeholder for a language model: the answer is the first line of the context."""
 
     _llm_type = "first-name"
 
@@ -94,7 +94,7 @@ def main() -> None:
         console.print(comparison_table(compare(*scores), title=title))
 
         gains = scores[1].per_query["mrr@10"] - scores[0].per_query["mrr@10"]
-        order = (-gains).argsort(kind="stable")  # two that gained most, and the one that lost most
+        order = (-gains).argsort(kind="stable")  # the two largest gains and the largest loss
         questions = [list(held_out.queries.values())[row] for row in (*order[:2], order[-1])]
         answers = [chain_of(one).batch(questions) for one in (before, after)]
         for question, old, new in zip(questions, *answers, strict=True):

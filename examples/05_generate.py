@@ -1,9 +1,9 @@
-"""From chunks without questions to an adapter: ask for questions, check them, train, measure.
+"""Generate questions for chunks, check them, train an adapter, and evaluate it.
 
-The chunks are the documentation of Python's standard library. So that this runs offline, the
-language model is a stand-in that follows two rules and understands nothing; put your own model
-in its place (`OpenAI(...)`, `Cohere(...)`, any LlamaIndex LLM). Questions about some modules are
-held out from training, by module. Rules teach an adapter little, and the verdict may say so.
+The chunks are the documentation of Python's standard library. To run offline, the language model is
+a placeholder that applies two rules; replace it by your own model (`OpenAI(...)`, `Cohere(...)`,
+any LlamaIndex LLM). Questions about some modules are held out, by module. An adapter learns little
+from rule-based questions, and the verdict may keep the base.
 """
 
 import argparse
@@ -27,7 +27,7 @@ console = Console(highlight=False)
 
 
 class RuleBasedQuestionWriter(CustomLLM):
-    """A stand-in for a language model: turns the first sentence of a docstring around."""
+    """A placeholder for a language model: a rewritten docstring sentence."""
 
     @property
     def metadata(self) -> LLMMetadata:
@@ -63,7 +63,7 @@ def main() -> None:
             prompt=PROMPT,
             journal=Path(folder) / "answers.jsonl",
             embed_model=base,
-            prices=Prices(prompt=0.15, answer=0.60),  # what a small model costs, per million
+            prices=Prices(prompt=0.15, answer=0.60),  # prices of a small model per million tokens
             show_progress=True,
         )
         chunks = texts_of(nodes)

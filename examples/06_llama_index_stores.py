@@ -1,8 +1,8 @@
-"""An adapter onto the LlamaIndex index that you have: FAISS, Chroma, Qdrant, LanceDB, pgvector.
+"""Train an adapter on an existing LlamaIndex index: FAISS, Chroma, Qdrant, LanceDB, pgvector.
 
-Fills each store with documentation of Python's standard library, as if it had always been there;
-then `onto` is all that you need. Documents are embedded once, by the "past"; training reads the
-stored vectors. Offline once installed. A store whose package is absent is skipped:
+Fills each store with the documentation of Python's standard library; `onto` then shows all that you
+need for your own store. Training reads the stored vectors and embeds no document. Runs offline
+after the installation. Stores whose package is missing are skipped:
 
     pip install llama-index-vector-stores-faiss faiss-cpu llama-index-vector-stores-chroma
     pip install llama-index-vector-stores-qdrant llama-index-vector-stores-lancedb
@@ -36,9 +36,9 @@ console = Console(highlight=False)
 def onto(
     index: VectorStoreIndex, training: RetrievalDataset, folder: Path, **options: Any
 ) -> BaseEmbedding:
-    """Return the index's own model with an adapter; the index is read and stays as it is."""
+    """Return the index's own model with an adapter; the index is only read."""
     engine = EmbeddingAdapterFinetuneEngine.from_index(
-        training,  # or pairs: [("how do I ...?", "id of the node that says so"), ...]
+        training,  # or pairs: [("how do I ...?", "id of a relevant node"), ...]
         index,
         model_output_path=folder,
         **options,

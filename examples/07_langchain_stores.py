@@ -1,8 +1,8 @@
-"""An adapter onto the LangChain store that you have: FAISS, Chroma, Qdrant, LanceDB, PGVector.
+"""Train an adapter on an existing LangChain store: FAISS, Chroma, Qdrant, LanceDB, PGVector.
 
-Fills each store with documentation of Python's standard library, as if it had always been there;
-then `onto` is all that you need. Documents are embedded once, by the "past"; training reads the
-stored vectors. Offline once installed. A store whose package is absent is skipped:
+Fills each store with the documentation of Python's standard library; `onto` then shows all that you
+need for your own store. Training reads the stored vectors and embeds no document. Runs offline
+after the installation. Stores whose package is missing are skipped:
 
     pip install langchain-community faiss-cpu lancedb langchain-chroma langchain-qdrant
     pip install langchain-postgres 'psycopg[binary]'   # and --postgres URL
@@ -35,9 +35,9 @@ console = Console(highlight=False)
 def onto(
     vectorstore: VectorStore, training: RetrievalDataset, folder: Path, **options: Any
 ) -> Embeddings:
-    """Return the store's own model with an adapter; the store is read and stays as it is."""
+    """Return the store's own model with an adapter; the store is only read."""
     engine = EmbeddingAdapterFinetuneEngine.from_vectorstore(
-        training,  # or pairs: [("how do I ...?", "id of the document that says so"), ...]
+        training,  # or pairs: [("how do I ...?", "id of a relevant document"), ...]
         vectorstore,
         model_output_path=folder,
         **options,
@@ -47,7 +47,7 @@ def onto(
 
 
 class PackagedEmbeddings(Embeddings):
-    """The demo's model; each text goes through it once, however many stores are filled."""
+    """The demo's model; each text is embedded once, for all stores."""
 
     model_name = "all-MiniLM-L6-v2"
 
@@ -116,9 +116,9 @@ STORES: dict[str, tuple[Callable[[Embeddings, Path, str], VectorStore], str]] = 
 
 
 def with_model(store: Any, model: Embeddings) -> VectorStore:
-    """Return the store as if it had been opened with another model; the one given stays as it is.
+    """Return the store opened with another model; the given one is not changed.
 
-    What you would do: open your store with the adapted model, where you opened it with the base.
+    With your own store: open it with the adapted model instead of the base.
     """
     opened = copy(store)
     name = next(name for name, value in vars(store).items() if isinstance(value, Embeddings))
@@ -135,7 +135,7 @@ def main() -> None:
     training, held_out = read_split(n_queries=150 if options.smoke else 600)
     base = PackagedEmbeddings()
     keys, texts = list(training.corpus), list(training.corpus.values())
-    metadata = [{"id": key} for key in keys]  # not every store gives ids back with what it finds
+    metadata = [{"id": key} for key in keys]  # not every store returns ids with its results
     title = f"nDCG@10 × 100, {len(held_out.queries)} held-out questions, {len(keys)} documents"
     table = Table("store", "base", "adapted", "difference, 95 %", title=title)
 

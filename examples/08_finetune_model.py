@@ -1,20 +1,19 @@
-"""LlamaIndex's guide to fine-tuning the embedding model itself, and what else could be done.
+"""LlamaIndex's guide to fine-tuning the embedding model itself, compared with alternatives.
 
-Prints, on the questions of `--val` over its chunks, through a real index:
+Evaluates on the questions of `--val` over its chunks, through a real index:
 
-    base           the model as it is
-    query tower    only its way with questions tuned; the base's index stays as it is
-    adapter        a linear map on the base's questions; the base's index stays as it is
-    full           all of it tuned; its index is built anew
-    full + adapter the same map learned on top of the tuned model
-    third          another model, by name or folder, where `--third` names one
+    base           the model without fine-tuning query tower    only the query tower tuned; the
+    base's index stays as it is adapter        a linear map on the base's queries; the base's index
+    stays as it is full           the whole model tuned; its index is built again full + adapter a
+    linear map on top of the tuned model third          another model, by name or folder, given by
+    `--third`
 
-and below, of all of them, every metric of sentence-transformers' InformationRetrievalEvaluator.
+and prints every metric of sentence-transformers' InformationRetrievalEvaluator for each.
 
     python examples/08_finetune_model.py --train train_dataset.json --val val_dataset.json
 
-takes any two LlamaIndex QA files. Nothing is chosen on `--val`: weights are chosen and judged
-on a fifth of the training questions. `--smoke` takes a small part of the demo's data.
+takes any two LlamaIndex QA files. Nothing is chosen on `--val`: weights are chosen and compared on
+a fifth of the training questions. `--smoke` uses a small part of the demo's data.
 """
 
 import argparse
@@ -92,7 +91,7 @@ def timed(work: Callable[[], Any]) -> float:
 
 
 class Comparison:
-    """Each model on the questions of `--val`, against the base."""
+    """Compares each model with the base on the questions of `--val`."""
 
     def __init__(self, options: argparse.Namespace, train: Path, val: Path, output: Path) -> None:
         self.options, self.output = options, output

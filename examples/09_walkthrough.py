@@ -1,7 +1,7 @@
-"""The whole way: a dataset, an engine, the adapter on the index as it is, and did it help?
+"""The whole loop: a dataset, an engine, the adapter on the unchanged index, and an evaluation.
 
-Prints hit rate and MRR of base, adapted, and a third model with an index of its own: the base's
-word vectors, averaged, without its layers. Offline once it is installed.
+Prints hit rate and MRR of base, adapted, and a third model with its own index: the base's averaged
+word vectors. Runs offline after the installation.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Figures kept as JSON, with the versions that made them: the README quotes nothing else."""
+"""Write results as JSON, with the versions that produced them; the README quotes these files."""
 
 import json
 import platform

@@ -1,4 +1,4 @@
-"""The demo's questions over documents with UUIDs, as Qdrant wants ids, and what was measured."""
+"""The demo's dataset with UUIDs as document ids, as Qdrant requires, and rows of results."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -11,7 +11,7 @@ from query_adapters.evaluation.pairwise import MetricComparison
 
 
 def read_split(*, n_queries: int) -> tuple[RetrievalDataset, RetrievalDataset]:
-    """Return questions to train on and others to measure with."""
+    """Return training and held-out questions."""
     dataset = read_dataset(n_queries=n_queries)
     ids = {name: str(uuid5(NAMESPACE_URL, name)) for name in dataset.corpus}
     qrels = {q: {ids[d]: g for d, g in grades.items()} for q, grades in dataset.qrels.items()}
@@ -20,12 +20,12 @@ def read_split(*, n_queries: int) -> tuple[RetrievalDataset, RetrievalDataset]:
 
 
 def missing(modules: str) -> list[str]:
-    """Return those of the modules, by their names with spaces between, that are not installed."""
+    """Return the modules, from names separated by spaces, that are not installed."""
     return [name for name in modules.split() if not _is_installed(name)]
 
 
 def _is_installed(name: str) -> bool:
-    parent = name.rpartition(".")[0]  # without it, looking for the module itself raises
+    parent = name.rpartition(".")[0]  # without the parent, looking up the module raises
     return (not parent or _is_installed(parent)) and find_spec(name) is not None
 
 
