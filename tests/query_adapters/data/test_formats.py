@@ -122,7 +122,7 @@ def test_an_id_that_stands_twice_in_the_json_is_refused(
     key, value = next(iter(content[section].items()))
     twice = json.dumps(content[section])[:-1] + f", {json.dumps(key)}: {json.dumps(value)}}}"
     path.write_text(json.dumps(content | {section: "?"}).replace('"?"', twice))
-    with pytest.raises(InvalidDatasetError, match=f"id '{key}' stands twice"):
+    with pytest.raises(InvalidDatasetError, match=f"expected unique ids, got '{key}' twice"):
         read_llama_index_json(path)
 
 
@@ -197,9 +197,17 @@ def test_qrels_without_a_header_lose_no_line(beir: Path) -> None:
         ("corpus.jsonl", '{"_id": "d4"}', "corpus.jsonl:4: expected a JSON object"),
         ("corpus.jsonl", '{"text": "no id"}', "corpus.jsonl:4: expected a JSON object"),
         ("corpus.jsonl", '["d4", "text"]', "corpus.jsonl:4: expected a JSON object"),
-        ("corpus.jsonl", '{"_id": "d2", "text": "again"}', "corpus.jsonl: id 'd2' stands twice"),
+        (
+            "corpus.jsonl",
+            '{"_id": "d2", "text": "again"}',
+            "corpus.jsonl: expected unique ids, got 'd2'",
+        ),
         ("corpus.jsonl", '{"_id": "d4", "text": null}', "1 documents without text: 'd4'"),
-        ("queries.jsonl", '{"_id": "q1", "text": "?"}', "queries.jsonl: id 'q1' stands twice"),
+        (
+            "queries.jsonl",
+            '{"_id": "q1", "text": "?"}',
+            "queries.jsonl: expected unique ids, got 'q1'",
+        ),
         ("queries.jsonl", "q4: ?", "queries.jsonl:4: expected a JSON object"),
         ("qrels/train.tsv", "q1 d1 1", "train.tsv:5: expected query-id, corpus-id, score"),
         ("qrels/train.tsv", "q1\td1\thigh", "train.tsv:5: expected query-id, corpus-id, score"),
@@ -372,7 +380,7 @@ def test_a_row_without_a_text_is_refused_with_its_column(column: str, text: obje
 
 @pytest.mark.parametrize("column", ["query", "document"])
 def test_one_id_for_two_texts_is_refused(column: str) -> None:
-    with pytest.raises(InvalidDatasetError, match=f"{column}_id '.1' stands for two texts"):
+    with pytest.raises(InvalidDatasetError, match=f"one text per {column}_id, got two for '.1'"):
         from_rows([*ROWS, ROWS[0] | {column: "another text"}])
 
 

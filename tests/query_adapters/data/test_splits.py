@@ -164,9 +164,9 @@ def test_what_cannot_be_parted_is_refused_with_its_groups() -> None:
         {"d": "Four miles."},
         {"q1": {"d": 1}, "q2": {"d": 1}, "q3": {"d": 1}},
     )
-    with pytest.raises(InvalidDatasetError, match="50% of 3 questions apart: they form 1 groups"):
+    with pytest.raises(InvalidDatasetError, match="50% of 3 questions: they form 1 groups"):
         split_by_document(tied, held_out=0.5)
-    with pytest.raises(InvalidDatasetError, match="10% of 3 questions apart: they form 2 groups"):
+    with pytest.raises(InvalidDatasetError, match="10% of 3 questions: they form 2 groups"):
         split_by_query(tied, held_out=0.1)
 
 

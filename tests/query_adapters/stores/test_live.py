@@ -165,4 +165,6 @@ def test_without_texts_nothing_is_checked_and_that_is_said(
     with caplog.at_level(logging.INFO, logger="query_adapters"):
         live(MappingSource(rows_of(5))).read(["d1"], embedder=embedder)
     assert embedder.calls == []
-    assert caplog.messages == ["MyStore: not checked against the model, as it gives no texts back"]
+    assert caplog.messages == [
+        "MyStore: not checked against the model, because it returns no texts"
+    ]
