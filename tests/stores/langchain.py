@@ -70,7 +70,10 @@ class LangChainStore(StoreKind):
         self.close(store)
 
     def delete(self, store: VectorStore, keys: Sequence[str]) -> None:
-        store.delete(list(keys))
+        if isinstance(store, LanceDB):  # before langchain-community 0.4.2 ids delete nothing
+            store.delete(filter=f"id IN ({', '.join(map(repr, keys))})")
+        else:
+            store.delete(list(keys))
 
     def retriever(self, store: VectorStore, k: int, *, only_even: bool = False) -> Any:
         return store.as_retriever(search_kwargs={"k": k, **(self.only_even if only_even else {})})
