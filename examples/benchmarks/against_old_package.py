@@ -1,9 +1,10 @@
-"""Ours beside LlamaIndex's own adapter and engine: the cost of a query and of training, in one run.
+"""Compare query and training cost with LlamaIndex's adapter and engine in one run.
 
     python examples/benchmarks/against_old_package.py --train train_dataset.json --old-python PYTHON
 
-Runs serving.py, which wants llama-index-embeddings-adapter beside our package, and training.py,
-whose old engine has an environment of its own. Each keeps its figures as when it is run alone.
+Runs serving.py, which needs llama-index-embeddings-adapter in this environment, and training.py,
+which runs the old engine in a separate environment. Each script writes the same results file as
+when it is run alone.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""A provider's embeddings on loopback, in OpenAI's format: known vectors after a latency.
+"""A local embedding server in OpenAI's format that returns precomputed vectors after a delay.
 
     python examples/benchmarks/api.py TRAIN.json VECTORS.npy SECONDS
 
-Prints its address and serves until it is stopped. GET /counts tells what was asked since it was
-asked last. Needs numpy alone.
+Prints its address and serves until it is stopped. GET /counts returns the numbers of calls,
+questions and documents since the previous GET /counts. The only dependency is numpy.
 """
 
 import json
@@ -20,13 +20,13 @@ import numpy as np
 
 
 class Provider(ThreadingHTTPServer):
-    """Answers with the vectors of a QA file's questions and documents."""
+    """A server that returns the vectors of a QA file's questions and documents."""
 
     def __init__(self, train: Path, vectors: Path, latency: float) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         given = json.loads(train.read_text(encoding="utf-8"))
         texts = [*given["queries"].values(), *given["corpus"].values()]
-        # OpenAIEmbedding sends lines joined
+        # OpenAIEmbedding replaces newlines with spaces
         self.known = dict(zip((_joined(text) for text in texts), np.load(vectors), strict=True))
         self.questions = {_joined(text) for text in given["queries"].values()}
         self.latency, self.counts, self.lock = latency, Counter[str](), threading.Lock()
@@ -52,7 +52,7 @@ class Provider(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection, kept open from request to request as providers do."""
+    """A request handler that keeps the connection open between requests, as providers do."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -67,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
         self._send(self.server.take_counts())
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def _send(self, said: dict[str, Any]) -> None:
         content = json.dumps(said).encode()

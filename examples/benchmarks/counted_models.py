@@ -1,7 +1,7 @@
 """Embedding models that count calls, for training.py and old_package_training.py.
 
-Imported in either engine's environment: needs the embeddings packages of LlamaIndex's for
-huggingface and openai.
+Both engines' environments import this module. It needs llama-index-embeddings-huggingface and
+llama-index-embeddings-openai.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from llama_index.embeddings.openai import OpenAIEmbedding
 
 
 class LocalModel(HuggingFaceEmbedding):
-    """A sentence-transformers model on this machine's processors, as the guide has it."""
+    """A sentence-transformers model on the CPU, as in LlamaIndex's guide."""
 
     _counts: Counter[str] = PrivateAttr(default_factory=Counter)
 
@@ -32,14 +32,14 @@ class LocalModel(HuggingFaceEmbedding):
 
 
 class RemoteModel(BaseEmbedding):
-    """Vectors that are known, after a provider's latency, one question a call."""
+    """A model that returns precomputed vectors after a delay, one question per call."""
 
     _counts: Counter[str] = PrivateAttr(default_factory=Counter)
-    _known: dict[str, Embedding] = PrivateAttr()  # a field would be serialised at each call
+    _known: dict[str, Embedding] = PrivateAttr()  # a field would be serialized at each call
     _latency: float = PrivateAttr()
 
     def __init__(self, known: dict[str, Embedding], latency: float) -> None:
-        # LlamaIndex's OpenAIEmbedding sends 100 documents a call unless told otherwise
+        # 100 documents per call is the default of LlamaIndex's OpenAIEmbedding
         super().__init__(model_name="remote", embed_batch_size=100)
         self._known, self._latency = known, latency
 
@@ -63,11 +63,11 @@ class RemoteModel(BaseEmbedding):
         return [self._known[text] for text in texts]
 
 
-CountedModel = LocalModel | RemoteModel | OpenAIEmbedding  # whose provider, api.py, counts
+CountedModel = LocalModel | RemoteModel | OpenAIEmbedding  # api.py counts for OpenAIEmbedding
 
 
 def taken_counts(model: CountedModel) -> dict[str, int]:
-    """Return the calls, questions and documents since the last time."""
+    """Return and reset the numbers of calls, questions and documents."""
     if isinstance(model, OpenAIEmbedding):
         with urlopen(f"{model.api_base}/counts") as answer:  # noqa: S310
             counts: dict[str, int] = json.load(answer)
@@ -78,7 +78,7 @@ def taken_counts(model: CountedModel) -> dict[str, int]:
 
 
 def counted_model(job: Mapping[str, Any]) -> CountedModel:
-    """Return the model that the job names, ready to answer."""
+    """Return the model that the job names, after a warm-up call if it is local."""
     if job["model"] == "remote":
         return RemoteModel(known_vectors(job), job["latency"])
     if job["model"] == "openai":
@@ -90,7 +90,7 @@ def counted_model(job: Mapping[str, Any]) -> CountedModel:
 
 
 def known_vectors(job: Mapping[str, Any]) -> dict[str, Embedding]:
-    """Return the vectors of the file's questions and documents by text."""
+    """Return the vectors of the file's questions and documents, keyed by text."""
     given = json.loads(Path(job["train"]).read_text(encoding="utf-8"))
     texts = [*given["queries"].values(), *given["corpus"].values()]
     return dict(zip(texts, np.load(job["vectors"]).tolist(), strict=True))

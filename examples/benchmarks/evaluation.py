@@ -1,12 +1,15 @@
-"""How fast evaluation is: from vectors, through a retriever, and metric by metric.
+"""Measure the speed of evaluation: from vectors, through a retriever, and of the metrics alone.
 
     python examples/benchmarks/evaluation.py
     python examples/benchmarks/evaluation.py --queries 1000 --documents 10000
 
-Three parts: (1) every metric of a large run, beside pytrec_eval; (2) questions through a
-LlamaIndex retriever, and over the vectors of its index, beside LlamaIndex's own evaluator that
-awaits one question at a time, embeddings cached on all sides; (3) synthetic questions and
-documents, six metrics of two systems, with intervals and tests.
+The benchmark has three parts:
+
+1. Four metrics of a large run, compared with pytrec_eval.
+2. Questions searched through a LlamaIndex retriever, and over the vectors of its index, compared
+   with LlamaIndex's own evaluator, which awaits one question at a time. All three use cached
+   embeddings.
+3. Six metrics of two systems on synthetic questions and documents, with intervals and tests.
 """
 
 import argparse
@@ -46,7 +49,7 @@ N_ASKED, N_CHUNKS = 790, 395  # as in the guide's Uber set
 
 
 class KnownVectors(BaseEmbedding):
-    """Gives vectors that were computed before: an embedding cache that always hits."""
+    """A model that returns precomputed vectors, like an embedding cache that always hits."""
 
     _vectors: dict[str, list[float]] = PrivateAttr()
 
@@ -81,7 +84,7 @@ def from_vectors(n_queries: int, n_documents: int) -> dict[str, Any]:
     wall, cpu = time.perf_counter(), time.process_time()
 
     def note(what: str) -> None:
-        """Keep wall and processor seconds since the start: the latter hardly depend on load."""
+        """Record wall and CPU seconds since the start; CPU seconds hardly depend on load."""
         spent = time.perf_counter() - wall, time.process_time() - cpu
         seconds[what] = {"wall_s": round(spent[0], 1), "cpu_s": round(spent[1], 1)}
 
@@ -174,7 +177,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--queries", type=int, default=10_000)
     parser.add_argument("--documents", type=int, default=100_000)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="JSON file of the figures")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="JSON file for the results")
     options = parser.parse_args()
     record = {
         "cores": os.cpu_count(),

@@ -1,7 +1,7 @@
-"""How much faster questions are written at 16 calls at once than one by one.
+"""Measure how much faster 16 concurrent calls generate questions than one call at a time.
 
-Through LlamaIndex's OpenAI client, against a provider on loopback whose answers take a fixed
-time. One by one is measured on fewer chunks and scaled: its time is the same for each.
+The calls go through LlamaIndex's OpenAI client to a local server that answers after a fixed
+delay. The sequential run uses fewer chunks, and its time is scaled: every chunk takes equally long.
 
     python examples/benchmarks/generation.py
 """
@@ -25,7 +25,7 @@ RESULTS = Path(__file__).parent / "results" / "generation.json"
 
 
 def seconds_for(n_chunks: int, *, concurrency: int, latency: float) -> tuple[float, int]:
-    """Return the seconds of a run, and the most requests that were under way at once."""
+    """Return the seconds of a run and the maximum number of concurrent requests."""
     nodes = [TextNode(id_=f"n{i}", text=f"This is about marker-{i}.") for i in range(n_chunks)]
     with ChatServer(latency=latency) as server, tempfile.TemporaryDirectory() as folder:
         llm = OpenAI(model="gpt-4o-mini", api_base=f"{server.url}/v1", api_key="k", max_retries=0)
@@ -42,12 +42,12 @@ def seconds_for(n_chunks: int, *, concurrency: int, latency: float) -> tuple[flo
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chunks", type=int, default=1_000)
-    parser.add_argument("--one-by-one", type=int, default=50, help="chunks of the slow run")
-    parser.add_argument("--latency", type=float, default=0.5, help="seconds that an answer takes")
+    parser.add_argument("--one-by-one", type=int, default=50, help="chunks of the sequential run")
+    parser.add_argument("--latency", type=float, default=0.5, help="seconds per answer")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
 
-    seconds_for(5, concurrency=5, latency=0.0)  # imports and connections
+    seconds_for(5, concurrency=5, latency=0.0)  # warm up imports and connections
     slow, _ = seconds_for(options.one_by_one, concurrency=1, latency=options.latency)
     fast, at_once = seconds_for(options.chunks, concurrency=16, latency=options.latency)
     scaled = slow * options.chunks / options.one_by_one

@@ -1,8 +1,8 @@
-"""LlamaIndex's own adapter, trained by its guide's recipe on vectors that are given.
+"""Train LlamaIndex's own adapter on precomputed vectors, with the recipe of its guide.
 
-Run by quality.py in an environment of its own, as the two packages want different versions of
-llama-index-core. Reads and writes .npz files of plain arrays; the texts that LlamaIndex wants
-are the names of rows, so no embedding model is needed.
+quality.py runs this script in a separate environment, because the two packages need different
+versions of llama-index-core. The script reads and writes .npz files of plain arrays. The texts
+that LlamaIndex requires are row names, so no embedding model is needed.
 
     OLD_PACKAGE_PYTHON examples/benchmarks/old_package_quality.py GIVEN.npz ADAPTED.npz
 """
@@ -19,9 +19,9 @@ from llama_index.finetuning import EmbeddingAdapterFinetuneEngine
 
 
 class GivenVectors(BaseEmbedding):
-    """Looks the vector of a text up."""
+    """A model that looks up the vector of a text."""
 
-    _vectors: dict[str, list[float]] = PrivateAttr()  # a field would be serialised at each call
+    _vectors: dict[str, list[float]] = PrivateAttr()  # a field would be serialized at each call
 
     def __init__(self, vectors: dict[str, list[float]]) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ def looked_up(given: Any) -> GivenVectors:
 
 
 def adapted_queries(given: Any, folder: str) -> list[list[float]]:
-    """Return the test questions' vectors, mapped by what the guide's recipe learns."""
+    """Return the test questions' vectors, mapped by an adapter trained as in the guide."""
     order, relevant = given["order"], given["relevant"]
     dataset = EmbeddingQAFinetuneDataset(
         queries=named("train", order),

@@ -1,7 +1,7 @@
-"""LlamaIndex's old engine from texts to a saved adapter, by its guide's recipe, timed.
+"""Time LlamaIndex's old engine from texts to a saved adapter, with the recipe of its guide.
 
-Run by training.py in an environment of its own, as the two packages want different versions of
-llama-index-core.
+training.py runs this script in a separate environment, because the two packages need different
+versions of llama-index-core.
 
     OLD_PACKAGE_PYTHON examples/benchmarks/old_package_training.py JOB.json FIGURES.json
 """
@@ -39,7 +39,7 @@ def train(job: Mapping[str, Any], model: CountedModel) -> dict[str, Any]:
             dataset,
             model,
             model_output_path=folder,
-            dim=np.load(job["vectors"], mmap_mode="r").shape[1],  # spares it a call
+            dim=np.load(job["vectors"], mmap_mode="r").shape[1],  # saves one call
             epochs=4,
         )
         engine.finetune()

@@ -1,18 +1,21 @@
-"""What an adapter is worth on retrieval sets of several kinds, gains and losses alike.
+"""Measure the gain or loss of adapters on several kinds of retrieval data sets.
 
-FOLDER holds sets in BEIR's layout (`corpus.jsonl`, `queries.jsonl`, `qrels/train.tsv` and
-`qrels/test.tsv`); a folder that lacks one of them is skipped. On each, adapters are trained
-with the linear map alone and with a memory; everything is chosen on the training questions.
-Beside them stands the whitening of the searched documents, which takes no question at all.
-Printed and saved is nDCG@10 on the test questions, x 100, with the 95 % interval of the paired
-difference from the base model (bootstrap over questions), and what training expected: the
-out-of-fold difference on questions about seen (S) and unseen (U) documents.
+FOLDER holds data sets in BEIR's layout (`corpus.jsonl`, `queries.jsonl`, `qrels/train.tsv` and
+`qrels/test.tsv`). Folders that lack one of these files are skipped. On each data set, one adapter
+is trained with the linear map alone and one with a memory. All settings are selected on the
+training questions. The results also include whitening of the searched documents, which uses no
+questions.
+
+The script prints and saves nDCG@10 x 100 on the test questions, with the 95 % interval of the
+paired difference from the base model (bootstrap over questions). It also reports the gain that
+training expected: the out-of-fold difference on questions about seen (S) and unseen (U) documents.
 
     python examples/benchmarks/quality.py FOLDER --seeds 3 --shuffled 3 --jobs 2
 
-Of more than 2,500 training questions a random 2,500 are used (`--max-queries`). `--shuffled`
-also trains on labels assigned to other questions at random, where the base is the right answer.
-`--old-python` adds LlamaIndex's own adapter; README.md beside this file says how to install it.
+If a data set has more than 2,500 training questions, a random sample of 2,500 is used
+(`--max-queries`). `--shuffled` also trains on randomly permuted labels, where the correct decision
+is to keep the base. `--old-python` adds LlamaIndex's own adapter. README.md in this folder
+describes how to install it.
 """
 
 import argparse
@@ -101,7 +104,7 @@ def expected(view: ViewScore | None) -> dict[str, float] | None:
 
 
 def whitened(case: Case) -> dict[str, Any]:
-    """Return the row of the searched documents' own spectrum; no question chooses anything."""
+    """Return the row for whitening with the searched documents' spectrum, without questions."""
     began = time.perf_counter()
     adapter = whitening_adapter(case.test.documents)
     seconds = round(time.perf_counter() - began, 1)
@@ -110,7 +113,7 @@ def whitened(case: Case) -> dict[str, Any]:
 
 
 def shuffled(case: Case, seed: int) -> dict[str, Any]:
-    """Return whether the base is kept when each question has another question's labels."""
+    """Return the row that says whether the base is kept when the labels are permuted."""
     shuffled = np.random.default_rng(seed).permutation(len(case.train.queries))
     noise = replace(
         case.train,
@@ -129,10 +132,10 @@ def shuffled(case: Case, seed: int) -> dict[str, Any]:
 
 
 def old_package_row(case: Case, python: str) -> dict[str, Any]:
-    """Return the row of LlamaIndex's adapter, given the questions in random order.
+    """Return the row of LlamaIndex's adapter, trained on the questions in random order.
 
-    Its loader does not shuffle: questions in order of their answers would make a batch's
-    negatives right answers.
+    LlamaIndex's loader does not shuffle. If the questions were sorted by relevant document, the
+    in-batch negatives would be relevant documents.
     """
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -165,7 +168,7 @@ def tasks(cases: Sequence[Case], options: argparse.Namespace) -> Iterator[Task]:
 
 
 def finished(todo: Iterable[Task], n_jobs: int) -> Iterator[dict[str, Any]]:
-    """Yield the rows in order, as they come."""
+    """Run the tasks in parallel and yield their rows in the order of the tasks."""
     spawn = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     with ProcessPoolExecutor(n_jobs, mp_context=spawn) as pool:
         futures = [pool.submit(task) for task in todo]
@@ -225,15 +228,15 @@ def settings(row: dict[str, Any]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="folder of sets in BEIR's layout")
-    parser.add_argument("--sets", nargs="+", help="names of sets; by default all")
-    parser.add_argument("--seeds", type=int, default=3, help="of the folds, from 0")
-    parser.add_argument("--shuffled", type=int, default=0, help="runs on random labels, a set")
-    parser.add_argument("--max-queries", type=int, default=2_500, help="training questions, a set")
-    parser.add_argument("--jobs", type=int, default=1, help="fits at a time")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="file that keeps the vectors")
-    parser.add_argument("--old-python", help="python that has llama-index-finetuning")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="JSON file of the figures")
+    parser.add_argument("folder", type=Path, help="folder of data sets in BEIR's layout")
+    parser.add_argument("--sets", nargs="+", help="names of data sets (default: all)")
+    parser.add_argument("--seeds", type=int, default=3, help="number of fold seeds")
+    parser.add_argument("--shuffled", type=int, default=0, help="runs on shuffled labels")
+    parser.add_argument("--max-queries", type=int, default=2_500, help="per data set, at most")
+    parser.add_argument("--jobs", type=int, default=1, help="number of parallel fits")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="file that caches the vectors")
+    parser.add_argument("--old-python", help="Python with llama-index-finetuning")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="JSON file for the results")
     options = parser.parse_args()
 
     reading = {"sets": options.sets, "max_queries": options.max_queries}
@@ -246,7 +249,7 @@ def main() -> None:
     }
     for row in finished(tasks(cases, options), options.jobs):
         rows.append(row)
-        write_results(options.results, {**kept, "rows": rows})  # a stopped run keeps its rows
+        write_results(options.results, {**kept, "rows": rows})  # an interrupted run keeps its rows
         console.print(row["set"], row["learner"], row.get("seed", ""))
     show(cases, rows)
 

@@ -1,4 +1,4 @@
-"""The sets that quality.py measures on, read and embedded."""
+"""Read and embed the data sets that quality.py uses."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ FILES = ("corpus.jsonl", "queries.jsonl", "qrels/train.tsv", "qrels/test.tsv")
 
 
 class PackagedModel:
-    """The model as a TextEmbedder: 256 tokens, vectors of length 1, one way for both roles."""
+    """The packaged model as a TextEmbedder: 256 tokens, unit vectors, the same for both roles."""
 
     model_name = "all-MiniLM-L6-v2"
     identity = "all-MiniLM-L6-v2, 256 tokens, normalised"
@@ -44,7 +44,7 @@ class PackagedModel:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Case:
-    """What is trained on, what is tested on, and the served index where it is another."""
+    """A training set, a test set, and the served index if it differs from the training index."""
 
     name: str
     train: EmbeddedDataset
@@ -60,7 +60,7 @@ class Case:
 def read_cases(
     folder: Path, *, sets: Sequence[str] | None, max_queries: int, cache_path: Path
 ) -> Iterator[Case]:
-    """Yield a case for each set in the folder; one more where a set has two filings."""
+    """Yield a case for each data set in the folder, and a transfer case for lyft_uber."""
     model, cache = PackagedModel(), EmbeddingCache(cache_path)
 
     def embedded(dataset: RetrievalDataset) -> EmbeddedDataset:
@@ -82,7 +82,7 @@ def read_cases(
 
 
 def sample(dataset: RetrievalDataset, n: int) -> RetrievalDataset:
-    """Return the dataset with n questions at random, or with all if it has no more."""
+    """Return the dataset with n random questions, or unchanged if it has at most n."""
     ids = list(dataset.queries)
     if len(ids) <= n:
         return dataset

@@ -1,9 +1,9 @@
-"""A fit that is large for one machine: 100,000 pairs of 384 dimensions over 1,000,000 documents.
+"""Fit an adapter on 100,000 pairs of 384 dimensions over 1,000,000 documents on one machine.
 
-The vectors are synthetic: documents whose variance falls off as that of sentence embeddings
-does, and questions that are a document, turned by a fixed linear map, with noise. Printed and
-saved are the seconds and the peak memory of the whole process, vectors included, and the gain
-on questions that were not trained on.
+The vectors are synthetic. The spectrum of the documents decays like that of sentence embeddings.
+Each question is a document mapped by a fixed linear map, plus noise. The script prints and saves
+the time of the fit, the peak memory of the process (vectors included) and the gain on held-out
+questions.
 
     python examples/benchmarks/scale.py
     python examples/benchmarks/scale.py --queries 10000 --documents 100000
@@ -63,8 +63,8 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=100_000)
     parser.add_argument("--documents", type=int, default=1_000_000)
     parser.add_argument("--dim", type=int, default=384)
-    parser.add_argument("--memory", action="store_true", help="learn a memory as well")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="JSON file of the figures")
+    parser.add_argument("--memory", action="store_true", help="also learn a memory")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="JSON file for the results")
     options = parser.parse_args()
 
     whole = synthetic(options.queries + N_TEST, options.documents, options.dim)

