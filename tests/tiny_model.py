@@ -1,4 +1,4 @@
-"""A two-layer BERT made from nothing, and a language in which questions have words of their own."""
+"""A two-layer BERT with random weights, and a toy data set with question-specific words."""
 
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from query_adapters.data.dataset import RetrievalDataset
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 N_MEANINGS, N_FILLERS = 12, 6
-SAID = [f"said{n}" for n in range(N_MEANINGS)]  # a meaning's word in documents
-ASKED = [f"asked{n}" for n in range(N_MEANINGS)]  # and in questions
+SAID = [f"said{n}" for n in range(N_MEANINGS)]  # the word for each meaning in documents
+ASKED = [f"asked{n}" for n in range(N_MEANINGS)]  # the word for it in questions
 FILLERS = [f"filler{n}" for n in range(N_FILLERS)]
 LENGTH = 32
 
@@ -26,7 +26,7 @@ LENGTH = 32
 def save_tiny_model(
     folder: Path, *, seed: int = 0, normalises: bool = True, prompts: dict[str, str] | None = None
 ) -> str:
-    """Return the folder that now holds the model."""
+    """Write the model to the folder and return the path."""
     backbone = folder / "backbone"
     words = (*SPECIAL, *SAID, *ASKED, *FILLERS)
     tokenizer = Tokenizer(WordLevel({word: n for n, word in enumerate(words)}, unk_token="[UNK]"))
@@ -49,7 +49,7 @@ def save_tiny_model(
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=LENGTH,
-        initializer_range=0.05,  # at the usual 0.02 texts are hardly told apart
+        initializer_range=0.05,  # with the usual 0.02, all texts get nearly the same vector
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -65,7 +65,7 @@ def save_tiny_model(
 
 
 def toy_dataset(*, n_documents: int = 150, seed: int = 0) -> RetrievalDataset:
-    """Return documents of three meanings each, and two questions about each of them."""
+    """Return a data set of documents with three meanings each and two questions per document."""
     rng = np.random.default_rng(seed)
     corpus: dict[str, str] = {}
     queries: dict[str, str] = {}
@@ -92,4 +92,4 @@ LEARNS: dict[str, Any] = {
     "batch_size": 16,
     "evaluation_steps": 25,
 }
-"""Settings under which the tiny model learns the language in seconds."""
+"""Settings with which the tiny model learns the toy data set in seconds."""

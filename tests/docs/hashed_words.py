@@ -1,4 +1,4 @@
-"""Real texts on every machine: Python's documentation, embedded by counting hashed words."""
+"""Real texts without a download: Python's documentation, embedded by counting hashed words."""
 
 import hashlib
 import re
@@ -19,12 +19,12 @@ TRAINING, HELD_OUT = split_by_query(DATASET, held_out=0.3, seed=0)
 
 
 def pairs(questions: Any) -> list[tuple[str, list[str]]]:
-    """Return every question with the ids of its documents."""
+    """Return the text of every question with the ids of its relevant documents."""
     return [(text, list(questions.qrels[key])) for key, text in questions.queries.items()]
 
 
 def vector(text: str) -> list[float]:
-    """Return the counts of the words, each in the column and with the sign of its hash."""
+    """Return the word counts; the hash of a word determines its column and sign."""
     found = np.zeros(DIM)
     for word, count in Counter(re.findall("[a-z]+", text.lower())).items():
         hashed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "little")
@@ -34,7 +34,7 @@ def vector(text: str) -> list[float]:
 
 
 class HashedWords(BaseEmbedding):
-    """The model in LlamaIndex; counts the documents that it embeds."""
+    """A LlamaIndex model for these vectors that counts the documents it embeds."""
 
     model_name: str = "hashed-words-1"
     _n_documents: int = PrivateAttr(0)
@@ -55,7 +55,7 @@ class HashedWords(BaseEmbedding):
 
 
 class LangChainHashedWords(Embeddings):
-    """The model in LangChain; counts the documents that it embeds."""
+    """A LangChain model for these vectors that counts the documents it embeds."""
 
     model_name = "hashed-words-1"
 

@@ -1,4 +1,4 @@
-"""Two small stores over one SQLite table, as a user may have them; neither has a reader."""
+"""Two small user-defined stores over one SQLite table, for which no reader is registered."""
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ def write(path: str, rows: Iterable[Row]) -> None:
 
 
 def nearest(path: str, vector: Sequence[float], k: int) -> list[tuple[str, str, float]]:
-    """Return ids, texts and cosines of the k nearest documents, best first."""
+    """Return the ids, texts and cosine scores of the k nearest documents, best first."""
     with closing(sqlite3.connect(path)) as database:
         rows = database.execute("SELECT id, text, vector FROM documents").fetchall()
     query = np.array(vector, np.float32)

@@ -1,4 +1,7 @@
-"""Documented arguments exist: the site's build cannot check them where options are unpacked."""
+"""Test that documented arguments exist, including those of an unpacked TypedDict.
+
+The build of the site does not check unpacked options.
+"""
 
 import importlib
 import inspect
@@ -23,13 +26,13 @@ ARGUMENT = re.compile(r"^ {4}\*{0,2}(\w+): ", re.MULTILINE)
 
 
 def documented(docstring: str) -> set[str]:
-    """Return the names in the section "Args"."""
+    """Return the argument names in the "Args" section."""
     section = SECTION.search(docstring)
     return set(ARGUMENT.findall(section[1])) if section else set()
 
 
 def accepted(function: Callable[..., Any]) -> set[str]:
-    """Return the names of the parameters, with those of an unpacked TypedDict."""
+    """Return the parameter names, including the keys of an unpacked TypedDict."""
     found: set[str] = set()
     for parameter in inspect.signature(function).parameters.values():
         found.add(parameter.name)

@@ -1,4 +1,4 @@
-"""The recipes of docs/extending, run as they stand, then used on Python's documentation."""
+"""Run the recipes of docs/extending unchanged and apply them to Python's documentation."""
 
 import importlib
 import os
@@ -56,7 +56,7 @@ REGISTRIES: list[dict[str, Any]] = [
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty working directory to import from; what is registered is removed afterwards."""
+    """Yield an empty, importable working directory; restore all registries afterwards."""
     kept = [dict(registry) for registry in REGISTRIES]
     loaded = set(sys.modules)
     monkeypatch.chdir(tmp_path)
@@ -71,20 +71,20 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def blocks_of(page: str) -> list[tuple[str, str]]:
-    """Return the Python blocks of a page, each with the name of its file or ""."""
+    """Return the file name (or "") and the code of each Python block of a page."""
     text = (PAGES / f"{page}.md").read_text(encoding="utf-8")
     return BLOCK.findall(text)
 
 
 def write_files(page: str) -> None:
-    """Write the blocks of a page that have a file name."""
+    """Write every block of a page that has a file name."""
     for title, code in blocks_of(page):
         if title:
             Path(title).write_text(code, encoding="utf-8")
 
 
 def run_page(page: str, **names: Any) -> dict[str, Any]:
-    """Write the files of a page, run its other blocks in order, and return their names."""
+    """Write the files of a page, run its other blocks in order, and return their namespace."""
     write_files(page)
     code = [code for title, code in blocks_of(page) if not title]
     assert code
@@ -98,7 +98,7 @@ def run_page(page: str, **names: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def stores(here: Path) -> dict[str, Any]:
-    """The user's stores, filled by the base model."""
+    """Return the namespace for store.md, with stores filled by the base model."""
     shutil.copy(HERE / "my_store.py", here)
     import my_store  # type: ignore[import-not-found]
 
@@ -148,7 +148,7 @@ def test_the_store_recipe_trains_on_the_index_as_it_is(
     assert langchain_gain == pytest.approx(llama_index_gain)
     assert llama_index_gain > 0.03
     assert names["langchain_engine"].result.training.n_documents == len(DATASET.corpus)
-    assert base.n_documents == 0  # a LlamaIndex store without get_nodes gives no texts back
+    assert base.n_documents == 0  # without get_nodes, a LlamaIndex store returns no texts
     assert embeddings.n_documents == 3
 
 
@@ -182,7 +182,7 @@ def test_the_reader_of_the_recipe_reads_all_documents_and_chosen_ones(
 
 @pytest.fixture
 def indexes() -> dict[str, Any]:
-    """An index in each framework, in memory, filled by the base model."""
+    """Return an in-memory index of each framework, filled by the base model."""
     nodes = [TextNode(id_=key, text=text) for key, text in DATASET.corpus.items()]
     index = VectorStoreIndex(nodes, embed_model=HashedWords())
     vectorstore = InMemoryVectorStore(LangChainHashedWords())
@@ -248,7 +248,7 @@ def test_settings_are_chosen_by_the_metric_of_the_recipe(here: Path) -> None:
 
 @pytest.fixture
 def scaling(indexes: dict[str, Any]) -> dict[str, Any]:
-    """Names of the adapter kind's page after it has run."""
+    """Return the namespace of adapter_kind.md after running it."""
     vectorstore = indexes["vectorstore"]
     return run_page(
         "adapter_kind",
@@ -333,7 +333,7 @@ def test_the_classes_for_linear_adapters_refuse_the_kind_of_the_recipe(
 
 
 class Client:
-    """An embedding service that notes its requests."""
+    """An embedding service that records its requests."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, tuple[str, ...]]] = []
@@ -356,15 +356,15 @@ def expected_vectors(questions: Sequence[str]) -> Any:
 
 
 def cut(n_texts: int, size: int) -> list[int]:
-    """Return the sizes of requests that hold `size` texts, and what is left in the last."""
+    """Return the request sizes for `n_texts` in batches of `size`; the last may be smaller."""
     return [min(size, n_texts - start) for start in range(0, n_texts, size)]
 
 
 def test_the_embedding_recipe_sends_one_request_per_batch() -> None:
     queries, client = list(dict.fromkeys(TRAINING.queries.values())), Client()
     names = run_page("embedding", client=client, questions=queries[:200], dataset=TRAINING)
-    n_others = len(queries) - 1  # training asks for one by itself, which checks the dimension
-    in_llama_index = [*cut(200, 32), 1]  # the last one to compare
+    n_others = len(queries) - 1  # training embeds one alone to check the dimension
+    in_llama_index = [*cut(200, 32), 1]  # the last request is for the comparison
     in_langchain = [1, *cut(n_others, 32)]
     in_core = [1, *(size for n in cut(n_others, 64) for size in cut(n, ceil(n / 4)))]
     sizes, n_before = client.sizes("query"), len(in_llama_index) + len(in_langchain)
@@ -381,7 +381,7 @@ def test_the_embedding_recipe_sends_one_request_per_batch() -> None:
 
 @pytest.fixture
 def client(here: Path) -> Client:
-    """The service; the files of the page are there to import."""
+    """Return an embedding service, after writing the files of embedding.md for import."""
     write_files("embedding")
     return Client()
 
@@ -461,7 +461,7 @@ def test_a_line_of_registration_adds_an_entry_to_a_registry(line: str) -> None:
 
 def test_every_registry_has_a_line_and_every_file_that_is_named_is_there() -> None:
     registries = {line.partition("[")[0] for line in lines_of_registration()}
-    assert len(registries) == len(REGISTRIES) - 1  # all but LlamaIndex's own metrics
+    assert len(registries) == len(REGISTRIES) - 1  # all except METRIC_REGISTRY of LlamaIndex
     text = (PAGES / "index.md").read_text(encoding="utf-8")
     files = re.findall(r"`(\w+/[\w/]+\.py)`", text)
     assert len(files) >= 7

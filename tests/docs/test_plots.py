@@ -1,4 +1,4 @@
-"""The plots of the site show what the stored benchmark results hold."""
+"""Test that the plots of the site match the stored benchmark results."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ spec = spec_from_file_location("docs_hook_plots", ROOT / "docs" / "hooks" / "plo
 assert spec is not None
 assert spec.loader is not None
 plots = module_from_spec(spec)
-sys.modules[spec.name] = plots  # dataclasses look their module up
+sys.modules[spec.name] = plots  # dataclasses look up their module
 spec.loader.exec_module(plots)
 
 QUALITY = json.loads((plots.RESULTS / "quality.json").read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""The code of the pages for LlamaHub and LangChain, run as it stands."""
+"""Run the code of the LlamaHub and LangChain pages unchanged."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ ROTATION = np.linalg.qr(np.random.default_rng(42).normal(size=(DIM, DIM)))[0]
 
 
 def run_page(name: str, names: dict[str, Any]) -> dict[str, Any]:
-    """Run every Python block of the page in order, and return the names that it leaves."""
+    """Run every Python block of the page in order and return the resulting namespace."""
     page = PAGES / name
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
     assert len(blocks) >= 3
@@ -37,7 +37,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class SwappedEmbeddings(Embeddings):
-    """Puts every question where the other document is."""
+    """A model that maps each question to the vector of the other document."""
 
     def embed_query(self, text: str) -> list[float]:
         return [0.0, 1.0]
@@ -55,7 +55,7 @@ def test_langchain(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 class RotatedEmbedding(BaseEmbedding):
-    """Places a question at the rotated vector of its chunk, with a little noise."""
+    """A model that maps a question to the rotated vector of its chunk, plus noise."""
 
     def _get_query_embedding(self, query: str) -> list[float]:
         about = 0 if query == QUESTION else int(query.split()[-1])

@@ -1,4 +1,4 @@
-"""The generated reference covers every public name, and the errors page every error."""
+"""Test that the reference covers every public name and the errors page every error."""
 
 import ast
 import importlib
@@ -25,7 +25,7 @@ def hook(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
+    sys.modules[spec.name] = module  # dataclasses look up their module
     spec.loader.exec_module(module)
     return module
 
@@ -36,7 +36,7 @@ ENTRIES = [entry for page in PAGES for entries in page.sections.values() for ent
 
 
 def packages() -> list[str]:
-    """Return the names of the three packages and of every package inside them."""
+    """Return the names of the three packages and of all their subpackages."""
     found = list(reference.PACKAGES)
     for name in reference.PACKAGES:
         paths = importlib.import_module(name).__path__
@@ -57,7 +57,7 @@ def imports_of(source: str) -> Iterator[tuple[str, str]]:
 
 
 def shown_imports() -> set[tuple[str, str]]:
-    """Return what README, site and numbered examples import from the three packages."""
+    """Return the names that README, site and numbered examples import from the packages."""
     texts = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     sources = [code for path in texts for code in CODE_BLOCK.findall(path.read_text("utf-8"))]
     sources += [path.read_text("utf-8") for path in (ROOT / "examples").glob("*.py")]

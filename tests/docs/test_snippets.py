@@ -1,4 +1,4 @@
-"""The code blocks of the documentation run as they stand, on a problem that an adapter solves."""
+"""Run the code blocks of the documentation unchanged, on a problem that an adapter solves."""
 
 import json
 import re
@@ -32,7 +32,7 @@ OTHERS = (
     "guides/serve.md",
     "migration.md",
 )
-OWN_TESTS = ("extending/", "providers/")  # pages whose blocks run in a test module of their own
+OWN_TESTS = ("extending/", "providers/")  # these pages have separate test modules
 Names = dict[str, Any]
 
 
@@ -53,7 +53,7 @@ def trained(folder: str) -> Any:
 
 
 def reader_names() -> Names:
-    """What a reader has: an index, models, texts and questions."""
+    """Return the names that the pages assume: an index, models, texts and questions."""
     return {
         "base_embed_model": RotatedEmbedding(),
         "chat_model": FakeListChatModel(responses=["question?\nanother question?"]),
@@ -140,7 +140,7 @@ def test_every_page_with_python_code_is_run() -> None:
 
 
 def commands(page: str) -> Iterator[list[str]]:
-    """The commands of the blocks that are marked to run."""
+    """Yield the commands of the blocks that are marked to run."""
     text = (DOCS / page).read_text(encoding="utf-8")
     for block in re.findall(r"<!-- run -->\n```console\n(.*?)```", text, re.DOTALL):
         for line in block.splitlines():

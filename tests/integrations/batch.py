@@ -1,4 +1,4 @@
-"""Queries and documents of known vectors, and the two ways to evaluate a retriever."""
+"""Queries and documents with known vectors, and two ways to evaluate a retriever."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ def dataset_of(n_queries: int, n_documents: int) -> RetrievalDataset:
 
 
 def model_of(framework: Framework, queries: Sequence[Row], documents: Sequence[Row]) -> Any:
-    """Return a model with these vectors for "question <i>" and "text <i>"."""
+    """Return a model with these vectors for the texts "question <i>" and "text <i>"."""
     known = {f"question {i}": list(row) for i, row in enumerate(queries)}
     known |= {f"text {i}": list(row) for i, row in enumerate(documents)}
     return framework.make_base(query=known.__getitem__, document=known.__getitem__)
@@ -64,7 +64,7 @@ def random_model(framework: Framework) -> Any:
 
 
 def random_dataset() -> RetrievalDataset:
-    """Return a dataset of these queries, one of them twice, and documents."""
+    """Return a dataset of these documents and queries, with one query duplicated."""
     once = dataset_of(N_QUERIES, N_DOCUMENTS)
     queries = {**once.queries, "again": "question 3"}
     return RetrievalDataset.from_relevant_docs(

@@ -1,4 +1,4 @@
-"""Both integrations by name, and every vector store of either."""
+"""Both integrations by name, and the vector stores of both."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ FRAMEWORKS: dict[str, Framework] = {
 
 
 def each_store(condition: Callable[[StoreKind], bool] = lambda _: True) -> pytest.MarkDecorator:
-    """Run a test that takes `framework` and `name` for every kind of store that qualifies."""
+    """Parametrize a test over `framework` and `name` of every kind of store that qualifies."""
     pairs = [
         pytest.param(framework.name, name, id=f"{framework.name}-{name}")
         for framework in FRAMEWORKS.values()

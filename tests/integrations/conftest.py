@@ -1,4 +1,4 @@
-"""Every test that takes `framework` runs once for each integration."""
+"""Run every test that takes `framework` once for each integration."""
 
 import pytest
 
@@ -19,5 +19,5 @@ __all__ = ["adapter", "base", "make_adapter", "make_base", "make_store", "output
 
 @pytest.fixture(params=FRAMEWORKS)
 def framework(request: pytest.FixtureRequest) -> Framework:
-    """One of the two integrations."""
+    """Return one of the two integrations."""
     return FRAMEWORKS[request.param]

@@ -1,4 +1,4 @@
-"""Fixtures of tests that take `framework`: a recording model, adapters for it, filled stores."""
+"""Fixtures for tests that take `framework`: recording models, adapters and filled stores."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.stores.place import Place
 
 @pytest.fixture
 def make_base(framework: Framework) -> Callable[..., Any]:
-    """Make a recording model; arguments as of `Framework.make_base`."""
+    """Return a function that makes a recording model; see `Framework.make_base`."""
     return framework.make_base
 
 
@@ -28,13 +28,13 @@ def base(framework: Framework) -> Any:
 
 @pytest.fixture
 def secret() -> str:
-    """The key that recording models hold."""
+    """Return the API key of recording models."""
     return SECRET
 
 
 @pytest.fixture
 def make_adapter() -> Callable[..., LinearAdapter]:
-    """Make a linear adapter of random weights."""
+    """Return a function that makes a linear adapter with random weights."""
 
     def make(seed: int = 0, *, dim: int = DIM, dim_out: int | None = None) -> LinearAdapter:
         shape = (dim if dim_out is None else dim_out, dim)
@@ -45,19 +45,19 @@ def make_adapter() -> Callable[..., LinearAdapter]:
 
 @pytest.fixture
 def adapter(make_adapter: Callable[..., LinearAdapter]) -> LinearAdapter:
-    """A linear adapter of random weights."""
+    """Return a linear adapter with random weights."""
     return make_adapter()
 
 
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
-    """The folder of a trained adapter, which does not exist yet."""
+    """Return the output folder for a trained adapter, which does not exist yet."""
     return tmp_path / "out"
 
 
 @pytest.fixture
 def make_store(framework: Framework, place: Place) -> Iterator[Callable[..., OpenStore]]:
-    """Fill a store with chunks; takes the name of its kind, the chunks and a model."""
+    """Yield a function that fills a store, given the name of its kind, chunks and a model."""
     made: list[OpenStore] = []
 
     def make(name: str, chunks: Sequence[Chunk], model: Any) -> OpenStore:

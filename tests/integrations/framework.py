@@ -1,4 +1,4 @@
-"""One integration under names that both share, so that a test can run for either."""
+"""A common interface to both integrations, so that one test runs for both."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ Make = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Calls:
-    """How an embedding model of the framework is called.
+    """Functions that call an embedding model of the framework.
 
     Attributes:
-        query: Takes the model and a text, returns its vector as a query.
+        query: Takes the model and a text, returns the query vector.
         aquery: The same, asynchronously.
-        documents: Takes the model and texts, returns their vectors as documents.
+        documents: Takes the model and texts, returns the document vectors.
         adocuments: The same, asynchronously.
-        names: What a recording model logs for the four, in this order.
+        names: Names that a recording model logs for these four calls, in this order.
     """
 
     query: Callable[[Any, str], list[float]]
@@ -36,14 +36,14 @@ class Stores:
         in_memory: Takes texts by id and a model, returns a filled store.
         chroma: Takes a folder, texts by id and a model, returns a filled Chroma store, which
             ranks by Euclidean distance.
-        served: Takes a store in memory and a model, returns the store opened with that model.
+        served: Takes an in-memory store and a model, returns the store opened with that model.
         retriever: Takes a store and `k`, returns a retriever.
-        found: Takes a retriever and a question, returns the ids that it finds.
-        scored: Takes a store, a question and `k`, returns the best ids with their scores.
-        kinds: Every store that vectors are read from, by name.
-        embeddings: Takes a store in memory, returns its vectors by id, to be changed in place.
-        stored_vectors: The integration's function.
-        stored_similarity: The integration's function.
+        found: Takes a retriever and a question, returns the retrieved ids.
+        scored: Takes a store, a question and `k`, returns the top ids with their scores.
+        kinds: Every supported kind of store, by name.
+        embeddings: Takes an in-memory store, returns its vectors by id in a mutable mapping.
+        stored_vectors: The integration's function of this name.
+        stored_similarity: The integration's function of this name.
         readers: The integration's readers.
     """
 
@@ -65,13 +65,14 @@ class Engines:
     """The integration's fine-tuning engines.
 
     Attributes:
-        adapter: Takes dataset, model, `store` and the settings, returns an adapter engine.
-        onto_store: Takes dataset, store and the settings, returns an engine that reads the store.
-        refine: Takes dataset, model, folder of an adapter, `store` and the settings.
-        label_free: The class of the engine without labels.
-        tower: Takes dataset, model, `store` and the settings, returns an engine that trains the
+        adapter: Takes a dataset, a model, `store` and settings, returns an adapter engine.
+        onto_store: Takes a dataset, a store and settings, returns an engine that reads the store.
+        refine: Takes a dataset, a model, an adapter folder, `store` and settings, returns an
+            engine that starts from that adapter.
+        label_free: The class of the label-free engine.
+        tower: Takes a dataset, a model, `store` and settings, returns an engine that trains the
             model itself.
-        tower_model: The class of a model that such an engine saved.
+        tower_model: The class that serves a model trained by such an engine.
     """
 
     adapter: Make
@@ -84,17 +85,18 @@ class Engines:
 
 @dataclass(frozen=True)
 class Generation:
-    """How the integration generates questions.
+    """Functions and classes of the integration that generate questions.
 
     Attributes:
-        llms: By provider, what makes a chat model that talks to a test server.
-        plain_llm: Takes a text, returns a model without structured output that answers with it.
-        class_name: What precedes the name of OpenAI's model in messages.
-        is_structured: Whether a request to a provider asks for structured output.
+        llms: By provider, a function that makes a chat model connected to a test server.
+        plain_llm: Takes a text, returns a model without structured output that always answers
+            with this text.
+        class_name: Class name before the name of OpenAI's model in messages.
+        is_structured: Whether a request to a provider requires structured output.
         chunks: Takes texts by id, returns the framework's documents.
-        texts_of: The integration's function, from documents to texts by id.
-        generator: Takes a model and settings, `base` among them, returns the core's generator.
-        generate: Takes documents, a model, a path and settings, `base` among them, returns a
+        texts_of: The integration's function that maps documents to texts by id.
+        generator: Takes a model and settings, including `base`, returns the core's generator.
+        generate: Takes documents, a model, a path and settings, including `base`, returns a
             dataset.
     """
 
@@ -110,30 +112,31 @@ class Generation:
 
 @dataclass(frozen=True)
 class Framework:
-    """An integration and the test models of its framework.
+    """An integration, with test models of its framework.
 
     Attributes:
         name: The parameter id.
         label: The framework's name in messages.
-        make_base: Returns a recording model; takes `model_name`, `api_key`, `dimensions`, `width`,
-            `instruction`, `batch_size`, and `query` and `document`, which compute vectors.
-        providers: By provider, what makes a model that talks to a test server.
-        calls: How models are called.
-        adapted: The class of a base with any adapter.
-        linear: The class of a base with a linear adapter.
+        make_base: Takes `model_name`, `api_key`, `dimensions`, `width`, `instruction`,
+            `batch_size`, and the functions `query` and `document` that compute vectors; returns a
+            recording model.
+        providers: By provider, a function that makes a model connected to a test server.
+        calls: Functions that call models.
+        adapted: The class of a base model with any adapter.
+        linear: The class of a base model with a linear adapter.
         base_field: The attribute of an adapted model that holds its base.
-        embedder: The class through which the core embeds.
-        dataset: Makes the framework's dataset of queries, corpus and relevant documents.
-        dataset_of: Takes texts by id and questions with ids, returns the core's dataset, made of
-            the framework's documents.
+        embedder: The class that makes a model available to the core.
+        dataset: Takes queries, corpus and relevant documents, returns the framework's dataset.
+        dataset_of: Takes texts by id and questions with ids, returns the core's dataset, built
+            from the framework's documents.
         evaluator: The class that scores a retriever.
-        scores: Takes what the evaluator returns for one query, returns its scores by metric.
+        scores: Takes the evaluator's result for one query, returns the scores by metric.
         evaluate_store: The integration's function that searches stored vectors.
         listed_retriever: Takes rankings by query, returns a retriever of documents with these
             ids and the texts "text <id>", which counts its concurrent calls in `most_running`.
-        stores: Its vector stores.
-        engines: Its engines.
-        generation: How it generates questions.
+        stores: The framework's vector stores.
+        engines: The integration's engines.
+        generation: The integration's question generation.
     """
 
     name: str

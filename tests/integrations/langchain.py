@@ -1,4 +1,4 @@
-"""The LangChain integration, and a recording model of LangChain."""
+"""The LangChain integration, with a recording LangChain model."""
 
 import asyncio
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ from tests.stores.langchain import KINDS
 
 
 class RecordingEmbeddings(Recorder, BaseModel, Embeddings):
-    """A recording model; an asynchronous query yields to the event loop once per letter."""
+    """A recording model whose async queries yield to the event loop once per letter."""
 
     model: str = NAME
     openai_api_key: str = SECRET
@@ -81,7 +81,7 @@ def make_base(
 
 
 class ListedRetriever(BaseRetriever):
-    """Returns listed documents; counts concurrent calls."""
+    """A retriever that returns listed documents and counts concurrent calls."""
 
     rankings: dict[str, list[str]]
     most_running: int = 0
@@ -129,7 +129,7 @@ def served(store: InMemoryVectorStore, model: Any) -> InMemoryVectorStore:
 
 
 class VectorsByKey(dict[str, Any]):
-    """The vectors of an InMemoryVectorStore by id; assigning one changes the store."""
+    """The vectors of an InMemoryVectorStore by id; assignments change the store."""
 
     def __init__(self, store: InMemoryVectorStore) -> None:
         super().__init__({key: entry["vector"] for key, entry in store.store.items()})

@@ -1,4 +1,4 @@
-"""The LlamaIndex integration, and a recording model of LlamaIndex."""
+"""The LlamaIndex integration, with a recording LlamaIndex model."""
 
 import asyncio
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ from tests.stores.llama_index import KINDS
 
 
 class RecordingEmbedding(Recorder, BaseEmbedding):
-    """A recording model; an asynchronous query yields to the event loop once per letter."""
+    """A recording model whose async queries yield to the event loop once per letter."""
 
     model_name: str = NAME
     api_key: str = SECRET
@@ -89,7 +89,7 @@ def make_base(
 
 
 class ListedRetriever(BaseRetriever):
-    """Returns listed ids, with scores falling from 0.9; counts concurrent calls."""
+    """A retriever of listed ids with decreasing scores from 0.9; it counts concurrent calls."""
 
     def __init__(self, rankings: Mapping[str, list[str]]) -> None:
         super().__init__()
@@ -155,7 +155,7 @@ def tower(dataset: Any, model_id: str, *, store: Any = None, **options: Any) -> 
 
 
 class PlainLLM(CustomLLM):
-    """A custom model that can only complete, and always gives the same answer."""
+    """A custom completion model that always returns the same answer."""
 
     answer: str
 

@@ -1,4 +1,4 @@
-"""What the two frameworks' test models share: vectors from a hash or from functions, and a log."""
+"""The common part of both frameworks' test models: computed vectors and a log of calls."""
 
 import hashlib
 from collections.abc import Callable
@@ -17,23 +17,23 @@ Call = tuple[str, tuple[str, ...]]
 
 
 def hashed(text: str, dim: int) -> list[float]:
-    """Return normally distributed numbers that depend on the text alone."""
+    """Return normally distributed numbers that depend only on the text."""
     seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
     vector: list[float] = np.random.default_rng(seed).normal(size=dim).tolist()
     return vector
 
 
 def mapped(adapter: QueryAdapter, vector: list[float]) -> list[float]:
-    """Return what the adapter makes of a vector."""
+    """Return the adapted vector as a list."""
     result: list[float] = adapter(np.array(vector, dtype=np.float32)).tolist()
     return result
 
 
 class Recorder:
-    """A mixin for an embedding model.
+    """A mixin that makes an embedding model record its calls.
 
-    Vectors come from functions of the text, one per role, if they are given, else from a hash of
-    the model's settings, the role and the text.
+    Each role can have a function that computes the vector of a text. Otherwise the vector depends
+    on a hash of the model's settings, the role and the text.
     """
 
     dimensions: int | None
@@ -44,17 +44,17 @@ class Recorder:
 
     @property
     def calls(self) -> list[Call]:
-        """Every call with its texts, in order."""
+        """Return every call with its texts, in order."""
         return self._calls
 
     @property
     def queries(self) -> list[str]:
-        """The texts that were embedded as queries."""
+        """Return the texts that were embedded as queries."""
         return [t for call, texts in self._calls if call.endswith("query") for t in texts]
 
     @property
     def documents(self) -> list[str]:
-        """The texts that were embedded as documents."""
+        """Return the texts that were embedded as documents."""
         return [t for call, texts in self._calls if not call.endswith("query") for t in texts]
 
     def vector(self, role: str, text: str) -> list[float]:
@@ -74,6 +74,6 @@ class Recorder:
 
 
 def functions(query: Vector | None, document: Vector | None) -> dict[str, Any]:
-    """Return the functions that are given, by role."""
+    """Return the functions that are not None, by role."""
     given = {"query": query, "document": document}
     return {role: function for role, function in given.items() if function is not None}

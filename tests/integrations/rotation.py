@@ -1,4 +1,4 @@
-"""Data on which the best query map is known: the inverse of a rotation."""
+"""Data for which the best query map is known: the inverse of a rotation."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,9 +20,9 @@ def document_vector(text: str) -> list[float]:
 
 
 def query_vector(text: str) -> list[float]:
-    """Return for "... about X" what lies between X and a fixed rotation of X, with noise.
+    """Return the vector of "... about X": the sum of X, a fixed rotation of X and noise.
 
-    A linear map on queries undoes the rotation, so there is a gain to be learned.
+    A linear map on queries can undo the rotation and improve the ranking.
     """
     subject = np.array(document_vector(text.split(" about ")[1]))
     noise = np.array(document_vector(text))
@@ -48,7 +48,7 @@ DOCUMENTS, OTHERS = corpus_of(0, 120), corpus_of(1_000, 80)
 
 
 def make_planted(framework: Framework, query: Callable[[str], list[float]] = query_vector) -> Any:
-    """Return a recording model that a linear map improves."""
+    """Return a recording model whose ranking a linear map improves."""
     return framework.make_base(
         model_name="planted", query=query, document=document_vector, batch_size=BATCH
     )

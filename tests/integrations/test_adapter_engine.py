@@ -1,4 +1,4 @@
-"""The adapter engine: it trains what helps, embeds each text once, and refuses what cannot work."""
+"""Tests of the adapter engine: gains, one embedding per text, and errors for invalid input."""
 
 import json
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def train(framework: Framework) -> Any:
 
 @pytest.fixture
 def other(framework: Framework) -> Any:
-    """A dataset about other documents."""
+    """Return a dataset about other documents."""
     return make_dataset(framework, OTHERS)
 
 
@@ -60,7 +60,7 @@ def engine(framework: Framework, train: Any, planted: Any, output: Path) -> Any:
 
 
 def ndcg(framework: Framework, store: Any, model: Any, dataset: Any) -> float:
-    """Return nDCG@10 of the store, opened with the model."""
+    """Return nDCG@10 of the store when it is opened with the model."""
     retriever = framework.stores.retriever(framework.stores.served(store, model), 10)
     evaluation = framework.evaluator(retriever, ["ndcg@10"]).evaluate_dataset(dataset)
     mean: float = evaluation.means["ndcg@10"]
@@ -87,7 +87,7 @@ def test_a_store_filled_with_the_base_is_searched_better(
     assert ndcg(framework, store, engine.get_finetuned_model(), other) > before + 0.2
     assert engine.result.decision == engine.result.training.decision == "adapter"
     assert str(engine.result.verdict).startswith("Use the adapter.")
-    assert len(planted.documents) == n_documents + len(DOCUMENTS)  # the store was not embedded
+    assert len(planted.documents) == n_documents + len(DOCUMENTS)  # none from the store
 
 
 @pytest.mark.slow
@@ -174,7 +174,7 @@ def test_options_reach_the_trainer(
     assert {strength for strength in strengths if np.isfinite(strength)} == {0.3, 0.1}
     assert {row.candidate.whitening for row in tables[0]} == {0.0}
     assert all(row.unseen is None for row in tables[0])
-    assert tables[0] != tables[1]  # the seed assigns the queries to other folds
+    assert tables[0] != tables[1]  # another seed gives other folds
     assert (tmp_path / "cache.sqlite").is_file()
 
 
@@ -257,7 +257,7 @@ def test_finished_batches_are_not_embedded_again_after_a_failure(
     )
     with pytest.raises(error):
         framework.engines.adapter(train, failing, model_output_path=output).finetune()
-    healthy = make_planted(framework)  # the same model by name and settings
+    healthy = make_planted(framework)  # same name and settings, hence the same cache
     framework.engines.adapter(train, healthy, model_output_path=output).finetune()
     finished = [text for text in texts if text not in set(healthy.queries)]
     assert finished == texts[: 1 + 4 * BATCH]  # the first query alone, then whole batches
@@ -303,7 +303,7 @@ def test_a_memory_is_served_by_a_model_for_any_adapter(
 
 
 class TestRefining:
-    """Training continues from an adapter instead of from the base."""
+    """Tests of training that starts from an adapter instead of from the base."""
 
     def save(self, folder: Path, *, base_model: str) -> None:
         record = AdapterRecord(base_model=base_model)
@@ -337,7 +337,7 @@ class TestRefining:
 
 
 class TestRefusals:
-    """Bad input is named before anything is embedded."""
+    """Tests that invalid input raises an error before anything is embedded."""
 
     def test_a_model_before_training(self, engine: Any) -> None:
         with pytest.raises(NotFinetunedError, match=r"call finetune\(\) first"):

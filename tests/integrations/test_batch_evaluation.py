@@ -1,4 +1,4 @@
-"""Searching for all queries at once finds what the retriever finds for one after the other."""
+"""Test that a batch search finds the same documents as one retriever call per query."""
 
 import asyncio
 from collections.abc import Callable
@@ -31,14 +31,14 @@ from tests.integrations.batch import (
 from tests.integrations.both import FRAMEWORKS
 from tests.integrations.framework import Framework
 
-FEW = st.sampled_from([-1.0, 0.5, 1.0])  # many equal cosines, equal vectors
+FEW = st.sampled_from([-1.0, 0.5, 1.0])  # causes many equal cosines and equal vectors
 MANY = st.floats(0.1, 1e3)
 ZEROS = st.sampled_from([-1.0, 0.0, 0.5, 1.0])
 SIGNED = st.floats(-1e3, 1e3)
 EXTREME = st.sampled_from([0.0, 1e-320, 1e-200, 3e-158, 7e-158, 1.0, 3.0, -1e200])
 NUMBERS = {
     "llama_index": [FEW, MANY, ZEROS, SIGNED, EXTREME],
-    "langchain": [FEW, MANY],  # its store refuses queries of length 0
+    "langchain": [FEW, MANY],  # its store rejects queries of length 0
 }
 
 
@@ -56,7 +56,7 @@ def test_the_run_is_that_of_the_retriever_with_ties_and_zero_vectors(
     model = model_of(framework, queries, documents)
     retriever = retriever_of(framework, model, len(documents), k)
     dataset = dataset_of(len(queries), len(documents))
-    with np.errstate(all="ignore"):  # LlamaIndex divides by the length of zero vectors
+    with np.errstate(all="ignore"):  # LlamaIndex divides by the norm of zero vectors
         expected = one_by_one(framework, retriever, dataset)
         assert in_batch(framework, retriever, dataset) == expected
         assert asyncio.run(ain_batch(framework, retriever, dataset)) == expected
@@ -79,7 +79,7 @@ def dataset() -> RetrievalDataset:
 
 @pytest.fixture
 def count(model: Any) -> Callable[[Callable[[], Run]], tuple[Run, int]]:
-    """Return a run and how many queries were embedded for it."""
+    """Return a function that returns a run and the number of queries embedded for it."""
 
     def counted(run: Callable[[], Run]) -> tuple[Run, int]:
         model.calls.clear()

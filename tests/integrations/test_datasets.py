@@ -1,4 +1,4 @@
-"""Datasets made of a framework's documents and of questions about them."""
+"""Tests of datasets built from a framework's documents and questions about them."""
 
 from typing import Any
 

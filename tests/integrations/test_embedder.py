@@ -1,4 +1,4 @@
-"""The core embeds with a framework's model through `LlamaIndexEmbedder` or `LangChainEmbedder`."""
+"""Tests of `LlamaIndexEmbedder` and `LangChainEmbedder`, which the core embeds with."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""An adapted model: documents are the base's, queries go through an adapter that can be swapped."""
+"""Tests of adapted models: documents use the base, queries use an adapter that can be swapped."""
 
 import asyncio
 import copy
@@ -27,7 +27,7 @@ TEXTS = [f"text {i}" for i in range(30)]
 
 
 class Shifting(QueryAdapter):
-    """Adds a constant: an adapter that is not linear."""
+    """A non-linear adapter that adds a constant."""
 
     kind = "shifting"
     dim_in = dim_out = 8
@@ -46,7 +46,7 @@ class Shifting(QueryAdapter):
 
 @pytest.fixture
 def saved(base: Any, adapter: LinearAdapter) -> SavedAdapter:
-    """An adapter with its whole record."""
+    """Return an adapter with a complete record."""
     record = AdapterRecord(base_model=NAME, probe_text="probe")
     vector = np.array(base.vector("query", "probe"), dtype=np.float32)
     return SavedAdapter(adapter=adapter, record=record, probe_vector=vector)
@@ -59,7 +59,7 @@ def folder(saved: SavedAdapter, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def kernel(base: Any, adapter: LinearAdapter) -> KernelAdapter:
-    """An adapter that remembers the queries "one" and "two" of the base."""
+    """Return a kernel adapter with the queries "one" and "two" of the base as landmarks."""
     queries = np.array([base.vector("query", text) for text in ("one", "two")])
     landmarks = queries / np.linalg.norm(queries, axis=1, keepdims=True)
     values = 5 * np.random.default_rng(1).normal(size=landmarks.shape)
@@ -109,7 +109,7 @@ def test_documents_are_those_of_the_base_by_the_same_method(
 def test_without_a_change_a_query_is_the_list_of_the_base(
     framework: Framework, make_base: Make, unchanging: Any, asynchronous: bool
 ) -> None:
-    vector = [0.1] * 8  # not a float32, so any conversion by numpy would show
+    vector = [0.1] * 8  # not a float32, so a conversion by numpy would change it
     base = make_base(query=lambda _: vector)
     model = framework.adapted(base, unchanging)
     assert ask(framework, model, "q", asynchronous=asynchronous) is vector
@@ -371,7 +371,7 @@ async def test_queries_under_way_during_a_thousand_swaps_use_the_old_map_or_the_
 ) -> None:
     maps = [make_adapter(1), make_adapter(2)]
     model = framework.adapted(base, maps[0])
-    queries = ["q" * (15 * n) for n in range(1, 65)]  # the n-th takes 15 n turns of the loop
+    queries = ["q" * (15 * n) for n in range(1, 65)]  # the n-th query yields 15 n times
 
     async def swap() -> None:
         for adapter in islice(cycle(maps), 1_000):
@@ -383,7 +383,7 @@ async def test_queries_under_way_during_a_thousand_swaps_use_the_old_map_or_the_
     used = set()
     for query, vector in zip(queries, vectors, strict=True):
         expected = [mapped(adapter, base.vector("query", query)) for adapter in maps]
-        used.add(expected.index(vector))  # exactly one of the two, or an error
+        used.add(expected.index(vector))  # raises an error if it is neither
     assert used == {0, 1}
 
 

@@ -1,4 +1,4 @@
-"""`RetrieverEvaluator` scores what a retriever of the framework returns."""
+"""Tests of `RetrieverEvaluator`, which scores the results of a framework's retriever."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -34,7 +34,7 @@ def retriever(framework: Framework) -> Any:
 
 @pytest.fixture
 def retriever_of_four(framework: Framework, base: Any) -> Any:
-    """A retriever that returns at most four documents."""
+    """Return a retriever that returns at most four documents."""
     return framework.stores.retriever(framework.stores.in_memory({"a": "text a"}, base), 4)
 
 
@@ -187,7 +187,7 @@ def test_a_store_without_the_relevant_documents_is_refused_before_anything_is_em
     framework: Framework, base: Any, dataset: Any
 ) -> None:
     store = framework.stores.in_memory({"x1": "x", "x2": "y"}, base)
-    other = framework.make_base(width=3)  # another error, if a query were embedded
+    other = framework.make_base(width=3)  # embedding a query would raise another error
     message = r"1 of 1 that are not in it, such as 'a', where .*'x1'; .*by their ids"
     with pytest.raises(InvalidDatasetError, match=message):
         framework.evaluate_store(store, other, dataset)

@@ -1,4 +1,4 @@
-"""Questions are generated through the real SDKs of two providers, on a local server."""
+"""Tests of question generation through the SDKs of two providers, with a local server."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ from tests.servers.chat import (
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings(
-        "ignore:.*:DeprecationWarning",  # of the SDKs
+        "ignore:.*:DeprecationWarning",  # raised inside the SDKs
         "ignore:.*:pydantic.warnings.PydanticDeprecatedSince20",
     ),
 ]
@@ -54,7 +54,7 @@ def chunks(framework: Framework, n: int, *, first: int = 0) -> Any:
 
 
 def questions_of(dataset: Any) -> dict[str, list[str]]:
-    """Return the questions by chunk."""
+    """Return the questions of each chunk."""
     found: dict[str, list[str]] = {}
     for query, grades in to_retrieval_dataset(dataset).qrels.items():
         for chunk in grades:
@@ -64,7 +64,7 @@ def questions_of(dataset: Any) -> dict[str, list[str]]:
 
 @pytest.fixture
 def path(tmp_path: Path, framework: Framework) -> Path:
-    """The file of a run: LlamaIndex writes the dataset there, LangChain the answers."""
+    """Return the path of the dataset in LlamaIndex, or of the answers in LangChain."""
     return tmp_path / f"{framework.name}.jsonl"
 
 

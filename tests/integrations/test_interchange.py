@@ -1,4 +1,4 @@
-"""An adapter trained in one integration serves in the other, and both measure the same."""
+"""Test that adapters work in both integrations and that both compute the same scores."""
 
 import re
 import warnings
@@ -44,7 +44,7 @@ QUESTION = "how far is the harbour?"
 
 @cache
 def bag_of_words(text: str) -> tuple[float, ...]:
-    """A cheap embedding of real texts: hashed words, projected at random, at length 1."""
+    """Return a unit vector of a text: a random projection of its hashed word counts."""
     rows = [zlib.crc32(word.encode()) % N_WORDS for word in re.findall(r"\w+", text.lower())]
     vector = np.log1p(np.bincount(rows, minlength=N_WORDS)) @ TABLE
     return tuple((vector / np.linalg.norm(vector)).tolist())
@@ -60,7 +60,7 @@ def bag_model(framework: Framework) -> Any:
 
 
 def small_dataset() -> RetrievalDataset:
-    """Questions whose words stand for other words of their document, always the same ones."""
+    """Return a dataset in which each question word corresponds to a fixed document word."""
     rng = np.random.default_rng(1)
     topics = [rng.choice(60, size=6, replace=False) for _ in range(80)]
     return RetrievalDataset.from_relevant_docs(
@@ -137,7 +137,7 @@ def scifact(data_folder: Path) -> RetrievalDataset:
 
 @pytest.fixture(scope="module")
 def turned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of an adapter that changes many rankings."""
+    """Return the folder of an adapter that changes many rankings."""
     noise = np.random.default_rng(2).normal(size=(DIM, DIM)) / DIM**0.5
     adapter = LinearAdapter(np.eye(DIM) + 0.2 * noise)
     record = AdapterRecord(base_model="bag-of-words")
@@ -147,7 +147,7 @@ def turned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def through_llama_index(scifact: RetrievalDataset, turned: Path) -> Evaluation:
-    """Scores of LlamaIndex's store in memory, filled with the base."""
+    """Return the scores of LlamaIndex's in-memory store, filled by the base."""
     store = LLAMA_INDEX.stores.in_memory(dict(scifact.corpus), bag_model(LLAMA_INDEX))
     adapted = LLAMA_INDEX.linear(bag_model(LLAMA_INDEX), turned)
     retriever = LLAMA_INDEX.stores.retriever(LLAMA_INDEX.stores.served(store, adapted), 10)
@@ -157,7 +157,7 @@ def through_llama_index(scifact: RetrievalDataset, turned: Path) -> Evaluation:
 
 def faiss() -> type[VectorStore]:
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
-        from langchain_community.vectorstores import FAISS  # announces its package's end
+        from langchain_community.vectorstores import FAISS  # warns that its package is deprecated
     return FAISS
 
 
@@ -204,14 +204,14 @@ def cohere_models() -> tuple[Any, Any]:
 @pytest.fixture(scope="module")
 def huggingface_models(minilm: str) -> tuple[BaseEmbedding, Embeddings]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its package says that it is no longer maintained
+        warnings.simplefilter("ignore")  # the package warns that it is unmaintained
         from langchain_community.embeddings import HuggingFaceEmbeddings
 
         return HuggingFaceEmbedding(model_name=minilm), HuggingFaceEmbeddings(model_name=minilm)
 
 
 def check_is_interchangeable(of_llama_index: Any, of_langchain: Any) -> None:
-    """An adapter trained on either model is taken on the other, and a third model is refused."""
+    """Check that both models accept each other's adapters and that a third model is rejected."""
     adapter = LinearAdapter.identity(384)
     for trained_on in (of_llama_index, of_langchain):
         record = AdapterRecord(base_model=model_name_of(trained_on))

@@ -1,4 +1,4 @@
-"""The engine without labels: a store in, an embedding model out, no claim without a check."""
+"""Tests of the label-free engine, which computes an adapter from the vectors of a store."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ CORPUS = {f"id text {number}": f"text {number}" for number in range(30)}
 
 
 def questions_about(framework: Framework, corpus: dict[str, str]) -> Any:
-    """Return the dataset of one question about each text."""
+    """Return a dataset with one question about each text."""
     return framework.dataset(
         {f"q {key}": f"question about {text}" for key, text in corpus.items()},
         corpus,

@@ -1,4 +1,4 @@
-"""A model of the other framework is a base too: a LangChain model in LlamaIndex and vice versa."""
+"""Tests of base models from the other framework: LangChain in LlamaIndex and vice versa."""
 
 import asyncio
 import copy
@@ -19,7 +19,7 @@ TEXTS = [f"text {i}" for i in range(25)]
 
 @pytest.fixture
 def other(framework: Framework) -> Framework:
-    """The framework that is not `framework`."""
+    """Return the framework that is not `framework`."""
     return next(each for each in FRAMEWORKS.values() if each is not framework)
 
 

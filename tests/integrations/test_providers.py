@@ -1,4 +1,4 @@
-"""Models of real providers on a local server: roles, retries, costs and keys."""
+"""Tests of the providers' SDKs with a local server: roles, retries, request counts and keys."""
 
 import asyncio
 import traceback
@@ -48,9 +48,9 @@ def engine_of(
 
 @pytest.fixture(autouse=True)
 def own_loop() -> Iterator[None]:
-    """An event loop that is closed afterwards: LlamaIndex's workers leave the one they make open.
+    """Provide an event loop and close it afterwards, as LlamaIndex leaves its own loop open.
 
-    Tests that are coroutines have a loop of their own, and LlamaIndex's workers do not run there.
+    Async tests have a separate loop, in which LlamaIndex's workers do not run.
     """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -102,12 +102,12 @@ def test_an_identity_is_the_same_before_and_after_a_call(
 
 
 def sizes(server: EmbeddingServer, role: str | None, kind: str) -> list[int]:
-    """Return how many texts of a kind each request in a role had."""
+    """Return the number of texts in each request of this role and kind."""
     return [len(texts) for texts in server.asked(role) if texts[0].startswith(kind)]
 
 
 def check_run(framework: Framework, provider: str, server: EmbeddingServer, engine: Any) -> None:
-    """Check that a whole run embeds each text once, in full batches."""
+    """Check that a complete run embeds each text once, in full batches."""
     engine.finetune()
     query_role, document_role = ROLES[provider]
     assert set(server.paid.values()) == {1}
@@ -161,7 +161,7 @@ def test_a_rate_limit_that_outlasts_the_client_ends_a_run_and_keeps_what_was_pai
     framework: Framework, provider: str, serve: Serve, tmp_path: Path
 ) -> None:
     server = serve([Fault(), RATE_LIMITED])
-    server.faults += [RATE_LIMITED] * 100  # for all requests that are under way at once
+    server.faults += [RATE_LIMITED] * 100  # enough for all concurrent requests
     engine = engine_of(framework, provider, server, tmp_path, tries=1)
     with pytest.raises(RATE_LIMIT_ERRORS[provider]) as caught:
         engine.finetune()

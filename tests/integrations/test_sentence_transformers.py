@@ -1,4 +1,4 @@
-"""The engine that trains the model itself, and the embedding class that serves it."""
+"""Tests of the engine that trains the model itself and of the class that serves it."""
 
 import hashlib
 from pathlib import Path
@@ -29,7 +29,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def datasets(framework: Framework) -> tuple[Any, Any]:
-    """Datasets for training and for validation, about other documents."""
+    """Return a training and a validation dataset about different documents."""
 
     def own(dataset: RetrievalDataset) -> Any:
         relevant = {query: list(grades) for query, grades in dataset.qrels.items()}
@@ -99,7 +99,7 @@ def test_the_query_tower_serves_an_existing_store_and_an_adapter_stacks_on_it(
     vectors = [framework.calls.documents(model, [text]) for model in (base, tuned, adapted)]
     assert vectors[0] == vectors[1] == vectors[2]
     assert identity_of(tuned) != identity_of(base)
-    assert tuned.identity is tuned.identity  # computed once, not from all weights per query
+    assert tuned.identity is tuned.identity  # computed once, not for every query
     saved = SentenceTransformer(str(engine.result.folder), device="cpu")
     query = framework.calls.query(tuned, text)
     np.testing.assert_allclose(query, saved.encode_query(text), atol=1e-6)

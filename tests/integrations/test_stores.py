@@ -1,4 +1,4 @@
-"""Vectors are read from every store as they were added, and adapted queries search it as it is."""
+"""Test that every store returns its vectors and that adapted queries search it unchanged."""
 
 import hashlib
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def chunks() -> list[Chunk]:
 def fill(
     make_store: Callable[..., OpenStore], chunks: list[Chunk], base: Any
 ) -> Callable[[str], OpenStore]:
-    """Fill a store of the given kind."""
+    """Return a function that fills a store of the given kind."""
 
     def make(name: str) -> OpenStore:
         opened = make_store(name, chunks, base)
@@ -123,7 +123,7 @@ def test_a_store_that_is_opened_again_has_the_same_vectors(
 ) -> None:
     opened = fill(name)
     rows = rows_of(framework, opened.reopen(base))
-    if opened.kind.unit:  # a Qdrant without a server keeps its files as they were added
+    if opened.kind.unit:  # Qdrant without a server stores unnormalized vectors
         rows = {key: unit(row) for key, row in rows.items()}
     check_equal(rows, expected_rows(opened, base), tolerance=opened.kind.tolerance)
     assert framework.stores.stored_similarity(opened.store) == opened.kind.similarity
@@ -142,7 +142,7 @@ def test_adapted_queries_search_the_store_as_it_is(
     assert expected != without
 
     assert opened.search(QUESTION) == without
-    before = gather(read(opened.store))  # Qdrant's own client rescales at its first search
+    before = gather(read(opened.store))  # Qdrant's local client normalizes at the first search
     opened.reopen(adapted)
     assert opened.search(QUESTION) == expected
     assert base.documents == []

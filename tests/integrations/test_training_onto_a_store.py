@@ -1,4 +1,4 @@
-"""Training onto a store as it is: read, not embedded, not written to, refused where necessary."""
+"""Tests of training on an existing store, which is read but neither embedded nor changed."""
 
 import logging
 from collections.abc import Callable
@@ -43,7 +43,7 @@ CHUNKS = [Chunk(key_of(n), text_of(n), {"kind": "even"}) for n in range(N_DOCUME
 
 
 def planted(framework: Framework, *, shift: int = 0, width: int = DIM) -> Any:
-    """Return a model that a linear map improves, with its numbers shifted and cut off."""
+    """Return a model that a linear map improves; optionally roll and truncate its vectors."""
 
     def changed(vector: list[float]) -> list[float]:
         return (vector[shift:] + vector[:shift])[:width]
@@ -62,7 +62,7 @@ def base(framework: Framework) -> Any:
 
 @pytest.fixture
 def fill(make_store: Callable[..., OpenStore], base: Any) -> Callable[[str], OpenStore]:
-    """Fill a store of the given kind with every document."""
+    """Return a function that fills a store of the given kind with every document."""
 
     def make(name: str) -> OpenStore:
         opened = make_store(name, CHUNKS, base)
@@ -86,7 +86,7 @@ def content(framework: Framework, store: Any) -> dict[str, bytes]:
 
 
 def exact(framework: Framework, store: Any, model: Any) -> dict[str, float]:
-    """Return the metrics of exact search over the vectors that are read back."""
+    """Return the metrics of an exact search over the vectors read from the store."""
     stored = gather(framework.stores.stored_vectors(store))
     texts = HELD_OUT.queries.values()
     queries = np.array([framework.calls.query(model, text) for text in texts], dtype=np.float32)
@@ -110,7 +110,7 @@ def test_a_store_is_trained_onto_as_it_is(
     opened = fill(name)
     before = through(framework, opened)
     assert before == pytest.approx(exact(framework, opened.store, base))
-    there = content(framework, opened.store)  # Qdrant's own client rescales at its first search
+    there = content(framework, opened.store)  # Qdrant's local client normalizes at the first search
     engine = engine_on(framework, opened.store, output, val_dataset=HELD_OUT, check_model=False)
     engine.finetune()
     assert content(framework, opened.store) == there
@@ -118,7 +118,7 @@ def test_a_store_is_trained_onto_as_it_is(
     served = opened.reopen(adapted)
     after = through(framework, opened)
     assert base.documents == []
-    if not opened.kind.unit:  # a Qdrant without a server keeps its files as they were added
+    if not opened.kind.unit:  # Qdrant without a server stores unnormalized vectors
         assert content(framework, served) == there
     assert engine.result.training.n_documents == N_DOCUMENTS
     assert engine.result.saved.record.training["similarity"] == opened.kind.similarity
@@ -139,7 +139,7 @@ def test_the_model_is_checked_on_three_documents_if_the_store_returns_them(
         engine_on(framework, opened.store, output)
     n_checked = 3 if opened.kind.returns_texts else 0
     expected = [opened.kind.embedded_text(chunk) for chunk in CHUNKS[:n_checked]]
-    assert sorted(base.documents) == expected  # LlamaIndex's Qdrant returns them in any order
+    assert sorted(base.documents) == expected  # the order of LlamaIndex's Qdrant store is undefined
     assert ("not checked against the model" in caplog.text) == (n_checked == 0)
     if n_checked:
         with pytest.raises(AdapterMismatchError, match=r"not made by planted.* check_model=False"):
@@ -206,7 +206,7 @@ def test_a_store_that_loses_rows_while_it_is_read_is_refused(
 
     def get_and_delete(self: Any, **wanted: Any) -> Any:
         found = get(self, **wanted)
-        if wanted == {"include": []}:  # all ids are known now, and no vector is
+        if wanted == {"include": []}:  # all ids have been read, but no vectors
             self.delete(ids=found["ids"][-5:])
         return found
 

@@ -1,4 +1,4 @@
-"""Which retrievers of LangChain are searched query by query, and which ids are compared."""
+"""Tests of which LangChain retrievers are called query by query, and which ids are compared."""
 
 import sys
 from types import SimpleNamespace
@@ -47,7 +47,7 @@ def dataset() -> RetrievalDataset:
 
 
 def counted(model: Any, retriever: Any, dataset: RetrievalDataset) -> tuple[Run, int]:
-    """Return the run and how many queries were embedded."""
+    """Return the run and the number of embedded queries."""
     model.calls.clear()
     return in_batch(LANGCHAIN, retriever, dataset), len(model.queries)
 

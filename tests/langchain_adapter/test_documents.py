@@ -1,4 +1,4 @@
-"""Ids of documents, and datasets made of documents and questions."""
+"""Tests of document ids, and of datasets built from documents and questions."""
 
 from typing import Any
 

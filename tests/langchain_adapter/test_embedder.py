@@ -1,4 +1,4 @@
-"""The core sees a LangChain model through `LangChainEmbedder`."""
+"""Tests of `LangChainEmbedder`, which makes a LangChain model available to the core."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ def rows(*vectors: list[float]) -> Vectors:
 
 
 class Together(Embeddings):
-    """Answers a query only when as many others are under way as it waits for."""
+    """A model that answers only when `n_waiting` queries run concurrently."""
 
     def __init__(self, n_waiting: int) -> None:
         self.barrier, self.lock = Barrier(n_waiting, timeout=20), Lock()

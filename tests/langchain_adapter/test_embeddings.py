@@ -1,4 +1,4 @@
-"""What LangChain adds to an adapted model: a cache of queries and a printed form."""
+"""Tests of LangChain-specific features of an adapted model: query cache and repr."""
 
 import asyncio
 import copy
@@ -144,4 +144,4 @@ def test_a_copy_has_a_copy_of_the_cache(
     twin = duplicate(model)
     assert twin.query_cache is not model.query_cache
     assert twin.embed_query("q") == vector
-    assert twin.base.queries == ["q"]  # what was logged before the copy
+    assert twin.base.queries == ["q"]  # logged before the copy

@@ -1,4 +1,4 @@
-"""The adapter engine takes LangChain documents, and by default the model of the vector store."""
+"""Test that the engine accepts LangChain documents and defaults to the vector store's model."""
 
 from pathlib import Path
 from typing import Any

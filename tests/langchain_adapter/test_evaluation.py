@@ -1,4 +1,4 @@
-"""What LangChain adds to the evaluator: any Runnable, ids in metadata, LangSmith."""
+"""Tests of LangChain-specific evaluation: any Runnable, ids in metadata, LangSmith."""
 
 import threading
 import uuid
@@ -97,7 +97,7 @@ async def test_a_retriever_without_k_is_found_to_return_four() -> None:
 
 
 class TestLangSmith:
-    """LangSmith's own wrapper turns the function into feedback, nothing of it mocked."""
+    """Tests with LangSmith's own evaluator wrapper, without mocks."""
 
     def feedback(self, evaluator: Any, outputs: dict[str, Any], relevant: dict[str, Any]) -> Any:
         now, key = datetime.now(UTC), uuid.uuid4()

@@ -1,4 +1,4 @@
-"""What LangChain adds to generation: function calls, bound models, documents without ids."""
+"""Tests of LangChain-specific generation: function calls, bound models, missing ids."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from langchain_adapter.embedder import LangChainEmbedder
 from langchain_adapter.generation import question_generator, sources_of, texts_of
 from langchain_adapter.text_generator import LangChainTextGenerator
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")  # of the SDKs
+pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")  # raised inside the SDKs
 
 
 def test_a_model_is_named_by_its_class_and_its_own_name() -> None:

@@ -1,4 +1,4 @@
-"""The engine without labels takes the model of the vector store by default."""
+"""Test that the label-free engine uses the model of the vector store by default."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What LangChain does with a LlamaIndex model: its cache is used, and it is left unchanged."""
+"""Test that LangChain uses the cache of a LlamaIndex model and leaves the model unchanged."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""LangChain's own standard tests, on adapters that do change queries."""
+"""Run LangChain's standard tests on adapters that change queries."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from langchain_tests.unit_tests import EmbeddingsUnitTests
 from langchain_adapter import AdapterEmbeddings, LinearAdapterEmbeddings
 from query_adapters.adapters import KernelAdapter, LinearAdapter
 
-DIM = 6  # of the standard tests
+DIM = 6  # required by the standard tests
 RNG = np.random.default_rng(0)
 NEAR_IDENTITY = np.eye(DIM) + 0.05 * RNG.normal(size=(DIM, DIM))  # "foo" must still find "foo"
 LINEAR = LinearAdapter(NEAR_IDENTITY)

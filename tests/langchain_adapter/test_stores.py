@@ -1,4 +1,4 @@
-"""Stores of LangChain: collections, asynchronous and sparse stores, stores of other packages."""
+"""Tests of LangChain stores: collections, async, sparse and third-party stores."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ N = 37
 
 @pytest.fixture
 def fill(make_store: Callable[..., OpenStore], base: Any) -> Callable[[str], OpenStore]:
-    """Fill a store of the given kind."""
+    """Return a function that fills a store of the given kind."""
     chunks = [Chunk(str(uuid4()), f"text {i}") for i in range(N)]
     return lambda name: make_store(name, chunks, base)
 
@@ -37,7 +37,7 @@ def rows_of(store: Any) -> dict[str, Vectors]:
 
 
 def check_vectors(store: Any, opened: OpenStore, base: Any) -> None:
-    """Check that the store has the vectors of the chunks that the other was filled with."""
+    """Check that the store contains the vectors of the chunks of `opened`."""
     found = rows_of(store)
     assert found.keys() == {chunk.key for chunk in opened.chunks}
     for chunk in opened.chunks:
@@ -106,7 +106,7 @@ def test_the_similarity_of_lancedb_is_that_of_its_vector_index(
 
 
 class SearchOnlyStore(VectorStore):
-    """A store of another package that can only be searched."""
+    """A third-party store that supports only search."""
 
     def similarity_search(self, query: str, k: int = 4, **options: Any) -> list[Document]:
         return []
@@ -117,7 +117,7 @@ class SearchOnlyStore(VectorStore):
 
 
 class ChildStore(SearchOnlyStore):
-    """A subclass, which its parent's reader reads."""
+    """A subclass that the reader of its parent supports."""
 
 
 def test_a_store_that_nothing_reads_is_named_with_the_remedy() -> None:

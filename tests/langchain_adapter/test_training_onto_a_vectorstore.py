@@ -1,4 +1,4 @@
-"""Training onto a vector store of LangChain: what stands for the store, and which model is used."""
+"""Tests of training on a LangChain vector store: accepted arguments and the model used."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A recording model of LlamaIndex, and recorders of what LlamaIndex sees of a model."""
+"""Fixtures with a recording LlamaIndex model, a rate limiter, and LlamaIndex's events and spans."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -32,7 +32,7 @@ def framework() -> Framework:
 
 
 class CountingLimiter:
-    """Grants every permit and counts them."""
+    """A rate limiter that grants and counts every permit."""
 
     def __init__(self) -> None:
         self.n_acquired = 0
@@ -45,7 +45,7 @@ class CountingLimiter:
 
 
 class EventRecorder(BaseEventHandler):
-    """Keeps every event."""
+    """Record every event."""
 
     events: list[BaseEvent] = Field(default_factory=list)
 
@@ -60,7 +60,7 @@ def make_limiter() -> Callable[[], CountingLimiter]:
 
 @pytest.fixture
 def events() -> Iterator[list[BaseEvent]]:
-    """Every instrumentation event of the test."""
+    """Yield the list of all instrumentation events of the test."""
     recorder = EventRecorder()
     root_dispatcher.add_event_handler(recorder)
     yield recorder.events
@@ -69,7 +69,7 @@ def events() -> Iterator[list[BaseEvent]]:
 
 @pytest.fixture
 def spans() -> Iterator[SimpleSpanHandler]:
-    """Every instrumentation span of the test."""
+    """Yield the handler of all instrumentation spans of the test."""
     recorder = SimpleSpanHandler()
     root_dispatcher.add_span_handler(recorder)
     yield recorder

@@ -1,4 +1,4 @@
-"""Which retrievers of LlamaIndex are called query by query, and what events and caches see."""
+"""Tests of which LlamaIndex retrievers are called query by query, and of events and caches."""
 
 import asyncio
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ EXTREME = st.sampled_from([0.0, 1e-320, 1e-200, 3e-158, 7e-158, 1.0, 3.0, -1e200
 
 
 class CountingEmbedding(RecordingEmbedding):
-    """Counts how many of its queries are under way at once."""
+    """A model that counts its concurrent queries."""
 
     _running: int = PrivateAttr(default=0)
     _most_running: int = PrivateAttr(default=0)
@@ -87,7 +87,7 @@ def test_the_run_over_some_of_the_nodes_is_that_of_the_retriever(
     node_ids = sorted(data.draw(st.sets(st.sampled_from(sorted(index.index_struct.nodes_dict)))))
     retriever = VectorIndexRetriever(index, similarity_top_k=k, node_ids=node_ids)
     dataset = dataset_of(len(questions), len(vectors))
-    with np.errstate(all="ignore"):  # LlamaIndex divides by the length of zero vectors
+    with np.errstate(all="ignore"):  # LlamaIndex divides by the norm of zero vectors
         expected = one_by_one(LLAMA_INDEX, retriever, dataset)
         assert in_batch(LLAMA_INDEX, retriever, dataset) == expected
         assert asyncio.run(ain_batch(LLAMA_INDEX, retriever, dataset)) == expected

@@ -1,4 +1,4 @@
-"""What LlamaIndex expects of an embedding model, and what a wrapper must not break."""
+"""Test that adapted models support LlamaIndex's caches, rate limiters, events and pipelines."""
 
 import asyncio
 from collections.abc import Callable
@@ -41,7 +41,7 @@ ROUTES: dict[str, tuple[str, Callable[[Any], Any]]] = {
 
 @pytest.fixture(params=list(ROUTES))
 def route(request: pytest.FixtureRequest) -> str:
-    """One of the six ways to ask for the vector of the text "d"."""
+    """Return the name of one of the six methods that embed the text "d"."""
     name: str = request.param
     return name
 

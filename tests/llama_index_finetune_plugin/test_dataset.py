@@ -1,4 +1,4 @@
-"""The dataset reads and writes what LlamaIndex users have, and refuses what does not fit."""
+"""Test that the dataset reads and writes LlamaIndex's formats and rejects invalid data."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The core sees a LlamaIndex model through `LlamaIndexEmbedder`."""
+"""Tests of `LlamaIndexEmbedder`, which makes a LlamaIndex model available to the core."""
 
 import asyncio
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def rows(*vectors: list[float]) -> Vectors:
 
 
 class Busy(MockEmbedding):
-    """Knows how many of its queries were under way at once."""
+    """A model that records its maximum number of concurrent queries."""
 
     most_at_once: int = 0
     under_way: int = 0
@@ -58,7 +58,7 @@ async def test_queries_run_side_by_side_inside_a_running_loop() -> None:
 
 def test_queries_run_side_by_side_without_a_running_loop() -> None:
     model = Busy(embed_dim=2, num_workers=3)
-    with ThreadPoolExecutor(1) as thread:  # whose event loop no other test has touched
+    with ThreadPoolExecutor(1) as thread:  # a new thread has no event loop from another test
         queries = [str(i) for i in range(9)]
         vectors = thread.submit(LlamaIndexEmbedder(model).embed_queries, queries).result()
     assert vectors[:, 0].tolist() == list(range(9))

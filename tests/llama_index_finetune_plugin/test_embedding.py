@@ -1,4 +1,4 @@
-"""Adapted embedding models: made, checked, swapped, verified, stored and copied."""
+"""Tests of adapted models: construction, checks, swaps, verification, storage and copies."""
 
 import copy
 import json
@@ -22,7 +22,7 @@ Make = Callable[..., Any]
 
 @pytest.fixture
 def folder(tmp_path: Path, base: Any, adapter: LinearAdapter) -> Path:
-    """A saved adapter with its whole record."""
+    """Return the folder of a saved adapter with a complete record."""
     record = AdapterRecord(base_model=base.model_name, probe_text="probe")
     probe_vector = np.array(base.vector("query", "probe"), dtype=np.float32)
     saved = SavedAdapter(adapter=adapter, record=record, probe_vector=probe_vector)

@@ -1,4 +1,4 @@
-"""The adapter engine takes what LlamaIndex's old engine took."""
+"""Test that the adapter engine accepts the arguments of LlamaIndex's old engine."""
 
 import warnings
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_a_parameter_that_never_existed_is_refused(planted: Any) -> None:
 
 @pytest.mark.slow
 def test_the_snippet_of_the_old_guide_runs(planted: Any, tmp_path: Path) -> None:
-    """Line for line as in LlamaIndex's guide, but for its imports."""
+    """Run the lines of LlamaIndex's guide, with only the imports changed."""
     train_dataset, val_dataset, base_embed_model = TRAIN, OTHER, planted
     with pytest.warns(FutureWarning, match="epochs"):
         finetune_engine = EmbeddingAdapterFinetuneEngine(

@@ -1,4 +1,4 @@
-"""What LlamaIndex adds to the evaluator: postprocessors, single questions, whole indexes."""
+"""Tests of LlamaIndex-specific evaluation: postprocessors, single questions, whole indexes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A folder comes in as nodes that are known again on the next run, wherever it lies."""
+"""Test that reading a folder returns nodes with stable ids that do not depend on its path."""
 
 import shutil
 from pathlib import Path
@@ -14,7 +14,7 @@ SENTENCES = " ".join(f"This is sentence number {i} of a long text." for i in ran
 
 
 def pdf_with(*pages: str) -> bytes:
-    """A minimal PDF file, written by hand: one line of text a page."""
+    """Return a minimal PDF file with one line of text per page."""
     kids = " ".join(f"{3 + 2 * i} 0 R" for i in range(len(pages)))
     font = "/Resources << /Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Courier >> >> >>"
     objects = [

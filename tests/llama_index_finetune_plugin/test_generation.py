@@ -1,4 +1,4 @@
-"""The function that LlamaIndex users know: its signature, its file, its warnings."""
+"""Tests of the generation function of LlamaIndex: signature, output file and warnings."""
 
 import inspect
 import json
@@ -26,7 +26,7 @@ from tests.servers.chat import (
 )
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*:DeprecationWarning",  # of the SDKs
+    "ignore:.*:DeprecationWarning",  # raised inside the SDKs
     "ignore:.*:pydantic.warnings.PydanticDeprecatedSince20",
 )
 

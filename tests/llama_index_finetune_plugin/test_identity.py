@@ -1,4 +1,4 @@
-"""The identity of LlamaIndex's models."""
+"""Tests of the identity of LlamaIndex models."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ Make = Callable[..., Any]
 
 
 class InstructedEmbedding(MockEmbedding):
-    """A custom model as LlamaIndex's guide writes one, with its settings in private attributes."""
+    """A custom model as in LlamaIndex's guide, with settings in private attributes."""
 
     _instruction: str = PrivateAttr()
 

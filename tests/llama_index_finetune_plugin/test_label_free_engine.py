@@ -1,4 +1,4 @@
-"""The model of the engine without labels takes LlamaIndex's options."""
+"""Test that the model of the label-free engine accepts LlamaIndex's options."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What LlamaIndex adds to a LangChain model: batch sizes, caches and a stored form."""
+"""Tests of LangChain models in LlamaIndex: batch sizes, caches and serialization."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""LlamaIndex's own evaluator finds our metrics by name, and its table takes our results."""
+"""Test that LlamaIndex's evaluator finds our metrics and its table accepts our results."""
 
 from collections.abc import Iterator
 
@@ -25,7 +25,7 @@ NAMES = ["hit_rate@1", "mrr@3", "ndcg@10", "r_precision@5"]
 
 
 class ListedRetriever(BaseRetriever):
-    """Returns listed ids."""
+    """A retriever that returns listed ids."""
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         ids = RANKINGS[query_bundle.query_str]
@@ -34,7 +34,7 @@ class ListedRetriever(BaseRetriever):
 
 @pytest.fixture(autouse=True)
 def registry() -> Iterator[None]:
-    """LlamaIndex's registry as it was before the test."""
+    """Restore LlamaIndex's metric registry after the test."""
     before = dict(METRIC_REGISTRY)
     yield
     METRIC_REGISTRY.clear()

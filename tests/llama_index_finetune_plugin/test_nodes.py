@@ -1,4 +1,4 @@
-"""Datasets made of nodes hold the texts that an index embeds."""
+"""Test that datasets built from nodes contain the texts that an index embeds."""
 
 import pytest
 from llama_index.core.schema import NodeWithScore, TextNode

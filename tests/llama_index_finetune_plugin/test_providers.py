@@ -1,4 +1,4 @@
-"""A single document of a real provider's model, which LlamaIndex embeds by another method."""
+"""Tests of embedding a single document, for which LlamaIndex calls a separate method."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""The old guide's own data and model: what it promised, measured through a real index.
+"""Measure the gain on the data and model of LlamaIndex's guide, through an index.
 
-Trains on Lyft's filing and serves Uber's, which have no document in common. Skipped where the
-data are not at hand.
+The tests train on Lyft's filing and serve Uber's, which share no documents. They are skipped if
+the data are not available.
 """
 
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_training_costs_each_text_once_and_no_document_that_the_index_holds(
         for call, batch in base.calls:
             texts[call] += len(batch)
         counts.append(texts)
-    n_texts = len(set(train.queries.values()))  # 668 questions, of which ten are asked twice
+    n_texts = len(set(train.queries.values()))  # 668 questions, ten of them duplicates
     assert (len(train.queries), n_texts) == (668, 658)
     assert counts == [{"query": 658, "batch": 334}, {"query": 658, "batch": 0}]
 

@@ -1,4 +1,4 @@
-"""What LlamaIndex adds to a trained model: instructions, and those that it knows for a model."""
+"""Tests of LlamaIndex's instructions for trained models, including known default instructions."""
 
 from pathlib import Path
 from typing import Any

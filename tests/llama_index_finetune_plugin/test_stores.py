@@ -1,4 +1,4 @@
-"""Stores of LlamaIndex: duplicates, settings of one store, stores of other packages."""
+"""Tests of LlamaIndex stores: duplicates, store-specific settings, third-party stores."""
 
 from collections.abc import Callable
 from typing import Any
@@ -39,7 +39,7 @@ def chunks() -> list[Chunk]:
 def fill(
     make_store: Callable[..., OpenStore], chunks: list[Chunk], base: Any
 ) -> Callable[[str], OpenStore]:
-    """Fill a store of the given kind."""
+    """Return a function that fills a store of the given kind."""
     return lambda name: make_store(name, chunks, base)
 
 
@@ -118,7 +118,7 @@ def test_the_similarity_of_lancedb_is_that_of_its_vector_index(
 
 
 class SearchOnlyStore(BasePydanticVectorStore):
-    """A store of another package that can only be searched."""
+    """A third-party store that supports only search."""
 
     stores_text: bool = True
 
@@ -132,7 +132,7 @@ class SearchOnlyStore(BasePydanticVectorStore):
 
 
 class GetNodes(SearchOnlyStore):
-    """A store of another package whose `get_nodes` returns nodes."""
+    """A third-party store whose `get_nodes` returns nodes."""
 
     kept: dict[str, TextNode]
 

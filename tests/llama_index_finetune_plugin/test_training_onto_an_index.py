@@ -1,4 +1,4 @@
-"""Training onto an index of LlamaIndex: source documents, and the adapted model as an argument."""
+"""Tests of training on a LlamaIndex index: source documents and adapted models as arguments."""
 
 from collections.abc import Callable
 from pathlib import Path

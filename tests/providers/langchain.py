@@ -1,4 +1,4 @@
-"""LangChain's models of two providers, on a local server."""
+"""LangChain models of two providers, connected to a local server."""
 
 from typing import Any
 
@@ -20,8 +20,11 @@ def of_openai(server: EmbeddingServer, *, tries: int = 3, key: str = KEY) -> Emb
 
 
 def of_cohere(server: EmbeddingServer, *, tries: int = 3, key: str = KEY) -> Embeddings:
-    """Cohere's client tries three times by itself; LangChain's further tries wait for seconds."""
-    secret: Any = key  # langchain-cohere 0.6 would send a SecretStr as its asterisks
+    """Return Cohere's model without LangChain's retries, which wait for seconds.
+
+    Cohere's client itself tries three times.
+    """
+    secret: Any = key  # langchain-cohere 0.6 sends a SecretStr as asterisks
     return CohereEmbeddings(
         model="embed-english-v3.0", base_url=server.url, cohere_api_key=secret,
         client=None, async_client=None, max_retries=1,

@@ -1,4 +1,4 @@
-"""LlamaIndex's models of two providers, on a local server."""
+"""LlamaIndex models of two providers, connected to a local server."""
 
 from typing import Any
 
@@ -25,7 +25,10 @@ def of_openai(
 def of_cohere(
     server: EmbeddingServer, *, tries: int = 3, key: str = KEY, **options: Any
 ) -> BaseEmbedding:
-    """Cohere's client tries three times by itself; LlamaIndex's further tries wait for seconds."""
+    """Return Cohere's model without LlamaIndex's retries, which wait for seconds.
+
+    Cohere's client itself tries three times.
+    """
     return CohereEmbedding(
         model_name="embed-english-v3.0", base_url=server.url, api_key=key, embed_batch_size=64,
         max_retries=1, **options,

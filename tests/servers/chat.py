@@ -1,8 +1,8 @@
-"""A chat provider on loopback, in OpenAI's and in Cohere's format, that misbehaves on purpose.
+"""A stub chat server in OpenAI's and Cohere's format that injects faults.
 
-A chunk is known by a marker in its text (`marker-17`), and the questions about it hold that
-marker, so that a question filed under another chunk shows. What goes wrong is told per marker,
-one fault an ask; after its faults a chunk is answered well.
+The text of each chunk contains a marker (`marker-17`), and the generated questions repeat it. This
+shows whether a question is assigned to the wrong chunk. Faults are listed per marker, one per
+request. After the listed faults, the server answers correctly.
 """
 
 import json
@@ -21,15 +21,15 @@ MARKER = re.compile(r"marker-\w+")
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that goes wrong.
+    """A fault in one response.
 
     Attributes:
         status: HTTP status.
-        text: What the model says instead of plain questions, None for these.
-        retry_after: The header of that name.
-        hang: Whether the answer never comes.
-        truncated: Whether the connection ends in the middle of the answer.
-        broken: Whether the body is no JSON.
+        text: Text of the model instead of questions. None means questions.
+        retry_after: Value of the Retry-After header.
+        hang: Whether the server never answers.
+        truncated: Whether the connection is closed in the middle of the body.
+        broken: Whether the body is invalid JSON.
     """
 
     status: int = 200
@@ -50,7 +50,7 @@ EMPTY = Fault(text="")
 
 
 def questions_about(marker: str, n: int = 2) -> list[str]:
-    """Return the questions that the model has about a chunk."""
+    """Return the questions that the model generates for a chunk."""
     return [f"What does {marker} say in part {part}?" for part in range(1, n + 1)]
 
 
@@ -82,25 +82,25 @@ SHAPES: Mapping[str, str] = {
     "one line": "1. {0} 2. {1}",
     "tags": "<question>{0}</question>\n<question>{1}</question>",
 }
-"""How models dress two questions up, by name."""
+"""Output formats of language models for two questions, by name."""
 
 
 class ChatServer(Loopback):
-    """The provider; use it as a context manager.
+    """A stub chat server; use it as a context manager.
 
     Args:
-        faults: What goes wrong, by marker, one an ask.
-        latency: Seconds that an answer takes.
-        hold_until: The first answers wait until so many requests are under way at once.
-        on_paid: Called with the count of paid answers after each.
-        shape: How the questions are dressed up where plain text is asked for.
-        reply: Gives the model's text for a request's text, instead of the questions.
+        faults: Faults by marker, one per request.
+        latency: Seconds until an answer is sent.
+        hold_until: The first answers wait until this many requests run concurrently.
+        on_paid: Callback with the number of complete answers, called after each.
+        shape: Format of the questions in plain-text answers.
+        reply: Function from the text of a request to the answer, instead of the questions.
 
     Attributes:
-        asked: Requests by marker.
-        paid: Answers that were sent whole, by marker.
-        most_in_flight: Most requests that were under way at once.
-        paths: Requests by path.
+        asked: Number of requests by marker.
+        paid: Number of complete answers by marker.
+        most_in_flight: Maximum number of concurrent requests.
+        paths: Number of requests by path.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class ChatServer(Loopback):
         faults = self.faults.get(marker, ())
         fault = faults[ask] if ask < len(faults) else Fault()
         with self.changed:
-            self.in_flight -= 1  # before the answer leaves: its client may ask again at once
+            self.in_flight -= 1  # first, as the client may send a request right after the answer
         self._send(handler, request, text, marker, fault)
 
     def _send(

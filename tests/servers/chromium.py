@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over its DevTools protocol, and what it said meanwhile."""
+"""A headless Chromium that the tests control over its DevTools protocol."""
 
 import json
 import re
@@ -26,16 +26,16 @@ QUIET = (
     "--hide-scrollbars",
     "--remote-debugging-port=0",
 )
-PATIENCE = 60  # seconds for one answer on a busy machine
+PATIENCE = 60  # seconds to wait for one answer on a busy machine
 
 
 def find_chromium() -> str | None:
-    """The program's path, None where there is none."""
+    """Return the path of the Chromium executable, or None if there is none."""
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
 class Tab:
-    """One page; events are kept in the order in which they came."""
+    """A browser tab that records its events in order."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
@@ -70,7 +70,7 @@ class Tab:
             self._receive()
 
     def run(self, expression: str) -> Any:
-        """The value of a JavaScript expression; what it throws fails the test."""
+        """Return the value of a JavaScript expression; an exception fails the test."""
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
@@ -93,12 +93,12 @@ class Tab:
 
     @property
     def complaints(self) -> list[dict[str, Any]]:
-        """Whatever a user would see in the console."""
+        """Return every message that the console shows."""
         return self.said("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
 
     @property
     def requested(self) -> set[str]:
-        """Every address that was asked for."""
+        """Return every URL that the page requested."""
         return {event["request"]["url"] for event in self.said("Network.requestWillBeSent")}
 
     @property
@@ -114,7 +114,7 @@ class Tab:
 
 @contextmanager
 def running_chromium(program: str, profile: Path) -> Iterator[Tab]:
-    """A tab of a browser with a profile of its own; both end with the context."""
+    """Yield a tab of a new browser with the given profile; close the browser afterwards."""
     command = [program, *QUIET, f"--user-data-dir={profile}", "about:blank"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as browser:  # noqa: S603
         try:

@@ -1,4 +1,4 @@
-"""An embedding provider on loopback, in OpenAI's and in Cohere's format, that can misbehave."""
+"""A stub embedding server in OpenAI's and Cohere's format that can inject faults."""
 
 import base64
 import hashlib
@@ -22,17 +22,17 @@ REFUSED = Fault(401)
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for.
+    """A recorded request.
 
     Attributes:
-        path: Where.
-        model: By which model.
-        texts: The texts, in order.
-        input_type: Cohere's role, None where none was sent.
-        dimensions: The length asked for, None where none was.
-        encoding: How OpenAI's vectors are to be sent, None where it was not said.
-        authorization: The header with the key.
-        status: What it was answered.
+        path: URL path.
+        model: Model name.
+        texts: Texts to embed, in order.
+        input_type: Cohere's input type, or None if absent.
+        dimensions: Requested dimension, or None if absent.
+        encoding: OpenAI's encoding format, or None if absent.
+        authorization: Authorization header, which contains the key.
+        status: HTTP status of the response.
     """
 
     path: str
@@ -46,7 +46,7 @@ class Request:
 
 
 def vector_of(text: str, input_type: str | None = None, dim: int = DIM) -> list[float]:
-    """Return the vector of a text in a role, in numbers that float32 holds."""
+    """Return the vector of a text in a role, with numbers that float32 represents exactly."""
     digest = hashlib.sha256(f"{input_type}|{text}".encode()).digest()
     numbers = np.random.default_rng(int.from_bytes(digest[:8], "little")).normal(size=dim)
     vector: list[float] = numbers.astype("f4").tolist()
@@ -54,15 +54,16 @@ def vector_of(text: str, input_type: str | None = None, dim: int = DIM) -> list[
 
 
 class EmbeddingServer(Loopback):
-    """The provider; use it as a context manager.
+    """A stub embedding server; use it as a context manager.
 
     Args:
-        faults: What goes wrong with the first requests, one each; a status of 200 is well.
-        breaks_after: How many requests go well before all others fail with 500; None for all.
-        key: The only key that is not refused.
+        faults: Faults of the first requests, one each. A status of 200 is no fault.
+        breaks_after: Number of successful requests, after which all requests fail with status 500.
+            None means that none fails.
+        key: The only accepted API key.
 
     Attributes:
-        requests: Every request, in the order of arrival.
+        requests: Every request, in order of arrival.
     """
 
     def __init__(
@@ -75,12 +76,12 @@ class EmbeddingServer(Loopback):
 
     @property
     def paid(self) -> Counter[tuple[str | None, str]]:
-        """How often each text was embedded, by its role and itself."""
+        """Return how often each text was embedded, keyed by input type and text."""
         well = [request for request in self.requests if request.status == 200]
         return Counter((request.input_type, text) for request in well for text in request.texts)
 
     def asked(self, input_type: str | None) -> list[tuple[str, ...]]:
-        """Return the texts of each request that went well in this role."""
+        """Return the texts of each successful request with this input type."""
         well = [request for request in self.requests if request.status == 200]
         return [request.texts for request in well if request.input_type == input_type]
 
@@ -129,7 +130,7 @@ def _said(request: Request, is_openai: bool) -> Mapping[str, Any]:
     vectors = [vector_of(text, request.input_type, dim) for text in request.texts]
     if not is_openai:
         return {
-            "response_type": "embeddings_by_type",  # v2 has no such field, and does not mind it
+            "response_type": "embeddings_by_type",  # only v1 has this field; v2 ignores it
             "id": "1",
             "embeddings": {"float": vectors},
             "texts": request.texts,

@@ -1,4 +1,4 @@
-"""What every provider on loopback is made of."""
+"""The base class of the local stub servers."""
 
 import json
 import threading
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-LONGEST_WAIT = 20.0  # seconds; nothing that goes well waits so long
+LONGEST_WAIT = 20.0  # seconds; a passing test never waits this long
 
 
 class Loopback(ABC):
-    """A server of POST requests, each in a thread; use it as a context manager."""
+    """A local server that answers each POST request in a thread; use it as a context manager."""
 
     def __init__(self) -> None:
         self.closing = threading.Event()
@@ -34,7 +34,7 @@ class Loopback(ABC):
             request_queue_size = 128
 
             def handle_error(self, request: Any, client_address: Any) -> None:
-                pass  # clients that are killed hang up, which is what they are here for
+                pass  # tests kill clients, which closes connections early
 
         self._server = Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -62,11 +62,11 @@ def body_of(handler: BaseHTTPRequestHandler) -> dict[str, Any]:
 def start_answer(
     handler: BaseHTTPRequestHandler, status: int, length: int, headers: Mapping[str, str]
 ) -> None:
-    """Send everything but the content."""
+    """Send the status line and the headers."""
     handler.send_response(status)
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Content-Length", str(length))
-    handler.send_header("Connection", "close")  # clients are not closed by those who test them
+    handler.send_header("Connection", "close")  # the tests do not close their clients
     for name, value in headers.items():
         handler.send_header(name, value)
     handler.end_headers()

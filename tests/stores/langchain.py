@@ -17,7 +17,7 @@ from sqlalchemy import NullPool
 from tests.stores.kind import Chunk, StoreKind
 from tests.stores.place import DIM, Place
 
-with warnings.catch_warnings():  # of what langchain-community itself imports
+with warnings.catch_warnings():  # from imports of langchain-community
     warnings.simplefilter("ignore", DeprecationWarning)
     from langchain_community.vectorstores import FAISS, LanceDB
     from langchain_community.vectorstores.utils import DistanceStrategy
@@ -27,7 +27,7 @@ Open = Callable[[Place, Embeddings], VectorStore]
 
 
 def _keep(store: Any, place: Place) -> None:
-    """Do nothing: the store writes its files by itself."""
+    """Do nothing, for stores that save their files automatically."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +35,9 @@ class LangChainStore(StoreKind):
     """A store of LangChain.
 
     Attributes:
-        open: Returns the store at a place, new or with what it holds.
-        save: Writes a store to its place, if it does not do so by itself.
-        only_even: Search arguments for documents whose `kind` is "even".
+        open: Opens the store at a place, or creates it there.
+        save: Saves a store to its place, if it does not save automatically.
+        only_even: Search arguments that select documents whose `kind` is "even".
     """
 
     open: Open
@@ -47,7 +47,7 @@ class LangChainStore(StoreKind):
 
     def fill(self, place: Place, chunks: Sequence[Chunk], model: Any) -> VectorStore:
         store = self.open(place, model)
-        if chunks:  # some stores refuse to add nothing
+        if chunks:  # some stores reject an empty list
             documents = [
                 Document(chunk.text, metadata={"kind": "even", **chunk.metadata, "key": chunk.key})
                 for chunk in chunks

@@ -1,4 +1,4 @@
-"""The vector stores of LlamaIndex, each under an index."""
+"""The vector stores of LlamaIndex, each used through an index."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,10 +30,10 @@ def _delete_nodes(store: Any, ids: Sequence[str]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class LlamaIndexStore(StoreKind):
-    """A store of LlamaIndex, under an index.
+    """A store of LlamaIndex, used through an index.
 
     Attributes:
-        open: Returns the store at a place, new or with what it holds.
+        open: Opens the store at a place, or creates it there.
         delete_nodes: Deletes nodes from the store by id.
     """
 
@@ -79,7 +79,7 @@ class LlamaIndexStore(StoreKind):
 
 
 def node_of(chunk: Chunk) -> TextNode:
-    """Return the node, cut from the source document that its metadata name."""
+    """Return the node of a chunk; its metadata name the source document."""
     metadata = dict(chunk.metadata)
     source = metadata.pop("source", None)
     related = {} if source is None else {NodeRelationship.SOURCE: RelatedNodeInfo(node_id=source)}

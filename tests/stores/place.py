@@ -1,4 +1,4 @@
-"""Where the stores of a test lie."""
+"""The location of the stores of a test."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ DIM = 8
 
 @dataclass(frozen=True)
 class Place:
-    """A folder, and a table in a database that starts when it is asked for."""
+    """A folder, and a table in a database server that starts on first use."""
 
     folder: Path
     postgres: Callable[[], str]

@@ -1,4 +1,4 @@
-"""Questions that one rotation would bring nearer to their documents, and vectors for both."""
+"""Questions and documents with vectors for which one rotation improves the ranking."""
 
 import hashlib
 from typing import Any
@@ -15,7 +15,7 @@ TURN = np.linalg.qr(np.random.default_rng(0).normal(size=(DIM, DIM)))[0]
 
 
 def key_of(number: int) -> str:
-    """Id of a document: a UUID, as Qdrant wants one."""
+    """Return the id of a document as a UUID, which Qdrant requires."""
     return str(uuid5(NAMESPACE_OID, str(number)))
 
 
@@ -24,13 +24,13 @@ def text_of(number: int) -> str:
 
 
 def document_vector(text: str) -> list[float]:
-    """Half the subject that ends the text, half its wording; of no particular length."""
+    """Return the sum of a vector for the subject and one for the whole text, not normalized."""
     vector: list[float] = (_hashed(_subject(text)) + _hashed(text)).tolist()
     return vector
 
 
 def query_vector(text: str) -> list[float]:
-    """The subject turned, with noise."""
+    """Return the rotated vector of the subject, plus noise."""
     vector: list[float] = (TURN @ _hashed(_subject(text)) + 0.3 * _hashed(text)).tolist()
     return vector
 
@@ -45,7 +45,7 @@ def _hashed(text: str) -> Vectors:
 
 
 def pairs(kind: str) -> list[tuple[str, str]]:
-    """Questions with the id of their document."""
+    """Return questions with the ids of their documents."""
     return [(f"{kind} subject {number}", key_of(number)) for number in range(N_LABELLED)]
 
 
