@@ -1,4 +1,4 @@
-"""A tiny deterministic embedding model, small problems with a known answer, fresh interpreters."""
+"""Fixtures with a fake embedding model, problems with a known solution and new interpreters."""
 
 import hashlib
 import os
@@ -22,16 +22,19 @@ Then = Literal["fail", "kill", "nan", "dim", "count"]
 
 
 class FakeEmbedder:
-    """Gives the vector told for a text, else one from a hash of identity, role and text.
+    """A deterministic embedding model that can fail after a number of batches.
+
+    A text without a given vector gets one that depends on a hash of identity, role and text.
 
     Args:
-        dim: Length of its vectors.
-        identity: As of `TextEmbedder`.
-        batch_size: As of `TextEmbedder`.
-        vectors: Vectors of texts by text, whatever their role.
-        after: How many batches go well.
-        then: What happens to the next: it raises, kills the process with no chance to clean
-            up, holds a NaN, has another dimension, or is a vector short.
+        dim: Dimension of the vectors.
+        identity: See `TextEmbedder`.
+        batch_size: See `TextEmbedder`.
+        vectors: Vectors by text, for both roles.
+        after: Number of batches that succeed.
+        then: Failure of the batches after that: "fail" raises an error, "kill" kills the process
+            without cleanup, "nan" returns a NaN, "dim" returns another dimension, and "count"
+            returns one vector too few.
     """
 
     def __init__(
@@ -60,7 +63,7 @@ class FakeEmbedder:
         return self._embed("document", texts)
 
     def embedded(self, role: str) -> list[str]:
-        """Texts that it was asked for in this role, in order, repetitions and all."""
+        """Return all texts embedded in this role, in order and with repetitions."""
         return [text for called_as, texts in self.calls if called_as == role for text in texts]
 
     def vector(self, role: str, text: str, *, dim: int | None = None) -> Vectors:
@@ -86,10 +89,10 @@ class FakeEmbedder:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Questions that one rotation would bring to their documents.
+    """Questions whose vectors one rotation maps close to their documents.
 
     Attributes:
-        dataset: Texts and judgements; question i answers document i modulo their number.
+        dataset: Texts and judgements. Document i mod n_documents is relevant to question i.
         vectors: Vectors by text.
     """
 
@@ -108,8 +111,8 @@ def rotated(
 ) -> tuple[Vectors, Vectors, list[int]]:
     """Return questions, documents and the relevant row of each question.
 
-    Questions are their documents turned by one rotation, with noise; with `random_labels` the
-    relevant rows say nothing about the vectors.
+    Questions are their documents mapped by one rotation, plus noise. With `random_labels` the
+    relevant rows are independent of the vectors.
     """
     rng = np.random.default_rng(seed)
     documents = rng.normal(size=(n_documents, dim))
@@ -123,13 +126,13 @@ def rotated(
 
 @pytest.fixture(scope="session")
 def make_embedder() -> Callable[..., FakeEmbedder]:
-    """A `FakeEmbedder` of the given settings."""
+    """Return the class `FakeEmbedder`."""
     return FakeEmbedder
 
 
 @pytest.fixture(scope="session")
 def make_embedded() -> Callable[..., EmbeddedDataset]:
-    """An `EmbeddedDataset` of a rotated problem; keywords as of `rotated`."""
+    """Return a function that makes an `EmbeddedDataset`; it takes the arguments of `rotated`."""
 
     def make(**settings: int | float | bool) -> EmbeddedDataset:
         queries, documents, relevant = rotated(**settings)  # type: ignore[arg-type]
@@ -140,7 +143,7 @@ def make_embedded() -> Callable[..., EmbeddedDataset]:
 
 @pytest.fixture(scope="session")
 def make_problem() -> Callable[..., Problem]:
-    """The same problem as texts, with the vectors that the fake embedder is to give."""
+    """Return a function that makes a `Problem`; it takes the arguments of `rotated`."""
 
     def make(**settings: int | float | bool) -> Problem:
         queries, documents, relevant = rotated(**settings)  # type: ignore[arg-type]
@@ -159,7 +162,7 @@ def make_problem() -> Callable[..., Problem]:
 
 @pytest.fixture
 def start_python() -> Callable[..., subprocess.Popen[str]]:
-    """Start code in a fresh interpreter, where `FakeEmbedder` is known and `argv` is given."""
+    """Return a function that starts code in a new interpreter, with `FakeEmbedder` and `argv`."""
     preamble = f"import runpy, sys\nFakeEmbedder = runpy.run_path({__file__!r})['FakeEmbedder']\n"
 
     def start(code: str, *argv: object) -> subprocess.Popen[str]:
@@ -176,7 +179,7 @@ def start_python() -> Callable[..., subprocess.Popen[str]]:
 def run_python(
     start_python: Callable[..., subprocess.Popen[str]],
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run code as `start_python` does and wait for its end."""
+    """Return a function that runs code like `start_python` and waits until it ends."""
 
     def run(code: str, *argv: object) -> subprocess.CompletedProcess[str]:
         process = start_python(code, *argv)

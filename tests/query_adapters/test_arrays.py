@@ -1,4 +1,4 @@
-"""Embeddings from outside become rows of float32, or are refused by name."""
+"""Test that external embeddings become float32 rows or raise an error that names them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A file is replaced whole or not at all, whoever writes it."""
+"""Test that all writers replace a file completely or not at all."""
 
 import os
 import resource
@@ -20,7 +20,7 @@ from query_adapters.evaluation.trec import write_qrels, write_run
 
 OLD = RetrievalDataset({"q": "how far?"}, {"d": "Four miles."}, {"q": {"d": 1}})
 NEW = RetrievalDataset({"r": "how long?"}, {"e": "An hour."}, {"r": {"e": 1}})
-LONE_SURROGATE = "\ud800"  # UTF-8 does not hold it
+LONE_SURROGATE = "\ud800"  # cannot be encoded in UTF-8
 
 
 def write_page(dataset: RetrievalDataset, path: Path) -> None:
@@ -45,7 +45,7 @@ def content(folder: Path) -> dict[Path, bytes]:
 
 @contextmanager
 def no_room() -> Iterator[None]:
-    """No file can grow beyond a few bytes, as on a disk that is full."""
+    """Limit the size of files to a few bytes, to simulate a full disk."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (3, limits[1]))
     try:

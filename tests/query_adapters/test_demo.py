@@ -1,4 +1,4 @@
-"""The demo's data and model, which come with the package."""
+"""Tests of the demo's data and model, which are included in the package."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def test_the_word_model_knows_words_and_not_their_order(tmp_path: Path) -> None:
     folder = write_word_model(tmp_path / "words")
     model = SentenceTransformer(folder, device="cpu")
     ordered, turned, other = model.encode(["dog bites man", "man bites dog", "read a file"])
-    assert ordered @ turned > 0.99 > ordered @ other  # places of words still count a little
+    assert ordered @ turned > 0.99 > ordered @ other  # word order has a small effect
     assert folder == str(tmp_path / "words")
 
 

@@ -1,4 +1,4 @@
-"""The kernel adapter: its formula, where its memory is silent, and what it leaves alone."""
+"""Tests of the kernel adapter: formula, queries without effect of the memory, and storage."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def unit(vectors: Any) -> Any:
 def parts(
     seed: int = 0, *, bias: bool = False, dim_out: int = DIM
 ) -> tuple[LinearAdapter, Any, Any, float]:
-    """Random W, b, Z, V and a sharpness."""
+    """Return a linear adapter with random W and b, random landmarks and values, and a sharpness."""
     rng = np.random.default_rng(seed)
     linear = LinearAdapter(
         rng.normal(size=(dim_out, DIM)), rng.normal(size=dim_out) if bias else None
@@ -40,7 +40,10 @@ def random_queries(seed: int = 1, *, n: int = 20) -> Vectors:
 
 
 def on_axes(**changes: Any) -> KernelAdapter:
-    """The identity with a memory: the landmarks are the first two axes, their value the last."""
+    """Return a kernel adapter on the identity.
+
+    The landmarks are the first two axes, and the value of both is the last axis.
+    """
     value = np.tile(np.eye(DIM)[-1], (2, 1))
     given_: dict[str, Any] = {"linear": LinearAdapter.identity(DIM), "landmarks": np.eye(DIM)[:2]}
     return KernelAdapter(**(given_ | {"values": value, "sharpness": 5.0} | changes))
@@ -191,7 +194,7 @@ def test_the_kernel_of_unit_vectors_is_positive_semidefinite_with_a_diagonal_of_
         {"sharpness": -1.0},
         {"sharpness": np.nan},
         {"sharpness": np.inf},
-        {"sharpness": 80.5},  # e^β would soon be beyond float32
+        {"sharpness": 80.5},  # e^β would almost overflow float32
     ],
 )
 def test_parts_that_do_not_fit_are_refused(changes: dict[str, Any]) -> None:
@@ -219,7 +222,7 @@ def test_it_is_the_identity_only_with_nothing_remembered_on_the_identity() -> No
     assert not on_axes(values=empty, linear=parts()[0]).is_identity
 
 
-# Stored
+# Storage
 
 
 @pytest.mark.parametrize("bias", [False, True])

@@ -1,4 +1,4 @@
-"""The map does what its formula says, and nothing to what has no length, alone or in rows."""
+"""Test that the linear map follows its formula and leaves zero vectors unchanged."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ NUMBERS = st.floats(-100, 100, width=32).filter(lambda x: x == 0 or abs(x) > 1e-
 
 @st.composite
 def adapters(draw: st.DrawFn, *, bias: bool | None = None) -> LinearAdapter:
-    """Adapters of up to five dimensions, of moderate numbers."""
+    """Draw adapters with up to five dimensions and moderate weights."""
     shape = draw(array_shapes(min_dims=2, max_dims=2, max_side=5))
     weight = draw(arrays(np.float32, shape, elements=NUMBERS))
     with_bias = draw(st.booleans()) if bias is None else bias
@@ -37,7 +37,7 @@ def adapters_with_queries(
 
 
 def in_double(adapter: LinearAdapter, query: Vectors) -> tuple[Any, float]:
-    """The formula in float64 with its length, and how much of it may have cancelled out."""
+    """Return the formula in float64 and the factor by which terms may have cancelled."""
     weight, exact = adapter.weight.astype(np.float64), query.astype(np.float64)
     bias = 0.0 if adapter.bias is None else adapter.bias.astype(np.float64)
     mapped = weight @ exact + bias
@@ -111,7 +111,7 @@ def test_without_a_bias_a_longer_query_comes_out_longer_and_points_the_same_way(
 def test_the_formula_by_hand_with_a_bias_and_another_number_of_dimensions() -> None:
     adapter = LinearAdapter([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]], [0.0, 0.0, 3.0])
     assert (adapter.dim_in, adapter.dim_out) == (2, 3)
-    expected = np.array([2.0, 6.0, 3.0]) * np.sqrt(13) / 7  # (2, 3) -> (2, 6, 3) of length 7
+    expected = np.array([2.0, 6.0, 3.0]) * np.sqrt(13) / 7  # (2, 3) -> (2, 6, 3), which has norm 7
     np.testing.assert_allclose(adapter(np.array([2.0, 3.0], np.float32)), expected, rtol=1e-6)
     np.testing.assert_allclose(adapter(np.array([[2.0, 3.0]], np.float32)), [expected], rtol=1e-6)
 

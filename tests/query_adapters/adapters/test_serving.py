@@ -1,4 +1,4 @@
-"""What may be given as an adapter, what it must fit, how it maps one query vector."""
+"""Tests of accepted adapter arguments, their checks, and the map of a single query vector."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A folder holds one whole adapter, the old or the new, or is refused; nothing in it ever runs."""
+"""Tests of storage: saves are atomic, invalid folders are rejected, and no code is executed."""
 
 import json
 import pickle
@@ -39,7 +39,7 @@ RECORD = AdapterRecord(
 )
 PROBE = np.array([0.5, -0.0, 1e-30], dtype=np.float32)
 SAVED = SavedAdapter(adapter=OLD, record=RECORD, probe_vector=PROBE)
-# In a forked child: die at the k-th line that storage.py or atomic.py runs while it saves.
+# A forked child kills itself at the k-th line that storage.py or atomic.py runs during a save.
 KILLED_AT_EVERY_LINE = """
 import os, shutil, signal
 import numpy as np
@@ -77,7 +77,7 @@ print(line)
 
 
 class Harmful:
-    """Unpickling it makes a file."""
+    """An object whose unpickling creates a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -87,7 +87,7 @@ class Harmful:
 
 
 def load_whatever_the_copy_says(folder: Path) -> LinearAdapter:
-    """Load, without the warning of a readable copy that is older than the weights."""
+    """Load an adapter without the warning that a readable copy differs from the record."""
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", message=".*differs from the record in", category=UserWarning
@@ -98,7 +98,7 @@ def load_whatever_the_copy_says(folder: Path) -> LinearAdapter:
 
 
 def content_of(saved: SavedAdapter) -> tuple[Any, ...]:
-    """Everything that was saved, to the bit."""
+    """Return everything that was saved, for a bitwise comparison."""
     tensors = {
         name: (tensor.dtype.str, tensor.shape, tensor.tobytes())
         for name, tensor in saved.adapter.tensors().items()
@@ -109,13 +109,13 @@ def content_of(saved: SavedAdapter) -> tuple[Any, ...]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A weights file as it was saved."""
+    """Return the bytes of a saved weights file."""
     return (save_adapter(SAVED, tmp_path_factory.mktemp("whole")) / WEIGHTS).read_bytes()
 
 
 @pytest.fixture(scope="module")
 def altered(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes], Path]:
-    """Give a folder whose weights file holds these bytes."""
+    """Return a function that writes bytes to the weights file of an adapter folder."""
     folder = save_adapter(SAVED, tmp_path_factory.mktemp("altered"))
 
     def put(content: bytes) -> Path:
@@ -127,7 +127,7 @@ def altered(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes], Path]
 
 @pytest.fixture
 def old_folder(tmp_path: Path) -> Path:
-    """A folder as `llama-index-embeddings-adapter` saves its linear adapter."""
+    """Return a linear adapter folder in the format of `llama-index-embeddings-adapter`."""
     torch = pytest.importorskip("torch")
     state = {"linear.weight": torch.tensor(OLD.weight), "linear.bias": torch.tensor(OLD.bias)}
     torch.save(state, tmp_path / "pytorch_model.bin")

@@ -1,4 +1,4 @@
-"""Commands in this process, and what came of them."""
+"""Run commands of the command line in this process."""
 
 import json
 from dataclasses import dataclass, field
@@ -11,26 +11,26 @@ from query_adapters.cli import app
 
 @dataclass(frozen=True)
 class CommandLine:
-    """Runs commands in this process."""
+    """A runner for commands in this process."""
 
     runner: CliRunner = field(default_factory=CliRunner)
 
     def run(self, *arguments: object) -> Result:
-        """Return what came of a command, whatever it was."""
+        """Run a command and return its result."""
         return self.runner.invoke(app, [str(argument) for argument in arguments])
 
     def text(self, *arguments: object) -> str:
-        """Return what a command that went well has printed."""
+        """Run a command that must succeed and return its stdout."""
         ran = self.run(*arguments)
         assert ran.exit_code == 0, ran.output
         return ran.stdout
 
     def json(self, *arguments: object) -> Any:
-        """Return what a command that went well has printed as JSON."""
+        """Run a command with --json that must succeed and return the parsed output."""
         return json.loads(self.text(*arguments, "--json"))
 
     def refusal(self, *arguments: object, status: int = 1) -> str:
-        """Return what is on stderr of a command that fails with this status."""
+        """Run a command that must fail with this status and return its stderr."""
         ran = self.run(*arguments)
         assert ran.exit_code == status, (ran.output, ran.exception)
         assert ran.stdout == ""

@@ -1,4 +1,4 @@
-"""A command line, and models of the provider `fake` that need no network."""
+"""Fixtures with a command line and with models of the provider `fake`, without network."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +16,9 @@ from tests.query_adapters.generation.conftest import ScriptedWriter
 
 @pytest.fixture
 def cli(monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    monkeypatch.setenv("COLUMNS", "200")  # no message is broken over lines
+    monkeypatch.setenv("COLUMNS", "200")  # no message is wrapped
     monkeypatch.delenv("QUERY_ADAPTERS_CACHE", raising=False)
-    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # the command line would, for good
+    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # else the command line sets it
     return CommandLine()
 
 
@@ -28,7 +28,10 @@ def embedder(
     make_problem: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Any:
-    """The model `fake:8`, which knows the vectors of the problem; `fake:6` gives shorter ones."""
+    """Register the provider `fake` and return its model `fake:8`.
+
+    `fake:8` returns the vectors of the problem. `fake:6` has another dimension.
+    """
     known = make_embedder(vectors=make_problem().vectors)
     others: dict[str, TextEmbedder] = {
         "8": known,
@@ -42,7 +45,7 @@ def embedder(
 
 @pytest.fixture
 def writer(monkeypatch: pytest.MonkeyPatch) -> ScriptedWriter:
-    """The chat model `fake:writer`."""
+    """Register and return the chat model `fake:writer`."""
     known = ScriptedWriter()
     monkeypatch.setitem(GENERATORS, "fake", lambda model: known)
     return known
@@ -50,7 +53,7 @@ def writer(monkeypatch: pytest.MonkeyPatch) -> ScriptedWriter:
 
 @pytest.fixture
 def data(make_problem: Callable[..., Any], embedder: Any, tmp_path: Path) -> Path:
-    """A BEIR folder with the splits `train` and `test` of the problem."""
+    """Return a BEIR folder with the splits `train` and `test` of the problem."""
     training, test = split_by_query(make_problem().dataset)
     write_beir(training, tmp_path / "data", split="train")
     write_beir(test, tmp_path / "data", split="test")
@@ -59,7 +62,7 @@ def data(make_problem: Callable[..., Any], embedder: Any, tmp_path: Path) -> Pat
 
 @pytest.fixture
 def adapter(cli: CommandLine, data: Path) -> Path:
-    """An adapter that was trained on `fake:8`."""
+    """Return the folder of an adapter trained on `fake:8`."""
     folder = data.parent / "adapter"
     cli.text("train", data, "-m", "fake:8", "-o", folder)
     return folder

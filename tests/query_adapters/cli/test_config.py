@@ -1,4 +1,4 @@
-"""Settings from a file: defaults of the commands, which options override."""
+"""Tests of settings from a file, which are command defaults that options override."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ adapter = "from_file"
 
 @pytest.fixture
 def config(data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The settings, in the folder in which the command line runs."""
+    """Write the settings file to the working directory and return its path."""
     monkeypatch.chdir(data.parent)
     path = data.parent / "run.toml"
     path.write_text(SETTINGS, encoding="utf-8")

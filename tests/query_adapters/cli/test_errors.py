@@ -1,4 +1,4 @@
-"""What goes wrong is one clear line and an exit status; never a traceback, never a key."""
+"""Test that errors print one line without traceback or key, and set the exit status."""
 
 import json
 import os
@@ -208,7 +208,7 @@ def test_ctrl_c_says_no_more_than_what_to_do_next(
 def test_no_progress_keeps_a_models_own_bars_out_too(
     cli: CommandLine, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("query_adapters.cli.main.shows", lambda progress: True)  # a terminal
+    monkeypatch.setattr("query_adapters.cli.main.shows", lambda progress: True)  # as in a terminal
     monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "")
     monkeypatch.delenv("HF_HUB_DISABLE_PROGRESS_BARS")
     cli.text("evaluate", data, "-m", "fake:8", "--progress")

@@ -1,4 +1,4 @@
-"""Tests of the output in a file, in a pipe and in a narrow terminal."""
+"""Tests of the output to a file, a pipe and a narrow terminal."""
 
 import io
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.query_adapters.cli.command_line import CommandLine
 
 
 class Terminal(io.StringIO):
-    """A standard output that says that it is one."""
+    """A stdout that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""Every command, from a dataset to a comparison; what is printed is what the package says."""
+"""Test every command, from a dataset to a comparison, against the results of the package."""
 
 import json
 import os
@@ -96,7 +96,7 @@ def test_several_adapters_are_compared_with_one_base(
     assert compared["systems"] == ["base", str(adapter), str(other)]
     page = data.parent / "report.html"
     assert cli.json("report", data, *both, "-o", page)["output"] == str(page)
-    assert "Use the adapter" not in page.read_text(encoding="utf-8")  # which of the two?
+    assert "Use the adapter" not in page.read_text(encoding="utf-8")  # no verdict for two adapters
 
 
 def test_other_models_stand_beside_base_and_adapter(
@@ -178,7 +178,7 @@ def test_settings_of_training_reach_the_trainer(cli: CommandLine, data: Path) ->
     assert record["metric"] == "mrr@5"
     assert record["similarity"] == "dot"
     assert any(row["candidate"]["memory"] for row in record["table"])
-    assert all(row["unseen"] is None for row in record["table"])  # at a seen share of 1
+    assert all(row["unseen"] is None for row in record["table"])  # because the seen share is 1
 
 
 def test_where_nothing_can_be_learned_the_base_is_kept_and_that_is_no_error(
@@ -232,7 +232,7 @@ def test_generate_writes_questions_that_can_be_read(
     assert len(read_dataset(output).queries) == 6
     again = cli.text("generate", documents, "--llm", "fake:writer", "-o", output)
     assert "6 questions about 3 of 3 chunks" in again
-    assert len(writer.prompts) == 3  # the journal beside the output was read
+    assert len(writer.prompts) == 3  # the second run reads the journal next to the output
 
 
 def test_generate_checks_questions_with_a_base_model(

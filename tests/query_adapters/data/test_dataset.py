@@ -1,4 +1,4 @@
-"""Texts and judgements: valid by construction, or refused with the names of what is wrong."""
+"""Tests of datasets: invalid texts or judgements raise errors that name them."""
 
 import pickle
 from collections.abc import Mapping
@@ -82,7 +82,7 @@ def test_a_dataset_cannot_be_changed() -> None:
 
 
 def pickled(dataset: RetrievalDataset) -> Any:
-    return pickle.loads(pickle.dumps(dataset))  # noqa: S301 (as other processes are sent it)
+    return pickle.loads(pickle.dumps(dataset))  # noqa: S301 (worker processes receive it pickled)
 
 
 @pytest.mark.parametrize("copied", [copy, deepcopy, pickled])

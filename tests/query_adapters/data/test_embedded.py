@@ -1,4 +1,4 @@
-"""Rows are where the dataset says they are, and what does not fit costs one question at most."""
+"""Test that rows follow the order of the dataset and that checks cost at most one question."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ def dataset() -> RetrievalDataset:
 
 
 def parts(**changes: Any) -> dict[str, Any]:
-    """Arguments of a valid `EmbeddedDataset` of three questions over four documents."""
+    """Return arguments of a valid `EmbeddedDataset` with three questions and four documents."""
     rng = np.random.default_rng(0)
     valid = {
         "queries": rng.normal(size=(3, 2)),

@@ -1,4 +1,4 @@
-"""What users have on disk comes in whole and goes out as other tools expect it, or is refused."""
+"""Tests of file formats: complete reads, output for other tools, and errors for invalid files."""
 
 import csv
 import json
@@ -33,7 +33,7 @@ ROWS: list[dict[str, Any]] = [
 
 @st.composite
 def datasets(draw: st.DrawFn) -> RetrievalDataset:
-    """Any texts under any ids, each question with one to three graded documents."""
+    """Draw datasets with any texts and ids, and one to three graded documents per question."""
     corpus = draw(st.dictionaries(IDS, TEXTS, min_size=1, max_size=5))
     queries = draw(st.dictionaries(IDS, TEXTS, min_size=1, max_size=5))
     grades = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
@@ -52,7 +52,7 @@ def dataset() -> RetrievalDataset:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[[str], Path]:
-    """Write what is given to a JSON file and return its path."""
+    """Return a function that writes a text to a JSON file and returns the path."""
 
     def to_file(content: str) -> Path:
         path = tmp_path / "given.json"
@@ -64,7 +64,7 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
 
 @pytest.fixture
 def beir(tmp_path: Path) -> Path:
-    """A BEIR folder as published ones are: titles, grades from 0, two splits."""
+    """Return a BEIR folder like published ones, with titles, grades from 0, and two splits."""
     (tmp_path / "qrels").mkdir()
     (tmp_path / "corpus.jsonl").write_text(
         '{"_id": "d1", "title": "Distance", "text": "Four miles.", "metadata": {}}\n'
@@ -333,7 +333,7 @@ def test_numbers_as_ids_become_texts_and_relevance_becomes_the_grade() -> None:
 
 
 class Frame:
-    """What tells a pandas table from other iterables; iterating one gives column names."""
+    """A minimal pandas data frame; iterating over it yields the column names."""
 
     def __init__(self, rows: list[dict[str, Any]]) -> None:
         self.rows = rows

@@ -1,4 +1,4 @@
-"""Datasets by path."""
+"""Tests of reading and writing datasets by path."""
 
 import json
 from pathlib import Path

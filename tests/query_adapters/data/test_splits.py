@@ -1,4 +1,4 @@
-"""What is set apart shares nothing with what is trained on."""
+"""Test that held-out data share nothing with the training data."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise, product
@@ -30,7 +30,7 @@ FORMS = ("ask about {}", "Ask about {}?", "  ASK — about: {}!", "ask_about {} 
 
 @st.composite
 def datasets(draw: st.DrawFn) -> RetrievalDataset:
-    """Questions in four spellings of up to twelve wordings, each each about some documents."""
+    """Draw datasets with up to twelve wordings in four spellings, and one or two documents each."""
     asked = draw(st.lists(st.tuples(st.integers(0, 11), st.sampled_from(FORMS)), min_size=2))
     judged = st.sets(st.integers(0, 9), min_size=1, max_size=2)
     return RetrievalDataset(
@@ -41,7 +41,7 @@ def datasets(draw: st.DrawFn) -> RetrievalDataset:
 
 
 def simple(n: int) -> RetrievalDataset:
-    """So many questions, each about a document of its own."""
+    """Return a dataset of n questions, each about a different document."""
     return RetrievalDataset(
         {f"q{i}": f"question {i}" for i in range(n)},
         {f"d{i}": f"document {i}" for i in range(n)},
@@ -50,7 +50,7 @@ def simple(n: int) -> RetrievalDataset:
 
 
 def brute_force_groups(keys: Sequence[set[int]]) -> list[set[int]]:
-    """For each item, all that can be reached in as many steps as there are items."""
+    """Return for each item the connected items, by as many steps as there are items."""
     joined = np.zeros((len(keys), len(keys)), dtype=bool)
     for i, j in product(range(len(keys)), repeat=2):
         joined[i, j] = bool(keys[i] & keys[j])
@@ -63,7 +63,7 @@ def brute_force_groups(keys: Sequence[set[int]]) -> list[set[int]]:
 def sides(
     split: Split, dataset: RetrievalDataset, held_out: float, seed: int
 ) -> tuple[RetrievalDataset, RetrievalDataset] | None:
-    """Both sides, or None where the questions hang together too much to be parted."""
+    """Return both sides, or None if the questions are too connected for a split."""
     try:
         return split(dataset, held_out=held_out, seed=seed)
     except InvalidDatasetError:

@@ -1,4 +1,4 @@
-"""The embedders behind an API, through the providers' SDKs, against a provider on loopback."""
+"""Tests of the API embedders through the providers' SDKs, with a local server."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ both_providers = pytest.mark.parametrize("name", [OPENAI, COHERE])
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
-    """Make a model by its name whose provider is the server."""
+    """Return a function that makes a model by name and connects it to the server."""
 
     def make(name: str, url: str, *, key: str = KEY, **settings: Any) -> TextEmbedder:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{url}/v1")

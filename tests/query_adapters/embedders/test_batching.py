@@ -1,4 +1,4 @@
-"""How texts are spread over requests."""
+"""Tests of the distribution of texts over requests."""
 
 import threading
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from query_adapters.embedders.batching import embed_in_requests
 
-WAIT = 20.0  # seconds; nothing that goes well waits so long
+WAIT = 20.0  # seconds; a passing test never waits this long
 
 
 @given(n=st.integers(0, 50), limit=st.integers(1, 20), concurrency=st.integers(1, 6))

@@ -1,4 +1,4 @@
-"""No text is paid for twice, whatever dies in between."""
+"""Test that no text is embedded twice, even if a process dies."""
 
 import signal
 import sqlite3
@@ -117,7 +117,7 @@ def test_an_error_says_what_is_kept_and_where(
 
 
 class Refused(Exception):  # noqa: N818
-    """An SDK's error of a request that was answered."""
+    """An SDK error for a response with an error status."""
 
     def __init__(self, status: int) -> None:
         self.status_code = status

@@ -1,4 +1,4 @@
-"""The status of an error is that of what it came from, not of what it was kept apart from."""
+"""Test that the status of an error is that of its cause, but not with `raise ... from None`."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""An identity tells models apart whose vectors differ, and nothing else: no secret, no address."""
+"""Test that identities differ if and only if vectors can differ, and contain no secrets."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ print(identity_of(Plain()))
 
 
 class Opaque:
-    """A setting that nothing but Python knows."""
+    """An arbitrary object as a setting."""
 
 
 class Pooling(Enum):
@@ -47,7 +47,7 @@ class SparseVector(BaseModel):
 
 
 class Model(BaseModel):
-    """A pydantic model, as most embedding models of both frameworks are."""
+    """A pydantic model, like most embedding models of both frameworks."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -64,7 +64,7 @@ class Model(BaseModel):
 
 
 class Instructed(BaseModel):
-    """A pydantic model that keeps its settings private, as LlamaIndex's guide shows."""
+    """A pydantic model with private settings, as in LlamaIndex's guide."""
 
     _instruction: str = PrivateAttr()
     _scale: float = PrivateAttr()
@@ -93,7 +93,7 @@ class Deployed(BaseModel):
 
 
 class Plain:
-    """No pydantic: attributes only."""
+    """A model without pydantic, with plain attributes."""
 
     def __init__(self, model: Any = "plain/embedder", *, prefix: str = "", **other: Any) -> None:
         self.model = model
@@ -108,7 +108,7 @@ class Plain:
 
 
 class Cached:
-    """A cache around a model, as LangChain has one."""
+    """A cache around a model, like that of LangChain."""
 
     def __init__(self, underlying_embeddings: Any) -> None:
         self.underlying_embeddings = underlying_embeddings
@@ -168,7 +168,7 @@ def test_secrets_inside_nested_settings_do_not_change_it_either() -> None:
     ids=["object", "function", "set", "list"],
 )
 def test_of_an_unknown_object_only_the_type_counts(make: Make) -> None:
-    one, again = make(), make()  # both alive, so at two addresses
+    one, again = make(), make()  # both are alive and have different addresses
     assert identity_of(Model(settings=one)) == identity_of(Model(settings=again))
     assert identity_of(Model(settings=one)) != identity_of(Model(settings=Slotted()))
 

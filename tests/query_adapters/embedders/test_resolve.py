@@ -1,4 +1,4 @@
-"""Models by name."""
+"""Tests of resolving models by name."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from query_adapters.errors import UnknownModelError
 
 
 class Remembers:
-    """An embedder that keeps what it was made of."""
+    """An embedder that stores its constructor arguments."""
 
     def __init__(self, model: str, **settings: object) -> None:
         self.model_name, self.settings = model, settings

@@ -1,4 +1,4 @@
-"""Models of sentence-transformers: roles, dimensions, identity."""
+"""Tests of sentence-transformers models: roles, dimensions and identity."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Intervals against scipy's, and by simulation: they hold the truth as often as they say."""
+"""Tests of intervals: equal to scipy's, and with the nominal coverage in simulations."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ SIMULATED, QUESTIONS = 2_000, 200
 
 
 def mostly_zero_and_skewed(rng: np.random.Generator) -> Values:
-    """Differences as adapters make them: half are 0, the others lean to one side. Mean 0."""
+    """Return skewed differences of mean 0, of which half have the same value."""
     moved = rng.random((QUESTIONS, SIMULATED)) < 0.5
     return moved * (rng.exponential(size=moved.shape) - 0.5) - 0.25
 

@@ -1,4 +1,4 @@
-"""Several systems on the same questions: figures by hand, slices, changes, refusals."""
+"""Tests of comparing systems: values computed by hand, slices, rank changes and errors."""
 
 import json
 from typing import Any

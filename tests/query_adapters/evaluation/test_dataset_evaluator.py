@@ -1,4 +1,4 @@
-"""A whole dataset through any retriever: in turn or several at once, the same scores."""
+"""Test that sequential and concurrent evaluation of a retriever give the same scores."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ DATASET = RetrievalDataset.from_relevant_docs(
 
 
 class ThreeFrom(DatasetEvaluator):
-    """Finds the document before the right one, the right one and the one behind it."""
+    """A retriever that returns the relevant document between its two neighbours."""
 
     running = most_running = 0
 
@@ -28,7 +28,7 @@ class ThreeFrom(DatasetEvaluator):
     async def _aretrieved_ids(self, text: str) -> list[str]:
         self.running += 1
         self.most_running = max(self.most_running, self.running)
-        for _ in range(7 - int(text)):  # later questions are answered first
+        for _ in range(7 - int(text)):  # later questions finish first
             await asyncio.sleep(0)
         self.running -= 1
         return self._retrieved_ids(text)
@@ -46,7 +46,7 @@ async def test_both_ways_give_one_run_in_the_order_of_the_questions(workers: int
 
 
 class Halved:
-    """Finds the right document at once, but of the later questions nothing; keeps the texts."""
+    """A model and batch search that find nothing for later questions; it records the texts."""
 
     def __init__(self) -> None:
         self.embedded: list[str] = []
@@ -96,7 +96,7 @@ def test_one_metric_needs_no_list() -> None:
 def test_only_metrics_that_look_further_than_the_retriever_are_warned_of() -> None:
     with pytest.warns(UserWarning, match=r"^ndcg@4: expected .* returns 3, "):
         ThreeFrom(["ndcg@4", "mrr@3"], top_k=3)
-    ThreeFrom(["ndcg@4"])  # a retriever that does not tell may return that many
+    ThreeFrom(["ndcg@4"])  # no warning without top_k: the retriever may return that many
 
 
 def documents(n: int, *, name: str = "d") -> RetrievalDataset:
@@ -115,7 +115,7 @@ async def test_a_retriever_that_does_not_tell_is_found_to_return_too_few() -> No
     with pytest.warns(UserWarning, match=told):
         await evaluator.aevaluate_dataset(documents(4))
     assert [warning.filename for warning in caught] == [__file__]
-    evaluator.evaluate_dataset(documents(3))  # there are no more
+    evaluator.evaluate_dataset(documents(3))  # no warning: the corpus has only three
     ThreeFrom(["mrr@3"]).evaluate_dataset(documents(9))
 
 
@@ -126,7 +126,7 @@ def test_ids_that_are_not_the_datasets_are_warned_of() -> None:
 
 
 class Failing(DatasetEvaluator):
-    """Fails at the third question; the others are answered a step later. Counts its calls."""
+    """A retriever that fails at the third question and counts its calls."""
 
     asked = 0
 

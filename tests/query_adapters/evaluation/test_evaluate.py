@@ -1,4 +1,4 @@
-"""Vectors and runs are two ways to the same numbers."""
+"""Test that evaluation from vectors and from runs gives the same values."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ EVERY_METRIC = [f"{name}@{k}" for name in METRICS for k in (1, 3, 10, 100)]
 
 
 def random_dataset(*, seed: int, n_queries: int = 25, n_documents: int = 40) -> EmbeddedDataset:
-    """Questions with one to four relevant documents of grades 1 to 3."""
+    """Return questions with one to four relevant documents of grades 1 to 3."""
     rng = np.random.default_rng(seed)
     counts = rng.integers(1, 5, size=n_queries)
     return EmbeddedDataset(
@@ -33,7 +33,7 @@ def random_dataset(*, seed: int, n_queries: int = 25, n_documents: int = 40) -> 
 
 
 def as_run(dataset: EmbeddedDataset, similarity: Similarity) -> dict[str, list[str]]:
-    """All documents, best first, by names instead of rows."""
+    """Return the full ranking of each question with ids instead of rows."""
     n_documents = len(dataset.documents)
     found = exact_search(dataset.queries, dataset.documents, k=n_documents, similarity=similarity)
     return {f"q{query}": [f"d{row}" for row in rows] for query, rows in enumerate(found)}

@@ -1,4 +1,4 @@
-"""Questions about one document together: intervals and tests by simulation, and by hand."""
+"""Tests of intervals and tests that group questions by document, simulated and by hand."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ DOCUMENTS, SIMULATED = 60, 1_000
 
 
 def alike(sizes: Rows, *, seed: int = 0) -> tuple[Values, Rows]:
-    """Differences of mean 0, of which most is the document's, `(n_queries, SIMULATED)`."""
+    """Return differences `(n_queries, SIMULATED)` of mean 0, mostly determined by the document."""
     rng = np.random.default_rng(seed)
     groups = np.arange(len(sizes)).repeat(sizes)
     of_document = rng.normal(size=(len(sizes), SIMULATED))

@@ -1,4 +1,4 @@
-"""The page holds what the comparison says, escapes what users wrote, and works in a browser."""
+"""Tests of the HTML report: its content, escaping, and rendering in a browser."""
 
 import re
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ N = 60
 
 
 def dataset() -> RetrievalDataset:
-    """Question q7 is an attack, and so are a document and its id."""
+    """Return a dataset in which question q7, a document and its id contain an HTML injection."""
     queries = {f"q{i}": f"how is number {i} done?" for i in range(N)} | {"q7": ATTACK}
     corpus = {f"d{i}": f"text of document {i} " + "word " * 200 for i in range(N)}
     corpus[ATTACK] = ATTACK
@@ -39,7 +39,7 @@ def dataset() -> RetrievalDataset:
 
 
 def evaluation(shift: int) -> Evaluation:
-    """The relevant document stands at a place that depends on question and shift."""
+    """Return scores of rankings in which the relevant rank depends on question and shift."""
     data, run = dataset(), {}
     for i, query in enumerate(data.queries):
         others = [f"d{j}" for j in range(N) if j != i][:20]
@@ -90,7 +90,7 @@ def trained(*, kept: bool) -> TrainingResult:
 
 
 class Elements(HTMLParser):
-    """All tags with their attributes, and the text outside style and script."""
+    """A parser that collects tags with attributes, and the text outside style and script."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -221,8 +221,8 @@ def test_thousands_of_gains_are_one_short_path_that_keeps_its_extremes() -> None
     plot = gain_plot(differences, label="gains")
     assert len(plot) < 20_000
     assert "3999 worse" in plot
-    assert "V10.0" in plot  # the largest gain reaches the top
-    assert "V130.0" in plot  # the largest loss half of the way down
+    assert "V10.0" in plot  # the largest gain is at the top
+    assert "V130.0" in plot  # the largest loss is halfway down
 
 
 def test_intervals_lie_to_scale_around_zero() -> None:
@@ -254,7 +254,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 class TestInABrowser:
-    """The page as a user opens it: from a file, with scripts, in light and in dark."""
+    """Tests of the page in a browser: from a file, with scripts, in light and dark mode."""
 
     def test_nothing_is_requested_and_nothing_complained_about(self, tab: Tab, page: str) -> None:
         tab.events.clear()

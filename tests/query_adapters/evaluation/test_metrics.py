@@ -1,4 +1,4 @@
-"""Every metric against trec_eval on random runs, and against values worked out by hand."""
+"""Test every metric against trec_eval on random runs and against values computed by hand."""
 
 from math import log2
 
@@ -29,19 +29,19 @@ graded = st.dictionaries(documents, st.integers(0, 3), min_size=1).filter(
     lambda grades: max(grades.values()) > 0
 )
 judgements = st.dictionaries(st.sampled_from(["q1", "q2", "q3"]), graded, min_size=1)
-few_scores = st.sampled_from([0.0, 0.5, 1.0, 2.0])  # few, so that many are tied
+few_scores = st.sampled_from([0.0, 0.5, 1.0, 2.0])  # few values, so that ties are common
 scored_runs = st.dictionaries(
     st.sampled_from(["q1", "q2", "q3", "q4"]), st.dictionaries(documents, few_scores)
 )
 
 
 def as_trec_orders(scores: dict[str, float]) -> list[str]:
-    """Ids by falling score; where scores are tied, by falling id."""
+    """Return the ids by decreasing score, with ties by decreasing id."""
     return sorted(scores, key=lambda document: (scores[document], document), reverse=True)
 
 
 def trec_eval(run: Scored, qrels: Grades) -> dict[str, list[float]]:
-    """What trec_eval says of each metric at each cut, 0 for questions without results."""
+    """Return trec_eval's values of each metric and cutoff, 0 for questions without results."""
     cuts = ",".join(map(str, CUTS))
     evaluator = pytrec_eval.RelevanceEvaluator(
         qrels, {f"{name}.{cuts}" for name in TREC_NAMES.values()}
@@ -60,7 +60,7 @@ def trec_eval(run: Scored, qrels: Grades) -> dict[str, list[float]]:
 
 
 def on_cut_runs(run: Scored, qrels: Grades, name: str, k: int) -> list[float]:
-    """trec_eval has no cut for these: its value on runs cut off before it sees them."""
+    """Return trec_eval's values on truncated runs, for metrics without a cutoff in trec_eval."""
     cut = {q: {d: run[q][d] for d in as_trec_orders(run[q])[:k]} for q in qrels if run.get(q)}
     found = pytrec_eval.RelevanceEvaluator(qrels, {name}).evaluate(cut)
     return [found.get(q, {}).get(name, 0.0) for q in qrels]

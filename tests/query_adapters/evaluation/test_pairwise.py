@@ -1,4 +1,4 @@
-"""Paired differences: their intervals and counts by hand."""
+"""Tests of paired differences: intervals, and counts computed by hand."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_equal_values_and_a_single_one_are_their_own_interval(values: list[float
 @pytest.mark.parametrize("n_others", [0, 1, 30])
 def test_a_constant_difference_is_certain_even_where_rounding_blurs_it(n_others: int) -> None:
     base, adapted = [1 / 3, *[2 / 3] * n_others, 2 / 3], [2 / 3, *[1.0] * n_others, 1.0]
-    assert len(set(np.subtract(adapted, base))) == 2  # one third, twice rounded
+    assert len(set(np.subtract(adapted, base))) == 2  # both are one third, rounded differently
     difference = compare(evaluation(base), evaluation(adapted))["ndcg@10"].difference
     interval = (difference.mean, difference.low, difference.high)
     assert interval == pytest.approx((1 / 3, 1 / 3, 1 / 3), abs=1e-12)

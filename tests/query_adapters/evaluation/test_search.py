@@ -1,4 +1,4 @@
-"""Exact search against a full sort of all scores."""
+"""Test exact search against a full sort of all scores."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ DIM = 4
 def sorted_search(
     queries: NDArray[np.floating], documents: NDArray[np.floating], k: int, similarity: Similarity
 ) -> Rows:
-    """Every score in double precision, then a stable sort."""
+    """Return the top rows by a stable sort of all scores in double precision."""
     q, d = queries.astype(np.float64), documents.astype(np.float64)
     if similarity == "euclidean":
         scores = -np.linalg.norm(q[:, None] - d[None], axis=2)
@@ -31,7 +31,7 @@ def sorted_search(
 
 
 def tied_vectors(n: int, *, seed: int) -> Vectors:
-    """Vectors of 0, 1 or 4 entries ±1: their lengths, and so all scores, are exact."""
+    """Return vectors with 0, 1 or 4 entries of ±1, whose norms and scores are exact."""
     rng = np.random.default_rng(seed)
     kept = np.array([[0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [1, 1, 1, 1]])[
         rng.integers(4, size=n)
@@ -115,7 +115,7 @@ def test_a_settled_run_is_the_sorted_one(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("documents", "question", "k", "settled"),
     [
-        ([[1, 0], [1, 1], [2, 0]], [2, 1], 1, True),  # the two that are alike come later
+        ([[1, 0], [1, 1], [2, 0]], [2, 1], 1, True),  # the tied documents rank below
         ([[1, 0], [1, 1], [2, 0]], [2, 1], 2, False),
         ([[1, 0], [1, 1e-11], [0, 1]], [0, 1], 1, True),
         ([[1, 0], [1, 1e-11], [0, 1]], [0, 1], 2, False),

@@ -1,4 +1,4 @@
-"""The permutation test against scipy's and by simulation; sizes of effects by hand."""
+"""Tests of the permutation test against scipy and simulations, and of effect sizes by hand."""
 
 from math import sqrt
 from typing import Literal
@@ -21,7 +21,7 @@ SIMULATED, QUESTIONS = 4_000, 200
 
 
 def flips_of(differences: Values) -> SignFlips:
-    """Of columns, each taken as the only system of a metric of its own."""
+    """Return the test of each column as the only system of a separate metric."""
     return sign_flip_test(differences[:, :, None])
 
 
@@ -90,7 +90,7 @@ def test_one_of_five_alike_systems_passes_as_often_as_a_single_one_would(
 ) -> None:
     monkeypatch.setattr(significance, "FLIPS", 999)
     rng = np.random.default_rng(8)
-    shared = rng.normal(size=(60, 2_000, 1))  # systems gain on the same questions
+    shared = rng.normal(size=(60, 2_000, 1))  # the gains of the systems are correlated
     flips = sign_flip_test(shared + rng.normal(size=(60, 2_000, 5)))
     assert np.mean((flips.two_sided <= 0.05).any(axis=1)) > 0.1
     assert 0.04 <= np.mean((flips.adjusted <= 0.05).any(axis=1)) <= 0.06

@@ -1,4 +1,4 @@
-"""The table says what the comparison says, in 80 columns."""
+"""Test that the table shows the comparison within 80 columns."""
 
 import io
 

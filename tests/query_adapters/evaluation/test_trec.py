@@ -1,4 +1,4 @@
-"""Files that trec_eval's own parser reads, and what comes back out of them."""
+"""Test that trec_eval's parser reads our files and that reading them restores the data."""
 
 from pathlib import Path
 from typing import Any
@@ -141,7 +141,7 @@ def test_ir_measures_says_the_same() -> None:
     assert [found[measure] for measure in wanted] == pytest.approx(list(ours.values()))
 
 
-@pytest.mark.filterwarnings("ignore:.*unsafe cast")  # by numba, of ranx itself
+@pytest.mark.filterwarnings("ignore:.*unsafe cast")  # from numba inside ranx
 def test_ranx_says_the_same() -> None:
     ranx = pytest.importorskip("ranx", reason="ranx, with 15 packages of its own, is not installed")
     run, qrels = to_ranx(RUN, QRELS, name="ours")

@@ -1,4 +1,4 @@
-"""Tests of end-to-end fine-tuning: what is embedded, what is refused first, what is recorded."""
+"""Tests of end-to-end fine-tuning: embedded texts, early errors and the saved record."""
 
 import logging
 import shutil
@@ -60,7 +60,7 @@ def embedder(make_embedder: Callable[..., Any], problem: Any) -> Any:
 
 @pytest.fixture
 def make_finetuner(problem: Any, embedder: Any, tmp_path: Path) -> Callable[..., AdapterFinetuner]:
-    """A finetuner of the learnable problem, in a folder that is not there yet."""
+    """Return a function that makes a finetuner for the problem, with a new output folder."""
 
     def make(**changes: Any) -> AdapterFinetuner:
         given = {"dataset": problem.dataset, "embedder": embedder, "trainer": TRAINER}
@@ -70,7 +70,7 @@ def make_finetuner(problem: Any, embedder: Any, tmp_path: Path) -> Callable[...,
 
 
 def index_of(problem: Any, *, documents: list[str], others: int = 0) -> StoredVectors:
-    """An index of some of the dataset's documents and of so many others."""
+    """Return an index of these documents of the dataset and `others` random ones."""
     rng = np.random.default_rng(7)
     rows = [problem.vectors[problem.dataset.corpus[key]] for key in documents]
     rows += list(rng.normal(size=(others, 8)) * [9, 3, 1, 1, 1, 1, 1, 1])
@@ -156,7 +156,7 @@ def test_a_killed_run_is_taken_up_where_it_was(
     AdapterFinetuner(
         dataset=dataset, embedder=embedder, output=tmp_path / "out", trainer=TRAINER
     ).run()
-    assert embedder.embedded("query") == [f"question {i}" for i in range(5, 10)]  # 1 + 4 were kept
+    assert embedder.embedded("query") == [f"question {i}" for i in range(5, 10)]  # 1 + 4 are cached
     assert embedder.embedded("document") == ["document"]
 
 
@@ -341,7 +341,7 @@ def test_validation_questions_search_the_whole_index_too(
     make_finetuner: Callable[..., AdapterFinetuner], problem: Any, embedder: Any
 ) -> None:
     training, held_out = split_by_query(problem.dataset, held_out=0.25)
-    corpus = dict(list(problem.dataset.corpus.items())[:30])  # some are to be embedded besides
+    corpus = dict(list(problem.dataset.corpus.items())[:30])  # the index lacks some documents
     held_out = held_out.select(
         [q for q in held_out.queries if set(held_out.qrels[q]) <= set(corpus)]
     )

@@ -10,7 +10,7 @@ from query_adapters.typing import Vectors
 
 
 def near(documents: Vectors, *, n_queries: int = 60, noise: float = 2.0) -> EmbeddedDataset:
-    """Questions near their documents, many to each."""
+    """Return questions near their documents, with several questions per document."""
     rng = np.random.default_rng(1)
     answers = np.arange(n_queries) % len(documents)
     queries = documents[answers] + noise * rng.normal(size=(n_queries, documents.shape[1]))
@@ -49,7 +49,7 @@ def test_a_handful_of_questions_says_nothing(caplog: pytest.LogCaptureFixture) -
 
 
 def asked(counts: list[int]) -> RetrievalDataset:
-    """So many questions about each document."""
+    """Return a dataset with `counts[i]` questions about document i."""
     pairs = [(f"q{row}-{n}", f"d{row}") for row, count in enumerate(counts) for n in range(count)]
     corpus = {f"d{row}": f"document {row}" for row in range(len(counts))}
     return RetrievalDataset({q: q for q, _ in pairs}, corpus, {q: {d: 1} for q, d in pairs})
@@ -58,9 +58,9 @@ def asked(counts: list[int]) -> RetrievalDataset:
 @pytest.mark.parametrize(
     ("counts", "n_stored", "expected"),
     [
-        ([2] * 30, 120, 0.25),  # a generator's
+        ([2] * 30, 120, 0.25),  # as from a generator
         ([1] * 30, 120, 0.25),
-        ([30, 9, 7, 1, 1, 1, 1], 5_000, 1 - 5 / 51),  # users': 4 of 50 are alone
+        ([30, 9, 7, 1, 1, 1, 1], 5_000, 1 - 5 / 51),  # as from users: 4 of 50 are alone
         ([60, 20, 9, 5, 3, 3], 5_000, 1 - 1 / 101),
         ([5, 1, 1, 1], 4, 1.0),  # every document is asked about
     ],

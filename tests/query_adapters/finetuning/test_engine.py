@@ -1,4 +1,4 @@
-"""The core engine: what it passes on, and what it refuses before any cost."""
+"""Tests of the core engine: settings that it passes on and errors before any embedding."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -104,7 +104,7 @@ def test_it_ranks_as_the_index_tells_unless_told_otherwise(
 ) -> None:
     keys = list(problem.dataset.corpus)
     rows = np.stack([problem.vectors[text] for text in problem.dataset.corpus.values()])
-    rows *= np.linspace(0.5, 2, len(rows), dtype=np.float32)[:, None]  # lengths matter now
+    rows *= np.linspace(0.5, 2, len(rows), dtype=np.float32)[:, None]  # so that norms matter
     index = StoredVectors(tuple(keys), rows)
     engine = AdapterFinetuneEngine(
         problem.dataset, embedder, model_output_path=tmp_path / "a",

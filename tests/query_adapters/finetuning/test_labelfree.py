@@ -1,4 +1,4 @@
-"""Tests of label-free fine-tuning: what is embedded, recorded and refused."""
+"""Tests of label-free fine-tuning: embedded texts, the saved record and errors."""
 
 import json
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def index() -> StoredVectors:
 
 @pytest.fixture
 def check() -> RetrievalDataset:
-    """Four questions about three documents of the index, one of them graded 2."""
+    """Return four check questions about three documents of the index, with one grade of 2."""
     return RetrievalDataset(
         {f"q{i}": f"question {i}" for i in range(4)},
         {f"d{row}": f"document {row}" for row in (7, 3, 9)},

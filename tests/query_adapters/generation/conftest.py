@@ -1,4 +1,4 @@
-"""A language model that says what it is told to."""
+"""A scripted language model for tests of the generation."""
 
 import asyncio
 import re
@@ -12,11 +12,11 @@ Said = str | BaseException
 
 
 class ScriptedWriter:
-    """Answers by the first marker in the prompt.
+    """A language model whose answer depends on the first marker in the prompt.
 
     Args:
-        answers: What to say about a marker, one an ask; then two good questions.
-        model_name: As of `TextGenerator`.
+        answers: Answers or errors by marker, one per request. Further answers are two questions.
+        model_name: See `TextGenerator`.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class ScriptedWriter:
 
 
 class HttpError(Exception):
-    """An error of an SDK: a status, and headers."""
+    """An SDK error with a status and headers."""
 
     def __init__(self, status: int, **headers: str) -> None:
         super().__init__(f"status {status}")

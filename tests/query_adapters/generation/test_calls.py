@@ -1,4 +1,4 @@
-"""What is tried again, when, how often, and what ends a run at once."""
+"""Tests of retries, waiting times, and errors that end a run immediately."""
 
 import asyncio
 import contextvars

@@ -1,4 +1,4 @@
-"""Every chunk ends with its own questions or in the report, and nothing is paid for twice."""
+"""Test that every chunk gets questions or a reported failure, and no request is repeated."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -127,7 +127,7 @@ def test_a_plan_asks_for_nothing_and_says_what_a_run_would_cost(
     settings = {"journal": path, "prompt": "{context_str}", "prices": Prices(2.0, 10.0)}
     plan = generator(writer, **settings).plan(chunks)
     assert (plan.n_calls, plan.n_known, plan.n_chunks) == (6, 0, 6)
-    assert plan.prompt_tokens == 6 * 9  # 34 characters each
+    assert plan.prompt_tokens == 6 * 9  # each prompt has 34 characters
     assert plan.answer_tokens == 6 * 2 * 25
     assert plan.cost == pytest.approx((54 * 2 + 300 * 10) / 1e6)
     assert "6 calls to scripted for 6 chunks (0 answered already): about 54 prompt" in str(plan)

@@ -1,4 +1,4 @@
-"""An answer that was paid for is kept whatever dies, and no file is mistaken for a journal."""
+"""Test that the journal keeps all answers after a crash and rejects other files."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A run that is killed at any moment goes on where it was, and ends as if nothing had been."""
+"""Test that a killed run resumes and produces the same result as an uninterrupted run."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def test_twenty_kills_lose_at_most_the_answers_in_flight_and_change_nothing(
     tmp_path: Path,
 ) -> None:
     rng = random.Random(0)  # noqa: S311
-    # further apart than what is under way at once: no kill passes the next one's point
+    # the kills are further apart than the number of concurrent requests, so none is skipped
     left = [(CONCURRENCY + 8) * number + rng.randrange(1, 8) for number in range(N_KILLS)]
     running: list[subprocess.Popen[bytes]] = []
     n_killed = 0

@@ -1,4 +1,4 @@
-"""No preamble, mark or thought becomes a question, and no question loses what is its own."""
+"""Test that parsing removes preambles, markup and reasoning but keeps questions unchanged."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Chat models by name, through the providers' SDKs, against a provider on loopback."""
+"""Tests of chat models by name through the providers' SDKs, with a local server."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ both_providers = pytest.mark.parametrize("name", [OPENAI, COHERE])
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
-    """Make a model by its name whose provider is the server."""
+    """Return a function that makes a model by name and connects it to the server."""
 
     def make(name: str, url: str) -> TextGenerator:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{url}/v1")

@@ -1,4 +1,4 @@
-"""A tiny model that knows nothing, and questions from which it can learn what words mean."""
+"""Fixtures with a tiny untrained model and a toy data set that it can learn."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from tests.tiny_model import LEARNS, save_tiny_model, toy_dataset
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Folder of a two-layer BERT with random weights."""
+    """Return the folder of a two-layer BERT with random weights."""
     return save_tiny_model(tmp_path_factory.mktemp("tiny") / "tiny-bert")
 
 
@@ -30,7 +30,7 @@ def toy() -> RetrievalDataset:
 
 @pytest.fixture(scope="session")
 def shuffled(toy: RetrievalDataset) -> RetrievalDataset:
-    """The same questions, each with the answers of another one."""
+    """Return the toy dataset with the labels permuted over the questions."""
     order = np.random.default_rng(0).permutation(len(toy.queries))
     grades = list(toy.qrels.values())
     shuffled = {query: grades[place] for query, place in zip(toy.qrels, order, strict=True)}

@@ -1,4 +1,4 @@
-"""An exported adapter is a sentence-transformers model that needs nothing of ours."""
+"""Test that an exported adapter is a sentence-transformers model independent of our package."""
 
 import json
 import subprocess
@@ -73,7 +73,7 @@ def test_a_fresh_interpreter_without_us_finds_the_same_ten_documents(
 
 
 def no_near_ties(query: Vectors, documents: Vectors) -> bool:
-    """Whether the best eleven are further apart than rounding."""
+    """Return whether the top eleven scores differ by more than rounding errors."""
     best = np.sort(unit(documents) @ unit(query))[-11:]
     return bool((np.diff(best) > 1e-6).all())
 
@@ -92,7 +92,7 @@ def test_the_export_ranks_as_the_adapter_does(
     )
     texts = list(toy.queries.values())
     queries, adapted = exported.encode_query(texts), adapter(base.encode_query(texts))
-    np.testing.assert_allclose(unit(queries), unit(adapted), atol=1e-5)  # so cosine and dot agree
+    np.testing.assert_allclose(unit(queries), unit(adapted), atol=1e-5)  # then cosine and dot agree
     np.testing.assert_allclose(exported.encode_document(texts), base.encode_document(texts))
     if normalises:
         np.testing.assert_allclose(queries, adapted, atol=1e-5)

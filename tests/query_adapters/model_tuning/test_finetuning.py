@@ -1,4 +1,4 @@
-"""Tests of model tuning: it learns, keeps its best weights, and reports only gains it can show."""
+"""Tests of model tuning: learning, selection of the best weights, and the reported gain."""
 
 import json
 import random
@@ -45,7 +45,7 @@ def load(folder: Path) -> SentenceTransformer:
 
 
 def held_out_looks(folder: Path) -> dict[int, float]:
-    """Mean nDCG@10 at each evaluation, by step, from the evaluator's CSV file."""
+    """Return mean nDCG@10 of each evaluation by step, from the evaluator's CSV file."""
     (csv,) = (folder / "eval").glob("*.csv")
     header, *rows = (line.split(",") for line in csv.read_text(encoding="utf-8").splitlines())
     step, value = header.index("steps"), header.index("cosine-NDCG@10")
@@ -97,7 +97,7 @@ def test_the_weights_that_were_best_on_the_way_are_kept(full: TowerResult) -> No
 
 def test_a_late_fall_is_not_kept(toy: RetrievalDataset, tiny: str, tmp_path: Path) -> None:
     class Spoiling(MultipleNegativesRankingLoss):
-        """After 40 steps the loss asks for the opposite."""
+        """A loss that is negated after 40 steps."""
 
         n_calls = 0
 

@@ -1,4 +1,4 @@
-"""The pieces: the loss against an independent one, rows, weights in between, the evaluator."""
+"""Tests of the parts: loss, training rows, weight interpolation and evaluator."""
 
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def test_the_loss_is_the_formula(base: SentenceTransformer, use_all_docs: bool) 
     total = 0.0
     for text, row in zip(texts, rows, strict=True):
         query = unit(np.asarray(base.encode(text), dtype=np.float64))
-        score = {d: 20 * query @ unit(embedded.documents[d]) for d in (0, 1, 2)}  # the labelled
+        score = {d: 20 * query @ unit(embedded.documents[d]) for d in (0, 1, 2)}  # labelled rows
         relevant = list(embedded.relevant[row])
         against = sum(np.exp(score[d]) for d in score if d not in relevant)
         positives = relevant if use_all_docs else relevant[:1]

@@ -1,4 +1,4 @@
-"""What training reads of an index that is served already, and when it refuses it."""
+"""Tests of what training reads from an existing index and when it rejects the index."""
 
 import logging
 from collections import Counter
@@ -17,7 +17,7 @@ N = 2_500  # more than two blocks
 
 
 class Recording:
-    """Vectors in memory; remembers which were asked for."""
+    """An in-memory source that records the requested ids."""
 
     similarity = "dot"
 
@@ -58,7 +58,7 @@ def test_labelled_documents_come_first_and_of_the_others_as_many_as_wanted(
     assert (stored.n_stored, stored.similarity) == (N, "dot")
     assert source.asked[0] == ["d2000", "d7", "d8"]
     if most == 0 and counts:
-        assert len(source.asked) == 1  # of a store of any size, only those three
+        assert len(source.asked) == 1  # only these three are read, whatever the size of the store
 
 
 def test_every_other_document_is_drawn_equally_often() -> None:

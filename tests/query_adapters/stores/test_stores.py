@@ -1,4 +1,4 @@
-"""What stores give is checked in blocks and gathered into one matrix, in memory or on disk."""
+"""Test that vectors are checked per block and gathered into a matrix in memory or on disk."""
 
 import tracemalloc
 from collections.abc import Generator, Iterator, Sequence
@@ -27,7 +27,7 @@ from query_adapters.typing import Vectors
 
 
 class Announcing:
-    """A source that announces a count and gives what it is told to."""
+    """A source with a given count and given blocks."""
 
     similarity = None
 
@@ -123,7 +123,7 @@ def test_a_read_that_is_given_up_is_closed() -> None:
     next(blocks)
     with pytest.raises(DimensionMismatchError) as caught:
         next(blocks)
-    assert closed  # while the error, and with it the frame of the read, is still held
+    assert closed  # although the error still references the frame of the read
     del caught
 
 
@@ -209,7 +209,7 @@ def test_gathering_holds_no_second_copy(mapped: bool, tmp_path: Path) -> None:
 
 
 class FakeCollection:
-    """A Chroma collection that refuses to hand out more than it is asked for at once."""
+    """A Chroma collection that fails if more than `at_once` vectors are read at a time."""
 
     def __init__(self, n: int, at_once: int) -> None:
         self.n, self.at_once = n, at_once
@@ -273,7 +273,7 @@ class Parent:
 
 
 class Child(Parent):
-    """A store like it."""
+    """A subclass of the store."""
 
 
 def test_a_reader_is_found_by_package_and_class_and_for_subclasses() -> None:

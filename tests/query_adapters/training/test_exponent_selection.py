@@ -1,4 +1,4 @@
-"""The exponent for an unlabelled index rises if noise lies in the directions of most variance."""
+"""Test that the exponent increases if the noise is largest in high-variance directions."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def grid(dataset: EmbeddedDataset, whitening: float) -> Grid:
 
 
 def exponent(dataset: EmbeddedDataset, whitening: float, seed: int = 0) -> float:
-    candidate = Candidate(whitening, 1e6)  # so strong that the fit is the prior
+    candidate = Candidate(whitening, 1e6)  # so large that the fit equals the prior
     return select_exponent(grid(dataset, whitening), dataset, candidate, seed)
 
 

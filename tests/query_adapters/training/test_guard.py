@@ -37,7 +37,7 @@ def test_the_best_of_many_candidates_without_a_gain_is_rarely_believed() -> None
         noise = np.random.default_rng(seed).normal(size=(10, 80))
         best = int(noise.mean(axis=1).argmax())
         believed += max_t_p_value(list(noise), best, groups=np.arange(80), seed=seed) <= 0.05
-    assert believed <= 20  # 5 % of 200, and three standard errors
+    assert believed <= 20  # 5 % of 200, plus three standard errors
 
 
 def test_a_real_gain_is_believed_among_many_candidates() -> None:
@@ -86,4 +86,4 @@ def test_many_groups_take_no_more_memory_than_a_step() -> None:
     max_t_p_value([values], 0, groups=np.arange(5_000))
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert most < 120e6  # all signs at once are 400 MB
+    assert most < 120e6  # all signs together would take 400 MB

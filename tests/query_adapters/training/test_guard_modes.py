@@ -1,4 +1,4 @@
-"""Tests of the guards: what each of them keeps."""
+"""Tests of which adapters each guard keeps."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ DIM = 12
 
 
 def problem(*, signal: float, n_documents: int = 60, seed: int = 0) -> EmbeddedDataset:
-    """Two questions a document: a fixed rotation of it, as strong as `signal`, and noise."""
+    """Return two questions per document: its rotation scaled by `signal`, plus noise."""
     rng = np.random.default_rng(seed)
     mixing = np.linalg.qr(np.random.default_rng(99).normal(size=(DIM, DIM)))[0]
     documents = rng.normal(size=(n_documents, DIM))

@@ -1,4 +1,4 @@
-"""Training scores rank as each similarity does, and training learns lengths only if they count."""
+"""Test that training scores rank like each similarity and that norms matter only for some."""
 
 from pathlib import Path
 from typing import Any, get_args
@@ -27,7 +27,7 @@ seeds = st.integers(0, 10**6)
 
 
 def vectors(seed: int, n: int, *, spread: float = 2.0) -> Vectors:
-    """Vectors of lengths that differ by up to e^spread."""
+    """Return vectors whose norms differ by a factor of up to e^spread."""
     rng = np.random.default_rng(seed)
     lengths = np.exp(spread * rng.random((n, 1)))
     return (lengths * rng.normal(size=(n, DIM))).astype(np.float32)
@@ -147,7 +147,7 @@ def test_prior_for_dot_and_euclidean_uses_unnormalized_vectors(
 
 
 def long_queries(seed: int, n: int = 120) -> EmbeddedDataset:
-    """Queries near four times their document."""
+    """Return queries near four times their document."""
     rng = np.random.default_rng(seed)
     documents = np.random.default_rng(99).normal(size=(n, DIM))
     noise = 0.1 * rng.normal(size=(n, DIM))

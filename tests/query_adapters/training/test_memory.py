@@ -1,4 +1,4 @@
-"""The memory: its features against the kernel, its fit against other formulations, its use."""
+"""Tests of the memory: features, fit against other formulations, selection and use."""
 
 from math import inf
 from typing import Any
@@ -37,7 +37,7 @@ def kernel(left: Any, right: Any, sharpness: float = 5.0) -> Any:
 
 
 def random_dataset(seed: int = 0, *, n_queries: int = 12, n_documents: int = 7) -> EmbeddedDataset:
-    """Questions of length 3, each with one relevant document, at random."""
+    """Return random questions of norm 3, each with one random relevant document."""
     rng = np.random.default_rng(seed)
     return EmbeddedDataset(
         (3 * unit(rng.normal(size=(n_queries, DIM)))).astype(np.float32),
@@ -46,7 +46,7 @@ def random_dataset(seed: int = 0, *, n_queries: int = 12, n_documents: int = 7) 
     )
 
 
-# Features and the adapter made of them
+# Features and the resulting adapter
 
 
 @pytest.mark.parametrize("settings", MEMORIES)
@@ -108,7 +108,7 @@ def test_a_setting_out_of_range_is_refused(ease: float, sharpness: float) -> Non
 
 
 def asked(counts: list[int]) -> EmbeddedDataset:
-    """So many questions about each document, those about the first document first."""
+    """Return `counts[i]` questions about each document i, grouped by document."""
     rows = np.repeat(np.arange(len(counts)), counts)
     vectors = np.random.default_rng(0).normal(size=(len(rows), DIM)).astype(np.float32)
     return EmbeddedDataset(vectors, vectors[: len(counts)], tuple(rows[:, None]))
@@ -133,7 +133,7 @@ def test_more_are_spread_evenly_over_the_documents(
     counts = np.bincount([dataset.relevant[row][0] for row in rows], minlength=4)
     available = np.array([12, 1, 5, 3])
     fullest = counts.max()
-    assert (counts >= np.minimum(available, fullest - 1)).all()  # nobody waits for a second turn
+    assert (counts >= np.minimum(available, fullest - 1)).all()  # documents are filled in turn
     assert len(Memory.of(dataset, SETTINGS).landmarks) == most
 
 
@@ -141,7 +141,7 @@ def test_more_are_spread_evenly_over_the_documents(
 
 
 def hand_made_inputs(dataset: EmbeddedDataset) -> Any:
-    """Questions and √r L⁻¹ k(Z, q), in double precision."""
+    """Return unit questions and √r L⁻¹ k(Z, q), in double precision."""
     gram = kernel(dataset.queries, dataset.queries)
     root = np.linalg.cholesky(gram + 1e-6 * np.eye(len(gram)))
     features = np.sqrt(SETTINGS.ease) * np.linalg.solve(root, gram).T
@@ -149,7 +149,7 @@ def hand_made_inputs(dataset: EmbeddedDataset) -> Any:
 
 
 def naive(np_like: Any, asarray: Any, dataset: EmbeddedDataset, weight: Any) -> Any:
-    """f(W) in loops, for arrays of numpy as of torch, pulled toward the identity."""
+    """Return f(W) computed in loops with numpy or torch, with a penalty toward the identity."""
     inputs, documents = asarray(hand_made_inputs(dataset)), asarray(unit(dataset.documents))
     answers = sorted({int(row) for (row,) in dataset.relevant})
     loss = 0.0
@@ -203,9 +203,9 @@ def test_the_slope_is_that_of_autograd_on_the_formula(seed: int) -> None:
 
 
 def scores_of_the_explicit_form(dataset: EmbeddedDataset, new: Vectors) -> Any:
-    """Scores of new questions, from `z = A q + Γᵀ K^(-1/2) k(q)`, minimised by BFGS.
+    """Return scores of new questions from `z = A q + Γᵀ K^(-1/2) k(q)`, fitted by BFGS.
 
-    The penalty is λ ‖A - I‖² + (λ / r) ‖Γ‖², Γ's being the norm in the kernel's space.
+    The penalty is λ ‖A - I‖² + (λ / r) ‖Γ‖², where ‖Γ‖ is the norm in the kernel's space.
     """
     gram = kernel(dataset.queries, dataset.queries)
     sizes, vectors = np.linalg.eigh(gram)
@@ -259,9 +259,10 @@ def test_the_minimum_is_that_of_the_explicit_kernel_form() -> None:
 def intents(
     seed: int = 0, *, n_intents: int = 40, each: int = 4, noise: float = 0.3, dim: int = 10
 ) -> EmbeddedDataset:
-    """Repetitions of questions whose documents lie in directions that they do not tell.
+    """Return repeated questions whose documents are independent of the question vectors.
 
-    The seed is that of the repetitions: intents and documents are the same for every seed.
+    The seed affects only the noise of the repetitions. Intents and documents are the same for
+    every seed.
     """
     world, rng = np.random.default_rng(0), np.random.default_rng(seed + 1)
     directions, documents = unit(world.normal(size=(2 * n_intents, dim))).reshape(2, n_intents, dim)

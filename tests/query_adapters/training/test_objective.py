@@ -1,4 +1,4 @@
-"""The objective against its formula in plain loops, autograd and finite differences."""
+"""Test the objective against its formula in plain loops, autograd and finite differences."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ seeds = st.integers(0, 10**6)
 
 
 def random_dataset(seed: int, *, n_queries: int = 6, n_documents: int = 9) -> EmbeddedDataset:
-    """Vectors of any length; queries with one to three relevant documents of grades 1 to 3."""
+    """Return random vectors; queries have one to three relevant documents of grades 1 to 3."""
     rng = np.random.default_rng(seed)
     counts = rng.integers(1, 4, size=n_queries)
     return EmbeddedDataset(
@@ -40,7 +40,7 @@ def random_map(seed: int, *, bias: float = 0.3) -> LinearMap:
 def formula(
     np_like: Any, dataset: EmbeddedDataset, prior: LinearMap, weight: Any, bias: Any, asarray: Any
 ) -> Any:
-    """f(W, b) as written in the docstring, for numpy and torch arrays."""
+    """Return f(W, b) as in the docstring of the objective, with numpy or torch."""
 
     def unit(vectors: Any) -> Any:
         exact = vectors.astype(np.float64)

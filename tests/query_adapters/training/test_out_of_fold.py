@@ -1,4 +1,4 @@
-"""The control detects maps that rank the same documents higher for every query."""
+"""Test that the control detects maps that rank the same documents higher for all queries."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def held_out(dataset: EmbeddedDataset, rows: list[int]) -> HeldOutFold:
 
 
 def opposite_documents() -> EmbeddedDataset:
-    """Four orthogonal queries; the relevant document of each is two rows further."""
+    """Return four orthogonal queries; the relevant document of query i is row i + 2 mod 4."""
     eye = np.eye(4, dtype=np.float32)
     return EmbeddedDataset(eye, eye, tuple(np.array([(row + 2) % 4]) for row in range(4)))
 
@@ -46,7 +46,7 @@ def test_every_query_is_the_control_of_exactly_one_other_query() -> None:
 
 
 def random_labels(seed: int) -> EmbeddedDataset:
-    """Random labels, all on documents in one region that a map can learn to prefer."""
+    """Return a dataset with random labels in one region, which a map can learn to prefer."""
     rng = np.random.default_rng(seed)
     documents = rng.normal(size=(200, DIM))
     documents[:30] += 1.0

@@ -1,4 +1,4 @@
-"""The spectral prior against its formula, computed with scipy's matrix power."""
+"""Test the spectral prior against its formula, computed with scipy's matrix power."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ EXPONENTS = (0.15, 0.3, 0.5, 1.0)
 
 
 def documents(n: int = 60, *, seed: int = 0) -> Vectors:
-    """Vectors that vary more in some directions than in others, around a common mean."""
+    """Return vectors with a common mean and a different variance in each direction."""
     rng = np.random.default_rng(seed)
     drawn = rng.normal(size=(n, DIM)) * np.linspace(0.1, 2, DIM) + rng.normal(size=DIM)
     return drawn.astype(np.float32)

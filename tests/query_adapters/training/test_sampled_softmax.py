@@ -1,4 +1,4 @@
-"""The sampled loss equals the full loss over a complete sample and estimates it otherwise."""
+"""Test that the sampled loss equals the full loss on a complete sample, else estimates it."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ DIM, N_DOCUMENTS, N_QUERIES = 5, 30, 12
 
 @pytest.fixture
 def dataset() -> EmbeddedDataset:
-    """Every document is relevant to some query; queries have one to ten relevant documents."""
+    """Return queries with one to ten relevant documents; every document is relevant to one."""
     rng = np.random.default_rng(0)
     documents = rng.normal(size=(N_DOCUMENTS, DIM))
     relevant = [rng.choice(N_DOCUMENTS, size=n, replace=False) for n in (1, 2, 3) * 4]
@@ -79,7 +79,7 @@ def test_sum_over_the_sample_is_unbiased(
 ) -> None:
     monkeypatch.setattr(sampled_softmax, "N_HARDEST", 3)
     monkeypatch.setattr(sampled_softmax, "N_RANDOM", 5)
-    # At this temperature the hardest three are not almost the whole sum.
+    # At this temperature the hardest three do not dominate the sum.
     monkeypatch.setattr(sampled_softmax, "TEMPERATURE", 1.0)
     scores = dataset.queries @ dataset.documents.T + offsets
     scores -= scores.max(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""What is measured out of fold, on which questions, and which candidate it lets through."""
+"""Tests of out-of-fold scores, of the views, and of the choice of the candidate."""
 
 from collections.abc import Sequence
 from math import inf
@@ -23,7 +23,7 @@ METRIC = "ndcg@10"
 
 
 def dataset_of(relevant: list[list[int]], groups: list[int] | None = None) -> EmbeddedDataset:
-    """Random vectors under the given judgements and groups of near-duplicates."""
+    """Return random vectors with the given judgements and groups of near-duplicates."""
     rng = np.random.default_rng(0)
     n_documents = 1 + max(max(rows) for rows in relevant)
     return EmbeddedDataset(
@@ -53,7 +53,7 @@ def names_and_weights(views: list[View]) -> dict[str, float]:
 
 @st.composite
 def judged_datasets(draw: st.DrawFn) -> EmbeddedDataset:
-    """Questions that share documents and wordings, in all ways that hypothesis thinks of."""
+    """Draw datasets whose questions share documents and near-duplicate groups."""
     n_queries = draw(st.integers(2, 15))
     rows = st.lists(st.integers(0, 12), min_size=1, max_size=3, unique=True)
     relevant = draw(st.lists(rows, min_size=n_queries, max_size=n_queries))
@@ -147,13 +147,13 @@ def test_fewer_groups_than_folds_give_as_many_folds_as_groups() -> None:
 def grid(
     *, strengths: tuple[float, ...] = (1.0, 0.1, 0.01), whitenings: tuple[float, ...] = (0.0,)
 ) -> Grid:
-    """Candidates whose priors all are the identity, under whatever name."""
+    """Return a grid of candidates whose priors are all the identity."""
     maps = {p: LinearMap.of(np.eye(DIM, dtype=np.float32)) for p in whitenings}
     return Grid(priors=maps, strengths=strengths, metric=METRIC, with_bias=False)
 
 
 def planted_dataset(n: int = 60, *, noise: float = 0.5) -> EmbeddedDataset:
-    """Documents are the questions rotated, all alike, plus noise."""
+    """Return questions whose documents are the questions under one rotation, plus noise."""
     rng = np.random.default_rng(0)
     rotation = np.linalg.qr(rng.normal(size=(DIM, DIM)))[0]
     queries = rng.normal(size=(n, DIM))
@@ -164,7 +164,7 @@ def planted_dataset(n: int = 60, *, noise: float = 0.5) -> EmbeddedDataset:
 
 
 def memorable_dataset(*, seed: int, n: int = 40) -> EmbeddedDataset:
-    """Relevance drawn at random: it can be learned by heart, and nothing else."""
+    """Return a dataset with random labels, which can be memorized but do not generalize."""
     rng = np.random.default_rng(seed)
     queries, documents = rng.normal(size=(2, n, 2 * DIM)).astype(np.float32)
     return EmbeddedDataset(queries, documents, tuple(rng.permutation(n)[:, None]))
@@ -295,7 +295,7 @@ def row(
     whitening: float = 0.15,
     strength: float = 1.0,
 ) -> CandidateScore:
-    """A row of the table, by means and standard errors."""
+    """Return a row of the table with these means and standard errors."""
     seen_score, unseen_score = (
         None if score is None else ViewScore(mean=score[0], error=score[1])
         for score in (seen, unseen)

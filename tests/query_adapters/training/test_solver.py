@@ -1,4 +1,4 @@
-"""The solver finds the minimum that BFGS finds in double precision, from any start."""
+"""Test that the solver finds the double-precision minimum of BFGS from any start."""
 
 import logging
 from typing import Any
@@ -18,7 +18,7 @@ IDENTITY = LinearMap.of(np.eye(DIM, dtype=np.float32))
 
 
 def noisy_dataset(seed: int = 0) -> EmbeddedDataset:
-    """Thirty queries near their one relevant document, two or three per document."""
+    """Return thirty queries near their relevant document, two or three per document."""
     rng = np.random.default_rng(seed)
     documents = rng.normal(size=(12, DIM))
     queries = np.tile(documents, (3, 1))[:30] + rng.normal(size=(30, DIM))
@@ -31,7 +31,10 @@ def objective(*, strength: float = 0.05, with_bias: bool = True) -> SoftmaxObjec
 
 
 def minimum_by_bfgs(*, strength: float, with_bias: bool) -> Any:
-    """The minimum of softmax cross-entropy, which the objective is if one document is relevant."""
+    """Return the minimum of softmax cross-entropy, found by BFGS.
+
+    The objective equals this loss if each query has one relevant document.
+    """
     dataset = noisy_dataset()
     relevant = np.concatenate(dataset.relevant)
     labelled = sorted(set(relevant.tolist()))
@@ -53,7 +56,7 @@ def minimum_by_bfgs(*, strength: float, with_bias: bool) -> Any:
 
 
 def distance(ours: LinearMap, theirs: Any) -> float:
-    """Distance of two maps, relative to the norm of the second."""
+    """Return the distance of two maps relative to the norm of the second."""
     rows = np.vstack([ours.weight, ours.bias])[: len(theirs)]
     return float(np.linalg.norm(rows - theirs) / np.linalg.norm(theirs))
 

@@ -1,4 +1,4 @@
-"""The sample on which candidates are compared resembles the whole dataset."""
+"""Test that the sample for comparing candidates resembles the whole dataset."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ DIM = 8
 
 
 def dataset(n_queries: int, n_labelled: int, n_documents: int = 400) -> EmbeddedDataset:
-    """Queries assigned to the first `n_labelled` documents in turn."""
+    """Return queries whose relevant documents cycle through the first `n_labelled` ones."""
     rng = np.random.default_rng(0)
     documents = rng.normal(size=(n_documents, DIM)).astype(np.float32)
     relevant = np.arange(n_queries) % n_labelled

@@ -1,4 +1,4 @@
-"""A fit in the subspace of its queries and documents equals the fit in all coordinates."""
+"""Test that a fit in the subspace of queries and documents equals the full fit."""
 
 from math import inf
 

@@ -1,4 +1,4 @@
-"""Tests of the trainer on problems with a known answer: a planted map, no map, too little data."""
+"""Tests of the trainer on known problems: a planted map, no map and too little data."""
 
 import json
 from collections.abc import Callable
@@ -21,14 +21,14 @@ from query_adapters.typing import Vectors
 
 DIM = 10
 ROTATION = np.linalg.qr(np.random.default_rng(42).normal(size=(DIM, DIM)))[0]
-OFFSET = np.full(DIM, 0.8)  # what only a bias can learn
-FEW = (0.3, 0.03)  # strengths, where a short path says as much as a long one
+OFFSET = np.full(DIM, 0.8)  # only a bias can learn this
+FEW = (0.3, 0.03)  # strengths for tests that need only a short path
 
 
 def planted(
     seed: int, *, n: int = 100, noise: float = 0.5, length: float = 1.0, offset: Any = 0.0
 ) -> EmbeddedDataset:
-    """Unit questions at the given length; each document is its question rotated, plus noise."""
+    """Return questions of the given norm; documents are rotated unit questions plus noise."""
     rng = np.random.default_rng(seed)
     queries = rng.normal(size=(n, DIM))
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
@@ -41,7 +41,7 @@ def planted(
 
 
 def shuffled(seed: int) -> EmbeddedDataset:
-    """Questions near their documents, with labels assigned at random."""
+    """Return questions near their documents, with randomly permuted labels."""
     rng = np.random.default_rng(seed)
     documents = rng.normal(size=(100, DIM))
     queries = documents + 0.5 * rng.normal(size=documents.shape)
@@ -249,7 +249,7 @@ def test_questions_seven_times_as_long_change_neither_selection_nor_ranking() ->
     assert (ranked(long.adapter, 7 * fresh.queries) == expected).mean() > 0.98
 
 
-# Hardly any data
+# Very little data
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])

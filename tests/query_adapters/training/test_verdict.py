@@ -45,7 +45,7 @@ def selection(
     mean: float = 0.04,
     unseen: float = 0.03,
 ) -> Selection:
-    """A candidate on 100 questions with a standard error of half the gain of 0.04."""
+    """Return the selection of a candidate on 100 questions, with a standard error of 0.02."""
     differences = mean + 0.2 * np.tile([-1.0, 1.0], 50)
     return Selection(
         best=candidate(differences, unseen=unseen),
@@ -210,7 +210,7 @@ def test_a_notebook_shows_the_same_lines_escaped() -> None:
 
 
 def test_the_missing_questions_are_those_that_give_the_test_its_power() -> None:
-    """Simulated with so many questions, a one-sided test at 5 % finds the gain 4 times of 5."""
+    """With this number of questions, a one-sided test at 5 % has a power of 80 %."""
     gain, spread, n_queries = 0.02, 0.2, 100
     missing = missing_questions(gain, spread / n_queries**0.5, n_queries)
     assert missing is not None
@@ -227,7 +227,7 @@ def test_the_missing_questions_are_those_that_give_the_test_its_power() -> None:
 
 @pytest.mark.slow
 def test_selection_is_as_it_was_before_there_was_a_structured_verdict() -> None:
-    """Values of the trainer before the verdict became a block."""
+    """The expected values are those of the trainer before the structured verdict."""
     found = AdapterTrainer().fit(planted(0)), AdapterTrainer().fit(problem(signal=0.3, seed=1))
     refused = AdapterTrainer().fit(shuffled(0))
     assert [result.chosen and result.chosen.candidate for result in found] == [
@@ -240,7 +240,7 @@ def test_selection_is_as_it_was_before_there_was_a_structured_verdict() -> None:
 
 
 def test_gain_interval_and_p_value_are_those_of_one_candidate() -> None:
-    """The best mean of the table is not the candidate that was tested."""
+    """In this table the tested candidate is not the one with the best mean."""
     result = AdapterTrainer().fit(shuffled(0))
     highest = max(result.table, key=lambda row: row.overall.mean)
     assert result.expected_gain is not None

@@ -23,7 +23,7 @@ METRIC = "ndcg@10"
 
 
 def crowded(n: int = 300, *, seed: int = 0) -> Vectors:
-    """Documents that vary much in two directions that say nothing, and little in the others."""
+    """Return documents with high variance in two uninformative directions and little elsewhere."""
     rng = np.random.default_rng(seed)
     spread = np.r_[3.0, 3.0, np.full(DIM - 2, 0.5)]
     documents: Vectors = (spread * rng.normal(size=(n, DIM))).astype(np.float32)
@@ -31,7 +31,7 @@ def crowded(n: int = 300, *, seed: int = 0) -> Vectors:
 
 
 def questions(documents: Vectors, n: int = 120, *, noisy: bool, seed: int = 1) -> EmbeddedDataset:
-    """Questions near their documents; `noisy` ones differ in the crowded directions."""
+    """Return questions near their documents; `noisy` adds noise in the high-variance directions."""
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(documents))[:n]
     noise = rng.normal(size=(n, DIM)) * (np.r_[2.0, 2.0, np.full(DIM - 2, 0.3)] if noisy else 0.1)
@@ -110,11 +110,11 @@ def test_a_check_that_shows_none_keeps_the_base_and_still_reports() -> None:
     assert result.decision == "base"
     assert str(result).startswith("Keep the base model.\nExpected gain of the whitening: ")
     assert result.comparison is not None
-    assert result.mean_cosine < 0.99  # of the whitening that was refused
+    assert result.mean_cosine < 0.99  # the cosine of the rejected whitening
 
 
 def test_the_guard_decides_how_sure_a_gain_must_be() -> None:
-    """Six questions: a likely gain, that chance explains too."""
+    """Six questions show a gain that is not significant."""
     documents = crowded()
     few = questions(documents, 6, noisy=True, seed=3)
     results = {
