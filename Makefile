@@ -57,13 +57,11 @@ unit: $(VENV)/.test
 
 # What users call, on the lowest versions. Warnings are not errors here: old packages cause many.
 lowest: $(LOWEST)/.test
-	$(TEST_ENV) $(LOWEST_PYTHON) -m pytest $(PARALLEL) -q -W default $(LOWEST_TESTS)
+	$(TEST_ENV) $(LOWEST_PYTHON) -m pytest $(PARALLEL) -q -W default -m "not slow" $(LOWEST_TESTS)
 
 smoke: $(VENV)/.test
-	@set -e; for example in $(EXAMPLES); do \
-	    echo "examples/$$example --smoke"; \
-	    $(OFFLINE) $(BIN)/python "examples/$$example" --smoke; \
-	done
+	printf '%s\n' $(EXAMPLES) | $(OFFLINE) OMP_NUM_THREADS=1 \
+	    xargs -P 2 -I '{}' $(BIN)/python 'examples/{}' --smoke
 	$(OFFLINE) PYTHON="$$PWD/$(BIN)/python" sh examples/cli_walkthrough.sh --smoke
 	$(OFFLINE) $(BIN)/jupyter execute examples/notebooks/*.ipynb
 
