@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from types import EllipsisType
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
 from langchain_adapter.embedder import BaseLike, resolve_base
-from query_adapters.adapters import LinearAdapter
 from query_adapters.adapters.adapted_model import AdaptedModel
 from query_adapters.adapters.serving import AdapterLike, adapted, from_arrays
 from query_adapters.adapters.storage import SavedAdapter
@@ -129,7 +128,9 @@ class AdapterEmbeddings(AdaptedModel, BaseModel, Embeddings):
 
 
 class LinearAdapterEmbeddings(AdapterEmbeddings):
-    """An `AdapterEmbeddings` of a linear adapter, which may be given as plain arrays.
+    """An `AdapterEmbeddings` that also takes a linear adapter as plain arrays.
+
+    It serves whatever `finetune()` saved, a memory included.
 
     Args:
         base: As in `AdapterEmbeddings`.
@@ -139,8 +140,6 @@ class LinearAdapterEmbeddings(AdapterEmbeddings):
         check_model: As in `AdapterEmbeddings`.
         query_cache: As in `AdapterEmbeddings`.
     """
-
-    adapter_kind: ClassVar[str | None] = LinearAdapter.kind
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from types import EllipsisType
-from typing import Any, ClassVar, Self, TypedDict, Unpack
+from typing import Any, Self, TypedDict, Unpack
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.bridge.pydantic import Field, SerializerFunctionWrapHandler
@@ -13,7 +13,6 @@ from pydantic import InstanceOf, SerializationInfo, model_serializer
 
 from llama_index_finetune_plugin._delegation import QueryDelegation, acquire
 from llama_index_finetune_plugin.embedder import BaseLike, resolve_base
-from query_adapters.adapters import LinearAdapter
 from query_adapters.adapters.adapted_model import AdaptedModel
 from query_adapters.adapters.serving import AdapterLike, chosen, from_arrays
 from query_adapters.adapters.storage import SavedAdapter
@@ -189,7 +188,9 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
 
 
 class LinearAdapterEmbedding(AdapterEmbedding):
-    """An `AdapterEmbedding` of a linear adapter, which may be given as plain arrays.
+    """An `AdapterEmbedding` that also takes a linear adapter as plain arrays.
+
+    It serves whatever `finetune()` saved, a memory included.
 
     Args:
         base_embed_model: As in `AdapterEmbedding`.
@@ -198,8 +199,6 @@ class LinearAdapterEmbedding(AdapterEmbedding):
         bias: Its bias, `(dim_out,)`, or None.
         **options: As in `AdapterEmbedding`.
     """
-
-    adapter_kind: ClassVar[str | None] = LinearAdapter.kind
 
     def __init__(
         self,

@@ -9,12 +9,12 @@ from langchain_core.vectorstores import VectorStore
 
 from langchain_adapter.documents import Questions, dataset_from_documents
 from langchain_adapter.embedder import BaseLike
-from langchain_adapter.embeddings import AdapterEmbeddings, LinearAdapterEmbeddings
+from langchain_adapter.embeddings import LinearAdapterEmbeddings
 from langchain_adapter.engines.base import embedder_of
 from langchain_adapter.stores import Store
 from langchain_adapter.stores.live import live_index
 from langchain_adapter.stores.reading import open_store
-from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters.kernel import RefinableAdapter
 from query_adapters.data.dataset import QADataset, RetrievalDataset
 from query_adapters.finetuning.engine import AdapterFinetuneEngine, read_start
 from query_adapters.finetuning.from_index import read_existing_index
@@ -38,11 +38,11 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
             vectors). Vectors of the dataset's documents are read from it instead of embedded, and
             its documents shape the prior. All of them are read; `from_vectorstore` reads a
             sample, and needs no texts.
-        adapter_model: A LinearAdapter to refine instead of starting from the base.
+        adapter_model: A LinearAdapter or KernelAdapter to refine instead of starting from the base.
         dim: Length of the model's vectors, checked on the first question.
-        bias: Whether to learn a bias as well.
+        bias: As in `AdapterTrainer`.
         verbose: Whether to show progress bars.
-        **options: As in `EngineOptions`; a `memory` is served by an AdapterEmbeddings.
+        **options: As in `EngineOptions`.
 
     Raises:
         QueryAdaptersError: As `AdapterFinetuneEngine`.
@@ -57,9 +57,9 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
         *,
         model_output_path: str | Path = "model_output",
         vectorstore: Store | None = None,
-        adapter_model: LinearAdapter | None = None,
+        adapter_model: RefinableAdapter | None = None,
         dim: int | None = None,
-        bias: bool = False,
+        bias: bool = True,
         verbose: bool = False,
         **options: Unpack[EngineOptions],
     ) -> None:
@@ -165,18 +165,13 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
             dataset, embedder.embeddings, vectorstore=vectorstore, adapter_model=start, **options
         )
 
-    def get_finetuned_model(self, **model_kwargs: Any) -> AdapterEmbeddings:
+    def get_finetuned_model(self, **model_kwargs: Any) -> LinearAdapterEmbeddings:
         """Return the base with the trained adapter on its queries.
 
         Args:
-            **model_kwargs: As in `AdapterEmbeddings`.
-
-        Returns:
-            A LinearAdapterEmbeddings, or an AdapterEmbeddings where a memory was learned.
+            **model_kwargs: As in `LinearAdapterEmbeddings`.
 
         Raises:
             NotFinetunedError: If `finetune()` has not run.
         """
-        is_linear = isinstance(self.result.saved.adapter, LinearAdapter)
-        model_class = LinearAdapterEmbeddings if is_linear else AdapterEmbeddings
-        return model_class(self._embeddings, self._finetuner.output, **model_kwargs)
+        return LinearAdapterEmbeddings(self._embeddings, self._finetuner.output, **model_kwargs)

@@ -6,13 +6,13 @@ from typing import Any, Self, Unpack
 from llama_index.core import VectorStoreIndex
 
 from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
-from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
+from llama_index_finetune_plugin.embedding import LinearAdapterEmbedding
 from llama_index_finetune_plugin.engines._obsolete import ObsoleteOptions, without_obsolete
 from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
 from llama_index_finetune_plugin.stores import Store
 from llama_index_finetune_plugin.stores.live import live_index, own_model
 from llama_index_finetune_plugin.stores.reading import open_store
-from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters.kernel import RefinableAdapter
 from query_adapters.data.dataset import QADataset, RetrievalDataset
 from query_adapters.finetuning.engine import AdapterFinetuneEngine, read_start
 from query_adapters.finetuning.from_index import read_existing_index
@@ -38,7 +38,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
             `checkpoint_save_steps` of LlamaIndex's old engine: one warning names what replaced
             each.
         epochs: As `batch_size`.
-        adapter_model: A LinearAdapter to refine instead of starting from the base.
+        adapter_model: A LinearAdapter or KernelAdapter to refine instead of starting from the base.
         dim: Length of the model's vectors, checked on the first question.
         device: As `batch_size`.
         model_output_path: Folder of the adapter. Embeddings computed so far are kept there too,
@@ -46,12 +46,12 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
         model_checkpoint_path: As `batch_size`.
         checkpoint_save_steps: As `batch_size`.
         verbose: Whether to show progress bars.
-        bias: Whether to learn a bias as well.
+        bias: As in `AdapterTrainer`.
         index: The VectorStoreIndex that will be served, its store, a StoredVectors, or blocks of
             (ids, vectors). Vectors of the dataset's documents are read from it instead of
             embedded, and its documents shape the prior. All of them are read; `from_index` reads
             a sample, and needs no texts.
-        **options: As in `EngineOptions`; a `memory` is served by an AdapterEmbedding. Options of
+        **options: As in `EngineOptions`. Options of
             the old engine are accepted with the warning above.
 
     Raises:
@@ -66,14 +66,14 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
         embed_model: BaseLike,
         batch_size: int | None = None,
         epochs: int | None = None,
-        adapter_model: LinearAdapter | None = None,
+        adapter_model: RefinableAdapter | None = None,
         dim: int | None = None,
         device: str | None = None,
         model_output_path: str | Path = "model_output",
         model_checkpoint_path: str | None = None,
         checkpoint_save_steps: int | None = None,
         verbose: bool = False,
-        bias: bool = False,
+        bias: bool = True,
         *,
         index: Store | None = None,
         **options: Unpack[Options],
@@ -150,24 +150,22 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
 
         Raises:
             AdapterFileError: If the folder does not hold a complete adapter.
-            AdapterMismatchError: If it was trained on another model, or is not linear.
+            AdapterMismatchError: If it was trained on another model, or is of another kind than
+                linear and kernel.
         """
         embedder = LlamaIndexEmbedder(embed_model)
         start = read_start(model_path, model_name=embedder.model_name)
         return cls(dataset, embedder.embed_model, adapter_model=start, **options)
 
-    def get_finetuned_model(self, **model_kwargs: Any) -> AdapterEmbedding:
+    def get_finetuned_model(self, **model_kwargs: Any) -> LinearAdapterEmbedding:
         """Return the base with the trained adapter on its queries.
 
         Args:
-            **model_kwargs: As in `AdapterEmbedding`.
-
-        Returns:
-            A LinearAdapterEmbedding, or an AdapterEmbedding where a memory was learned.
+            **model_kwargs: As in `LinearAdapterEmbedding`.
 
         Raises:
             NotFinetunedError: If `finetune()` has not run.
         """
-        is_linear = isinstance(self.result.saved.adapter, LinearAdapter)
-        model_class = LinearAdapterEmbedding if is_linear else AdapterEmbedding
-        return model_class(self._embed_model, adapter_path=self._finetuner.output, **model_kwargs)
+        return LinearAdapterEmbedding(
+            self._embed_model, adapter_path=self._finetuner.output, **model_kwargs
+        )

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from query_adapters.adapters import QueryAdapter
 from query_adapters.adapters.serving import (
@@ -24,8 +24,6 @@ class AdaptedModel:
     The embedding class is a pydantic model with the fields `check_model`, `saved_adapter` and
     `adapter_path`; it implements `_base` and `_embed_probe`.
     """
-
-    adapter_kind: ClassVar[str | None] = None
 
     if TYPE_CHECKING:  # pydantic would read these as fields of the mixin
         check_model: bool
@@ -56,7 +54,7 @@ class AdaptedModel:
         saved = read(adapter)
         if saved is not None:
             name = model_name_of(self._base) if self.check_model else None
-            check_fits(saved, kind=self.adapter_kind, model_name=name, dim=dim_of(self._base))
+            check_fits(saved, model_name=name, dim=dim_of(self._base))
         path = str(adapter) if isinstance(adapter, str | Path) else None
         self.__dict__.update(saved_adapter=saved, adapter_path=path)
 

@@ -14,6 +14,7 @@ from query_adapters.errors import InvalidVectorsError
 from query_adapters.typing import Vectors
 
 MOST_SHARPNESS = 80.0  # e^β must stay within float32
+TINY = 1e-6  # length below which a centred query counts as zero
 
 
 def similarity_kernel(cosines: NDArray[Any], sharpness: float) -> NDArray[Any]:
@@ -30,16 +31,19 @@ def similarity_kernel(cosines: NDArray[Any], sharpness: float) -> NDArray[Any]:
 
 @dataclass(frozen=True, eq=False)
 class KernelAdapter(LengthKeepingAdapter):
-    """The map `z = W q + b + ‖q‖ Vᵀ k(Z, q)`, given the length of `q`: `q' = z · ‖q‖ / ‖z‖`.
+    """The map `z = W q + b + ‖q‖ Vᵀ k(Z, q̃)`, given the length of `q`: `q' = z · ‖q‖ / ‖z‖`.
 
-    The linear part generalizes to unseen documents and questions. The memory acts on queries that
-    resemble training questions, and vanishes away from them.
+    q̃ is q at length 1, minus the centre, at length 1 again. The linear part generalizes to unseen
+    documents and questions. The memory acts on queries that resemble training questions, and
+    vanishes away from them.
 
     Args:
         linear: W and b.
-        landmarks: Z, training questions of length 1, `(n_landmarks, dim_in)`.
+        landmarks: Z, training questions as q̃, `(n_landmarks, dim_in)`.
         values: V, `(n_landmarks, dim_out)`.
         sharpness: β in (0, 80]; a higher value requires a greater resemblance.
+        centre: Subtracted from queries of length 1 before they are compared with the landmarks,
+            `(dim_in,)`; None for zero.
 
     Raises:
         InvalidVectorsError: If the shapes do not fit or a number is not finite.
@@ -51,14 +55,26 @@ class KernelAdapter(LengthKeepingAdapter):
     landmarks: Vectors
     values: Vectors
     sharpness: float
+    centre: Vectors | None
 
     def __init__(
-        self, linear: LinearAdapter, landmarks: ArrayLike, values: ArrayLike, sharpness: float
+        self,
+        linear: LinearAdapter,
+        landmarks: ArrayLike,
+        values: ArrayLike,
+        sharpness: float,
+        *,
+        centre: ArrayLike | None = None,
     ) -> None:
         object.__setattr__(self, "linear", linear)
         object.__setattr__(self, "landmarks", frozen(landmarks, ndim=2, name="landmarks"))
         object.__setattr__(self, "values", frozen(values, ndim=2, name="values"))
         object.__setattr__(self, "sharpness", float(np.float32(sharpness)))
+        given = None if centre is None else frozen(centre, ndim=1, name="centre")
+        object.__setattr__(self, "centre", given)
+        self._check_shapes(sharpness)
+
+    def _check_shapes(self, sharpness: float) -> None:
         n_landmarks = len(self.landmarks)
         expected = (n_landmarks, self.dim_in), (n_landmarks, self.dim_out)
         fits = (self.landmarks.shape, self.values.shape) == expected
@@ -68,6 +84,18 @@ class KernelAdapter(LengthKeepingAdapter):
                 f"most {MOST_SHARPNESS:g}, got {self.landmarks.shape}, {self.values.shape} and "
                 f"{sharpness}"
             )
+        if self.centre is not None and self.centre.shape != (self.dim_in,):
+            raise InvalidVectorsError(
+                f"centre: expected shape ({self.dim_in},) like a query, got {self.centre.shape}"
+            )
+
+    def check_square(self) -> None:
+        """Check that the linear part is square, as refining requires.
+
+        Raises:
+            DimensionMismatchError: If it is not.
+        """
+        self.linear.check_square()
 
     @property
     def dim_in(self) -> int:  # type: ignore[override]
@@ -92,23 +120,36 @@ class KernelAdapter(LengthKeepingAdapter):
     def mapped(self, queries: Vectors) -> Vectors:
         """Return z, `(dim_out,)` or `(n_queries, dim_out)`."""
         lengths = np.linalg.norm(queries, axis=-1, keepdims=True)
-        mapped: Vectors = self.linear.mapped(queries) + lengths * self._recalled(queries / lengths)
+        mapped: Vectors = self.linear.mapped(queries) + lengths * self.recalled(queries / lengths)
         return mapped
 
-    def _recalled(self, units: Vectors) -> Vectors:
-        """Return the memory's contribution for queries of length 1."""
-        recalled: Vectors = (
-            similarity_kernel(units @ self.landmarks.T, self.sharpness) @ self.values
-        )
+    def recalled(self, units: Vectors) -> Vectors:
+        """Return `Vᵀ k(Z, q̃)`, what the memory adds to queries of length 1."""
+        cosines = units @ self.landmarks.T
+        if self.centre is not None:
+            lengths = np.linalg.norm(units - self.centre, axis=-1, keepdims=True)
+            cosines = (cosines - self._centre_products) / np.maximum(lengths, TINY)
+        recalled: Vectors = similarity_kernel(cosines, self.sharpness) @ self.values
         return recalled
 
+    @cached_property
+    def _centre_products(self) -> Vectors:
+        """Products of the centre with the landmarks, `(n_landmarks,)`."""
+        products: Vectors = self.landmarks @ self.centre
+        return products
+
     def tensors(self) -> dict[str, NDArray[np.float32]]:
-        """Return the arrays of the linear part, `landmarks`, `values` and `sharpness` `(1,)`."""
-        return self.linear.tensors() | {
-            "landmarks": self.landmarks,
-            "values": self.values,
-            "sharpness": np.array([self.sharpness], dtype=np.float32),
-        }
+        """Return the arrays of the linear part and of the memory, `sharpness` as `(1,)`."""
+        centre = {} if self.centre is None else {"centre": self.centre}
+        return (
+            self.linear.tensors()
+            | centre
+            | {
+                "landmarks": self.landmarks,
+                "values": self.values,
+                "sharpness": np.array([self.sharpness], dtype=np.float32),
+            }
+        )
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Self:
@@ -118,4 +159,9 @@ class KernelAdapter(LengthKeepingAdapter):
             tensors["landmarks"],
             tensors["values"],
             float(tensors["sharpness"][0]),
+            centre=tensors.get("centre"),
         )
+
+
+RefinableAdapter = LinearAdapter | KernelAdapter
+"""The adapters that training can start from."""

@@ -72,26 +72,18 @@ def read(adapter: AdapterLike | None) -> SavedAdapter | None:
     )
 
 
-def check_fits(
-    saved: SavedAdapter, *, kind: str | None, model_name: str | None, dim: int | None
-) -> None:
-    """Check the adapter's kind, base model and dimension, as far as they are known.
+def check_fits(saved: SavedAdapter, *, model_name: str | None, dim: int | None) -> None:
+    """Check the adapter's base model and dimension, as far as they are known.
 
     Args:
         saved: The adapter with its record.
-        kind: The only kind accepted; None for any.
         model_name: The model's name; None to skip its check.
         dim: Length of the model's vectors; None if unknown.
 
     Raises:
-        AdapterMismatchError: If its kind or its model differs.
+        AdapterMismatchError: If its model differs.
         DimensionMismatchError: If its dimension differs.
     """
-    if kind not in (None, saved.adapter.kind):
-        raise AdapterMismatchError(
-            f"expected a {kind} adapter, got a {saved.adapter.kind} one; use AdapterEmbedding, in "
-            "LangChain AdapterEmbeddings, which takes every kind"
-        )
     if model_name is not None:
         check_name(model_name, saved.record.base_model)
     if dim is not None:

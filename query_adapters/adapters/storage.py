@@ -28,7 +28,7 @@ from query_adapters.atomic import replace_file
 from query_adapters.errors import AdapterFileError, AdapterFileWarning
 from query_adapters.typing import Vectors
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: the centre of a memory
 WEIGHTS, RECORD, CARD = "adapter.safetensors", "adapter.json", "README.md"
 CARD_MARK = "library_name: llama-index-finetune-plugin"
 PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib")

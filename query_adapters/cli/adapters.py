@@ -60,9 +60,13 @@ def train(
     ] = None,
     dimensions: Dimensions = None,
     memory: Annotated[
-        bool, typer.Option("--memory", help="Also try a memory of the training questions.")
-    ] = False,
-    bias: Annotated[bool, typer.Option("--bias", help="Also learn a bias.")] = False,
+        bool | None,
+        typer.Option(
+            help="Adapters with a memory of the training questions alone, or linear ones alone; "
+            "by default both are tried."
+        ),
+    ] = None,
+    bias: Annotated[bool, typer.Option(help="Learn a bias.")] = True,
     metric: Annotated[
         str, typer.Option(help="Metric that candidates are compared on.")
     ] = "ndcg@10",
@@ -101,7 +105,7 @@ def train(
         resolve_embedder(model, dimensions=dimensions),
         model_output_path=output_path,
         val_dataset=validation,
-        memory=memory,
+        memory="auto" if memory is None else memory,
         bias=bias,
         metric=metric,
         guard=guard.value,
@@ -210,7 +214,7 @@ def _described(saved: SavedAdapter) -> dict[str, Any]:
 
 def _candidates(training: Mapping[str, Any]) -> Table:
     """Return the out-of-fold table with the chosen row marked."""
-    headings = ("", "whitening", "λ", "memory", "seen", "unseen", "overall")
+    headings = ("", "whitening", "λ", "τ", "memory", "seen", "unseen", "overall")
     chosen = training.get("chosen")
     rows = [(_mark(row == chosen), *_settings(row["candidate"]), *_scores(row))
             for row in training["table"]]  # fmt: skip
@@ -229,6 +233,7 @@ def _settings(candidate: Mapping[str, Any]) -> list[str]:
     return [
         f"{candidate['whitening']:g}",
         "∞" if strength is None else f"{strength:g}",
+        f"×{candidate.get('sharpening', 1.0):g}",
         "" if memory is None else f"r={memory['ease']:g} β={memory['sharpness']:g}",
     ]
 

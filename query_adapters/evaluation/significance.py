@@ -73,7 +73,7 @@ def sign_flip_test(differences: Values, *, groups: Rows | None = None, seed: int
     rng = np.random.default_rng(seed)
     step = max(1, SIGNS_AT_ONCE // n)
     for start in range(0, FLIPS, step):
-        signs = _signs(rng, min(step, FLIPS - start), n)
+        signs = random_signs(rng, min(step, FLIPS - start), n)
         flipped = (signs @ standardised.reshape(n, -1)).reshape(-1, *shape)
         counts[0] += (flipped >= observed).sum(axis=0)
         np.abs(flipped, out=flipped)
@@ -112,7 +112,7 @@ def _spread(differences: Values) -> float:
     return float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
 
 
-def _signs(rng: np.random.Generator, size: int, n: int) -> Values:
+def random_signs(rng: np.random.Generator, size: int, n: int) -> Values:
     """Return random signs, -1 or 1, `(size, n)`; each uses one random bit."""
     bits = np.unpackbits(np.frombuffer(rng.bytes(size * (n // 8 + 1)), np.uint8))
     return bits.reshape(size, -1)[:, :n].astype(np.float64) * 2 - 1

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from query_adapters._version import DISTRIBUTION, version_of
-from query_adapters.adapters import LinearAdapter, QueryAdapter
+from query_adapters.adapters import QueryAdapter
+from query_adapters.adapters.kernel import RefinableAdapter
 from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, save_adapter
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset, embed_dataset
@@ -79,7 +80,7 @@ class AdapterFinetuner:
     trainer: AdapterTrainer
     val_dataset: RetrievalDataset | None = None
     index: StoredVectors | None = None
-    start: LinearAdapter | None = None
+    start: RefinableAdapter | None = None
     dim: int | None = None
     cache_path: Path | None = None
     show_progress: bool = False
@@ -94,7 +95,7 @@ class AdapterFinetuner:
         if self.start is not None:
             self._check_start(self.start)
 
-    def _check_start(self, start: LinearAdapter) -> None:
+    def _check_start(self, start: RefinableAdapter) -> None:
         if self._known_dim is not None:
             start.check_dim(self._known_dim)
         start.check_square()

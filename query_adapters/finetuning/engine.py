@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from query_adapters._extras import require_extra
-from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters.kernel import RefinableAdapter
 from query_adapters.adapters.storage import read_adapter
 from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.embedders import TextEmbedder
@@ -14,6 +14,7 @@ from query_adapters.errors import AdapterMismatchError
 from query_adapters.finetuning.base import FinetuneEngine
 from query_adapters.finetuning.options import (
     LabelFreeSettings,
+    Memory,
     TrainerOptions,
     check_flags,
     known,
@@ -43,12 +44,12 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
         embedder: The base model.
         model_output_path: Folder of the adapter; the embeddings computed so far are kept there
             too, so that an interrupted run resumes.
-        adapter_model: A LinearAdapter to refine instead of starting from the base.
+        adapter_model: A LinearAdapter or KernelAdapter to refine instead of starting from the base.
         index: The index that will be served: a StoreReader, a StoredVectors, or blocks of
             (ids, vectors); None without an index. Its similarity applies where `similarity` is
             left out.
         dim: Length of the model's vectors, checked on the first question.
-        bias: Whether to learn a bias as well.
+        bias: As in `AdapterTrainer`.
         verbose: Whether to show progress bars.
         val_dataset: As in `EngineOptions`.
         memory: As in `RunOptions`.
@@ -56,7 +57,7 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
         **training: As in `TrainerOptions`.
 
     Raises:
-        AdapterMismatchError: If the adapter to refine is not linear.
+        AdapterMismatchError: If the adapter to refine is neither linear nor a kernel adapter.
         InvalidDatasetError: If the parts of a dataset do not fit together.
         LeakageError: If a validation question is a training question.
         MissingExtraError: If the extra `train` is not installed.
@@ -70,13 +71,13 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
         embedder: TextEmbedder,
         *,
         model_output_path: str | Path,
-        adapter_model: LinearAdapter | None = None,
+        adapter_model: RefinableAdapter | None = None,
         index: Index | None = None,
         dim: int | None = None,
-        bias: bool = False,
+        bias: bool = True,
         verbose: bool = False,
         val_dataset: QADataset | RetrievalDataset | None = None,
-        memory: bool = False,
+        memory: Memory = "auto",
         cache_path: str | Path | None = None,
         **training: Unpack[TrainerOptions],
     ) -> None:
@@ -84,23 +85,23 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
         from query_adapters.finetuning.adapter import (
             AdapterFinetuner,  # needs scipy; serving must not
         )
-        from query_adapters.training import MEMORIES, AdapterTrainer
+        from query_adapters.training import AdapterTrainer, memories_of
 
-        check_flags(memory=memory, bias=bias)
+        check_flags(bias=bias)
         settings = tuples(known(training, TrainerOptions))
         self._finetuner = AdapterFinetuner(
             dataset=to_retrieval_dataset(dataset),
             embedder=embedder,
             output=Path(model_output_path),
             trainer=AdapterTrainer(
-                memories=MEMORIES if memory else (),
+                memories=memories_of(memory),
                 bias=bias,
                 show_progress=verbose,
                 **ranked_by(_similarity_of(index), settings),
             ),
             val_dataset=None if val_dataset is None else to_retrieval_dataset(val_dataset),
             index=None if index is None else gathered(index),
-            start=None if adapter_model is None else _linear(adapter_model),
+            start=None if adapter_model is None else _refinable(adapter_model),
             dim=dim,
             cache_path=None if cache_path is None else Path(cache_path),
             show_progress=verbose,
@@ -161,16 +162,17 @@ class LabelFreeEngine(FinetuneEngine["LabelFreeResult"]):
         )
 
 
-def read_start(folder: str | Path, *, model_name: str) -> LinearAdapter:
+def read_start(folder: str | Path, *, model_name: str) -> RefinableAdapter:
     """Return the adapter in the folder, to be refined on the model of this name.
 
     Raises:
         AdapterFileError: If the folder does not hold a complete adapter.
-        AdapterMismatchError: If it was trained on another model, or is not linear.
+        AdapterMismatchError: If it was trained on another model, or is of another kind than
+            linear and kernel.
     """
     saved = read_adapter(folder)
     check_name(model_name, saved.record.base_model)
-    return _linear(saved.adapter)
+    return _refinable(saved.adapter)
 
 
 def gathered(index: Index) -> StoredVectors:
@@ -189,10 +191,11 @@ def _similarity_of(index: Index | None) -> Similarity | None:
     return index.similarity if isinstance(index, StoreReader | StoredVectors) else None
 
 
-def _linear(adapter: object) -> LinearAdapter:
-    if isinstance(adapter, LinearAdapter):
+def _refinable(adapter: object) -> RefinableAdapter:
+    if isinstance(adapter, RefinableAdapter):
         return adapter
     raise AdapterMismatchError(
-        f"adapter_model: expected a query_adapters LinearAdapter, got {type(adapter).__name__}; "
-        "leave it out to start from the base, or load a saved one with from_model_path"
+        "adapter_model: expected a query_adapters LinearAdapter or KernelAdapter, got "
+        f"{type(adapter).__name__}; leave it out to start from the base, or load a saved one with "
+        "from_model_path"
     )

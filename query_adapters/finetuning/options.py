@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters.kernel import RefinableAdapter
 from query_adapters.data.dataset import QADataset, Questions, RetrievalDataset
 from query_adapters.typing import Similarity
 
 AnyQuestions = QADataset | RetrievalDataset | Questions
 Guard = Literal["strict", "expected", "off"]
+Memory = Literal["auto"] | bool
 
 
 class TrainerOptions(TypedDict, total=False):
@@ -47,13 +48,14 @@ class RunOptions(TrainerOptions, total=False):
     """Settings of the training and of one run.
 
     Attributes:
-        memory: Whether to learn a memory of the training questions as well. It gains most where
-            questions recur. Without it, the adapter is linear.
+        memory: Whether the adapter has a memory of the training questions, which gains most where
+            questions recur: "auto" (the default) tries both and saves what does better on
+            held-out questions, True tries adapters with a memory alone, False linear ones alone.
         cache_path: SQLite file of the embeddings computed so far; by default a file in
             `model_output_path`.
     """
 
-    memory: bool
+    memory: Memory
     cache_path: str | Path | None
 
 
@@ -81,9 +83,9 @@ class IndexOptions(RunOptions, total=False):
         memory_map: Whether to keep the vectors in a `.npy` file instead of in memory: its path,
             or True for `index.npy` in `model_output_path`. The file may be deleted after
             training. False by default.
-        adapter_model: A LinearAdapter to refine instead of starting from the base.
+        adapter_model: A LinearAdapter or KernelAdapter to refine instead of starting from the base.
         dim: Length of the model's vectors, checked on the first question.
-        bias: Whether to learn a bias as well; False by default.
+        bias: As in `AdapterTrainer`; True by default.
         verbose: Whether to show progress bars; False by default.
     """
 
@@ -92,7 +94,7 @@ class IndexOptions(RunOptions, total=False):
     check_model: bool
     max_documents: int | None
     memory_map: bool | str | Path
-    adapter_model: LinearAdapter | None
+    adapter_model: RefinableAdapter | None
     dim: int | None
     bias: bool
     verbose: bool

@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.training.candidates import CandidateScore
-from query_adapters.training.decision import Selection
+from query_adapters.training.decision import Evidence, Selection
 from query_adapters.training.guard import ALPHA, Guard
 from query_adapters.training.verdict import (
-    CHOICE_NOTE,
     COMPARE,
     DEPLOY,
     ENOUGH,
@@ -32,7 +30,7 @@ class VerdictContext:
         reference: What the gain is over: the base, or the adapter to refine ("start").
         guard: How sure the gain had to be.
         seen_share: Expected share of future questions about documents with training questions.
-        n_candidates: Candidates that were tried.
+        n_compared: Training questions that candidates were compared on.
         n_queries: Training questions.
     """
 
@@ -40,28 +38,28 @@ class VerdictContext:
     reference: Reference
     guard: Guard
     seen_share: float
-    n_candidates: int
+    n_compared: int
     n_queries: int
 
     def verdict(self, selection: Selection) -> Verdict:
         """Return the verdict on a selection."""
-        row, gain = selection.best, selection.gain
-        if row is None or gain is None:
+        evidence = selection.evidence
+        if evidence is None:
             details: tuple[tuple[str, str], ...] = (
                 ("Expected gain", "not measured; there are too few questions to hold any out"),
             )
         else:
             details = (
-                (self._gain_label(selection), self._gain(row, gain)),
-                ("Confidence", self._confidence(selection, len(row.differences))),
-                ("By kind of question", _by_kind(row, self.seen_share)),
+                (self._gain_label(selection), self._gain(evidence)),
+                ("Confidence", self._confidence(selection, evidence)),
+                ("By kind of question", _by_kind(evidence, self.seen_share)),
             )
         return Verdict(
             decision=self._decision(selection),
             headline=self._headline(selection),
             metric=self.metric,
-            expected_gain=gain,
-            p_value=selection.p_value,
+            expected_gain=None if evidence is None else evidence.gain,
+            p_value=None if evidence is None else evidence.p_value,
             details=details,
             advice=self._advice(selection),
         )
@@ -70,10 +68,10 @@ class VerdictContext:
         return "adapter" if selection.is_kept else self.reference
 
     def _headline(self, selection: Selection) -> str:
-        if not selection.is_kept:
+        if not selection.is_kept or selection.evidence is None:
             is_base = self.reference == "base"
             return "Keep the base model" if is_base else "Keep the original adapter"
-        if selection.p_value > ALPHA:
+        if selection.evidence.p_value > ALPHA:
             return unproven_headline(self.guard)
         if _harmed(selection.best):
             return f'Adapter kept although it ranks some questions worse (guard="{self.guard}")'
@@ -83,33 +81,32 @@ class VerdictContext:
         over = "" if self.reference == "base" else " over the original adapter"
         return f"Expected gain{'' if selection.is_kept else ' of the best candidate'}{over}"
 
-    def _gain(self, row: CandidateScore, gain: Interval) -> str:
-        n_compared = len(row.differences)
-        of = f"{n_compared:,} of " if n_compared < self.n_queries else ""
+    def _gain(self, evidence: Evidence) -> str:
+        of = f"{self.n_compared:,} of " if self.n_compared < self.n_queries else ""
         basis = f"out-of-fold, {of}{counted(self.n_queries, 'training question')}"
-        return gain_text(gain, self.metric, basis)
+        return gain_text(evidence.gain, self.metric, basis)
 
-    def _confidence(self, selection: Selection, n_queries: int) -> str:
-        tried = counted(self.n_candidates, "candidate")
-        if selection.is_tested:
-            text = confidence_text(selection.p_value, f"adjusted for {tried}", n_queries)
-            return text + _why_chance(selection)
-        return (
-            f"not tested; of {tried} none is better by more than a standard error without being "
-            "worse for one kind of question"
-        )
+    def _confidence(self, selection: Selection, evidence: Evidence) -> str:
+        tried = counted(selection.n_candidates, "candidate")
+        if selection.best is None:
+            return (
+                f"none of {tried} gains anything without being worse than the base for one kind of "
+                "question"
+            )
+        among = f"selection among {tried} included"
+        text = confidence_text(evidence.p_value, among, self.n_compared)
+        return text + _why_chance(evidence)
 
     def _advice(self, selection: Selection) -> str:
-        row, gain = selection.best, selection.tested_gain
-        if row is None or gain is None:
+        evidence, row = selection.evidence, selection.best
+        if evidence is None:
             return f"label more questions, at least about {ENOUGH}, then train again"
         if selection.is_kept:
-            return COMPARE if selection.p_value > ALPHA or _harmed(row) else DEPLOY
+            return COMPARE if evidence.p_value > ALPHA or _harmed(row) else DEPLOY
         if self.reference == "start":
             return "add labelled questions that the adapter was not trained on, then refine again"
-        if row.overall.mean > 0 and (harmed := _harmed(row)):
-            return f"add labelled questions about {harmed}, then train again"
-        return advice_without_gain(gain.mean, gain.error, len(row.differences))
+        tested = evidence.tested
+        return advice_without_gain(tested.mean, tested.error, self.n_compared)
 
 
 def _harmed(row: CandidateScore | None) -> str:
@@ -121,23 +118,22 @@ def _harmed(row: CandidateScore | None) -> str:
     return ""
 
 
-def _why_chance(selection: Selection) -> str:
+def _why_chance(evidence: Evidence) -> str:
     """Return why a gain is not significant although its interval lies above 0; else ""."""
-    gain, tested = selection.gain, selection.tested_gain
-    if selection.p_value <= ALPHA or gain is None or tested is None or gain.low <= 0:
+    gain, tested = evidence.gain, evidence.tested
+    if evidence.p_value <= ALPHA or gain.low <= 0 or tested.mean >= gain.mean / 2:
         return ""
-    if tested.mean < gain.mean / 2:
-        return f" (answers to other questions gain {signed(gain.mean - tested.mean)} as well)"
-    return CHOICE_NOTE
+    return f" (answers to other questions gain {signed(gain.mean - tested.mean)} as well)"
 
 
-def _by_kind(row: CandidateScore, seen_share: float) -> str:
-    views = (
-        (row.seen, "documents that have training questions"),
-        (row.unseen, "documents that have none"),
-    )
-    parts = [f"{signed(view.mean)} for {documents}" for view, documents in views if view]
-    if len(parts) < len(views):
+def _by_kind(evidence: Evidence, seen_share: float) -> str:
+    kinds = {
+        "seen": "documents that have training questions",
+        "unseen": "documents that have none",
+    }
+    views = evidence.by_view
+    parts = [f"{signed(views[k].mean)} for {name}" for k, name in kinds.items() if k in views]
+    if len(parts) < len(kinds):
         return f"{parts[0]}; the other kind was not measured"
     if seen_share == 0.5:
         return f"{', '.join(parts)}; half of future questions are expected of each kind"

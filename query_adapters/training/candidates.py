@@ -1,11 +1,15 @@
-"""Settings of the trainer, what they scored on held-out questions, and which to take."""
+"""Settings of the trainer, and what they score on held-out questions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from math import inf, sqrt
+from dataclasses import dataclass
+from functools import cached_property
+from math import sqrt
 
+import numpy as np
+
+from query_adapters.training.folds import View
 from query_adapters.training.memory import MemorySettings
-from query_adapters.typing import Values
+from query_adapters.typing import Rows, Values
 
 
 @dataclass(frozen=True)
@@ -16,11 +20,13 @@ class Candidate:
         whitening: Exponent of the spectral prior, at least 0.
         strength: λ, the pull back to the prior; infinite for the prior itself.
         memory: Settings of the memory part; None for a map without one.
+        sharpening: The softmax temperature τ as a multiple of the one that fits the base.
     """
 
     whitening: float
     strength: float
     memory: MemorySettings | None = None
+    sharpening: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,16 +62,12 @@ class CandidateScore:
         seen: New questions about documents that have training questions; None if not measured.
         unseen: Questions about other documents; None if not measured.
         overall: Both views, weighted by the share of questions expected in each.
-        differences: What `overall` is the mean of, one a question, `(n_queries,)`.
-        controls: The same, had each question another one's answers, `(n_queries,)`.
     """
 
     candidate: Candidate
     seen: ViewScore | None
     unseen: ViewScore | None
     overall: ViewScore
-    differences: Values = field(repr=False, compare=False)
-    controls: Values = field(repr=False, compare=False)
 
     @property
     def is_admissible(self) -> bool:
@@ -74,55 +76,58 @@ class CandidateScore:
         return not any(view.is_worse_than_base for view in views)
 
 
-def choose(table: Sequence[CandidateScore]) -> CandidateScore | None:
-    """Return the best candidate, or None if the base is to be kept.
+@dataclass(frozen=True, eq=False)
+class OutOfFoldTable:
+    """What every candidate gains on every question held out, in each view.
 
-    A candidate that is worse than the base in either view is out. Of the others, the best one
-    on the first settings stands unless one on other settings is better by more than a standard
-    error. Its strength gives way to a greater one that scores within a standard error of it,
-    overall and in either view, and what is left must beat the base by more than a standard error.
-
-    Args:
-        table: At least one row; the first settings are those of the first row and, where there
-            are rows with a memory, of the first of those.
-
-    Source: Hastie, Tibshirani, Friedman, The Elements of Statistical Learning (2009), 7.10.1, for
-        the rule of one standard error, here of the paired difference.
+    Attributes:
+        candidates: The settings.
+        views: The views, with the weights of their scores.
+        gains: Differences from the base, `(n_candidates, n_views, 2, n_queries)`: on a
+            question's own answers and, as a control, on other questions' answers.
     """
-    admissible = [row for row in table if row.is_admissible]
-    memories = [row.candidate.memory for row in table if row.candidate.memory is not None]
-    first = [
-        row
-        for row in admissible
-        if row.candidate.whitening == table[0].candidate.whitening
-        and row.candidate.memory in (None, *memories[:1])
-    ]
-    others = [row for row in admissible if row not in first]
-    chosen = best(first) if first else None
-    for row in others:
-        bar = 0.0 if chosen is None else chosen.overall.mean
-        if row.overall.mean - row.overall.error > bar:
-            chosen = row
-    if chosen is not None:
-        chosen = _strongest(chosen, admissible)
-    return chosen if chosen and chosen.overall.mean > chosen.overall.error else None
 
+    candidates: Sequence[Candidate]
+    views: Sequence[View]
+    gains: Values
 
-def _strongest(chosen: CandidateScore, rows: Sequence[CandidateScore]) -> CandidateScore:
-    """Return the row with the greatest λ among those as good as the chosen one, else like it."""
-    settings = replace(chosen.candidate, strength=inf)
-    alike = [row for row in rows if replace(row.candidate, strength=inf) == settings]
-    as_good = [row for row in alike if _is_as_good(row, chosen)]
-    return max(as_good, key=lambda row: row.candidate.strength)
+    @cached_property
+    def weights(self) -> Values:
+        """Weight of each view, `(n_views,)`; they add up to 1."""
+        return np.array([view.weight for view in self.views])
 
+    @cached_property
+    def rows(self) -> tuple[CandidateScore, ...]:
+        """The scores of every candidate, over all questions."""
+        return tuple(self.row(index) for index in range(len(self.candidates)))
 
-def _is_as_good(row: CandidateScore, chosen: CandidateScore) -> bool:
-    lost = ViewScore.of(chosen.differences - row.differences)
-    views = [(row.seen, chosen.seen), (row.unseen, chosen.unseen)]
-    kept = (own.mean >= other.mean - other.error for own, other in views if own and other)
-    return lost.mean <= lost.error and all(kept)
+    def row(self, index: int) -> CandidateScore:
+        """Return the scores of one candidate."""
+        own = self.gains[index, :, 0]
+        scores = {view.name: ViewScore.of(row) for view, row in zip(self.views, own, strict=True)}
+        return CandidateScore(
+            candidate=self.candidates[index],
+            seen=scores.get("seen"),
+            unseen=scores.get("unseen"),
+            overall=ViewScore.of(self.weights @ own),
+        )
 
+    def best(self, questions: Rows | None = None, *, veto: bool = True) -> int | None:
+        """Return the candidate with the greatest weighted gain on these questions, by position.
 
-def best(table: Sequence[CandidateScore]) -> CandidateScore:
-    """Return the row with the highest overall mean."""
-    return max(table, key=lambda row: row.overall.mean)
+        Args:
+            questions: Rows of the questions; by default all.
+            veto: Whether to leave out candidates that are worse than the base in a view by more
+                than a standard error.
+
+        Returns:
+            Its position in `candidates`; None if no candidate that is left gains anything.
+        """
+        own = self.gains[:, :, 0] if questions is None else self.gains[:, :, 0, questions]
+        means = own.mean(axis=2)
+        overall = means @ self.weights
+        if veto:
+            errors = own.std(axis=2, ddof=1) / sqrt(own.shape[2]) if own.shape[2] > 1 else 0.0
+            overall[(means < -errors).any(axis=1)] = -np.inf
+        best = int(overall.argmax())
+        return best if overall[best] > 0 else None

@@ -1,37 +1,54 @@
 """Decide between the best candidate and the reference."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from query_adapters.evaluation.bootstrap import Interval, bootstrap_interval
-from query_adapters.training.candidates import CandidateScore, ViewScore, best, choose
-from query_adapters.training.guard import ALPHA, Guard, answer_groups, max_t_p_value
+from query_adapters.evaluation.bootstrap import Interval
+from query_adapters.evaluation.groups import group_sums
+from query_adapters.training.candidates import CandidateScore, OutOfFoldTable, ViewScore
+from query_adapters.training.cross_fitting import cross_fitted_gains
+from query_adapters.training.guard import ALPHA, Guard
+from query_adapters.training.view_test import combined_p_value, gain_p_value, two_way_error
 from query_adapters.typing import Rows, Values
+
+NORMAL_95 = 1.96
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What speaks for a gain, measured on questions that chose nothing.
+
+    Attributes:
+        gain: Mean gain over both views with its 95 % interval.
+        by_view: Mean gain by view, with its standard error.
+        tested: The gain on a question's own answers less that on other questions' answers, with
+            its standard error: what the test is about.
+        p_value: Of the tested gain, one-sided.
+    """
+
+    gain: Interval
+    by_view: dict[str, ViewScore]
+    tested: ViewScore
+    p_value: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Selection:
-    """The best candidate and how it fared in the test.
+    """The best candidate, and what speaks for it.
 
     Attributes:
-        best: The candidate that was tested; if none qualified for the test, the one with the
-            highest mean; None if there are no candidates.
-        is_tested: Whether it qualified for the test.
-        is_kept: Whether it passed the guard.
-        gain: Its mean gain with a 95 % interval; None if there are no candidates.
-        tested_gain: What the test is about: the gain on a question's own answers less that on
-            another question's, with its standard error over groups.
-        p_value: Of its gain, adjusted for the number of candidates; 1 if it was not tested.
+        best: The candidate with the greatest gain among those that are not worse than the base in
+            a view (among all without a guard); None if none gains anything.
+        evidence: The gain of the selection; None if nothing could be held out.
+        is_kept: Whether the candidate passed the guard.
+        n_candidates: Number of candidates that were compared.
     """
 
     best: CandidateScore | None
-    is_tested: bool
+    evidence: Evidence | None
     is_kept: bool
-    gain: Interval | None
-    tested_gain: ViewScore | None
-    p_value: float
+    n_candidates: int
 
     @property
     def chosen(self) -> CandidateScore | None:
@@ -39,40 +56,85 @@ class Selection:
         return self.best if self.is_kept else None
 
 
-def select_candidate(
-    table: Sequence[CandidateScore], relevant: Sequence[Rows], *, guard: Guard, seed: int
-) -> Selection:
-    """Return the best candidate, tested against the reference.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class QuestionGroups:
+    """Group numbers of the questions, `(n_queries,)` each.
 
-    The test compares the gain on a question's own answers with the gain on another question's,
-    so that labels unrelated to their questions pass only by chance. Questions about one document
-    are correlated and count as one, in the test and in the interval.
+    Attributes:
+        wording: Equal for near-duplicates: what is drawn anew in the seen view.
+        answer: Equal for questions about one document: what is drawn anew in the unseen view.
+        linked: Equal where documents or wording are shared, directly or through other questions.
+    """
+
+    wording: Rows
+    answer: Rows
+    linked: Rows
+
+
+def select_candidate(
+    table: OutOfFoldTable | None, groups: QuestionGroups, *, guard: Guard, seed: int
+) -> Selection:
+    """Return the best candidate, with what speaks for it.
 
     Args:
-        table: The out-of-fold table; may be empty.
-        relevant: Rows of each question's relevant documents.
+        table: The out-of-fold table; None if nothing could be held out.
+        groups: Which questions are not independent.
         guard: How sure the gain must be.
-        seed: Of the test and of the bootstrap.
+        seed: Of the test and of the split that measures the selection.
     """
-    if not table:
-        return Selection(
-            best=None, is_tested=False, is_kept=False, gain=None, tested_gain=None, p_value=1.0
-        )
-    tested = best(table) if guard == "off" else choose(table)
-    row, groups = tested or best(table), answer_groups(relevant)
-    own_less_control = [candidate.differences - candidate.controls for candidate in table]
-    place = table.index(row)
-    p_value = (
-        1.0 if tested is None else max_t_p_value(own_less_control, place, groups=groups, seed=seed)
+    if table is None:
+        return Selection(best=None, evidence=None, is_kept=False, n_candidates=0)
+    veto = guard != "off"
+    evidence = evidence_for(
+        cross_fitted_gains(table, groups.linked, seed=seed, veto=veto), table, groups, seed=seed
     )
+    best = table.best(veto=veto)
     return Selection(
-        best=row,
-        is_tested=tested is not None,
-        is_kept=tested is not None and (p_value <= ALPHA or guard != "strict"),
-        gain=bootstrap_interval(row.differences, groups=_independent(groups), seed=seed),
-        tested_gain=grouped_score(own_less_control[place], groups),
-        p_value=p_value,
+        best=None if best is None else table.row(best),
+        evidence=evidence,
+        is_kept=best is not None and _passes(evidence, guard),
+        n_candidates=len(table.candidates),
     )
+
+
+def evidence_for(
+    gains: Values, table: OutOfFoldTable, groups: QuestionGroups, *, seed: int
+) -> Evidence:
+    """Return what the gains `(n_views, 2, n_queries)` show, each view by what it draws anew."""
+    names = [view.name for view in table.views]
+    weights = dict(zip(names, table.weights, strict=True))
+    own = dict(zip(names, gains[:, 0], strict=True))
+    specific = dict(zip(names, gains[:, 0] - gains[:, 1], strict=True))
+    unit = {"seen": groups.wording, "unseen": groups.answer}
+    p_values = [gain_p_value(specific[name], groups=unit[name], seed=seed) for name in names]
+    gain, tested = (_overall(values, weights, groups) for values in (own, specific))
+    return Evidence(
+        gain=Interval(
+            mean=gain.mean,
+            low=gain.mean - NORMAL_95 * gain.error,
+            high=gain.mean + NORMAL_95 * gain.error,
+        ),
+        by_view={name: grouped_score(own[name], unit[name]) for name in names},
+        tested=tested,
+        p_value=combined_p_value(p_values, list(weights.values())),
+    )
+
+
+def _overall(
+    values: dict[str, Values], weights: dict[str, float], groups: QuestionGroups
+) -> ViewScore:
+    nothing = np.zeros_like(next(iter(values.values())))
+    seen, unseen = (weights.get(k, 0.0) * values.get(k, nothing) for k in ("seen", "unseen"))
+    error = two_way_error(
+        seen, unseen, question_groups=groups.wording, document_groups=groups.answer
+    )
+    return ViewScore(mean=float((seen + unseen).mean()), error=error)
+
+
+def _passes(evidence: Evidence, guard: Guard) -> bool:
+    if guard == "strict":
+        return evidence.p_value <= ALPHA
+    return guard == "off" or evidence.tested.mean > evidence.tested.error
 
 
 def grouped_score(values: Values, groups: Rows) -> ViewScore:
@@ -80,12 +142,6 @@ def grouped_score(values: Values, groups: Rows) -> ViewScore:
 
     With a single group the error is 0.
     """
-    members, n = np.unique(groups, return_inverse=True)[1], len(np.unique(groups))
-    sums = np.bincount(members, weights=values - values.mean())
-    spread = float((sums**2).sum()) * n / max(1, n - 1)
+    sums, sizes = group_sums(values - values.mean(), groups)
+    spread = float((sums**2).sum()) * len(sizes) / max(1, len(sizes) - 1)
     return ViewScore(mean=float(values.mean()), error=spread**0.5 / len(values))
-
-
-def _independent(groups: Rows) -> Rows | None:
-    """Return the groups; None if all questions are in one, which leaves nothing to resample."""
-    return groups if len(np.unique(groups)) > 1 else None

@@ -8,9 +8,10 @@ import numpy as np
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.data.splits import folds
 from query_adapters.training.candidates import Candidate, ViewScore
-from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.out_of_fold import HeldOutFold
 from query_adapters.training.prior import Spectrum
+from query_adapters.training.prior_map import PriorMap
+from query_adapters.training.regularization_path import Prior
 from query_adapters.training.selection import Grid
 from query_adapters.training.solver import COARSE
 from query_adapters.typing import Rows, Values
@@ -56,7 +57,8 @@ def _gains(
     train_spectrum = Spectrum(train.documents, grid.similarity)
     served_spectrum = Spectrum(held_out.data.documents, grid.similarity)
     prior = train_spectrum.prior(candidate.whitening)
-    half_grid = replace(grid, priors={candidate.whitening: LinearMap.of(prior)})
+    temperature = grid.priors[candidate.whitening].temperature
+    half_grid = replace(grid, priors={candidate.whitening: Prior(PriorMap.of(prior), temperature)})
     fit = half_grid.fit(train, candidate, precision=COARSE)
     shifts = (served_spectrum.prior(exponent) - prior for exponent in exponents)
     adapters = [fit.shifted(shift).as_adapter(train.queries) for shift in shifts]

@@ -70,6 +70,11 @@ class LinearScore:
         lengths: Vectors = np.linalg.norm(queries, axis=1, keepdims=True) / np.float32(self.length)
         return lengths
 
+    def scaled_queries(self, queries: Vectors) -> Vectors:
+        """Return the queries as the map takes them, `(n_queries, dim)`."""
+        scaled: Vectors = self.query_lengths(queries) * unit(queries)
+        return scaled
+
     def adapter(self, weight: Vectors, bias: Vectors, queries: Vectors) -> LinearAdapter:
         """Return the adapter for a map with W and b on scaled queries.
 

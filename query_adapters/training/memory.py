@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import inf
+from typing import Literal
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
@@ -41,39 +42,63 @@ class MemorySettings:
             )
 
 
+MEMORIES = (MemorySettings(ease=100.0, sharpness=5.0),)
+"""Memory settings to try."""
+
+
+def memories_of(memory: bool | Literal["auto"]) -> tuple[MemorySettings | None, ...]:
+    """Return the memory settings to try: with one alone (True), without (False), or both ("auto").
+
+    Raises:
+        TypeError: If it is something else.
+    """
+    if memory == "auto":
+        return (None, *MEMORIES)
+    if not isinstance(memory, bool):
+        raise TypeError(f'memory: expected "auto", True or False, got {memory!r}')
+    return MEMORIES if memory else (None,)
+
+
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """Kernel features of a query, `φ(q) = √r L⁻¹ k(Z, q)` with `L Lᵀ = k(Z, Z)`.
+    """Kernel features of a query, `φ(q) = √r L⁻¹ k(Z, q - c)` with `L Lᵀ = k(Z, Z)`.
 
     With these features, the squared norm of the weights is the squared norm of the memory in the
-    kernel's space, divided by r.
+    kernel's space, divided by r. Queries are centred, because the cosines of some models' vectors
+    all lie close to 1, where the kernel is flat.
 
     Attributes:
         settings: r and β.
-        landmarks: Z, training queries at length 1, `(n_landmarks, dim)`.
+        centre: c, mean of the training queries at length 1, `(dim,)`.
+        landmarks: Z, training queries at length 1, centred, at length 1 again,
+            `(n_landmarks, dim)`.
         root: L, lower triangular (Cholesky factor), `(n_landmarks, n_landmarks)`.
 
     Source: Schölkopf, Smola, Learning with Kernels (2002), 4.2 (representer theorem).
     """
 
     settings: MemorySettings
+    centre: Vectors
     landmarks: Vectors
     root: Values
 
     @classmethod
     def of(cls, dataset: EmbeddedDataset, settings: MemorySettings) -> "Memory":
         """Return the memory of the dataset's queries, at most 4,000 of them."""
-        landmarks = unit(dataset.queries[landmark_rows(dataset)])
+        units = unit(dataset.queries)
+        centre: Vectors = units.mean(axis=0)
+        landmarks = unit(units[landmark_rows(dataset)] - centre)
         kernel = _exact_kernel(landmarks, landmarks, settings.sharpness)
         jittered = kernel + JITTER * np.eye(len(landmarks))
-        return cls(settings, landmarks, cholesky(jittered, lower=True))
+        return cls(settings, centre, landmarks, cholesky(jittered, lower=True))
 
     def features(self, units: Vectors) -> Vectors:
         """Return φ of queries of length 1, `(n_queries, n_landmarks)`."""
         features = np.empty((len(units), len(self.landmarks)), dtype=np.float32)
         for start in range(0, len(units), ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
-            kernel = _exact_kernel(self.landmarks, units[rows], self.settings.sharpness)
+            centred = unit(units[rows] - self.centre)
+            kernel = _exact_kernel(self.landmarks, centred, self.settings.sharpness)
             solved = solve_triangular(self.root, kernel, lower=True)
             features[rows] = np.sqrt(self.settings.ease) * solved.T
         return features
@@ -87,7 +112,9 @@ class Memory:
         """
         values = solve_triangular(self.root.T, weights.T.astype(np.float64), lower=False)
         scaled = np.sqrt(self.settings.ease) * values
-        return KernelAdapter(linear, self.landmarks, scaled, self.settings.sharpness)
+        return KernelAdapter(
+            linear, self.landmarks, scaled, self.settings.sharpness, centre=self.centre
+        )
 
 
 def _exact_kernel(landmarks: Vectors, units: Vectors, sharpness: float) -> Values:

@@ -13,6 +13,7 @@ from query_adapters.evaluation.search import exact_search
 from query_adapters.typing import Rows, Similarity, Values, Vectors
 
 CONTROL_SEED = 0  # every candidate has the same assignment of controls
+N_CONTROLS = 8  # other queries whose answers each query is scored on; more vary less
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -20,7 +21,7 @@ class HeldOutFold:
     """The held-out queries of one fold, searched over all documents.
 
     A map can gain by ranking documents with many labels higher whatever the query is. Such a map
-    gains as much if each query is judged by the answers of another query, which is the control.
+    gains as much if each query is judged by the answers of other queries, which is the control.
 
     Attributes:
         rows: Rows of these queries in the dataset, `(n_held_out,)`.
@@ -49,17 +50,18 @@ class HeldOutFold:
         metric, data = Metric.parse(self.metric), self.data
         ranking = exact_search(queries, data.documents, k=metric.k, similarity=self.similarity)
         own = judge_rows(ranking, data.relevant, data.grades)
-        control = judge_rows(
-            ranking,
-            [data.relevant[row] for row in self._control_rows],
-            [data.grades[row] for row in self._control_rows],
+        controls = (
+            judge_rows(ranking, [data.relevant[i] for i in rows], [data.grades[i] for i in rows])
+            for rows in self._control_rows
         )
-        return np.stack([metric(own), metric(control)])
+        return np.stack([metric(own), np.mean([metric(control) for control in controls], axis=0)])
 
     @cached_property
     def _control_rows(self) -> Rows:
-        """Row of another query of the fold for each query; one random cycle over all queries."""
-        cycle = np.random.default_rng(CONTROL_SEED).permutation(len(self.rows))
-        controls = np.empty_like(cycle)
-        controls[cycle] = np.roll(cycle, 1)
+        """Rows of other queries of the fold for each query, `(8, n_held_out)`; random cycles."""
+        rng = np.random.default_rng(CONTROL_SEED)
+        controls = np.empty((N_CONTROLS, len(self.rows)), dtype=np.int64)
+        for row in controls:
+            cycle = rng.permutation(len(self.rows))
+            row[cycle] = np.roll(cycle, 1)
         return controls

@@ -8,7 +8,7 @@ import numpy as np
 from query_adapters.training.linear_score import LinearScore
 from query_adapters.typing import Similarity, Values, Vectors
 
-EPSILON = 1e-3  # added to each variance of unit vectors, to bound the gain of empty directions
+EPSILON = 1e-3  # ε as a share of the trace; it bounds the gain of empty directions
 ROWS_AT_ONCE = 50_000
 
 
@@ -26,12 +26,17 @@ class Spectrum:
     similarity: Similarity
 
     def prior(self, exponent: float) -> Vectors:
-        """Return `V (Λ + ε)^-p Vᵀ` at mean trace 1, `(dim, dim)`; see `spectral_prior`."""
+        """Return `g V (Λ + ε)^-p Vᵀ`, `(dim, dim)`; see `spectral_prior`."""
         if exponent == 0:
             return np.eye(self.documents.shape[1], dtype=np.float32)
         variances, directions = self._eigen
-        gains = (np.maximum(variances, 0) + EPSILON) ** -exponent
-        prior: Vectors = ((directions * (gains / gains.mean())) @ directions.T).astype(np.float32)
+        variances = np.maximum(variances, 0)
+        total = variances.sum()
+        if total == 0:  # all documents are equal
+            return np.eye(len(variances), dtype=np.float32)
+        gains = (variances / total + EPSILON) ** -exponent
+        gains /= gains @ variances / total
+        prior: Vectors = ((directions * gains) @ directions.T).astype(np.float32)
         return prior
 
     @cached_property
@@ -44,11 +49,12 @@ class Spectrum:
 def spectral_prior(
     documents: Vectors, *, exponent: float, similarity: Similarity = "cosine"
 ) -> Vectors:
-    """Return the partial whitening matrix `V (Λ + ε)^-p Vᵀ` at mean trace 1, `(dim, dim)`.
+    """Return the partial whitening matrix `g V (Λ + ε)^-p Vᵀ`, `(dim, dim)`.
 
-    `V Λ Vᵀ` is the covariance of the documents, at unit length for cosine. Applied to a query, it
-    shrinks the directions in which documents vary most. It needs no labels. With exponent 0 it is
-    the identity.
+    `V Λ Vᵀ` is the covariance of the documents, at unit length for cosine, and ε a thousandth of
+    its trace. g makes the mean gain 1 over directions weighted by their variance. Applied to a
+    query, the matrix shrinks the directions in which documents vary most. It needs no labels. With
+    exponent 0 it is the identity.
 
     Args:
         documents: Vectors of the index to be searched, `(n_documents, dim)`.

@@ -3,37 +3,53 @@
 from dataclasses import dataclass, replace
 from math import inf
 
+import numpy as np
+
 from query_adapters.adapters import QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.training.linear_map import LinearMap
+from query_adapters.training.candidates import Candidate
+from query_adapters.training.inputs import QueryInputs
 from query_adapters.training.linear_score import LinearScore
-from query_adapters.training.memory import Memory, MemorySettings
 from query_adapters.training.objective import SoftmaxObjective
+from query_adapters.training.prior_map import PriorMap
 from query_adapters.training.solver import Precision, solve
 from query_adapters.typing import Similarity, Vectors
 
 
 @dataclass(frozen=True)
-class Fit:
-    """A fitted map.
+class Prior:
+    """What fits start from and are regularized toward.
 
     Attributes:
-        map: The map on scaled queries.
-        memory: What computes the inputs after the query's own; None for a linear map.
-        score: The scaling of queries and documents in training.
+        map: W₀ and b₀.
+        temperature: τ that fits its scores, see `fitted_temperature`.
     """
 
-    map: LinearMap
-    memory: Memory | None
-    score: LinearScore
+    map: PriorMap
+    temperature: float
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A fitted map `z = W₀ u + b₀ + A x`.
+
+    Attributes:
+        prior: W₀ and b₀.
+        learned: A, `(dim, n_inputs)`.
+        inputs: Computes x.
+    """
+
+    prior: PriorMap
+    learned: Vectors
+    inputs: QueryInputs
 
     def shifted(self, shift: Vectors) -> "Fit":
-        """Return the fit with `shift` `(dim, dim)` added to the weights of the query itself."""
-        return replace(self, map=self.map.shifted(shift))
+        """Return the fit with `shift` `(dim, dim)` added to W₀."""
+        return replace(self, prior=self.prior.shifted(shift))
 
     def as_adapter(self, queries: Vectors) -> QueryAdapter:
         """Return the adapter; the mean length of `queries` `(n_queries, dim)` scales the bias."""
-        return self.map.as_adapter(queries, self.memory, score=self.score)
+        return self.inputs.adapter(self.prior, self.learned, queries)
 
 
 @dataclass(frozen=True)
@@ -52,46 +68,39 @@ class PathOptions:
 
 
 class RegularizationPath:
-    """Fits of one candidate's prior and memory at one strength after another.
+    """Fits of one candidate's settings at one strength after another.
 
     The objective has one minimum, so the warm start changes the time of a fit, not its result.
 
     Args:
         dataset: Training queries.
-        prior: Map that fits are regularized toward; the first fit starts from it.
-        memory: Settings of the memory; None for a linear map.
+        prior: What fits are regularized toward; the first fit starts from it.
+        candidate: Settings of the fits; its strength is not used.
         options: Options that all fits share.
     """
 
     def __init__(
-        self,
-        dataset: EmbeddedDataset,
-        prior: LinearMap,
-        memory: MemorySettings | None,
-        options: PathOptions,
+        self, dataset: EmbeddedDataset, prior: Prior, candidate: Candidate, options: PathOptions
     ) -> None:
-        fitted_memory = None if memory is None else Memory.of(dataset, memory)
-        n_landmarks = 0 if fitted_memory is None else len(fitted_memory.landmarks)
-        wide = prior.widened(prior.weight.shape[1] + n_landmarks)
-        objective = SoftmaxObjective(
-            dataset,
-            prior=wide,
-            strength=inf,
-            with_bias=options.with_bias,
-            memory=fitted_memory,
-            similarity=options.similarity,
-        )
         score = LinearScore.of(dataset.documents, options.similarity)
+        inputs = QueryInputs.of(
+            dataset, score, with_bias=options.with_bias, memory=candidate.memory
+        )
         self._precision = options.precision
-        self._prior = Fit(wide, fitted_memory, score)
-        self._subspace = objective.subspace
-        self._objective = objective.in_subspace(self._subspace)
-        self._current = self._objective.prior
+        self._objective = SoftmaxObjective(
+            dataset,
+            inputs=inputs,
+            prior=prior.map,
+            temperature=candidate.sharpening * prior.temperature,
+            strength=inf,
+        )
+        self._current = np.zeros(self._objective.shape)
+        self._prior, self._inputs = prior.map, inputs
 
     def step(self, strength: float) -> Fit:
         """Return the fit at this λ, warm-started from the previous step; the prior if λ is inf."""
         if strength < inf:
             objective = self._objective.at_strength(strength)
             self._current = solve(objective, self._current, precision=self._precision)
-        learned = self._subspace.expand(self._current.minus(self._objective.prior))
-        return replace(self._prior, map=self._prior.map.plus(learned))
+        coordinates = self._current.astype(np.float32)
+        return Fit(self._prior, self._objective.subspace.expand(coordinates), self._inputs)

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from query_adapters.training.softmax import (
     SCORES_AT_ONCE,
-    TEMPERATURE,
     Positives,
     exponentiate,
 )
@@ -27,8 +26,8 @@ class SampledSoftmaxLoss:
     expected sum over the sample is the sum over all negatives.
 
     Attributes:
-        documents: τ d, `(n_documents, dim)`.
-        offsets: τ o, `(n_documents,)`.
+        documents: d, `(n_documents, dim)`.
+        offsets: o, `(n_documents,)`.
         positives: Which documents are relevant to which query.
         columns: Sampled negatives of each query, `(n_queries, 80)`.
         corrections: Added to each score; -inf excludes a document, `(n_queries, 80)`.
@@ -61,7 +60,6 @@ class SampledSoftmaxLoss:
             mapped: z, `(n_queries, dim)`.
             seed: Seed of the random draws.
         """
-        documents, offsets = np.float32(TEMPERATURE) * documents, np.float32(TEMPERATURE) * offsets
         rng = np.random.default_rng(seed)
         columns = np.empty((len(mapped), N_HARDEST + N_RANDOM), dtype=np.int32)
         corrections = np.zeros(columns.shape, dtype=np.float32)

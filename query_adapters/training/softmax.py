@@ -9,12 +9,11 @@ import numpy as np
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.typing import Rows, Values, Vectors
 
-TEMPERATURE = 20.0  # τ: logits are cosines times this, as usual for sentence embeddings
 SCORES_AT_ONCE = 8_000_000  # scores per block: 32 MB
 
 
 class SoftmaxLoss(Protocol):
-    """Mean over queries of `Σⱼ gⱼ log(1 + Σₖ exp(τ (sₖ - sⱼ)))`, sₖ = z·dₖ + oₖ.
+    """Mean over queries of `Σⱼ gⱼ log(1 + Σₖ exp(sₖ - sⱼ))`, sₖ = z·dₖ + oₖ.
 
     j runs over the relevant documents of a query and k over its negatives.
     """
@@ -86,8 +85,8 @@ class FullSoftmaxLoss:
     """
 
     def __init__(self, documents: Vectors, offsets: Vectors, positives: Positives) -> None:
-        self._documents = np.float32(TEMPERATURE) * documents
-        self._offsets = np.float32(TEMPERATURE) * offsets
+        self._documents = documents
+        self._offsets = offsets
         self._positives = positives
 
     def __call__(self, mapped: Vectors) -> tuple[float, Vectors]:

@@ -4,12 +4,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 from scipy.optimize import minimize
 
-from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.objective import SoftmaxObjective
-from query_adapters.typing import Values, Vectors
+from query_adapters.typing import Values
 
 logger = logging.getLogger(__name__)
 
@@ -33,16 +31,14 @@ FINE = Precision()
 COARSE = Precision(gradient=1e-4, decrease=1e-5)  # within 2 % of the optimum, in half the time
 
 
-def solve(
-    objective: SoftmaxObjective, start: LinearMap, *, precision: Precision = FINE
-) -> LinearMap:
-    """Return the map that minimizes the objective, searching from `start`."""
+def solve(objective: SoftmaxObjective, start: Values, *, precision: Precision = FINE) -> Values:
+    """Return the coordinates `(n, m)` that minimize the objective, searching from `start`."""
 
     def fun(flat: Values) -> tuple[float, Values]:
-        value, gradient = objective.value_and_gradient(_unflatten(flat, objective.shape))
-        return value, _flatten(gradient)
+        value, gradient = objective.value_and_gradient(flat.reshape(objective.shape))
+        return value, gradient.ravel()
 
-    return _unflatten(lbfgs(fun, _flatten(start), precision), objective.shape)
+    return lbfgs(fun, start.ravel(), precision).reshape(objective.shape)
 
 
 def lbfgs(
@@ -73,13 +69,3 @@ def lbfgs(
         logger.warning("L-BFGS stopped after %d iterations before it converged", result.nit)
     found: Values = result.x
     return found
-
-
-def _flatten(linear: LinearMap) -> Values:
-    return np.concatenate([linear.weight.ravel(), linear.bias]).astype(np.float64)
-
-
-def _unflatten(flat: Values, shape: tuple[int, int]) -> LinearMap:
-    numbers: Vectors = flat.astype(np.float32)
-    dim = shape[0]
-    return LinearMap(numbers[:-dim].reshape(shape), numbers[-dim:])

@@ -1,54 +1,50 @@
 """The subspace of weights that a fit can change, which is small if queries or documents are few."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from query_adapters.training.linear_map import LinearMap
 from query_adapters.typing import Vectors
 
 
-@dataclass(frozen=True, eq=False)
 class Subspace:
     """Orthonormal bases of the span of an objective's documents and of its inputs.
 
-    Scores are dₖᵀ W xᵢ, so the part of W outside both spans changes no score, and at the minimum
-    it equals the prior's. A fit of 100 queries then has 100 × 100 coordinates instead of
-    dim × dim.
+    Scores are dₖᵀ A xᵢ, so the part of A outside both spans changes no score, and at the minimum it
+    is zero. A fit of 100 queries then has 100 × 100 coordinates instead of dim × n_inputs.
+
+    Args:
+        documents: Rows that span the first space, `(n_documents, dim)`.
+        inputs: Rows that span the second space, `(n_queries, n_inputs)`.
 
     Attributes:
-        documents: S, orthonormal rows, `(n, dim)`; None for the whole space.
-        inputs: T, orthonormal rows, `(m, n_inputs)`; None for the whole space.
+        documents: The documents' coordinates, `(n_documents, n)`.
+        inputs: The inputs' coordinates, `(n_queries, m)`.
 
     Source: Schölkopf, Herbrich, Smola, A Generalized Representer Theorem (2001), section 4.
     """
 
-    documents: Vectors | None
-    inputs: Vectors | None
+    def __init__(self, documents: Vectors, inputs: Vectors) -> None:
+        self._document_basis = orthonormal_basis(documents)
+        self._input_basis = orthonormal_basis(inputs)
+        self.documents = _coordinates(documents, self._document_basis)
+        self.inputs = _coordinates(inputs, self._input_basis)
 
-    def project(self, full: LinearMap) -> LinearMap:
-        """Return S W Tᵀ and S b: the coordinates of the map in the subspace."""
-        return LinearMap(
-            self.project_inputs(self.project_documents(full.weight)),
-            self.project_documents(full.bias),
-        )
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of the coordinates of A, `(n, m)`."""
+        return self.documents.shape[1], self.inputs.shape[1]
 
-    def expand(self, reduced: LinearMap) -> LinearMap:
-        """Return Sᵀ W T and Sᵀ b: the map with these coordinates, zero outside the subspace."""
-        weight = reduced.weight if self.inputs is None else reduced.weight @ self.inputs
-        return LinearMap(self._expand_documents(weight), self._expand_documents(reduced.bias))
+    def expand(self, coordinates: Vectors) -> Vectors:
+        """Return A `(dim, n_inputs)` with these coordinates `(n, m)`, zero outside the spans."""
+        expanded = coordinates
+        if self._input_basis is not None:
+            expanded = expanded @ self._input_basis
+        if self._document_basis is not None:
+            expanded = self._document_basis.T @ expanded
+        return expanded
 
-    def project_inputs(self, rows: Vectors) -> Vectors:
-        """Return the coordinates `(..., m)` of rows `(..., n_inputs)`."""
-        return rows if self.inputs is None else rows @ self.inputs.T
-
-    def project_documents(self, columns: Vectors) -> Vectors:
-        """Return the coordinates `(n, ...)` of columns `(dim, ...)`."""
-        return columns if self.documents is None else self.documents @ columns
-
-    def _expand_documents(self, columns: Vectors) -> Vectors:
-        """Return the columns `(dim, ...)` that have these coordinates `(n, ...)`."""
-        return columns if self.documents is None else self.documents.T @ columns
+    def project(self, mapped: Vectors) -> Vectors:
+        """Return the coordinates `(n_queries, n)` of vectors `(n_queries, dim)` that are scored."""
+        return _coordinates(mapped, self._document_basis)
 
 
 def orthonormal_basis(rows: Vectors) -> Vectors | None:
@@ -57,3 +53,8 @@ def orthonormal_basis(rows: Vectors) -> Vectors | None:
         return None
     basis: Vectors = np.linalg.qr(rows.T)[0].T
     return basis
+
+
+def _coordinates(rows: Vectors, basis: Vectors | None) -> Vectors:
+    coordinates: Vectors = rows if basis is None else rows @ basis.T
+    return np.ascontiguousarray(coordinates)

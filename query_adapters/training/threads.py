@@ -1,6 +1,7 @@
-"""Limit BLAS to one thread for small problems, which more threads slow down."""
+"""How many threads fits use: one each in parallel fits of small problems, all in one large fit."""
 
 from contextlib import AbstractContextManager, nullcontext
+from os import cpu_count
 
 from threadpoolctl import threadpool_limits
 
@@ -11,5 +12,13 @@ SCORES_FOR_THREADS = 10_000_000  # questions times labelled documents
 
 def blas_threads_for(dataset: EmbeddedDataset) -> AbstractContextManager[object]:
     """Return a context with one BLAS thread if the dataset is small, else without a limit."""
-    is_small = len(dataset.queries) * len(dataset.labelled) < SCORES_FOR_THREADS
-    return threadpool_limits(limits=1, user_api="blas") if is_small else nullcontext()
+    return threadpool_limits(limits=1, user_api="blas") if _is_small(dataset) else nullcontext()
+
+
+def workers_for(dataset: EmbeddedDataset) -> int:
+    """Return how many fits run at once: one per core if the dataset is small, else one."""
+    return cpu_count() or 1 if _is_small(dataset) else 1
+
+
+def _is_small(dataset: EmbeddedDataset) -> bool:
+    return len(dataset.queries) * len(dataset.labelled) < SCORES_FOR_THREADS

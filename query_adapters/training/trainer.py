@@ -2,40 +2,37 @@
 
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 from math import inf
 from typing import get_args
 
 import numpy as np
 
-from query_adapters.adapters import LinearAdapter, QueryAdapter
+from query_adapters.adapters import KernelAdapter, LinearAdapter, QueryAdapter
+from query_adapters.adapters.kernel import RefinableAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.training.adapter_verdict import VerdictContext
-from query_adapters.training.candidates import CandidateScore
-from query_adapters.training.decision import Selection, select_candidate
+from query_adapters.training.adaptive_selection import SelectionOptions
+from query_adapters.training.candidates import Candidate
+from query_adapters.training.decision import Selection
 from query_adapters.training.exponent_selection import select_exponent
-from query_adapters.training.folds import make_views
 from query_adapters.training.guard import Guard
-from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.linear_score import LinearScore
-from query_adapters.training.memory import MemorySettings
+from query_adapters.training.memory import MemorySettings, memories_of
 from query_adapters.training.prior import Spectrum, spectral_prior
+from query_adapters.training.prior_map import PriorMap
+from query_adapters.training.regularization_path import Prior
 from query_adapters.training.result import TrainingResult
 from query_adapters.training.selection import Grid
 from query_adapters.training.subsample import selection_sample
+from query_adapters.training.temperature import fitted_temperature
 from query_adapters.training.threads import blas_threads_for
 from query_adapters.training.verdict import Reference, Verdict
 from query_adapters.typing import Similarity, Vectors
-
-MEMORIES = (
-    MemorySettings(ease=100.0, sharpness=5.0),
-    MemorySettings(ease=300.0, sharpness=5.0),
-    MemorySettings(ease=30.0, sharpness=5.0),
-    MemorySettings(ease=100.0, sharpness=10.0),
-)
-"""Memory settings to try; the one that did well on most datasets comes first."""
 
 DEFAULT_SEEN_SHARE = 0.5
 logger = logging.getLogger(__name__)
@@ -46,18 +43,20 @@ class AdapterTrainer:
     """The settings of training, and training itself (`fit`).
 
     Args:
-        whitenings: Exponents of the spectral prior to choose from, each at least 0. The first
-            is preferred unless another is clearly better.
+        whitenings: Exponents of the spectral prior to choose from, each at least 0.
         strengths: Regularization strengths λ to choose from, each above 0.
-        memories: Settings of the memory part to choose from, such as `MEMORIES`; by default
-            none, so that the adapter is linear. The first is preferred unless another is
-            clearly better.
+        memories: Settings of the memory part to choose from; None stands for a map without a
+            memory, so `(None,)` learns linear adapters alone.
+        sharpenings: Temperatures τ to choose from, each above 0, as multiples of the one that
+            fits the base's own scores.
         metric: Metric that candidates are compared on, such as "ndcg@10".
         n_folds: Folds of the cross-validation in each view, at least 2.
-        n_repeats: How often questions are assigned to folds anew, at least 1.
+        n_repeats: How often questions are assigned to folds anew, at least 1. While the decision
+            is close, two more assignments are added.
         seen_share: Expected share of future questions about documents that have training
             questions, 0..1, by default a half; at 1 the other view is not measured.
-        bias: Whether to learn a bias as well.
+        bias: Whether to learn a bias as well. Without one, queries are not centred either, and
+            what is learned depends on how far the model's vectors lie from the origin.
         similarity: What the store to be served ranks by.
         guard: "strict" keeps an adapter only if its gain is more than chance explains;
             "expected" if it is not worse than the base in either view and better overall by a
@@ -70,14 +69,15 @@ class AdapterTrainer:
         UnknownMetricError: If the metric is unknown.
     """
 
-    whitenings: tuple[float, ...] = (0.15, 0.0, 0.3)
-    strengths: tuple[float, ...] = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
-    memories: tuple[MemorySettings, ...] = ()
+    whitenings: tuple[float, ...] = (0.15, 0.0)
+    strengths: tuple[float, ...] = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
+    memories: tuple[MemorySettings | None, ...] = memories_of("auto")
+    sharpenings: tuple[float, ...] = (2.0,)
     metric: str = "ndcg@10"
     n_folds: int = 4
     n_repeats: int = 1
     seen_share: float | None = None
-    bias: bool = False
+    bias: bool = True
     similarity: Similarity = "cosine"
     guard: Guard = "strict"
     seed: int = 0
@@ -87,6 +87,9 @@ class AdapterTrainer:
         Metric.parse(self.metric)
         positive = bool(self.strengths) and all(strength > 0 for strength in self.strengths)
         _require(positive, "strengths above 0", self.strengths)
+        positive = bool(self.sharpenings) and all(0 < tau < inf for tau in self.sharpenings)
+        _require(positive, "finite sharpenings above 0", self.sharpenings)
+        _require(bool(self.memories), "memories, or (None,) for none", self.memories)
         finite = bool(self.whitenings) and all(0 <= exponent < inf for exponent in self.whitenings)
         _require(finite, "finite whitenings from 0", self.whitenings)
         _require(self.guard in get_args(Guard), f"a guard of {get_args(Guard)}", self.guard)
@@ -107,7 +110,7 @@ class AdapterTrainer:
         dataset: EmbeddedDataset,
         *,
         served: Vectors | None = None,
-        start: LinearAdapter | None = None,
+        start: RefinableAdapter | None = None,
     ) -> TrainingResult:
         """Return the adapter that does best on held-out questions, or the identity.
 
@@ -131,11 +134,10 @@ class AdapterTrainer:
         """
         began = time.perf_counter()
         _check_dims(dataset.dim, served, start)
-        grid = self._grid(dataset, start)
         sample = selection_sample(dataset, similarity=self.similarity, seed=self.seed)
+        grid = self._grid(sample, start)
         with blas_threads_for(sample):
-            table = self._table(grid, sample)
-            selection = select_candidate(table, sample.relevant, guard=self.guard, seed=self.seed)
+            table, selection = self._selection.select(grid, sample)
         adapter: QueryAdapter = start or LinearAdapter.identity(dataset.dim)
         exponent: float | None = None
         if selection.chosen is not None:
@@ -144,15 +146,17 @@ class AdapterTrainer:
                 fit = grid.fit(dataset, candidate)
                 if served is not None and start is None:
                     exponent = select_exponent(grid, sample, candidate, self.seed)
-                    own_prior = grid.priors[candidate.whitening].weight
+                    own_prior = grid.priors[candidate.whitening].map.weight
                     fit = fit.shifted(self._prior(served, exponent) - own_prior)
                 adapter = fit.as_adapter(dataset.queries)
-        verdict = self._verdict(selection, len(table), len(dataset.queries), start)
+        verdict = self._verdict(selection, len(sample.queries), len(dataset.queries), start)
         logger.info("%s", verdict.one_line)
         return TrainingResult(
             adapter=adapter,
             chosen=selection.chosen,
-            table=table,
+            table=() if table is None else table.rows,
+            evidence=selection.evidence,
+            temperatures={p: prior.temperature for p, prior in grid.priors.items()},
             served_whitening=exponent,
             verdict=verdict,
             reference=_reference(start),
@@ -163,55 +167,68 @@ class AdapterTrainer:
             elapsed_seconds=time.perf_counter() - began,
         )
 
-    def _table(self, grid: Grid, dataset: EmbeddedDataset) -> tuple[CandidateScore, ...]:
-        views = make_views(
-            dataset,
+    @property
+    def _selection(self) -> SelectionOptions:
+        return SelectionOptions(
             n_folds=self.n_folds,
             n_repeats=self.n_repeats,
-            seed=self.seed,
             seen_share=self._seen_share,
+            guard=self.guard,
+            seed=self.seed,
+            show_progress=self.show_progress,
         )
-        return grid.score(dataset, views, show_progress=self.show_progress) if views else ()
 
     def _verdict(
-        self, selection: Selection, n_candidates: int, n_queries: int, start: LinearAdapter | None
+        self, selection: Selection, n_compared: int, n_queries: int, start: QueryAdapter | None
     ) -> Verdict:
         context = VerdictContext(
             metric=self.metric,
             reference=_reference(start),
             guard=self.guard,
             seen_share=self._seen_share,
-            n_candidates=n_candidates,
+            n_compared=n_compared,
             n_queries=n_queries,
         )
         return context.verdict(selection)
 
-    def _grid(self, dataset: EmbeddedDataset, start: LinearAdapter | None) -> Grid:
+    def _grid(self, dataset: EmbeddedDataset, start: RefinableAdapter | None) -> Grid:
+        score = LinearScore.of(dataset.documents, self.similarity)
         if start is None:
             spectrum = Spectrum(dataset.documents, self.similarity)
-            maps = {p: LinearMap.of(spectrum.prior(p)) for p in self.whitenings}
+            maps = {p: PriorMap.of(spectrum.prior(p)) for p in self.whitenings}
         else:
-            score = LinearScore.of(dataset.documents, self.similarity)
-            maps = {0.0: LinearMap.from_adapter(start, dataset.queries, score)}
+            maps = {0.0: PriorMap.from_adapter(start, dataset.queries, score)}
         return Grid(
-            priors=maps,
-            strengths=sorted(self.strengths, reverse=True),
+            priors={p: Prior(m, fitted_temperature(dataset, m, score)) for p, m in maps.items()},
+            candidates=self._candidates(maps, self._memories(start)),
             metric=self.metric,
             with_bias=self.bias,
-            memories=self.memories,
             similarity=self.similarity,
             reference=start,
         )
+
+    def _memories(self, start: QueryAdapter | None) -> tuple[MemorySettings | None, ...]:
+        """Return the memory settings to try; none if the adapter to refine has one, which stays."""
+        return (None,) if isinstance(start, KernelAdapter) else self.memories
+
+    def _candidates(
+        self, whitenings: Iterable[float], memories: Iterable[MemorySettings | None]
+    ) -> list[Candidate]:
+        """Return the settings to try, first the priors, which no question is fitted to."""
+        alone = [Candidate(whitening, inf) for whitening in whitenings]
+        strengths = sorted(self.strengths, reverse=True)
+        settings = product(whitenings, memories, self.sharpenings, strengths)
+        return [*alone, *(Candidate(p, strength, m, tau) for p, m, tau, strength in settings)]
 
     def _prior(self, documents: Vectors, exponent: float) -> Vectors:
         return spectral_prior(documents, exponent=exponent, similarity=self.similarity)
 
 
-def _reference(start: LinearAdapter | None) -> Reference:
+def _reference(start: QueryAdapter | None) -> Reference:
     return "base" if start is None else "start"
 
 
-def _check_dims(dim: int, served: Vectors | None, start: LinearAdapter | None) -> None:
+def _check_dims(dim: int, served: Vectors | None, start: RefinableAdapter | None) -> None:
     if served is not None and served.shape[1] != dim:
         raise DimensionMismatchError(
             "vectors of the served index",
