@@ -11,6 +11,7 @@ from query_adapters.typing import Rows, Values
 FLIPS = 9_999
 SIGNS_AT_ONCE = 4_000_000  # signs drawn in one step: 32 MB
 ROUNDING = 1e-9
+TINY = 1e-12  # variance of values that are all equal
 
 
 def gain_p_value(values: Values, *, groups: Rows, seed: int = 0) -> float:
@@ -34,32 +35,41 @@ def gain_p_value(values: Values, *, groups: Rows, seed: int = 0) -> float:
         Miller, Bootstrap-Based Improvements for Inference with Clustered Errors (2008), III, for
         signs by cluster.
     """
-    sums, _ = group_sums(values, groups)
-    scale = float(np.sqrt((sums**2).mean()))
-    if scale == 0:
-        return 1.0
-    sums = sums / scale
-    observed = _skewness_corrected(np.array([sums.sum()]), np.array([(sums**3).sum()]), len(sums))
-    rng, reached = np.random.default_rng(seed), 0
-    powers = np.stack([sums, sums**3], axis=1)
-    step = max(1, SIGNS_AT_ONCE // len(sums))
-    for start in range(0, FLIPS, step):
-        flipped = random_signs(rng, min(step, FLIPS - start), len(sums)) @ powers
-        statistics = _skewness_corrected(flipped[:, 0], flipped[:, 1], len(sums))
-        reached += int((statistics >= observed - ROUNDING).sum())
-    return (1 + reached) / (1 + FLIPS)
+    return float(flipped_p_values(group_sums(values[:, None], groups)[0], seed=seed)[0])
+
+
+def flipped_p_values(sums: Values, *, n_flips: int = FLIPS, seed: int = 0) -> Values:
+    """Return the p value of each column, as `gain_p_value` does, `(n_columns,)`.
+
+    Args:
+        sums: Sum of the values of each group, `(n_groups, n_columns)`.
+        n_flips: Number of random signs of each group.
+        seed: Seed of the signs, which are the same for all columns.
+    """
+    n = len(sums)
+    scale = np.sqrt((sums**2).mean(axis=0))
+    scaled = sums / np.where(scale > 0, scale, 1)
+    cubes = scaled**3
+    observed = _skewness_corrected(scaled.sum(axis=0), cubes.sum(axis=0), n) - ROUNDING
+    rng, reached = np.random.default_rng(seed), np.zeros(sums.shape[1])
+    step = max(1, SIGNS_AT_ONCE // n)
+    for start in range(0, n_flips, step):
+        signs = random_signs(rng, min(step, n_flips - start), n)
+        flipped = _skewness_corrected(signs @ scaled, signs @ cubes, n)
+        reached += (flipped >= observed).sum(axis=0)
+    return np.where(scale > 0, (1 + reached) / (1 + n_flips), 1.0)
 
 
 def _skewness_corrected(sums: Values, cubes: Values, n: int) -> Values:
     """Return Hall's transformed t statistic of samples of n values with mean square 1.
 
     Args:
-        sums: Sum of the values of each sample, `(n_samples,)`.
-        cubes: Sum of their third powers, `(n_samples,)`.
+        sums: Sum of the values of each sample.
+        cubes: Sum of their third powers, in the same shape.
         n: Number of values.
     """
     means = sums / n
-    variances = np.maximum(1 - means**2, 1e-12)
+    variances = np.maximum(1 - means**2, TINY)
     skewness = (cubes / n - 3 * means + 2 * means**3) / variances**1.5
     t = means / np.sqrt(variances)
     corrected: Values = t + skewness * t**2 / 3 + skewness**2 * t**3 / 27 + skewness / (6 * n)
