@@ -214,7 +214,7 @@ def _described(saved: SavedAdapter) -> dict[str, Any]:
 
 def _candidates(training: Mapping[str, Any]) -> Table:
     """Return the out-of-fold table with the chosen row marked."""
-    headings = ("", "whitening", "λ", "τ", "memory", "seen", "unseen", "overall")
+    headings = ("", "whitening", "λ", "memory", "seen", "unseen", "overall")
     chosen = training.get("chosen")
     rows = [(_mark(row == chosen), *_settings(row["candidate"]), *_scores(row))
             for row in training["table"]]  # fmt: skip
@@ -233,7 +233,6 @@ def _settings(candidate: Mapping[str, Any]) -> list[str]:
     return [
         f"{candidate['whitening']:g}",
         "∞" if strength is None else f"{strength:g}",
-        f"×{candidate.get('sharpening', 1.0):g}",
         "" if memory is None else f"r={memory['ease']:g} β={memory['sharpness']:g}",
     ]
 

@@ -11,6 +11,9 @@ from query_adapters.training.folds import View
 from query_adapters.training.memory import MemorySettings
 from query_adapters.typing import Rows, Values
 
+LINEAR_SHARPENING = 1.5  # above 1: the few questions that are nearly right count most
+MEMORY_SHARPENING = 0.5  # below 1: also questions that are right already are moved to their answers
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -20,13 +23,16 @@ class Candidate:
         whitening: Exponent of the spectral prior, at least 0.
         strength: λ, the pull back to the prior; infinite for the prior itself.
         memory: Settings of the memory part; None for a map without one.
-        sharpening: The softmax temperature τ as a multiple of the one that fits the base.
     """
 
     whitening: float
     strength: float
     memory: MemorySettings | None = None
-    sharpening: float = 1.0
+
+    @property
+    def sharpening(self) -> float:
+        """The softmax temperature τ of the fit, as a multiple of the one that fits the base."""
+        return LINEAR_SHARPENING if self.memory is None else MEMORY_SHARPENING
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from query_adapters.training.memory import Memory, MemorySettings
 from query_adapters.training.prior_map import PriorMap
 from query_adapters.typing import Vectors
 
-BIAS_SCALE = 0.3  # κ: size of the constant input, relative to a typical centred query
+BIAS_SCALE = 0.5  # κ: size of the constant input, relative to a typical centred query
 
 
 @dataclass(frozen=True, eq=False)

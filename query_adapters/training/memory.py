@@ -42,7 +42,7 @@ class MemorySettings:
             )
 
 
-MEMORIES = (MemorySettings(ease=100.0, sharpness=5.0),)
+MEMORIES = (MemorySettings(ease=300.0, sharpness=2.5),)
 """Memory settings to try."""
 
 

@@ -35,7 +35,8 @@ class Spectrum:
         if total == 0:  # all documents are equal
             return np.eye(len(variances), dtype=np.float32)
         gains = (variances / total + EPSILON) ** -exponent
-        gains /= gains @ variances / total
+        deviations = np.sqrt(variances)
+        gains /= gains @ deviations / deviations.sum()
         prior: Vectors = ((directions * gains) @ directions.T).astype(np.float32)
         return prior
 
@@ -52,8 +53,8 @@ def spectral_prior(
     """Return the partial whitening matrix `g V (Λ + ε)^-p Vᵀ`, `(dim, dim)`.
 
     `V Λ Vᵀ` is the covariance of the documents, at unit length for cosine, and ε a thousandth of
-    its trace. g makes the mean gain 1 over directions weighted by their variance. Applied to a
-    query, the matrix shrinks the directions in which documents vary most. It needs no labels. With
+    its trace. g makes the mean gain 1 over directions weighted by their standard deviation.
+    Applied to a query, the matrix shrinks the directions in which documents vary most. It needs no labels. With
     exponent 0 it is the identity.
 
     Args:

@@ -47,8 +47,6 @@ class AdapterTrainer:
         strengths: Regularization strengths λ to choose from, each above 0.
         memories: Settings of the memory part to choose from; None stands for a map without a
             memory, so `(None,)` learns linear adapters alone.
-        sharpenings: Temperatures τ to choose from, each above 0, as multiples of the one that
-            fits the base's own scores.
         metric: Metric that candidates are compared on, such as "ndcg@10".
         n_folds: Folds of the cross-validation in each view, at least 2.
         n_repeats: How often questions are assigned to folds anew, at least 1. While the decision
@@ -72,7 +70,6 @@ class AdapterTrainer:
     whitenings: tuple[float, ...] = (0.15, 0.0)
     strengths: tuple[float, ...] = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
     memories: tuple[MemorySettings | None, ...] = memories_of("auto")
-    sharpenings: tuple[float, ...] = (2.0,)
     metric: str = "ndcg@10"
     n_folds: int = 4
     n_repeats: int = 1
@@ -87,8 +84,6 @@ class AdapterTrainer:
         Metric.parse(self.metric)
         positive = bool(self.strengths) and all(strength > 0 for strength in self.strengths)
         _require(positive, "strengths above 0", self.strengths)
-        positive = bool(self.sharpenings) and all(0 < tau < inf for tau in self.sharpenings)
-        _require(positive, "finite sharpenings above 0", self.sharpenings)
         _require(bool(self.memories), "memories, or (None,) for none", self.memories)
         finite = bool(self.whitenings) and all(0 <= exponent < inf for exponent in self.whitenings)
         _require(finite, "finite whitenings from 0", self.whitenings)
@@ -217,8 +212,8 @@ class AdapterTrainer:
         """Return the settings to try, first the priors, which no question is fitted to."""
         alone = [Candidate(whitening, inf) for whitening in whitenings]
         strengths = sorted(self.strengths, reverse=True)
-        settings = product(whitenings, memories, self.sharpenings, strengths)
-        return [*alone, *(Candidate(p, strength, m, tau) for p, m, tau, strength in settings)]
+        settings = product(whitenings, memories, strengths)
+        return [*alone, *(Candidate(p, strength, memory) for p, memory, strength in settings)]
 
     def _prior(self, documents: Vectors, exponent: float) -> Vectors:
         return spectral_prior(documents, exponent=exponent, similarity=self.similarity)
