@@ -174,8 +174,10 @@ class AdapterFinetuner:
         )
 
     def _trainer(self) -> AdapterTrainer:
-        if self.index is None or self.trainer.seen_share is not None:
+        if self.trainer.seen_share is not None:
             return self.trainer
+        if self.index is None:
+            return replace(self.trainer, seen_share=expected_seen_share(self.dataset))
         if not self._shares_labels(self.dataset):
             return replace(self.trainer, seen_share=0.0)
         n_stored = self.index.n_stored or len(self.index.ids)

@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 
 import numpy as np
+from scipy.optimize import brentq
 
 from query_adapters.arrays import unit
 from query_adapters.data.dataset import RetrievalDataset
@@ -17,30 +18,39 @@ MIN_QUESTIONS = 20  # fewer say little about a mean
 SURE = 3.0  # standard errors by which own documents must be nearer than others
 MAX_COMPARED = 1_000  # documents that are looked up in the index by their vectors
 SAME = 0.9999  # cosine of two vectors of one text
-EVEN = 0.5  # variance of questions per document over their mean; 1 if assigned at random
+UNKNOWN = 0.5  # expected share if neither the questions nor an index tell it
+EVEN = 0.5  # variance of questions per document over that of a random sample
 
 
-def expected_seen_share(dataset: RetrievalDataset, n_stored: int) -> float:
+def expected_seen_share(dataset: RetrievalDataset, n_stored: int | None = None) -> float:
     """Return the expected share of future questions about documents with training questions.
 
     If questions are spread evenly over documents, as generated ones are, they say nothing about
-    it: then every document of the index is as likely. If users asked them, some documents are
-    asked about repeatedly, and the number of questions that are the only one about their document
-    estimates how often the next question is about a document without any.
+    it: then every document of the index is as likely. If users asked them, the counts of questions
+    per document vary as in a random sample, and the number of questions that are the only one
+    about their document estimates how often the next question is about a document without any.
 
     Args:
         dataset: Training questions.
-        n_stored: Documents of the index.
+        n_stored: Documents of the index; if None, a half is expected where questions say nothing.
 
     Source: Good, The Population Frequencies of Species (1953), section 2, for the latter.
     """
     n_questions = Counter(key for judged in dataset.qrels.values() for key in judged)
     counts = np.array(list(n_questions.values()))
-    share_of_documents = min(1.0, len(counts) / n_stored)
-    if counts.var() < EVEN * counts.mean():
+    share_of_documents = UNKNOWN if n_stored is None else min(1.0, len(counts) / n_stored)
+    if counts.var() <= EVEN * _sampled_variance(float(counts.mean())):
         return share_of_documents
     alone = sum(all(n_questions[key] == 1 for key in judged) for judged in dataset.qrels.values())
-    return max(share_of_documents, 1 - (alone + 1) / (len(dataset.queries) + 1))
+    return 1 - (alone + 1) / (len(dataset.queries) + 1)
+
+
+def _sampled_variance(mean: float) -> float:
+    """Return the variance of a Poisson count above 0 that has this mean above 1; 0 at mean 1."""
+    if mean <= 1:
+        return 0.0
+    rate = brentq(lambda rate: rate - mean * (1 - np.exp(-rate)), 1e-9, mean)
+    return float(mean * (1 + rate - mean))
 
 
 def warn_of_unknown_documents(

@@ -22,9 +22,9 @@ class TrainerOptions(TypedDict, total=False):
             that chance does not explain, "expected" a gain that is likely, "off" nothing.
         seen_share: Expected share of future questions about documents that have training
             questions, 0..1; 1 if all future questions are about the same documents. If left
-            out, it is estimated from the index (the share of its documents that have training
-            questions, or more where questions come unevenly), or a half without an index. The
-            verdict states it.
+            out, it is estimated: from the questions, if they come as unevenly as those of users,
+            else from the index (the share of its documents that have training questions), or a
+            half without an index. The verdict states it.
         strengths: Candidates for λ, the strength of the pull toward the base, each above 0.
         whitenings: Candidates for the exponent of the label-free spectral prior, each at least
             0. The first is preferred unless another is clearly better.

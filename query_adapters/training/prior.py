@@ -53,9 +53,9 @@ def spectral_prior(
     """Return the partial whitening matrix `g V (Λ + ε)^-p Vᵀ`, `(dim, dim)`.
 
     `V Λ Vᵀ` is the covariance of the documents, at unit length for cosine, and ε a thousandth of
-    its trace. g makes the mean gain 1 over directions weighted by their standard deviation.
-    Applied to a query, the matrix shrinks the directions in which documents vary most. It needs no labels. With
-    exponent 0 it is the identity.
+    its trace. g makes the mean gain 1 over directions weighted by their standard deviation. Applied
+    to a query, the matrix shrinks the directions in which documents vary most. It needs no labels.
+    With exponent 0 it is the identity.
 
     Args:
         documents: Vectors of the index to be searched, `(n_documents, dim)`.
