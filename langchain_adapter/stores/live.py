@@ -1,7 +1,7 @@
 """Read an existing vector store for training."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from langchain_core.vectorstores import VectorStore
@@ -20,11 +20,13 @@ def live_index(vectorstore: VectorStore) -> LiveIndex:
         UnreadableStoreError: If vectors cannot be read back from it.
     """
     source = open_store(vectorstore).source
-    is_chroma = isinstance(source, ChromaSource)  # get_by_ids fails on documents without metadata
+    texts: Callable[[Sequence[str]], dict[str, str]] = partial(stored_texts, vectorstore)
+    if isinstance(source, ChromaSource):  # get_by_ids fails on documents without metadata
+        texts = source.texts
     return LiveIndex(
         name=type(vectorstore).__name__,
         source=source,
-        texts=source.texts if is_chroma else partial(stored_texts, vectorstore),
+        texts=texts,
         hint=_hint,
     )
 
