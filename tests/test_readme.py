@@ -66,7 +66,7 @@ def test_the_first_screen(index: VectorStoreIndex, capsys: pytest.CaptureFixture
 
 def test_the_same_in_langchain(capsys: pytest.CaptureFixture[str]) -> None:
     documents = rotated_model.documents()
-    store = Chroma("my_collection", RotatedEmbeddings())
+    store = Chroma("my_collection", RotatedEmbeddings(), persist_directory="chroma")
     store.add_documents(documents)
     names = {
         "documents": documents,

@@ -1,12 +1,14 @@
 """Read an existing vector store for training."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from langchain_core.vectorstores import VectorStore
 
 from langchain_adapter.stores.reading import open_store
 from query_adapters.stores import LiveIndex
+from query_adapters.stores.chroma import ChromaSource
 
 logger = logging.getLogger(__name__)
 
@@ -17,10 +19,14 @@ def live_index(vectorstore: VectorStore) -> LiveIndex:
     Raises:
         UnreadableStoreError: If vectors cannot be read back from it.
     """
+    source = open_store(vectorstore).source
+    texts: Callable[[Sequence[str]], dict[str, str]] = partial(stored_texts, vectorstore)
+    if isinstance(source, ChromaSource):  # get_by_ids fails on documents without metadata
+        texts = source.texts
     return LiveIndex(
         name=type(vectorstore).__name__,
-        source=open_store(vectorstore).source,
-        texts=lambda ids: stored_texts(vectorstore, ids),
+        source=source,
+        texts=texts,
         hint=_hint,
     )
 
@@ -35,7 +41,7 @@ def stored_texts(vectorstore: VectorStore, ids: Sequence[str]) -> dict[str, str]
             Exception
         ) as error:  # every store raises another error, and training works without texts
             logger.info("%s gives no documents back: %s", type(vectorstore).__name__, error)
-            return {}
+            continue
         if found and found[0].page_content:
             texts[key] = found[0].page_content
     return texts

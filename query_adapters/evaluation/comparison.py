@@ -19,7 +19,7 @@ from query_adapters.evaluation.alignment import (
 from query_adapters.evaluation.dataframe import frame, part_records
 from query_adapters.evaluation.evaluate import Evaluation
 from query_adapters.evaluation.groups import count_groups, usable_groups
-from query_adapters.evaluation.html_tables import scores_table
+from query_adapters.evaluation.html_tables import BRACKETS, scores_table
 from query_adapters.evaluation.metadata import Facts, facts_of
 from query_adapters.evaluation.query_changes import Change, changes_between
 from query_adapters.evaluation.scores import Score, Scores, Slice, score
@@ -125,10 +125,20 @@ class Comparison:
 
     def __str__(self) -> str:
         lines = [f"{self.baseline}: {self.evaluations[self.baseline]}"]
-        for name in self.others:
-            parts = (_score_text(metric, self.scores[metric][name]) for metric in self.metrics)
-            lines.append(f"{name}: {'  '.join(parts)}")
+        lines += [f"{name}: {self._line(name)}" for name in self.others]
+        if not all(map(self._is_identical, self.others)):
+            adjusted = " adjusted for the number of systems" if len(self.others) > 1 else ""
+            lines.append(f"(difference from {self.baseline} [95 % interval], p{adjusted})")
         return "\n".join(lines)
+
+    def _line(self, system: str) -> str:
+        if self._is_identical(system):
+            return f"identical to {self.baseline} on every question"
+        scores = ((metric, self.scores[metric][system]) for metric in self.metrics)
+        return "  ".join(_score_text(metric, score) for metric, score in scores)
+
+    def _is_identical(self, system: str) -> bool:
+        return not any(self.differences(system, metric).any() for metric in self.metrics)
 
     def __repr__(self) -> str:
         return (
@@ -138,7 +148,7 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """Return the table of scores for notebooks."""
-        return scores_table(self.scores)
+        return scores_table(self.scores, caption=BRACKETS)
 
 
 def compare_systems(

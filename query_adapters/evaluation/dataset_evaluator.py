@@ -149,6 +149,7 @@ class DatasetEvaluator(ABC):
         run = {query: found[query] for query in texts.queries}
         if self._top_k is None:  # else a warning was issued at construction
             _warn_if_cut(parse_metrics(self.metrics), run, texts)
+        _warn_if_nothing(run)
         _warn_if_strange(run, texts)
         return evaluate_run(run, texts.qrels, metrics=self.metrics)
 
@@ -179,6 +180,18 @@ def _warn_if_cut(metrics: Sequence[Metric], run: Run, texts: RetrievalDataset) -
             f"most {longest} for any of {len(run)} questions, so that a relevant one further down "
             "counts as missing; let it return more (search_kwargs={'k': 10} in LangChain, "
             "similarity_top_k=10 in LlamaIndex), or choose metrics with a smaller cut-off",
+            EvaluationWarning,
+            stacklevel=4,
+        )
+
+
+def _warn_if_nothing(run: Run) -> None:
+    """Warn if no document was retrieved for any query."""
+    if not any(run.values()):
+        warnings.warn(
+            f"no document was retrieved for any of {len(run)} questions, so that every score is 0; "
+            "expected a store with documents: fill it, or open the one that is filled (Chroma "
+            "needs the same collection_name and persist_directory)",
             EvaluationWarning,
             stacklevel=4,
         )

@@ -6,6 +6,7 @@ from html import escape
 from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.evaluation.scores import Contrast, Score, Scores
 
+BRACKETS = "brackets: 95 % intervals"
 WON = "wins / ties / losses"
 HEADINGS = ("metric", "system", "mean × 100", "difference", WON, "p", "effect")
 
@@ -33,14 +34,19 @@ def table(
     )
 
 
-def scores_table(scores: Scores) -> str:
-    """Return one row per metric and system: mean, difference from the baseline, and tests."""
+def scores_table(scores: Scores, *, caption: str = "") -> str:
+    """Return one row per metric and system: mean, difference from the baseline, and tests.
+
+    Args:
+        scores: The scores.
+        caption: Text above the table; escaped here.
+    """
     rows = (
         (_once(escape(metric), is_first=place == 0), escape(system), *_cells(score))
         for metric, systems in scores.items()
         for place, (system, score) in enumerate(systems.items())
     )
-    return table(HEADINGS, rows, kind="scores")
+    return table(HEADINGS, rows, kind="scores", caption=caption)
 
 
 def section(title: str, content: str) -> str:

@@ -15,6 +15,7 @@ from rich.table import Table
 from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.evaluation.comparison import ALL, Comparison
 from query_adapters.evaluation.groups import together_in
+from query_adapters.evaluation.html_tables import BRACKETS
 from query_adapters.evaluation.pairwise import MetricComparison
 from query_adapters.evaluation.scores import Score
 
@@ -38,7 +39,7 @@ def comparison_table(comparison: Mapping[str, MetricComparison], *, title: str =
             _cell(row.difference, sign="+"),
             f"{row.wins}/{row.ties}/{row.losses}",
         )
-    _tell_groups(table, next((row.n_groups for row in comparison.values()), None))
+    _add_caption(table, next((row.n_groups for row in comparison.values()), None))
     return table
 
 
@@ -73,14 +74,14 @@ def systems_table(comparison: Comparison, *, title: str = "", kind: str | None =
             for place, (system, score) in enumerate(systems.items()):
                 heading = "" if place else metric
                 table.add_row(heading, escape(names[system]), *_score_cells(score))
-    _tell_groups(table, comparison.n_groups)
+    _add_caption(table, comparison.n_groups)
     return table
 
 
-def _tell_groups(table: Table, n_groups: int | None) -> None:
-    if n_groups is not None:
-        table.caption = f"questions {together_in(n_groups)}"
-        table.caption_justify = "left"
+def _add_caption(table: Table, n_groups: int | None) -> None:
+    together = "" if n_groups is None else f"; questions {together_in(n_groups)}"
+    table.caption = f"{BRACKETS}{together}"
+    table.caption_justify = "left"
 
 
 def _score_cells(score: Score) -> tuple[str, ...]:

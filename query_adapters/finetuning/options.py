@@ -76,8 +76,8 @@ class IndexOptions(RunOptions, total=False):
         val_dataset: Questions that only measure the result; they search the vectors read.
         model_output_path: Folder of the adapter; "model_output" by default.
         check_model: Whether to embed three stored documents and to refuse a model whose vectors
-            are not the stored ones; True by default. Skipped where the store does not return
-            texts (LanceDB, PostgreSQL with `halfvec`).
+            are not the stored ones; True by default. Skipped with a warning where the store
+            does not return texts (LanceDB, PostgreSQL with `halfvec`).
         max_documents: The most documents to read besides those that are relevant to a question:
             a random sample of this size; 100,000 by default, None for all.
         memory_map: Whether to keep the vectors in a `.npy` file instead of in memory: its path,

@@ -39,3 +39,10 @@ class ChromaSource:
         for batch in batches(keys, batch_size):
             found = self.collection.get(ids=list(batch), include=["embeddings"])
             yield found["ids"], found["embeddings"]
+
+    def texts(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the texts by id; rows without a text are left out."""
+        found = self.collection.get(ids=list(ids), include=["documents"])
+        return {
+            key: text for key, text in zip(found["ids"], found["documents"], strict=True) if text
+        }

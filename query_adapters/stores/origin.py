@@ -1,16 +1,18 @@
 """Check whether stored vectors were made by a model."""
 
-import logging
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
 
 from query_adapters.arrays import unit
 from query_adapters.embedders import TextEmbedder
-from query_adapters.errors import AdapterMismatchError, DimensionMismatchError
+from query_adapters.errors import (
+    AdapterMismatchError,
+    DimensionMismatchError,
+    QueryAdaptersWarning,
+)
 from query_adapters.stores.stored import StoredVectors
-
-logger = logging.getLogger(__name__)
 
 PROBES = 3  # documents embedded for the check
 AGREEMENT = 0.99  # cosine; float16 and 8-bit quantization differ by less
@@ -26,7 +28,8 @@ def check_origin(
 
     Args:
         stored: The vectors.
-        texts: Texts of some stored documents by id; without any, the check is skipped.
+        texts: Texts of some stored documents by id; without any, the check is skipped,
+            with a warning at the line that called `from_index` or `from_vectorstore`.
         embedder: The model.
         name: Name of the store in messages.
 
@@ -35,7 +38,12 @@ def check_origin(
         DimensionMismatchError: If they have another length than the model's.
     """
     if not texts:
-        logger.info("%s: not checked against the model, because it returns no texts", name)
+        warnings.warn(
+            f"{name}: not checked against {embedder.model_name}, because it returns no texts; make "
+            "sure that this model built the index, and pass check_model=False",
+            QueryAdaptersWarning,
+            stacklevel=5,
+        )
         return
     vectors = embedder.embed_documents(list(texts.values()))
     if vectors.shape[1] != stored.dim:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from query_adapters.adapters import LinearAdapter
 from query_adapters.data.dataset import RetrievalDataset
-from query_adapters.errors import DimensionMismatchError
+from query_adapters.errors import DimensionMismatchError, EvaluationWarning
 from query_adapters.typing import Run
 from tests.integrations.batch import (
     DIM,
@@ -142,10 +142,11 @@ def test_the_adapter_of_the_retrievers_model_is_applied(
     assert run != in_batch(framework, retriever, dataset)
 
 
-def test_an_empty_store_finds_nothing(
+def test_an_empty_store_finds_nothing_and_a_warning_states_it(
     framework: Framework, model: Any, dataset: RetrievalDataset
 ) -> None:
-    run = in_batch(framework, retriever_of(framework, model, 0), dataset)
+    with pytest.warns(EvaluationWarning, match="no document was retrieved for any of"):
+        run = in_batch(framework, retriever_of(framework, model, 0), dataset)
     assert set(map(tuple, run.values())) == {()}
 
 

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.errors import DimensionMismatchError, InvalidDatasetError, UnknownMetricError
+from query_adapters.errors import (
+    DimensionMismatchError,
+    EvaluationWarning,
+    InvalidDatasetError,
+    UnknownMetricError,
+)
 from query_adapters.evaluation import evaluate_vectors
 from tests.integrations.framework import Framework
 
@@ -85,6 +90,19 @@ def test_metrics_beyond_the_cutoff_of_the_retriever_are_named_in_a_warning(
     with pytest.warns(UserWarning, match=r"mrr@10, ndcg@5: .* returns 4,") as caught:
         framework.evaluator(retriever_of_four, ["mrr@10", "recall@4", "ndcg@5"])
     assert [warning.filename for warning in caught] == [__file__]
+
+
+async def test_a_retriever_that_finds_nothing_for_any_question_is_warned_of(
+    framework: Framework, dataset: Any
+) -> None:
+    nothing = framework.listed_retriever({name: [] for name in RANKINGS})
+    told = r"no document .* any of 4 questions, .* score is 0; .* same collection_name and persist_"
+    with pytest.warns(EvaluationWarning, match=told) as caught:
+        scores = framework.evaluator(nothing, ["mrr@3"]).evaluate_dataset(dataset)
+    assert [warning.filename for warning in caught] == [__file__]
+    assert scores.means == {"mrr@3": 0}
+    with pytest.warns(EvaluationWarning, match=told):
+        await framework.evaluator(nothing, ["mrr@3"]).aevaluate_dataset(dataset)
 
 
 def test_bad_arguments_are_refused(framework: Framework, retriever: Any) -> None:

@@ -1,6 +1,5 @@
 """Tests of training on an existing store, which is read but neither embedded nor changed."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from query_adapters.errors import (
     InvalidDatasetError,
     InvalidVectorsError,
     LeakageError,
+    QueryAdaptersWarning,
 )
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.stores import gather
@@ -129,22 +129,30 @@ def test_a_store_is_trained_onto_as_it_is(
     assert measured["ndcg@10"].adapted.mean == pytest.approx(after["ndcg@10"])
 
 
-@each_store()
+@each_store(lambda kind: kind.returns_texts)
 def test_the_model_is_checked_on_three_documents_if_the_store_returns_them(
-    framework: Framework, name: str, fill: Callable[..., OpenStore], base: Any, output: Path,
-    caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
+    framework: Framework, name: str, fill: Callable[..., OpenStore], base: Any, output: Path
+) -> None:
     opened = fill(name)
-    with caplog.at_level(logging.INFO):
-        engine_on(framework, opened.store, output)
-    n_checked = 3 if opened.kind.returns_texts else 0
-    expected = [opened.kind.embedded_text(chunk) for chunk in CHUNKS[:n_checked]]
+    engine_on(framework, opened.store, output)
+    expected = [opened.kind.embedded_text(chunk) for chunk in CHUNKS[:3]]
     assert sorted(base.documents) == expected  # the order of LlamaIndex's Qdrant store is undefined
-    assert ("not checked against the model" in caplog.text) == (n_checked == 0)
-    if n_checked:
-        with pytest.raises(AdapterMismatchError, match=r"not made by planted.* check_model=False"):
-            engine_on(framework, opened.store, output, model=planted(framework, shift=1))
+    with pytest.raises(AdapterMismatchError, match=r"not made by planted.* check_model=False"):
+        engine_on(framework, opened.store, output, model=planted(framework, shift=1))
     assert not output.exists()
+
+
+@each_store(lambda kind: not kind.returns_texts)
+def test_a_store_without_texts_is_not_checked_and_a_warning_states_it(
+    framework: Framework, name: str, fill: Callable[..., OpenStore], base: Any, output: Path
+) -> None:
+    opened = fill(name)
+    told = r"not checked against planted, .* no texts; make sure .* check_model=False"
+    with pytest.warns(QueryAdaptersWarning, match=told) as caught:
+        engine_on(framework, opened.store, output)
+    assert Path(caught[0].filename).parent == Path(__file__).parent  # where the store was passed
+    engine_on(framework, opened.store, output, check_model=False)
+    assert base.documents == []
 
 
 def test_a_model_of_another_length_is_refused(

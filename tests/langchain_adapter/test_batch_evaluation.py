@@ -90,6 +90,7 @@ RETRIEVERS: dict[str, Any] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:no document was retrieved")  # of an empty store
 @pytest.mark.parametrize("name", RETRIEVERS)
 def test_any_other_retriever_is_called_query_by_query(
     model: Any, dataset: RetrievalDataset, name: str

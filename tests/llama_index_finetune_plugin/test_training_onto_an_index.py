@@ -51,7 +51,12 @@ def test_an_index_is_searched_with_the_adapted_model_as_an_argument(
 ) -> None:
     index = make_store(name, CHUNKS, planted).store
     engine = EmbeddingAdapterFinetuneEngine.from_index(
-        TRAINING, index, val_dataset=HELD_OUT, model_output_path=output, **QUICK
+        TRAINING,
+        index,
+        val_dataset=HELD_OUT,
+        model_output_path=output,
+        check_model=KINDS[name].returns_texts,
+        **QUICK,
     )
     engine.finetune()
     planted.calls.clear()

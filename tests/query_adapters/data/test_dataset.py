@@ -1,9 +1,11 @@
 """Tests of datasets: invalid texts or judgements raise errors that name them."""
 
 import pickle
+import re
 from collections.abc import Mapping
 from copy import copy, deepcopy
 from dataclasses import FrozenInstanceError
+from pkgutil import resolve_name
 from types import SimpleNamespace
 from typing import Any
 
@@ -196,6 +198,15 @@ def test_questions_in_a_pandas_table_are_refused() -> None:
     pandas = pytest.importorskip("pandas")
     with pytest.raises(InvalidDatasetError, match=r"expected a mapping .*got 'query'; .*from_rows"):
         to_indexed_dataset(pandas.DataFrame({"query": ["how far?"], "id": ["d1"]}))
+
+
+def test_the_function_that_the_refusal_names_exists() -> None:
+    rows: Any = [{"question": "how far?", "relevant_chunks": ["d1"]}]
+    with pytest.raises(InvalidDatasetError, match=r"which \S+ makes of a table") as caught:
+        to_indexed_dataset(rows)
+    named = re.search(r"which (\S+) makes", str(caught.value))
+    assert named is not None
+    assert callable(resolve_name(named[1]))
 
 
 def test_numbers_as_ids_become_texts() -> None:

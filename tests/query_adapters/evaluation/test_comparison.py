@@ -164,6 +164,7 @@ def test_a_notebook_shows_the_table_with_names_escaped() -> None:
     evaluations = {"<b>base</b>": EVALUATIONS["base"], "adapted": EVALUATIONS["adapted"]}
     shown = compare_systems(evaluations, baseline="<b>base</b>")._repr_html_()
     assert "<b>" not in shown
+    assert "brackets: 95 % intervals" in shown
     assert "&lt;b&gt;base&lt;/b&gt;" in shown
     assert shown.count("<tr>") == 1 + 2 * 2
 
@@ -224,7 +225,7 @@ def test_questions_that_a_slice_leaves_out_are_told() -> None:
 def test_it_prints_in_a_line_a_system() -> None:
     comparison = compare_systems(random_evaluations(2_000), baseline="a")
     told = str(comparison).splitlines()
-    assert len(told) == 3
+    assert len(told) == 4
     assert told[0] == f"a: {comparison.evaluations['a']}"
     score = comparison.scores["ndcg@10"]["b"]
     assert score.against is not None
@@ -232,4 +233,26 @@ def test_it_prints_in_a_line_a_system() -> None:
     assert told[1].startswith(
         f"b: ndcg@10 {score.mean.mean:.3f} ({gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}], "
     )
+    assert told[3] == "(difference from a [95 % interval], p adjusted for the number of systems)"
     assert repr(comparison) == "Comparison(b, c against a: ndcg@10, mrr@10; 2000 queries)"
+
+
+def test_a_system_that_is_identical_to_the_baseline_is_named_so() -> None:
+    base, better = (Evaluation({"mrr@3": np.array(v)}) for v in ([0.0, 1.0], [0.5, 1.0]))
+    same = compare_systems({"base": base, "adapted": base}, baseline="base")
+    assert str(same).splitlines() == [
+        f"base: {base}",
+        "adapted: identical to base on every question",
+    ]
+    both = compare_systems({"base": base, "same": base, "better": better}, baseline="base")
+    _, identical, other, legend = str(both).splitlines()
+    assert identical == "same: identical to base on every question"
+    assert other.startswith("better: mrr@3 0.750 (+0.250 [")
+    assert legend.startswith("(difference from base [95 % interval], p")
+
+
+def test_equal_means_of_different_values_are_not_identical() -> None:
+    base, swapped = (Evaluation({"mrr@3": np.array(v)}) for v in ([0.0, 1.0], [1.0, 0.0]))
+    text = str(compare_systems({"base": base, "adapted": swapped}, baseline="base"))
+    assert "adapted: mrr@3 0.500 (+0.000 [" in text
+    assert text.endswith("\n(difference from base [95 % interval], p)")

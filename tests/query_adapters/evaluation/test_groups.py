@@ -133,7 +133,7 @@ def test_systems_are_compared_by_the_groups_of_their_dataset_and_the_reports_say
     assert "drawn as" not in page_html(plain)
     assert told in str(systems_table(comparison).caption)
     assert told in str(comparison_table({"ndcg@10": by_hand}).caption)
-    assert systems_table(plain).caption is None
+    assert systems_table(plain).caption == "brackets: 95 % intervals"
 
 
 def test_groups_that_are_given_count_whatever_the_dataset() -> None:

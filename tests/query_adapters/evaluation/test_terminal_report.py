@@ -28,6 +28,7 @@ def test_each_metric_has_a_row_with_means_difference_and_who_won() -> None:
     adapted = Evaluation({"ndcg@10": np.array([1.0, 0.5, 0.5, 1.0])})
     text = rendered(base, adapted)
     assert "a title" in text
+    assert "brackets: 95 % intervals" in text
     row = next(line for line in text.splitlines() if "ndcg@10" in line)
     assert row.split()[1] == "50.0"
     assert "75.0 [" in row
