@@ -43,5 +43,5 @@ def adapter_for(embedder: TextEmbedder, folder: Path) -> QueryAdapter:
         AdapterMismatchError: If it was trained on another model.
     """
     saved = read_adapter(folder)
-    check_fits(saved, kind=None, model_name=embedder.model_name, dim=None)
+    check_fits(saved, model_name=embedder.model_name, dim=None)
     return saved.adapter

@@ -48,8 +48,8 @@ def export_adapter(
         kind = "none" if saved is None else saved.adapter.kind
         raise AdapterMismatchError(
             f"expected a linear adapter, got {kind}: a Dense layer holds only one matrix and a "
-            "bias; train without memory, or serve this one with AdapterEmbedding (LangChain: "
-            "AdapterEmbeddings)"
+            "bias; train with memory=False (command line: --no-memory), or serve this one with "
+            "LinearAdapterEmbedding (LangChain: LinearAdapterEmbeddings)"
         )
     base = load_model(model_id, device=device, trust_remote_code=trust_remote_code)
     _check(saved, base, model_id if check_model else None)
@@ -65,7 +65,7 @@ def _check(saved: SavedAdapter, base: SentenceTransformer, model_id: str | None)
             "expected a model without routes, got one that has them; apply the adapter with "
             "AdapterEmbedding instead"
         )
-    check_fits(saved, kind=None, model_name=model_id, dim=base.get_embedding_dimension())
+    check_fits(saved, model_name=model_id, dim=base.get_embedding_dimension())
     probe = saved.record.probe_text
     if model_id is not None and probe is not None and saved.probe_vector is not None:
         vector = np.asarray(base.encode_query(probe), dtype=np.float32)
