@@ -2,9 +2,9 @@
 
 FOLDER holds data sets in BEIR's layout (`corpus.jsonl`, `queries.jsonl`, `qrels/train.tsv` and
 `qrels/test.tsv`). Folders that lack one of these files are skipped. On each data set, one adapter
-is trained with the linear map alone and one with a memory. All settings are selected on the
-training questions. The results also include whitening of the searched documents, which uses no
-questions.
+is trained with default settings and one with the linear map alone. All settings are selected on
+the training questions. The results also include whitening of the searched documents, which uses no
+questions. `--model` chooses the embedding model, see quality_models.py.
 
 The script prints and saves nDCG@10 x 100 on the test questions, with the 95 % interval of the
 paired difference from the base model (bootstrap over questions). It also reports the gain that
@@ -34,17 +34,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from quality_cases import Case, PackagedModel, read_cases
+from quality_cases import Case, read_cases
+from quality_models import MODELS
 from rich.console import Console
 from rich.table import Table
 
 from query_adapters import EmbeddedDataset
 from query_adapters.adapters import QueryAdapter
 from query_adapters.evaluation import evaluate_vectors
+from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.evaluation.pairwise import MetricComparison, compare
-from query_adapters.training import AdapterTrainer, CandidateScore, whitening_adapter
+from query_adapters.training import (
+    AdapterTrainer,
+    CandidateScore,
+    memories_of,
+    whitening_adapter,
+)
 from query_adapters.training.candidates import ViewScore
-from query_adapters.training.trainer import MEMORIES
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the examples are scripts, not a package
 from results_file import write_results
@@ -54,8 +60,8 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "quality.json"
 CACHE = Path(tempfile.gettempdir()) / "query-adapters-quality.sqlite"
 METRIC = "ndcg@10"
-LEARNERS = {"linear": (), "+ memory": MEMORIES}
-OLD_PACKAGE, SHUFFLED = "LlamaIndex", "+ memory, labels shuffled"
+LEARNERS = {"default": memories_of("auto"), "linear": memories_of(False)}
+OLD_PACKAGE, SHUFFLED = "LlamaIndex", "default, labels shuffled"
 WHITENING = "whitening, no labels"
 console = Console(highlight=False, width=150)
 
@@ -69,6 +75,8 @@ def trained(case: Case, learner: str, seed: int) -> dict[str, Any]:
         "seed": seed,
         **tested(case, case.test, result.adapter),
         **chosen_record(result.chosen),
+        "p_value": result.p_value,
+        "expected": None if result.expected_gain is None else times_100_of(result.expected_gain),
         "verdict": str(result.verdict),
         "seconds": round(result.elapsed_seconds, 1),
     }
@@ -87,6 +95,10 @@ def times_100(comparison: MetricComparison) -> dict[str, Any]:
         name: {end: round(100 * value, 2) for end, value in record[name].items()}
         for name in intervals
     }
+
+
+def times_100_of(gain: Interval) -> dict[str, float]:
+    return {end: round(100 * value, 2) for end, value in asdict(gain).items()}
 
 
 def chosen_record(chosen: CandidateScore | None) -> dict[str, Any]:
@@ -120,13 +132,14 @@ def shuffled(case: Case, seed: int) -> dict[str, Any]:
         relevant=tuple(case.train.relevant[row] for row in shuffled),
         grades=tuple(case.train.grades[row] for row in shuffled),
     )
-    trainer = AdapterTrainer(seed=seed, seen_share=case.seen_share, memories=MEMORIES)
+    trainer = AdapterTrainer(seed=seed, seen_share=case.seen_share)
     result = trainer.fit(noise, served=case.served)
     return {
         "set": case.name,
         "learner": SHUFFLED,
         "seed": seed,
         "base_kept": result.chosen is None,
+        "p_value": result.p_value,
         "verdict": str(result.verdict),
     }
 
@@ -160,7 +173,7 @@ def old_package_row(case: Case, python: str) -> dict[str, Any]:
 def tasks(cases: Sequence[Case], options: argparse.Namespace) -> Iterator[Task]:
     yield from (partial(whitened, case) for case in cases)
     for seed, case in product(range(options.seeds), cases):
-        yield from (partial(trained, case, learner, seed) for learner in LEARNERS)
+        yield from (partial(trained, case, learner, seed) for learner in options.learners)
     if options.old_python:
         yield from (partial(old_package_row, case, options.old_python) for case in cases)
     for seed, case in product(range(options.shuffled), cases):
@@ -229,6 +242,8 @@ def settings(row: dict[str, Any]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="folder of data sets in BEIR's layout")
+    parser.add_argument("--model", choices=MODELS, default="minilm", help="embedding model")
+    parser.add_argument("--learners", nargs="+", choices=LEARNERS, default=[*LEARNERS])
     parser.add_argument("--sets", nargs="+", help="names of data sets (default: all)")
     parser.add_argument("--seeds", type=int, default=3, help="number of fold seeds")
     parser.add_argument("--shuffled", type=int, default=0, help="runs on shuffled labels")
@@ -239,11 +254,12 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="JSON file for the results")
     options = parser.parse_args()
 
+    model = MODELS[options.model]()
     reading = {"sets": options.sets, "max_queries": options.max_queries}
-    cases = list(read_cases(options.folder, cache_path=options.cache, **reading))
+    cases = list(read_cases(options.folder, model, cache_path=options.cache, **reading))
     rows: list[dict[str, Any]] = []
     kept = {
-        "what": f"{METRIC} x 100 on the test questions, {PackagedModel.identity}",
+        "what": f"{METRIC} x 100 on the test questions, {model.identity}",
         "max_queries": options.max_queries,
         "sets": [about(case) for case in cases],
     }

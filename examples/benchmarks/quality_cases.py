@@ -2,66 +2,44 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from quality_models import Model
 
 from query_adapters import EmbeddedDataset, EmbeddingCache, RetrievalDataset, embed_dataset
 from query_adapters.data.formats import read_beir
-from query_adapters.demo import packaged_model
+from query_adapters.finetuning.checks import expected_seen_share
 from query_adapters.typing import Vectors
 
 FILES = ("corpus.jsonl", "queries.jsonl", "qrels/train.tsv", "qrels/test.tsv")
 
 
-class PackagedModel:
-    """The packaged model as a TextEmbedder: 256 tokens, unit vectors, the same for both roles."""
-
-    model_name = "all-MiniLM-L6-v2"
-    identity = "all-MiniLM-L6-v2, 256 tokens, normalised"
-    batch_size = 64
-
-    @cached_property
-    def _model(self) -> Any:
-        from sentence_transformers import SentenceTransformer
-
-        model = SentenceTransformer(packaged_model(), device="cpu")
-        model.max_seq_length = 256
-        return model
-
-    def embed_queries(self, texts: Sequence[str]) -> Vectors:
-        return self._model.encode(
-            list(texts),
-            batch_size=self.batch_size,
-            normalize_embeddings=True,
-            show_progress_bar=False,
-        )
-
-    embed_documents = embed_queries
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Case:
-    """A training set, a test set, and the served index if it differs from the training index."""
+    """A training set, a test set, and the served index if it differs from the training index.
+
+    Attributes:
+        name: Name of the data set.
+        train: Training questions over the documents that selection searches.
+        test: Test questions over the documents that are served.
+        seen_share: Share of questions about documents with training questions, as the engines
+            estimate it.
+        served: Documents of the served index if it is not that of training.
+    """
 
     name: str
     train: EmbeddedDataset
     test: EmbeddedDataset
+    seen_share: float
     served: Vectors | None = None
-
-    @property
-    def seen_share(self) -> float:
-        is_transfer = self.served is not None
-        return 0.0 if is_transfer else len(self.train.labelled) / len(self.train.documents)
 
 
 def read_cases(
-    folder: Path, *, sets: Sequence[str] | None, max_queries: int, cache_path: Path
+    folder: Path, model: Model, *, sets: Sequence[str] | None, max_queries: int, cache_path: Path
 ) -> Iterator[Case]:
     """Yield a case for each data set in the folder, and a transfer case for lyft_uber."""
-    model, cache = PackagedModel(), EmbeddingCache(cache_path)
+    cache = EmbeddingCache(cache_path)
 
     def embedded(dataset: RetrievalDataset) -> EmbeddedDataset:
         return embed_dataset(dataset, model, cache=cache, show_progress=True)
@@ -72,12 +50,21 @@ def read_cases(
             continue
         train = sample(read_beir(path, split="train"), max_queries)
         test = read_beir(path, split="test")
-        yield Case(name=path.name, train=embedded(train), test=embedded(test))
+        yield Case(
+            name=path.name,
+            train=embedded(train),
+            test=embedded(test),
+            seen_share=expected_seen_share(train, len(test.corpus)),
+        )
         if path.name == "lyft_uber":
             served = embedded(narrowed(test, "uber-"))
             trained = embedded(narrowed(train, "lyft-"))
             yield Case(
-                name="lyft, serving uber", train=trained, test=served, served=served.documents
+                name="lyft, serving uber",
+                train=trained,
+                test=served,
+                seen_share=0.0,
+                served=served.documents,
             )
 
 
