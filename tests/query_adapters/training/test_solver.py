@@ -9,12 +9,15 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.training.linear_map import LinearMap
+from query_adapters.training.inputs import QueryInputs
+from query_adapters.training.linear_score import COSINE
 from query_adapters.training.objective import SoftmaxObjective
-from query_adapters.training.solver import COARSE, Precision, solve
+from query_adapters.training.prior_map import PriorMap
+from query_adapters.training.solver import COARSE, FINE, Precision, solve
+from query_adapters.typing import Values
 
 DIM = 4
-IDENTITY = LinearMap.of(np.eye(DIM, dtype=np.float32))
+TEMPERATURE = 20.0
 
 
 def noisy_dataset(seed: int = 0) -> EmbeddedDataset:
@@ -27,7 +30,21 @@ def noisy_dataset(seed: int = 0) -> EmbeddedDataset:
 
 
 def objective(*, strength: float = 0.05, with_bias: bool = True) -> SoftmaxObjective:
-    return SoftmaxObjective(noisy_dataset(), prior=IDENTITY, strength=strength, with_bias=with_bias)
+    return SoftmaxObjective(
+        noisy_dataset(),
+        inputs=QueryInputs.of(noisy_dataset(), COSINE, with_bias=with_bias, memory=None),
+        prior=PriorMap.of(np.eye(DIM, dtype=np.float32)),
+        temperature=TEMPERATURE,
+        strength=strength,
+    )
+
+
+def solved(
+    *, strength: float = 0.05, with_bias: bool = True, precision: Precision = FINE
+) -> Values:
+    """Return the minimum, searched for from the prior."""
+    function = objective(strength=strength, with_bias=with_bias)
+    return solve(function, np.zeros(function.shape), precision=precision)
 
 
 def minimum_by_bfgs(*, strength: float, with_bias: bool) -> Any:
@@ -42,66 +59,63 @@ def minimum_by_bfgs(*, strength: float, with_bias: bool) -> Any:
     queries = queries / np.linalg.norm(queries, axis=1, keepdims=True)
     documents = documents / np.linalg.norm(documents.astype(np.float64), axis=1, keepdims=True)
     columns = [labelled.index(answer) for answer in relevant]
-    start = np.vstack([np.eye(DIM), np.zeros(DIM)])[: DIM + with_bias]
+    inputs = queries
+    if with_bias:
+        centred = queries - queries.mean(axis=0)
+        constant = 0.5 * np.sqrt((centred**2).sum() / len(centred))
+        inputs = np.hstack([centred, np.full((len(centred), 1), constant)])
+    shape = DIM, inputs.shape[1]
 
     def value(flat: Any) -> Any:
-        rows = flat.reshape(start.shape)
-        mapped = queries @ rows[:DIM].T + (rows[DIM] if with_bias else 0)
-        scores = 20 * mapped @ documents.T
+        learned = flat.reshape(shape)
+        scores = TEMPERATURE * (queries + inputs @ learned.T) @ documents.T
         losses = logsumexp(scores, axis=1) - scores[np.arange(len(scores)), columns]
-        return losses.mean() + strength * ((rows - start) ** 2).sum()
+        return losses.mean() + strength * (learned**2).sum()
 
-    found = minimize(value, start.ravel(), method="BFGS", jac="3-point", options={"gtol": 1e-7})
-    return found.x.reshape(start.shape)
+    start = np.zeros(DIM * shape[1])
+    found = minimize(value, start, method="BFGS", jac="3-point", options={"gtol": 1e-7})
+    return found.x.reshape(shape)
 
 
-def distance(ours: LinearMap, theirs: Any) -> float:
-    """Return the distance of two maps relative to the norm of the second."""
-    rows = np.vstack([ours.weight, ours.bias])[: len(theirs)]
-    return float(np.linalg.norm(rows - theirs) / np.linalg.norm(theirs))
+def distance(ours: Values, theirs: Any) -> float:
+    """Return the distance of two matrices relative to the norm of the second."""
+    return float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("with_bias", [True, False])
 @pytest.mark.parametrize("strength", [0.01, 0.3])
 def test_minimum_matches_bfgs_in_double_precision(strength: float, with_bias: bool) -> None:
-    found = solve(objective(strength=strength, with_bias=with_bias), IDENTITY)
+    found = solved(strength=strength, with_bias=with_bias)
     assert distance(found, minimum_by_bfgs(strength=strength, with_bias=with_bias)) < 1e-3
-    assert found.bias.any() == with_bias
 
 
 def test_coarse_minimum_is_within_2_percent() -> None:
-    found = solve(objective(strength=0.01), IDENTITY, precision=COARSE)
+    found = solved(strength=0.01, precision=COARSE)
     assert distance(found, minimum_by_bfgs(strength=0.01, with_bias=True)) < 0.02
 
 
 def test_two_runs_give_identical_results() -> None:
-    first, second = (solve(objective(), IDENTITY) for _ in range(2))
-    assert first.weight.tobytes() == second.weight.tobytes()
-    assert first.bias.tobytes() == second.bias.tobytes()
+    assert solved().tobytes() == solved().tobytes()
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_starting_point_does_not_matter(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    away = LinearMap(*(2 * rng.normal(size=size).astype(np.float32) for size in ((DIM, DIM), DIM)))
-    expected = solve(objective(), IDENTITY)
-    assert distance(solve(objective(), away), np.vstack([expected.weight, expected.bias])) < 1e-3
+    away = 2 * np.random.default_rng(seed).normal(size=objective().shape)
+    assert distance(solve(objective(), away), solved()) < 1e-3
 
 
 def test_huge_strength_gives_the_prior() -> None:
-    found = solve(objective(strength=1e6), IDENTITY)
-    np.testing.assert_allclose(found.weight, IDENTITY.weight, atol=1e-4)
-    np.testing.assert_allclose(found.bias, 0, atol=1e-4)
+    np.testing.assert_allclose(solved(strength=1e6), 0, atol=1e-4)
 
 
 def test_reaching_the_iteration_limit_is_logged_and_convergence_is_not(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        solve(objective(), IDENTITY)
+        solved()
         assert not caplog.records
-        solve(objective(strength=1e-3), IDENTITY, precision=Precision(max_iterations=2))
+        solved(strength=1e-3, precision=Precision(max_iterations=2))
     assert [record.getMessage() for record in caplog.records] == [
         "L-BFGS stopped after 2 iterations before it converged"
     ]
