@@ -26,7 +26,6 @@ import llama_index_finetune_plugin
 from query_adapters import adapters, evaluation
 from query_adapters.embedders import EMBEDDERS
 from query_adapters.errors import (
-    AdapterMismatchError,
     DimensionMismatchError,
     QueryAdaptersWarning,
     UnreadableStoreError,
@@ -324,15 +323,18 @@ def test_the_adapter_of_the_recipe_loads_in_a_process_that_imports_its_module(
     assert "unknown kind 'scaling', expected one of ['kernel', 'linear']; import the" in unknown
 
 
-def test_the_classes_for_linear_adapters_refuse_the_kind_of_the_recipe(
+def test_the_classes_that_take_arrays_serve_the_kind_of_the_recipe_too(
     scaling: dict[str, Any],
 ) -> None:
-    for linear, base in (
-        (llama_index_finetune_plugin.LinearAdapterEmbedding, scaling["base_embed_model"]),
-        (langchain_adapter.LinearAdapterEmbeddings, scaling["embeddings"]),
-    ):
-        with pytest.raises(AdapterMismatchError, match="linear adapter, got a scaling one"):
-            linear(base, "scaling")
+    expected = scaling["adapter"](np.array(vector("read lines"), np.float32)).tolist()
+    served = llama_index_finetune_plugin.LinearAdapterEmbedding(
+        scaling["base_embed_model"], "scaling"
+    )
+    assert served.get_query_embedding("read lines") == expected
+    served_in_langchain = langchain_adapter.LinearAdapterEmbeddings(
+        scaling["embeddings"], "scaling"
+    )
+    assert served_in_langchain.embed_query("read lines") == expected
 
 
 # embedding.md
