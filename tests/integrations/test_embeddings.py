@@ -215,25 +215,28 @@ def test_a_base_of_another_type_is_refused(
 
 
 def test_any_kind_of_adapter_serves(framework: Framework, base: Any) -> None:
-    found = framework.calls.query(framework.adapted(base, Shifting()), "q")
-    assert found == mapped(Shifting(), base.vector("query", "q"))
-    assert found[0] == pytest.approx(1 + base.vector("query", "q")[0], abs=1e-6)
+    for served in (framework.adapted(base, Shifting()), framework.linear(base, Shifting())):
+        found = framework.calls.query(served, "q")
+        assert found == mapped(Shifting(), base.vector("query", "q"))
+        assert found[0] == pytest.approx(1 + base.vector("query", "q")[0], abs=1e-6)
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize("from_folder", [False, True])
-def test_the_class_for_linear_adapters_refuses_others(
+def test_the_class_that_takes_arrays_serves_a_memory_too(
     framework: Framework, base: Any, adapter: LinearAdapter, kernel: KernelAdapter,
-    tmp_path: Path, from_folder: bool,
+    tmp_path: Path, from_folder: bool, asynchronous: bool,
 ) -> None:  # fmt: skip
     source = save_adapter(kernel, tmp_path / "kernel") if from_folder else kernel
-    model = framework.linear(base, adapter)
-    with pytest.raises(AdapterMismatchError, match=r"a linear.*kernel.*use AdapterEmbedding"):
-        framework.linear(base, source)
-    with pytest.raises(AdapterMismatchError, match=r"a linear.*kernel.*use AdapterEmbedding"):
-        model.adapter = source
-    with pytest.raises(AdapterMismatchError, match="expected a linear adapter, got a shifting"):
-        model.adapter = Shifting()
-    assert model.adapter is adapter
+    expected = mapped(kernel, base.vector("query", "one"))
+    given = framework.linear(base, source)
+    replaced = framework.linear(base, weight=adapter.weight)
+    before = ask(framework, replaced, "one", asynchronous=asynchronous)
+    assert before == mapped(adapter, base.vector("query", "one"))
+    replaced.adapter = source
+    for model in (given, replaced):
+        assert ask(framework, model, "one", asynchronous=asynchronous) == expected
+        assert model.adapter.fingerprint == kernel.fingerprint
 
 
 def test_an_adapter_of_another_model_is_refused_by_default(
