@@ -16,6 +16,7 @@ from query_adapters.training.verdict import (
     confidence_text,
     counted,
     gain_text,
+    guard_lines,
     signed,
     unproven_headline,
 )
@@ -52,6 +53,7 @@ class VerdictContext:
             details = (
                 (self._gain_label(selection), self._gain(evidence)),
                 ("Confidence", self._confidence(selection, evidence)),
+                *guard_lines(self.guard),
                 ("By kind of question", _by_kind(evidence, self.seen_share)),
             )
         return Verdict(

@@ -23,7 +23,7 @@ def cross_fitted_gains(
 
     Args:
         table: Out-of-fold gains of every candidate.
-        groups: A number per question, equal where documents or wording are shared,
+        groups: A number per question, equal for questions that are not independent,
             `(n_queries,)`; groups are not split.
         seed: Seed of the split.
         veto: As in `OutOfFoldTable.best`.

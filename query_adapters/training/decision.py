@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from query_adapters.evaluation.bootstrap import Interval
-from query_adapters.evaluation.groups import group_sums
+from query_adapters.evaluation.groups import LARGEST, group_sums
 from query_adapters.training.candidates import CandidateScore, OutOfFoldTable, ViewScore
 from query_adapters.training.cross_fitting import cross_fitted_gains
 from query_adapters.training.guard import ALPHA, Guard
@@ -70,6 +70,18 @@ class QuestionGroups:
     answer: Rows
     linked: Rows
 
+    @property
+    def separable(self) -> Rows:
+        """The groups that selection is measured over: the linked ones if they can be set apart.
+
+        If each question has several answers, chains of shared documents may link most questions
+        into one group. Then the groups by answer count, or by wording.
+        """
+        for groups in (self.linked, self.answer):
+            if np.unique(groups, return_counts=True)[1].max() <= LARGEST * len(groups):
+                return groups
+        return self.wording
+
 
 def select_candidate(
     table: OutOfFoldTable | None, groups: QuestionGroups, *, guard: Guard, seed: int
@@ -86,7 +98,7 @@ def select_candidate(
         return Selection(best=None, evidence=None, is_kept=False, n_candidates=0)
     veto = guard != "off"
     evidence = evidence_for(
-        cross_fitted_gains(table, groups.linked, seed=seed, veto=veto), table, groups, seed=seed
+        cross_fitted_gains(table, groups.separable, seed=seed, veto=veto), table, groups, seed=seed
     )
     best = table.best(veto=veto)
     return Selection(

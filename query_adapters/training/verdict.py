@@ -150,9 +150,15 @@ def unproven_headline(guard: Guard) -> str:
     return f'Adapter kept without proof of a gain (guard="{guard}")'
 
 
+def guard_lines(guard: Guard) -> tuple[tuple[str, str], ...]:
+    """Return the line of the block that states a guard other than "strict"."""
+    required = {"expected": "a gain that is likely is enough", "off": "no test has to be passed"}
+    return (("Guard", f'"{guard}", {required[guard]}'),) if guard in required else ()
+
+
 def signed(value: float) -> str:
-    """Return the value with its sign and three decimals."""
-    return f"{value:+z.3f}"
+    """Return the value with its sign and three decimals; a loss that rounds to 0 is -0.000."""
+    return f"{value + 0.0:+.3f}"  # + 0.0 takes the sign of -0.0
 
 
 def gain_text(gain: Interval, metric: str, basis: str) -> str:

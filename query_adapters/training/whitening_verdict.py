@@ -13,6 +13,7 @@ from query_adapters.training.verdict import (
     confidence_text,
     counted,
     gain_text,
+    guard_lines,
     unproven_headline,
 )
 
@@ -88,6 +89,7 @@ def checked_verdict(
         details=(
             (label, gain_text(gain, metric, counted(n_queries, "check question"))),
             ("Confidence", confidence_text(p_value, "for a single candidate", n_queries)),
+            *guard_lines(guard),
         ),
         advice=advice,
     )
