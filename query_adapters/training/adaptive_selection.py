@@ -9,7 +9,7 @@ from query_adapters.training.folds import make_views
 from query_adapters.training.guard import Guard, answer_groups
 from query_adapters.training.selection import Grid
 
-CLOSE = (0.001, 0.5)  # p values between which the decision may depend on the fold assignment
+CLOSE = (0.005, 0.3)  # p values between which the decision may depend on the fold assignment
 N_MORE = 2  # fold assignments that are added then
 
 
