@@ -1,5 +1,7 @@
 """Fit the temperature of the softmax to the scores of the base model."""
 
+from math import inf
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 
@@ -7,10 +9,12 @@ from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.training.linear_score import LinearScore
 from query_adapters.training.prior_map import PriorMap
 from query_adapters.training.softmax import FullSoftmaxLoss, Positives
+from query_adapters.typing import Vectors
 
 MAX_QUERIES, MAX_DOCUMENTS = 1_000, 8_000  # of a larger dataset, an evenly spaced part is used
 LOWEST, HIGHEST = 0.3, 60.0  # τ times the standard deviation of a query's scores
 ACCURACY = 0.02  # of log τ
+QUERY_LENGTHS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # factors to try for Euclidean distance
 
 
 def fitted_temperature(dataset: EmbeddedDataset, prior: PriorMap, score: LinearScore) -> float:
@@ -18,7 +22,9 @@ def fitted_temperature(dataset: EmbeddedDataset, prior: PriorMap, score: LinearS
 
     Models differ in how far apart their scores lie: cosines of all-MiniLM-L6-v2 span most of
     0..1, those of multilingual-e5-small lie between 0.7 and 0.9. A softmax over scores times τ
-    is as sharp for one as for the other. The loss is convex in τ.
+    is as sharp for one as for the other. The loss is convex in τ. For Euclidean distance the
+    length of the mapped queries is fitted too: where it is wrong, no τ fits, and a far too low τ
+    has the least loss, with which a map would not learn the length.
 
     Args:
         dataset: Training queries with their documents.
@@ -30,10 +36,19 @@ def fitted_temperature(dataset: EmbeddedDataset, prior: PriorMap, score: LinearS
     part = _part(dataset)
     documents = score.scaled_documents(part.documents[part.labelled])
     mapped, offsets = prior(score.scaled_queries(part.queries)), score.offsets(documents)
+    positives = Positives.of(part)
+    lengths = (1.0,) if score.keeps_length else QUERY_LENGTHS
+    fits = [_fitted(np.float32(c) * mapped, documents, offsets, positives) for c in lengths]
+    return min(fits)[1]
+
+
+def _fitted(
+    mapped: Vectors, documents: Vectors, offsets: Vectors, positives: Positives
+) -> tuple[float, float]:
+    """Return the least loss, and the τ that gives it."""
     spread = float((mapped @ documents.T + offsets).std(axis=1).mean(dtype=np.float64))
     if spread == 0:
-        return 1.0
-    positives = Positives.of(part)
+        return inf, 1.0
 
     def loss(log_tau: float) -> float:
         tau = np.float32(np.exp(log_tau))
@@ -41,7 +56,7 @@ def fitted_temperature(dataset: EmbeddedDataset, prior: PriorMap, score: LinearS
 
     bounds = np.log(np.array([LOWEST, HIGHEST]) / spread)
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": ACCURACY})
-    return float(np.exp(found.x))
+    return float(found.fun), float(np.exp(found.x))
 
 
 def _part(dataset: EmbeddedDataset) -> EmbeddedDataset:
