@@ -60,15 +60,13 @@ def test_an_adapter_is_read_from_every_form(tmp_path: Path) -> None:
         read([])  # type: ignore[arg-type]
 
 
-def test_kind_name_and_dimension_are_checked_where_they_are_told() -> None:
-    check_fits(SAVED, kind="linear", model_name="elsewhere/MODEL", dim=2)
-    check_fits(SAVED, kind=None, model_name=None, dim=None)
-    with pytest.raises(AdapterMismatchError, match="a kernel adapter, got a linear one"):
-        check_fits(SAVED, kind="kernel", model_name=None, dim=None)
+def test_name_and_dimension_are_checked_where_they_are_told() -> None:
+    check_fits(SAVED, model_name="elsewhere/MODEL", dim=2)
+    check_fits(SAVED, model_name=None, dim=None)
     with pytest.raises(AdapterMismatchError, match=r"'org/model'.*'other'"):
-        check_fits(SAVED, kind=None, model_name="other", dim=None)
+        check_fits(SAVED, model_name="other", dim=None)
     with pytest.raises(DimensionMismatchError, match="expected 2 dimensions, got 3"):
-        check_fits(SAVED, kind=None, model_name=None, dim=3)
+        check_fits(SAVED, model_name=None, dim=3)
 
 
 def test_a_probe_is_its_question_and_vector() -> None:

@@ -5,12 +5,14 @@ import pytest
 
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.training import objective, sampled_softmax
-from query_adapters.training.linear_map import LinearMap
+from query_adapters.training.inputs import QueryInputs
+from query_adapters.training.linear_score import COSINE
 from query_adapters.training.objective import SoftmaxObjective
+from query_adapters.training.prior_map import PriorMap
 from query_adapters.training.sampled_softmax import SampledSoftmaxLoss
 from query_adapters.training.softmax import FullSoftmaxLoss, Positives
 from query_adapters.training.solver import solve
-from query_adapters.typing import Vectors
+from query_adapters.typing import Values, Vectors
 
 DIM, N_DOCUMENTS, N_QUERIES = 5, 30, 12
 
@@ -79,8 +81,6 @@ def test_sum_over_the_sample_is_unbiased(
 ) -> None:
     monkeypatch.setattr(sampled_softmax, "N_HARDEST", 3)
     monkeypatch.setattr(sampled_softmax, "N_RANDOM", 5)
-    # At this temperature the hardest three do not dominate the sum.
-    monkeypatch.setattr(sampled_softmax, "TEMPERATURE", 1.0)
     scores = dataset.queries @ dataset.documents.T + offsets
     scores -= scores.max(axis=1, keepdims=True)
     negatives = np.exp(scores)
@@ -119,14 +119,23 @@ def noisy(n: int = 200) -> EmbeddedDataset:
     )
 
 
+def fitted() -> Values:
+    function = SoftmaxObjective(
+        noisy(),
+        inputs=QueryInputs.of(noisy(), COSINE, with_bias=True, memory=None),
+        prior=PriorMap.of(np.eye(DIM, dtype=np.float32)),
+        temperature=20.0,
+        strength=0.05,
+    )
+    return solve(function, np.zeros(function.shape))
+
+
 def test_fit_with_sampled_negatives_is_near_the_full_fit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    prior = LinearMap.of(np.eye(DIM, dtype=np.float32))
-    full = solve(SoftmaxObjective(noisy(), prior=prior, strength=0.05), prior).weight
+    full = fitted()
     monkeypatch.setattr(objective, "MAX_FULL_DOCUMENTS", 100)
-    estimated = solve(SoftmaxObjective(noisy(), prior=prior, strength=0.05), prior).weight
-    again = solve(SoftmaxObjective(noisy(), prior=prior, strength=0.05), prior).weight
-    assert np.linalg.norm(estimated - full) < 0.1 * np.linalg.norm(full - prior.weight)
+    estimated, again = fitted(), fitted()
+    assert np.linalg.norm(estimated - full) < 0.1 * np.linalg.norm(full)
     assert (estimated != full).any()
     np.testing.assert_array_equal(estimated, again)
