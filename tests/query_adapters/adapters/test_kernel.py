@@ -49,30 +49,59 @@ def on_axes(**changes: Any) -> KernelAdapter:
     return KernelAdapter(**(given_ | {"values": value, "sharpness": 5.0} | changes))
 
 
+def a_centre() -> Any:
+    return np.random.default_rng(5).normal(size=DIM) / 3
+
+
 @pytest.mark.parametrize("dim_out", [DIM, 4])
 @pytest.mark.parametrize("bias", [False, True])
-def test_a_query_is_mapped_by_the_formula_at_its_own_length(bias: bool, dim_out: int) -> None:
+@pytest.mark.parametrize("centre", [None, a_centre()], ids=["no centre", "centre"])
+def test_a_query_is_mapped_by_the_formula_at_its_own_length(
+    centre: Any, bias: bool, dim_out: int
+) -> None:
     linear, landmarks, values, sharpness = parts(bias=bias, dim_out=dim_out)
-    adapter = KernelAdapter(linear, landmarks, values, sharpness)
+    adapter = KernelAdapter(linear, landmarks, values, sharpness, centre=centre)
     for query in random_queries():
         exact = query.astype(np.float64)
         length = float(np.linalg.norm(exact))
-        kernel = [
-            (np.exp(sharpness * z @ exact / length) - 1) / (np.exp(sharpness) - 1)
-            for z in landmarks
-        ]
+        compared = exact / length if centre is None else unit(exact / length - centre)
+        kernel = [(np.exp(sharpness * z @ compared) - 1) / np.expm1(sharpness) for z in landmarks]
         mapped = linear.weight @ exact + length * sum(
             k * v for k, v in zip(kernel, values, strict=True)
         )
         mapped = mapped + (linear.bias if linear.bias is not None else 0)
         adapted = adapter(query)
         assert adapted.dtype == np.float32
-        np.testing.assert_allclose(adapted, length * unit(mapped), rtol=0, atol=1e-5 * length)
+        np.testing.assert_allclose(adapted, length * unit(mapped), rtol=0, atol=2e-5 * length)
+
+
+def test_a_query_in_the_centre_recalls_nothing() -> None:
+    centre = np.eye(DIM)[0]
+    adapter, query = on_axes(centre=centre), 3 * centre.astype(np.float32)
+    assert adapter(query).tolist() == query.tolist()
+    assert on_axes()(query).tolist() != query.tolist()
+
+
+@pytest.mark.parametrize("squeeze", [1.0, 0.1, 0.01])
+def test_queries_that_lie_close_together_are_told_apart_by_the_centre(squeeze: float) -> None:
+    rng, common = np.random.default_rng(0), np.eye(DIM)[-1]
+    apart = unit(rng.normal(size=(20, DIM - 1)))
+    flat = np.pad(apart, ((0, 0), (0, 1)))
+    queries = squeeze * flat + np.sqrt(1 - squeeze**2) * common
+    centre = np.sqrt(1 - squeeze**2) * common
+    adapter = on_axes(landmarks=flat[:2], centre=centre)
+    expected = similarity_kernel(flat @ flat[:2].T, 5.0) @ adapter.values
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(
+        adapter.recalled(queries.astype(np.float32)), expected, atol=3e-6 / squeeze
+    )
 
 
 @pytest.mark.parametrize("bias", [False, True])
-def test_rows_come_out_as_they_do_one_by_one(bias: bool) -> None:
-    adapter, queries = KernelAdapter(*parts(bias=bias)), random_queries(n=50)
+@pytest.mark.parametrize("centre", [None, a_centre()], ids=["no centre", "centre"])
+def test_rows_come_out_as_they_do_one_by_one(centre: Any, bias: bool) -> None:
+    adapter = KernelAdapter(*parts(bias=bias), centre=centre)
+    queries = random_queries(n=50)
     lengths = np.linalg.norm(queries, axis=1, keepdims=True)
     one_by_one = np.stack([adapter(query) for query in queries])
     np.testing.assert_allclose(adapter(queries) / lengths, one_by_one / lengths, rtol=0, atol=1e-5)
@@ -123,7 +152,7 @@ def test_a_sharper_kernel_asks_for_more_likeness() -> None:
 def test_without_a_bias_a_longer_query_comes_out_longer_and_points_the_same_way(
     factor: float, seed: int
 ) -> None:
-    adapter, queries = KernelAdapter(*parts()), random_queries(seed, n=3)
+    adapter, queries = KernelAdapter(*parts(), centre=a_centre()), random_queries(seed, n=3)
     lengths = np.linalg.norm(queries, axis=1, keepdims=True)
     scaled = adapter(np.float32(factor) * queries) / factor
     np.testing.assert_allclose(scaled / lengths, adapter(queries) / lengths, rtol=0, atol=1e-4)
@@ -132,7 +161,7 @@ def test_without_a_bias_a_longer_query_comes_out_longer_and_points_the_same_way(
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("number", [0.0, np.nan, np.inf, -np.inf, 3e38])
 def test_a_query_without_a_length_comes_back_as_it_is(number: float, bias: bool) -> None:
-    adapter = KernelAdapter(*parts(bias=bias))
+    adapter = KernelAdapter(*parts(bias=bias), centre=a_centre())
     odd, plain = np.full(DIM, number, np.float32), random_queries(n=1)[0]
     rows = adapter(np.stack([plain, odd, plain]))
     assert adapter(odd).tobytes() == rows[1].tobytes() == odd.tobytes()
@@ -190,6 +219,9 @@ def test_the_kernel_of_unit_vectors_is_positive_semidefinite_with_a_diagonal_of_
         {"landmarks": np.full((2, DIM), np.nan)},
         {"values": np.full((2, DIM), np.inf)},
         {"linear": LinearAdapter.identity(DIM + 1)},
+        {"centre": np.ones(DIM + 1)},
+        {"centre": np.ones((1, DIM))},
+        {"centre": np.full(DIM, np.nan)},
         {"sharpness": 0.0},
         {"sharpness": -1.0},
         {"sharpness": np.nan},
@@ -226,8 +258,10 @@ def test_it_is_the_identity_only_with_nothing_remembered_on_the_identity() -> No
 
 
 @pytest.mark.parametrize("bias", [False, True])
-def test_a_saved_adapter_comes_back_to_the_bit(bias: bool, tmp_path: Path) -> None:
-    adapter, queries = KernelAdapter(*parts(bias=bias, dim_out=4)), random_queries()
+@pytest.mark.parametrize("centre", [None, a_centre()], ids=["no centre", "centre"])
+def test_a_saved_adapter_comes_back_to_the_bit(centre: Any, bias: bool, tmp_path: Path) -> None:
+    adapter = KernelAdapter(*parts(bias=bias, dim_out=4), centre=centre)
+    queries = random_queries()
     loaded = load_adapter(save_adapter(adapter, tmp_path))
     assert isinstance(loaded, KernelAdapter)
     assert loaded.fingerprint == adapter.fingerprint
@@ -237,14 +271,26 @@ def test_a_saved_adapter_comes_back_to_the_bit(bias: bool, tmp_path: Path) -> No
     assert loaded(queries).tobytes() == adapter(queries).tobytes()
 
 
-@pytest.mark.parametrize("name", ["weight", "bias", "landmarks", "values", "sharpness"])
+def test_a_folder_from_before_there_was_a_centre_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr("query_adapters.adapters.storage.FORMAT_VERSION", 1)
+        save_adapter(KernelAdapter(*parts()), tmp_path)
+    loaded, queries = load_adapter(tmp_path), random_queries()
+    assert isinstance(loaded, KernelAdapter)
+    assert loaded.centre is None
+    assert loaded(queries).tobytes() == KernelAdapter(*parts())(queries).tobytes()
+
+
+@pytest.mark.parametrize("name", ["weight", "bias", "landmarks", "values", "sharpness", "centre"])
 def test_the_fingerprint_changes_with_any_tensor(name: str) -> None:
-    tensors = KernelAdapter(*parts(bias=True)).tensors()
-    other = tensors[name].copy()
+    adapter = KernelAdapter(*parts(bias=True), centre=a_centre())
+    other = adapter.tensors()[name].copy()
     other.flat[-1] = np.nextafter(other.flat[-1], np.float32(2))
-    changed = KernelAdapter.from_tensors(tensors | {name: other})
-    same = KernelAdapter.from_tensors(tensors)
-    assert same.fingerprint == KernelAdapter(*parts(bias=True)).fingerprint != changed.fingerprint
+    changed = KernelAdapter.from_tensors(adapter.tensors() | {name: other})
+    same = KernelAdapter.from_tensors(adapter.tensors())
+    assert same.fingerprint == adapter.fingerprint != changed.fingerprint
 
 
 def test_the_fingerprint_is_not_that_of_the_linear_part() -> None:
