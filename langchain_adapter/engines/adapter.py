@@ -174,4 +174,5 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
         Raises:
             NotFinetunedError: If `finetune()` has not run.
         """
+        _ = self.result
         return LinearAdapterEmbeddings(self._embeddings, self._finetuner.output, **model_kwargs)

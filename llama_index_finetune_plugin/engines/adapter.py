@@ -51,8 +51,8 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
             (ids, vectors). Vectors of the dataset's documents are read from it instead of
             embedded, and its documents shape the prior. All of them are read; `from_index` reads
             a sample, and needs no texts.
-        **options: As in `EngineOptions`. Options of
-            the old engine are accepted with the warning above.
+        **options: As in `EngineOptions`. Options of the old engine are accepted with the warning
+            above.
 
     Raises:
         QueryAdaptersError: As `AdapterFinetuneEngine`.
@@ -166,6 +166,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
         Raises:
             NotFinetunedError: If `finetune()` has not run.
         """
+        _ = self.result
         return LinearAdapterEmbedding(
             self._embed_model, adapter_path=self._finetuner.output, **model_kwargs
         )
