@@ -89,7 +89,7 @@ def test_an_adapter_is_refined_on_the_model_of_the_store(planted: Any, tmp_path:
     engine = EmbeddingAdapterFinetuneEngine.from_model_path(
         TRAIN, None, save_adapter(saved, tmp_path / "first"),
         vectorstore=store_of(DOCUMENTS, planted),
-        model_output_path=tmp_path / "x", strengths=[1e6],
+        model_output_path=tmp_path / "x", strengths=[1e6], memory=False,
     )  # fmt: skip
     engine.finetune()
     adapter = engine.result.training.adapter

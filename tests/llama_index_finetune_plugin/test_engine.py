@@ -40,12 +40,13 @@ def test_old_parameters_with_a_meaning_keep_it(planted: Any, tmp_path: Path) -> 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         engine = EmbeddingAdapterFinetuneEngine(
-            TRAIN, planted, dim=DIM, model_output_path=str(tmp_path), bias=True, verbose=True
-        )
+            TRAIN, planted, dim=DIM, model_output_path=str(tmp_path), verbose=True, bias=False,
+            memory=False,
+        )  # fmt: skip
         engine.finetune()
     adapter = engine.result.training.adapter
     assert isinstance(adapter, LinearAdapter)
-    assert adapter.bias is not None
+    assert adapter.bias is None
     assert engine.get_finetuned_model(embed_batch_size=7).embed_batch_size == 7
 
 
