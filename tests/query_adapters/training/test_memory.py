@@ -1,5 +1,6 @@
-"""Tests of the memory: features, fit against other formulations, selection and use."""
+"""Tests of the memory: features, fit against other formulations, choice and use."""
 
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -8,23 +9,24 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-from query_adapters.adapters import KernelAdapter
+from query_adapters.adapters import KernelAdapter, LinearAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation import evaluate_vectors
-from query_adapters.training import MEMORIES, AdapterTrainer, MemorySettings, memory
-from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore, choose
-from query_adapters.training.folds import make_views
-from query_adapters.training.linear_map import LinearMap
+from query_adapters.training import MEMORIES, AdapterTrainer, MemorySettings, memories_of, memory
+from query_adapters.training.candidates import Candidate
+from query_adapters.training.inputs import QueryInputs
+from query_adapters.training.linear_score import COSINE
 from query_adapters.training.memory import Memory, landmark_rows
 from query_adapters.training.objective import SoftmaxObjective
-from query_adapters.training.selection import Grid
+from query_adapters.training.prior_map import PriorMap
 from query_adapters.training.solver import Precision, solve
-from query_adapters.typing import Vectors
+from query_adapters.typing import Values, Vectors
 
 DIM = 5
 METRIC = "ndcg@10"
 SETTINGS = MemorySettings(ease=100.0, sharpness=5.0)
 STRENGTH = 0.1
+TEMPERATURE = 20.0
 
 
 def unit(vectors: Any) -> Any:
@@ -32,15 +34,21 @@ def unit(vectors: Any) -> Any:
     return exact / np.linalg.norm(exact, axis=1, keepdims=True)
 
 
-def kernel(left: Any, right: Any, sharpness: float = 5.0) -> Any:
-    return (np.exp(sharpness * unit(left) @ unit(right).T) - 1) / (np.exp(sharpness) - 1)
+def kernel(left: Any, right: Any, *, sharpness: float = 5.0) -> Any:
+    """Return k of queries and landmarks, both compared from the centre of the landmarks."""
+    centre = unit(right).mean(axis=0)
+    cosines = unit(unit(left) - centre) @ unit(unit(right) - centre).T
+    return (np.exp(sharpness * cosines) - 1) / (np.exp(sharpness) - 1)
 
 
 def random_dataset(seed: int = 0, *, n_queries: int = 12, n_documents: int = 7) -> EmbeddedDataset:
-    """Return random questions of norm 3, each with one random relevant document."""
+    """Return random questions of norm 3, each with one random relevant document.
+
+    The questions lie around a point away from 0.
+    """
     rng = np.random.default_rng(seed)
     return EmbeddedDataset(
-        (3 * unit(rng.normal(size=(n_queries, DIM)))).astype(np.float32),
+        (3 * unit(rng.normal(size=(n_queries, DIM)) + 1)).astype(np.float32),
         rng.normal(size=(n_documents, DIM)).astype(np.float32),
         tuple(rng.integers(n_documents, size=(n_queries, 1))),
     )
@@ -53,26 +61,32 @@ def random_dataset(seed: int = 0, *, n_queries: int = 12, n_documents: int = 7) 
 def test_products_of_features_are_the_kernel_times_the_ease(settings: MemorySettings) -> None:
     dataset = random_dataset()
     features = Memory.of(dataset, settings).features(unit(dataset.queries).astype(np.float32))
-    expected = settings.ease * kernel(dataset.queries, dataset.queries, settings.sharpness)
+    expected = settings.ease * kernel(
+        dataset.queries, dataset.queries, sharpness=settings.sharpness
+    )
     np.testing.assert_allclose(features @ features.T, expected, atol=1e-5 * settings.ease)
 
 
-@pytest.mark.parametrize("bias", [0.0, 0.3])
-def test_the_adapter_does_what_its_map_does_to_question_and_features(bias: float) -> None:
+def test_the_adapter_recalls_what_its_weights_make_of_the_features() -> None:
     dataset, rng = random_dataset(), np.random.default_rng(1)
-    remembered = Memory.of(dataset, SETTINGS)
-    weight = np.concatenate(
-        [rng.normal(size=(DIM, DIM)), rng.normal(size=(DIM, 12)) / 20], axis=1, dtype=np.float32
-    )
-    fitted = LinearMap(weight, (bias * rng.normal(size=DIM)).astype(np.float32))
-    adapter = fitted.as_adapter(dataset.queries, remembered)
-    assert isinstance(adapter, KernelAdapter)
-    queries = random_dataset(2, n_queries=30).queries
-    units = unit(queries).astype(np.float32)
-    inputs = np.concatenate([units, remembered.features(units)], axis=1)
-    expected = 3 * unit(inputs @ weight.T + fitted.bias)
-    assert np.abs(adapter(queries) - adapter.linear(queries)).max() > 0.1
-    np.testing.assert_allclose(adapter(queries), expected, atol=1e-4)
+    remembered, linear = Memory.of(dataset, SETTINGS), LinearAdapter(rng.normal(size=(DIM, DIM)))
+    weights = (rng.normal(size=(DIM, 12)) / 20).astype(np.float32)
+    adapter = remembered.adapter(linear, weights)
+    units = unit(random_dataset(2, n_queries=30).queries).astype(np.float32)
+    expected = remembered.features(units) @ weights.T
+    assert adapter.linear is linear
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(adapter.recalled(units), expected, atol=1e-4)
+
+
+def test_more_questions_than_fit_in_one_block_have_the_same_features(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    remembered = Memory.of(random_dataset(), SETTINGS)
+    units = unit(random_dataset(2, n_queries=30).queries).astype(np.float32)
+    whole = remembered.features(units)
+    monkeypatch.setattr(memory, "ROWS_AT_ONCE", 7)
+    np.testing.assert_allclose(remembered.features(units), whole, atol=1e-5)
 
 
 @pytest.mark.parametrize("noise", [0.0, 1e-4])
@@ -141,119 +155,146 @@ def test_more_are_spread_evenly_over_the_documents(
 
 
 def hand_made_inputs(dataset: EmbeddedDataset) -> Any:
-    """Return unit questions and √r L⁻¹ k(Z, q), in double precision."""
+    """Return x: centred questions, half the spread, and the spread times √r L⁻¹ k(Z, q)."""
+    units = unit(dataset.queries)
+    centred = units - units.mean(axis=0)
+    spread = np.sqrt((centred**2).sum(axis=1).mean())
     gram = kernel(dataset.queries, dataset.queries)
     root = np.linalg.cholesky(gram + 1e-6 * np.eye(len(gram)))
     features = np.sqrt(SETTINGS.ease) * np.linalg.solve(root, gram).T
-    return np.concatenate([unit(dataset.queries), features], axis=1)
+    constant = np.full((len(units), 1), 0.5 * spread)
+    return np.concatenate([centred, constant, spread * features], axis=1)
 
 
-def naive(np_like: Any, asarray: Any, dataset: EmbeddedDataset, weight: Any) -> Any:
-    """Return f(W) computed in loops with numpy or torch, with a penalty toward the identity."""
+def naive(np_like: Any, asarray: Any, dataset: EmbeddedDataset, learned: Any) -> Any:
+    """Return f(A) computed in loops with numpy or torch, from the identity."""
     inputs, documents = asarray(hand_made_inputs(dataset)), asarray(unit(dataset.documents))
+    units = asarray(unit(dataset.queries))
     answers = sorted({int(row) for (row,) in dataset.relevant})
     loss = 0.0
-    for x, (row,) in zip(inputs, dataset.relevant, strict=True):
-        z = weight @ x
+    for u, x, (row,) in zip(units, inputs, dataset.relevant, strict=True):
+        z = u + learned @ x
         wrong = [z @ documents[k] - z @ documents[row] for k in answers if k != row]
-        loss = loss + np_like.log1p(sum(np_like.exp(20 * margin) for margin in wrong))
-    start = asarray(np.eye(*weight.shape))
-    return loss / len(dataset.queries) + STRENGTH * ((weight - start) ** 2).sum()
+        loss = loss + np_like.log1p(sum(np_like.exp(TEMPERATURE * margin) for margin in wrong))
+    return loss / len(dataset.queries) + STRENGTH * (learned**2).sum()
 
 
-def objective_of(dataset: EmbeddedDataset) -> tuple[SoftmaxObjective, LinearMap]:
-    prior = LinearMap.of(np.eye(DIM, dtype=np.float32)).widened(DIM + len(dataset.queries))
-    remembered = Memory.of(dataset, SETTINGS)
-    return SoftmaxObjective(dataset, prior=prior, strength=STRENGTH, memory=remembered), prior
+IDENTITY = PriorMap.of(np.eye(DIM, dtype=np.float32))
 
 
-def somewhere(prior: LinearMap, seed: int) -> LinearMap:
-    shift = 0.05 * np.random.default_rng(seed).normal(size=prior.weight.shape)
-    return LinearMap.of(prior.weight + shift.astype(np.float32))
+def inputs_of(dataset: EmbeddedDataset) -> QueryInputs:
+    return QueryInputs.of(dataset, COSINE, with_bias=True, memory=SETTINGS)
+
+
+def objective_of(dataset: EmbeddedDataset) -> SoftmaxObjective:
+    return SoftmaxObjective(
+        dataset,
+        inputs=inputs_of(dataset),
+        prior=IDENTITY,
+        temperature=TEMPERATURE,
+        strength=STRENGTH,
+    )
+
+
+def somewhere(objective: SoftmaxObjective, seed: int) -> tuple[Values, Values]:
+    """Return random coordinates, and the A that they stand for."""
+    at = 0.05 * np.random.default_rng(seed).normal(size=objective.shape)
+    return at, objective.subspace.expand(at.astype(np.float32)).astype(np.float64)
+
+
+def slope_of(objective: SoftmaxObjective, at: Values) -> Vectors:
+    """Return the gradient by A."""
+    return objective.subspace.expand(objective.value_and_gradient(at)[1].astype(np.float32))
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_value_and_slope_are_those_of_the_formula_by_central_differences(seed: int) -> None:
     dataset = random_dataset(seed, n_queries=6)
-    objective, prior = objective_of(dataset)
-    at = somewhere(prior, seed)
-    value, slope = objective.value_and_gradient(at)
-    exact = at.weight.astype(np.float64)
-    assert value == pytest.approx(naive(np, np.asarray, dataset, exact), rel=1e-4)
-    expected = np.empty_like(exact)
-    for entry in np.ndindex(*exact.shape):
-        step = np.zeros_like(exact)
+    objective = objective_of(dataset)
+    at, learned = somewhere(objective, seed)
+    value, _ = objective.value_and_gradient(at)
+    assert value == pytest.approx(naive(np, np.asarray, dataset, learned), rel=1e-4)
+    expected = np.empty_like(learned)
+    for entry in np.ndindex(*learned.shape):
+        step = np.zeros_like(learned)
         step[entry] = 1e-5
-        above, below = (naive(np, np.asarray, dataset, exact + s) for s in (step, -step))
+        above, below = (naive(np, np.asarray, dataset, learned + s) for s in (step, -step))
         expected[entry] = (above - below) / 2e-5
-    np.testing.assert_allclose(slope.weight, expected, rtol=1e-3, atol=1e-3)
-    assert not slope.bias.any()
+    np.testing.assert_allclose(slope_of(objective, at), expected, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_the_slope_is_that_of_autograd_on_the_formula(seed: int) -> None:
     torch = pytest.importorskip("torch")
     dataset = random_dataset(seed)
-    objective, prior = objective_of(dataset)
-    at = somewhere(prior, seed)
-    weight = torch.tensor(at.weight, dtype=torch.float64, requires_grad=True)
-    naive(torch, torch.tensor, dataset, weight).backward()
-    _, slope = objective.value_and_gradient(at)
-    np.testing.assert_allclose(slope.weight, weight.grad, rtol=1e-3, atol=1e-3)
+    objective = objective_of(dataset)
+    at, exact = somewhere(objective, seed)
+    learned = torch.tensor(exact, requires_grad=True)
+    naive(torch, torch.tensor, dataset, learned).backward()
+    np.testing.assert_allclose(slope_of(objective, at), learned.grad, rtol=1e-3, atol=1e-3)
 
 
 def scores_of_the_explicit_form(dataset: EmbeddedDataset, new: Vectors) -> Any:
-    """Return scores of new questions from `z = A q + Γᵀ K^(-1/2) k(q)`, fitted by BFGS.
+    """Return scores of new questions from `z = u + A (u - μ) + b + Γᵀ K^(-1/2) k(q)`, by BFGS.
 
-    The penalty is λ ‖A - I‖² + (λ / r) ‖Γ‖², where ‖Γ‖ is the norm in the kernel's space.
+    The penalty is λ ‖A‖² + λ ‖b / (κ s)‖² + λ / (r s²) ‖Γ‖², where ‖Γ‖ is the norm in the
+    kernel's space.
     """
+    units, at_units = unit(dataset.queries), unit(new)
+    mean = units.mean(axis=0)
+    variance = ((units - mean) ** 2).sum(axis=1).mean()
     gram = kernel(dataset.queries, dataset.queries)
     sizes, vectors = np.linalg.eigh(gram)
     whiten = vectors @ np.diag(sizes**-0.5) @ vectors.T
-    inputs = np.concatenate([unit(dataset.queries), gram @ whiten], axis=1)
+    inputs = np.concatenate([units - mean, np.ones((len(units), 1)), gram @ whiten], axis=1)
     labelled, wanted = np.unique(np.concatenate(dataset.relevant), return_inverse=True)
     documents = unit(dataset.documents)[labelled]
-    start = np.eye(DIM, inputs.shape[1])
-    pull = np.where(np.arange(inputs.shape[1]) < DIM, STRENGTH, STRENGTH / SETTINGS.ease)
+    shape = DIM, inputs.shape[1]
+    memory_pull = np.full(len(units), STRENGTH / (SETTINGS.ease * variance))
+    bias_pull = STRENGTH / (0.25 * variance)
+    pull = np.concatenate([np.full(DIM, STRENGTH), [bias_pull], memory_pull])
 
     def value_and_slope(flat: Any) -> tuple[float, Any]:
-        weight = flat.reshape(start.shape)
-        scores = 20 * inputs @ weight.T @ documents.T
+        learned = flat.reshape(shape)
+        scores = TEMPERATURE * (units + inputs @ learned.T) @ documents.T
         each = np.arange(len(scores))
         losses = logsumexp(scores, axis=1) - scores[each, wanted]
         residuals = np.exp(scores - logsumexp(scores, axis=1, keepdims=True))
         residuals[each, wanted] -= 1
-        slope = 20 / len(scores) * documents.T @ residuals.T @ inputs
-        shift = weight - start
-        value = losses.mean() + (pull * shift**2).sum()
-        return float(value), (slope + 2 * pull * shift).ravel()
+        slope = TEMPERATURE / len(scores) * documents.T @ residuals.T @ inputs
+        value = losses.mean() + (pull * learned**2).sum()
+        return float(value), (slope + 2 * pull * learned).ravel()
 
     found = minimize(
         value_and_slope,
-        start.ravel(),
+        np.zeros(DIM * shape[1]),
         method="BFGS",
         jac=True,
         options={"gtol": 1e-9, "maxiter": 5000},
     )
-    at = np.concatenate([unit(new), kernel(new, dataset.queries) @ whiten], axis=1)
-    return at @ found.x.reshape(start.shape).T @ unit(dataset.documents).T
+    at = np.concatenate(
+        [at_units - mean, np.ones((len(new), 1)), kernel(new, dataset.queries) @ whiten], axis=1
+    )
+    return (at_units + at @ found.x.reshape(shape).T) @ unit(dataset.documents).T
 
 
 def test_the_minimum_is_that_of_the_explicit_kernel_form() -> None:
     dataset = random_dataset(3, n_queries=10)
     new = np.concatenate([dataset.queries, random_dataset(4).queries])
-    objective, prior = objective_of(dataset)
-    fitted = solve(objective, prior, precision=Precision(2000, gradient=1e-7, decrease=1e-12))
-    remembered = Memory.of(dataset, SETTINGS)
-    units = unit(new).astype(np.float32)
-    inputs = np.concatenate([units, remembered.features(units)], axis=1)
-    ours = inputs @ fitted.weight.T @ unit(dataset.documents).T
-    linear = units @ fitted.weight[:, :DIM].T @ unit(dataset.documents).T
+    objective, inputs = objective_of(dataset), inputs_of(dataset)
+    precision = Precision(2000, gradient=1e-7, decrease=1e-12)
+    found = solve(objective, np.zeros(objective.shape), precision=precision)
+    learned = objective.subspace.expand(found.astype(np.float32))
+    adapter = inputs.adapter(IDENTITY, learned, dataset.queries)
+    assert isinstance(adapter, KernelAdapter)
+    documents = unit(dataset.documents)
+    ours = adapter.mapped(new) @ documents.T / 3  # the questions' length
+    linear = adapter.linear.mapped(new) @ documents.T / 3
     assert np.abs(ours - linear).max() > 0.1
     np.testing.assert_allclose(ours, scores_of_the_explicit_form(dataset, new), atol=1e-2)
 
 
-# Selection
+# Which are tried
 
 
 def intents(
@@ -273,89 +314,42 @@ def intents(
     )
 
 
-def table_of(dataset: EmbeddedDataset, *memories: MemorySettings) -> list[CandidateScore]:
-    identity = LinearMap.of(np.eye(dataset.dim, dtype=np.float32))
-    grid = Grid(
-        priors={0.0: identity, 0.2: identity},
-        strengths=(0.3, 0.03),
-        metric=METRIC,
-        with_bias=False,
-        memories=memories,
-    )
-    views = make_views(dataset, n_folds=3, n_repeats=1, seed=0, seen_share=1)
-    return list(grid.score(dataset, views))
-
-
-def test_memories_are_candidates_only_where_they_are_given() -> None:
-    assert {row.candidate.memory for row in table_of(intents())} == {None}
-    assert {row.candidate.memory for row in table_of(intents(), SETTINGS)} == {None, SETTINGS}
-
-
-def test_the_first_memory_walks_the_path_and_others_are_tried_where_it_was_best() -> None:
-    other = MemorySettings(ease=30.0, sharpness=10.0)
-    table = table_of(intents(), SETTINGS, other)
-    walked = [
-        row for row in table if row.candidate.whitening == 0 and row.candidate.memory != other
-    ]
-    best = max(walked, key=lambda row: row.overall.mean).candidate
-    assert best.memory == SETTINGS
-    tried = [row.candidate for row in table if row not in walked]
-    assert tried == [Candidate(0.2, best.strength, SETTINGS), Candidate(0.0, best.strength, other)]
-    linear = [row.candidate.strength for row in walked if row.candidate.memory is None]
-    assert linear == [inf, 0.3, 0.03][: len(linear)]
-    assert walked[len(linear)].candidate.strength == 0.3
-
-
-def test_where_no_memory_was_better_no_other_one_is_tried() -> None:
-    vectors = np.random.default_rng(0).normal(size=(30, DIM)).astype(np.float32)
-    perfect = EmbeddedDataset(vectors, vectors, tuple(np.arange(30)[:, None]))
-    other = MemorySettings(ease=30.0, sharpness=10.0)
-    tried = {row.candidate.memory for row in table_of(perfect, SETTINGS, other)}
-    assert tried == {None, SETTINGS}
-
-
-FIRST, SECOND = SETTINGS, MemorySettings(ease=30.0, sharpness=5.0)
-
-
-def row(
-    mean: float, remembered: MemorySettings | None = None, *, whitening: float = 0.15
-) -> CandidateScore:
-    score = ViewScore(mean=mean, error=0.01)
-    return CandidateScore(
-        candidate=Candidate(whitening, 1.0, remembered),
-        seen=score,
-        unseen=None,
-        overall=score,
-        differences=np.array([mean]),
-        controls=np.zeros(1),
-    )
-
-
 @pytest.mark.parametrize(
-    ("table", "chosen"),
-    [
-        pytest.param([row(0.05), row(0.051, FIRST)], 1, id="the first memory, by its mean"),
-        pytest.param([row(0.05), row(0.049, FIRST)], 0, id="no memory, by its mean"),
-        pytest.param(
-            [row(0.02), row(0.05, FIRST), row(0.058, SECOND)], 1, id="another, within an error"
-        ),
-        pytest.param(
-            [row(0.02), row(0.05, FIRST), row(0.062, SECOND)], 2, id="another, clearly better"
-        ),
-        pytest.param(
-            [row(0.02), row(0.05, FIRST), row(0.058, FIRST, whitening=0.3)],
-            1,
-            id="other prior with the first memory, within an error",
-        ),
-        pytest.param(
-            [row(0.02), row(-0.05, FIRST), row(0.028, SECOND)], 0, id="the first memory vetoed"
-        ),
-    ],
+    ("setting", "expected"),
+    [("auto", (None, *MEMORIES)), (True, MEMORIES), (False, (None,))],
 )
-def test_the_first_memory_stands_unless_another_is_clearly_better(
-    table: list[CandidateScore], chosen: int
-) -> None:
-    assert choose(table) is table[chosen]
+def test_a_memory_is_tried_beside_none_alone_or_not_at_all(setting: Any, expected: Any) -> None:
+    assert memories_of(setting) == expected
+
+
+@pytest.mark.parametrize("setting", [None, 1, 0, "yes", "True"])
+def test_another_memory_setting_is_refused(setting: Any) -> None:
+    with pytest.raises(TypeError, match=f'memory: expected "auto", True or False, got {setting!r}'):
+        memories_of(setting)
+
+
+def test_every_memory_is_tried_at_every_strength_with_every_prior() -> None:
+    other = MemorySettings(ease=30.0, sharpness=10.0)
+    result = AdapterTrainer(
+        whitenings=(0.1, 0.0), strengths=(0.03, 0.3), memories=(None, SETTINGS, other), n_folds=2
+    ).fit(intents(n_intents=10))
+    tried = [row.candidate for row in result.table]
+    assert len(tried) == len(set(tried))
+    assert set(tried) == {Candidate(p, inf) for p in (0.1, 0.0)} | {
+        Candidate(p, strength, remembered)
+        for p in (0.1, 0.0)
+        for strength in (0.03, 0.3)
+        for remembered in (None, SETTINGS, other)
+    }
+
+
+def test_a_memory_that_is_refined_stays_and_no_other_is_tried() -> None:
+    landmarks = unit(np.random.default_rng(0).normal(size=(5, 10)))
+    start = KernelAdapter(LinearAdapter.identity(10), landmarks, landmarks, 5.0)
+    result = AdapterTrainer(strengths=(0.1,), guard="off").fit(intents(n_intents=10), start=start)
+    assert {row.candidate.memory for row in result.table} == {None}
+    assert isinstance(result.adapter, KernelAdapter)
+    np.testing.assert_array_equal(result.adapter.values, start.values)
 
 
 # The trainer
@@ -363,21 +357,34 @@ def test_the_first_memory_stands_unless_another_is_clearly_better(
 
 def test_repeated_questions_are_answered_from_memory_where_no_matrix_can() -> None:
     fresh = intents(1)
-    linear, remembering = (
+    linear, either = (
         AdapterTrainer(
             whitenings=(0.0,), strengths=(0.3, 0.03, 0.003), seen_share=1, memories=memories
         ).fit(intents())
-        for memories in ((), (SETTINGS,))
+        for memories in ((None,), memories_of("auto"))
     )
-    assert isinstance(remembering.adapter, KernelAdapter)
-    assert remembering.chosen is not None
-    assert remembering.chosen.candidate.memory == SETTINGS
+    assert isinstance(either.adapter, KernelAdapter)
+    assert either.chosen is not None
+    assert either.chosen.candidate.memory == MEMORIES[0]
+    assert either.p_value is not None
+    assert either.p_value < 0.01
     base, matrix, memorised = (
         evaluate_vectors(fresh, adapter, metrics=[METRIC]).means[METRIC]
-        for adapter in (None, linear.adapter, remembering.adapter)
+        for adapter in (None, linear.adapter, either.adapter)
     )
     assert memorised >= max(base, matrix) + 0.1
-    assert remembering.chosen.overall.mean == pytest.approx(memorised - base, abs=0.1)
+    assert either.expected_gain is not None
+    assert either.expected_gain.mean == pytest.approx(memorised - base, abs=0.1)
+
+
+def test_where_a_matrix_says_it_all_no_memory_is_chosen(
+    make_embedded: Callable[..., EmbeddedDataset],
+) -> None:
+    rotated = make_embedded(n_documents=60, n_queries=60, dim=8, noise=0.5)
+    result = AdapterTrainer(strengths=(0.1, 0.03, 0.01)).fit(rotated)
+    assert result.chosen is not None
+    assert result.chosen.candidate.memory is None
+    assert isinstance(result.adapter, LinearAdapter)
 
 
 @pytest.mark.slow
