@@ -8,8 +8,9 @@ from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.training import AdapterTrainer
 from query_adapters.training.candidates import Candidate
 from query_adapters.training.exponent_selection import EXPONENT_INCREMENTS, select_exponent
-from query_adapters.training.linear_map import LinearMap
 from query_adapters.training.prior import spectral_prior
+from query_adapters.training.prior_map import PriorMap
+from query_adapters.training.regularization_path import Prior
 from query_adapters.training.selection import Grid
 from query_adapters.typing import Values
 
@@ -28,8 +29,8 @@ def noisy(spread: Values, noise: Values, *, n: int = 120, extra: int = 40) -> Em
 
 
 def grid(dataset: EmbeddedDataset, whitening: float) -> Grid:
-    prior = LinearMap.of(spectral_prior(dataset.documents, exponent=whitening))
-    return Grid(priors={whitening: prior}, strengths=(1e6,), metric="ndcg@10", with_bias=False)
+    prior = Prior(PriorMap.of(spectral_prior(dataset.documents, exponent=whitening)), 10.0)
+    return Grid(priors={whitening: prior}, candidates=(), metric="ndcg@10", with_bias=False)
 
 
 def exponent(dataset: EmbeddedDataset, whitening: float, seed: int = 0) -> float:
@@ -62,7 +63,7 @@ def test_same_seed_selects_the_same_exponent() -> None:
 def test_trainer_adds_the_learned_map_to_the_prior_at_the_selected_exponent() -> None:
     dataset = noisy(DOMINANT, DOMINANT**2 / 2)
     served = dataset.documents[::2] * np.float32(1.5)
-    trainer = AdapterTrainer(whitenings=(0.1,), strengths=(1e6,), guard="off")
+    trainer = AdapterTrainer(whitenings=(0.1,), strengths=(1e6,), memories=(None,), guard="off")
     results = [trainer.fit(dataset, served=s) for s in (None, served)]
     chosen = exponent(dataset, 0.1)
     assert chosen > 0.1
