@@ -171,14 +171,51 @@ def test_a_cache_of_ones_own_is_used_instead(
 
 
 def test_settings_of_training_reach_the_trainer(cli: CommandLine, data: Path) -> None:
-    options = ["--memory", "--bias", "--metric", "mrr@5", "--folds", 3]
+    options = ["--memory", "--no-bias", "--metric", "mrr@5", "--folds", 3]
     more = ["--guard", "off", "--similarity", "dot", "--seen-share", 1, "--seed", 3]
     trained = cli.json("train", data, "-m", "fake:8", "-o", data.parent / "a", *options, *more)
     record = trained["training"]
     assert record["metric"] == "mrr@5"
     assert record["similarity"] == "dot"
-    assert any(row["candidate"]["memory"] for row in record["table"])
+    assert all(row["candidate"]["memory"] for row in fitted(record))
     assert all(row["unseen"] is None for row in record["table"])  # because the seen share is 1
+    assert "bias" not in read_adapter(data.parent / "a").adapter.tensors()
+
+
+def fitted(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of the candidates that questions were fitted to."""
+    rows = [row for row in record["table"] if row["candidate"]["strength"] is not None]
+    assert rows
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("options", "config", "expected"),
+    [
+        ([], None, {True, False}),
+        (["--memory"], None, {True}),
+        (["--no-memory"], None, {False}),
+        ([], "memory = false", {False}),
+        (["--memory"], "memory = false", {True}),
+    ],
+)
+def test_by_default_adapters_with_and_without_a_memory_are_tried(
+    cli: CommandLine, data: Path, options: list[str], config: str | None, expected: set[bool]
+) -> None:
+    folder, settings = data.parent / "a", data.parent / "run.toml"
+    if config is not None:
+        settings.write_text(f"[train]\n{config}\n", encoding="utf-8")
+        options = [*options, "--config", str(settings)]
+    trained = cli.json("train", data, "-m", "fake:8", "-o", folder, "--folds", 2, *options)
+    rows = fitted(trained["training"])
+    assert {row["candidate"]["memory"] is not None for row in rows} == expected
+    assert ("r=300 β=2.5" in cli.text("inspect", folder)) == (True in expected)
+    if trained["training"]["chosen"]["candidate"]["memory"] is None:
+        assert trained["kind"] == "linear"
+    else:
+        assert trained["kind"] == "kernel"
+    compared = cli.json("compare", data, "-m", "fake:8", "-a", folder)
+    assert compared["systems"] == ["base", str(folder)]
 
 
 def test_where_nothing_can_be_learned_the_base_is_kept_and_that_is_no_error(
