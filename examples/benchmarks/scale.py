@@ -20,8 +20,7 @@ from rich.console import Console
 from query_adapters import EmbeddedDataset
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.evaluation.pairwise import compare
-from query_adapters.training import AdapterTrainer
-from query_adapters.training.trainer import MEMORIES
+from query_adapters.training import AdapterTrainer, memories_of
 from query_adapters.typing import Vectors
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the examples are scripts, not a package
@@ -63,14 +62,15 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=100_000)
     parser.add_argument("--documents", type=int, default=1_000_000)
     parser.add_argument("--dim", type=int, default=384)
-    parser.add_argument("--memory", action="store_true", help="also learn a memory")
+    parser.add_argument("--memory", action="store_true", help="also try a memory")
     parser.add_argument("--results", type=Path, default=RESULTS, help="JSON file for the results")
     options = parser.parse_args()
 
     whole = synthetic(options.queries + N_TEST, options.documents, options.dim)
     test = whole.select(np.arange(options.queries, options.queries + N_TEST))
     train = whole.select(np.arange(options.queries))
-    trainer = AdapterTrainer(memories=MEMORIES if options.memory else (), show_progress=True)
+    memories = memories_of("auto" if options.memory else False)
+    trainer = AdapterTrainer(memories=memories, show_progress=True)
     result = trainer.fit(train)
     peak = peak_gib()
     base = evaluate_vectors(test, metrics=[METRIC])
