@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from query_adapters.evaluation.pairwise import MetricComparison
+if TYPE_CHECKING:  # serving is measured where the extra `train` is not installed
+    from query_adapters.evaluation.pairwise import MetricComparison
 
 LIBRARIES = (
     "llama-index-core",
@@ -31,7 +32,7 @@ def write_results(path: Path, results: Mapping[str, Any]) -> None:
     path.write_text(json.dumps({**results, **about}, indent=2) + "\n", encoding="utf-8")
 
 
-def as_json(comparison: Mapping[str, MetricComparison]) -> dict[str, Any]:
+def as_json(comparison: Mapping[str, "MetricComparison"]) -> dict[str, Any]:
     """Return base, adapted and difference of each metric, with their intervals."""
     return {name: asdict(row) for name, row in comparison.items()}
 
