@@ -125,18 +125,14 @@ class KernelAdapter(LengthKeepingAdapter):
 
     def recalled(self, units: Vectors) -> Vectors:
         """Return `Vᵀ k(Z, q̃)`, what the memory adds to queries of length 1."""
-        cosines = units @ self.landmarks.T
+        compared = units
         if self.centre is not None:
-            lengths = np.linalg.norm(units - self.centre, axis=-1, keepdims=True)
-            cosines = (cosines - self._centre_products) / np.maximum(lengths, TINY)
-        recalled: Vectors = similarity_kernel(cosines, self.sharpness) @ self.values
+            centred = units - self.centre
+            lengths = np.linalg.norm(centred, axis=-1, keepdims=True)
+            compared = centred / np.maximum(lengths, TINY)
+        kernel = similarity_kernel(compared @ self.landmarks.T, self.sharpness)
+        recalled: Vectors = kernel @ self.values
         return recalled
-
-    @cached_property
-    def _centre_products(self) -> Vectors:
-        """Products of the centre with the landmarks, `(n_landmarks,)`."""
-        products: Vectors = self.landmarks @ self.centre
-        return products
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """Return the arrays of the linear part and of the memory, `sharpness` as `(1,)`."""

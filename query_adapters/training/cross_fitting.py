@@ -39,7 +39,8 @@ def cross_fitted_gains(
         return np.zeros(table.gains.shape[1:])
     seeds = np.random.SeedSequence(seed).generate_state(N_SPLITS)
     splits = (folds(groups, n_folds=n_folds, seed=int(state)) for state in seeds)
-    return np.mean([_gains_of_split(table, fold_of, veto) for fold_of in splits], axis=0)
+    gains: Values = np.mean([_gains_of_split(table, f, veto) for f in splits], axis=0)
+    return gains
 
 
 def _gains_of_split(table: OutOfFoldTable, fold_of: Rows, veto: bool) -> Values:

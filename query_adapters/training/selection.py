@@ -84,7 +84,7 @@ class Grid:
         bar = tqdm(total=len(jobs), desc="Cross-validating", disable=not show_progress)
         with bar, ThreadPoolExecutor(workers_for(dataset)) as pool:
             for (place, path, _, held_out), values in zip(jobs, pool.map(found, jobs), strict=True):
-                at = np.ix_(path, [place], [0, 1], held_out.rows)
+                at = np.ix_(np.array(path), np.array([place]), np.arange(2), held_out.rows)
                 gains[at] += values[:, None] / len(views[place].fold_of)
                 bar.update()
         return OutOfFoldTable(self.candidates, views, gains)

@@ -1,6 +1,6 @@
 """Fit the temperature of the softmax to the scores of the base model."""
 
-from math import inf
+from math import inf, log
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -54,7 +54,7 @@ def _fitted(
         tau = np.float32(np.exp(log_tau))
         return FullSoftmaxLoss(tau * documents, tau * offsets, positives)(mapped)[0]
 
-    bounds = np.log(np.array([LOWEST, HIGHEST]) / spread)
+    bounds = log(LOWEST / spread), log(HIGHEST / spread)
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": ACCURACY})
     return float(found.fun), float(np.exp(found.x))
 
