@@ -130,7 +130,8 @@ def test_the_adapter_maps_by_prior_and_learned_part(
         0.3 * rng.normal(size=DIM) if prior_bias else None,
         keeps_length=score.keeps_length,
     )
-    old = KernelAdapter(start, unit(rng.normal(size=(4, DIM))), rng.normal(size=(4, DIM)), 3.0)
+    landmarks = unit(rng.normal(size=(4, DIM)).astype(np.float32))
+    old = KernelAdapter(start, landmarks, rng.normal(size=(4, DIM)), 3.0)
     # A bias is scaled by the mean length, so one length makes the map exact.
     training = 3 * unit(data.queries)
     prior = PriorMap.from_adapter(old if part == "old memory" else start, training, score)

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from query_adapters.arrays import unit
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.training import temperature
 from query_adapters.training.linear_score import COSINE, LinearScore
@@ -17,6 +16,10 @@ from query_adapters.typing import Similarity
 
 DIM = 6
 IDENTITY = PriorMap.of(np.eye(DIM, dtype=np.float32))
+
+
+def unit(vectors: Any) -> Any:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def noisy(seed: int = 0, *, n: int = 40, noise: float = 1.0) -> EmbeddedDataset:
