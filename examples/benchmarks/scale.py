@@ -85,7 +85,7 @@ def main() -> None:
         "peak_gib": round(peak, 2),
         "base": round(100 * base.means[METRIC], 1),
         "gain": {end: round(100 * value, 1) for end, value in vars(difference).items()},
-        "verdict": result.verdict,
+        "verdict": str(result.verdict),
     }
     write_results(options.results, record)
     Console().print(record)
