@@ -3,7 +3,6 @@
 from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.training.guard import ALPHA
 from query_adapters.training.verdict import (
-    CHOICE_NOTE,
     COMPARE,
     Verdict,
     advice_without_gain,
@@ -11,6 +10,8 @@ from query_adapters.training.verdict import (
     counted,
     gain_text,
 )
+
+CHOICE_NOTE = " (the interval does not allow for the choice among models, p does)"
 
 
 def tuning_verdict(

@@ -110,10 +110,10 @@ class AdapterTrainer:
         """Return the adapter that does best on held-out questions, or the identity.
 
         Under the strict guard an adapter is kept if it is not worse than the base in either
-        view, and better overall by more than chance explains (p <= 0.05, adjusted for the
-        candidates tried). With a `start`, it takes the place of the base. Of a large dataset,
-        candidates are compared on a part (at most 2,500 questions over 100,000 documents); the
-        chosen one is trained on all of it.
+        view, and better overall by more than chance explains (p <= 0.05; the gain is measured on
+        questions that did not choose the candidate). With a `start`, it takes the place of the
+        base. Of a large dataset, candidates are compared on a part (at most 2,500 questions over
+        100,000 documents); the chosen one is trained on all of it.
 
         Args:
             dataset: Training questions over the documents that selection searches.

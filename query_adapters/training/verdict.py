@@ -16,7 +16,6 @@ DEPLOY_UNCONFIRMED = (
     "deploy it, and measure it on more held-out questions; these are too few to confirm the gain"
 )
 COMPARE = "compare it with the base on held-out questions before you deploy it"
-CHOICE_NOTE = " (the interval does not allow for the choice among candidates, p does)"
 ENOUGH = 50  # questions from which on training, or a check, is worth a try
 MAX_GROWTH = 10  # times as many questions; a gain that needs more is as good as none
 
@@ -31,10 +30,9 @@ class Verdict:
         headline: The decision in one sentence.
         metric: The metric that the gain is measured in, such as "ndcg@10".
         expected_gain: Mean gain of the best candidate with its 95 % interval, also if it was not
-            kept; None if nothing was measured. The interval does not allow for the choice among
-            several candidates; the p value does.
-        p_value: Probability of so large a gain if no candidate were better, adjusted for their
-            number; 1 if none qualified for the test, None if nothing was measured.
+            kept; None if nothing was measured. For an adapter it is measured on questions that
+            did not choose the candidate.
+        p_value: Probability of so large a gain by chance; None if nothing was measured.
         details: Label and text of each further line of the block.
         advice: What to do next.
     """
