@@ -2,21 +2,27 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
+from math import inf
 from typing import Any
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from query_adapters.adapters import LinearAdapter, QueryAdapter
+from query_adapters.adapters import KernelAdapter, LinearAdapter, QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import DimensionMismatchError, UnknownMetricError
 from query_adapters.evaluation import evaluate_vectors, exact_search
 from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.training import AdapterTrainer, TrainingResult, threads
-from query_adapters.training.candidates import CandidateScore
+from query_adapters.training.candidates import Candidate
+from query_adapters.training.memory import memories_of
 from query_adapters.training.prior import spectral_prior
+from query_adapters.training.regularization_path import RegularizationPath
+from query_adapters.training.selection import Grid
+from query_adapters.training.verdict import signed
 from query_adapters.typing import Vectors
 
 DIM = 10
@@ -76,18 +82,32 @@ def test_a_planted_map_is_found_and_holds_on_fresh_questions_and_documents(
 def test_the_promised_gain_is_about_the_one_found_on_fresh_questions(
     result: TrainingResult,
 ) -> None:
-    assert result.chosen is not None
     fresh = planted(2)
     found = ndcg(fresh, result.adapter) - ndcg(fresh)
-    assert found == pytest.approx(result.chosen.overall.mean, abs=0.1)
     assert result.expected_gain is not None
-    assert result.expected_gain.mean == result.chosen.overall.mean
+    assert found == pytest.approx(result.expected_gain.mean, abs=0.1)
     assert result.expected_gain.low < found < result.expected_gain.high
+
+
+@pytest.mark.parametrize("make", [lambda: planted(0), lambda: shuffled(0)])
+def test_the_verdict_is_about_the_gain_that_was_tested(make: Callable[[], EmbeddedDataset]) -> None:
+    result = AdapterTrainer(strengths=FEW).fit(make())
+    assert result.evidence is not None
+    assert result.expected_gain == result.evidence.gain
+    assert result.p_value == result.evidence.p_value
+    kinds = {name: score.mean for name, score in result.evidence.by_view.items()}
+    assert result.evidence.gain.mean == pytest.approx(sum(kinds.values()) / 2)
+    assert f"{signed(kinds['seen'])} for documents that have training questions" in str(result)
+    assert f"among {len(result.table)} candidates included" in str(result) or not any(
+        row.overall.mean > 0 and row.is_admissible for row in result.table
+    )
+    measured = result.verdict.one_line
+    assert f"{signed(result.evidence.gain.mean)} ndcg@10" in measured
 
 
 @pytest.mark.slow
 def test_labels_assigned_at_random_keep_the_base() -> None:
-    results = [AdapterTrainer().fit(shuffled(seed)) for seed in range(10)]
+    results = [AdapterTrainer(strengths=FEW).fit(shuffled(seed)) for seed in range(10)]
     kept = [result for result in results if result.adapter.is_identity]
     assert len(kept) >= 9
     assert all(result.decision == "base" for result in kept)
@@ -109,6 +129,8 @@ def test_the_same_seed_gives_the_same_bits(result: TrainingResult) -> None:
     again = AdapterTrainer(strengths=FEW).fit(planted(0))
     assert again.adapter.fingerprint == result.adapter.fingerprint
     assert again.table == result.table
+    assert again.evidence == result.evidence
+    assert str(again) == str(result)
 
 
 def test_another_seed_assigns_other_folds(result: TrainingResult) -> None:
@@ -121,16 +143,51 @@ def test_a_seen_share_of_1_measures_one_view() -> None:
     assert "; the other kind was not measured" in str(result.verdict)
 
 
+def test_priors_alone_come_first_then_every_setting_with_the_greatest_strength_first() -> None:
+    memories = (None, *memories_of(True))
+    trainer = AdapterTrainer(strengths=(0.03, 3.0, 0.3), whitenings=(0.1, 0.0), n_folds=2)
+    table = replace(trainer, memories=memories).fit(planted(0, n=30)).table
+    expected = [Candidate(0.1, inf), Candidate(0.0, inf)]
+    for whitening in (0.1, 0.0):
+        for memory in memories:
+            expected += [Candidate(whitening, strength, memory) for strength in (3.0, 0.3, 0.03)]
+    assert [row.candidate for row in table] == expected
+
+
+@pytest.mark.parametrize(("given", "kinds"), [("auto", {"linear", "kernel"}), (False, {"linear"})])
+def test_both_kinds_are_tried_unless_told_otherwise(given: Any, kinds: set[str]) -> None:
+    trainer = AdapterTrainer(strengths=(0.3,), n_folds=2, memories=memories_of(given))
+    tried = {row.candidate.memory is not None for row in trainer.fit(planted(0, n=30)).table}
+    assert tried == {kind == "kernel" for kind in kinds}
+    assert AdapterTrainer().memories == memories_of("auto")
+
+
 # Another index, another start
 
 
-def test_a_served_index_swaps_its_own_prior_for_that_of_the_training_documents() -> None:
-    trainer, training = AdapterTrainer(whitenings=(0.3,), strengths=(0.1,)), planted(0)
+def weight_of(adapter: QueryAdapter) -> Vectors:
+    """Return the matrix of the linear part."""
+    assert isinstance(adapter, LinearAdapter | KernelAdapter)
+    return adapter.linear.weight if isinstance(adapter, KernelAdapter) else adapter.weight
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_a_served_index_swaps_its_own_prior_for_that_of_the_training_documents(
+    memory: bool,
+) -> None:
+    memories = memories_of(memory)
+    trainer = AdapterTrainer(whitenings=(0.3,), strengths=(0.1,), memories=memories)
+    training = planted(0)
     served = planted(5).documents * np.linspace(0.2, 2, DIM, dtype=np.float32)
     here, there = trainer.fit(training), trainer.fit(training, served=served)
-    moved = spectral_prior(served, exponent=0.3) - spectral_prior(training.documents, exponent=0.3)
+    assert there.served_whitening is not None
+    theirs = spectral_prior(served, exponent=there.served_whitening)
+    moved = theirs - spectral_prior(training.documents, exponent=0.3)
     assert np.abs(moved).max() > 0.1
-    np.testing.assert_allclose(linear(there).weight, linear(here).weight + moved, atol=1e-5)
+    assert {here.adapter.kind, there.adapter.kind} == {"kernel" if memory else "linear"}
+    np.testing.assert_allclose(weight_of(there.adapter), weight_of(here.adapter) + moved, atol=1e-5)
+    if isinstance(here.adapter, KernelAdapter) and isinstance(there.adapter, KernelAdapter):
+        np.testing.assert_array_equal(there.adapter.values, here.adapter.values)
     assert there.table == here.table
 
 
@@ -151,6 +208,25 @@ def test_a_start_is_refined_where_labels_ask_for_it() -> None:
     result = AdapterTrainer(strengths=FEW).fit(training, start=half)
     assert {row.candidate.whitening for row in result.table} == {0.0}
     assert ndcg(fresh, result.adapter) > ndcg(fresh, half) + 0.05
+
+
+def test_an_adapter_with_a_memory_is_refined_around_it() -> None:
+    training, fresh = planted(0), planted(1)
+    memory = AdapterTrainer(strengths=(1.0,), whitenings=(0.0,), memories=memories_of(True))
+    start = memory.fit(training.select(np.arange(30))).adapter
+    assert isinstance(start, KernelAdapter)
+    result = AdapterTrainer(strengths=FEW).fit(training, start=start)
+    assert {row.candidate.memory for row in result.table} == {None}
+    assert result.decision == "adapter"
+    refined = result.adapter
+    assert isinstance(refined, KernelAdapter)
+    np.testing.assert_array_equal(refined.landmarks, start.landmarks)
+    np.testing.assert_array_equal(refined.values, start.values)
+    assert np.abs(refined.linear.weight - start.linear.weight).max() > 0.01
+    assert ndcg(fresh, refined) > ndcg(fresh, start) + 0.05
+    alone = result.table[0]
+    assert alone.candidate == Candidate(0.0, inf)
+    assert abs(alone.overall.mean) < 0.005  # a KernelAdapter as a start gains nothing over itself
 
 
 def test_what_eight_questions_cannot_better_is_kept() -> None:
@@ -178,15 +254,16 @@ def test_a_refined_adapter_is_said_to_be_better_than_its_start() -> None:
     result = AdapterTrainer(strengths=FEW).fit(planted(0), start=half)
     assert str(result).startswith("Use the refined adapter.\nExpected gain over the original ada")
     assert result.to_record()["reference"] == "start"
-    assert result.chosen is not None
+    assert result.expected_gain is not None
     gain = ndcg(planted(2), result.adapter) - ndcg(planted(2), half)
-    assert result.chosen.overall.mean == pytest.approx(gain, abs=0.1)
+    assert result.expected_gain.mean == pytest.approx(gain, abs=0.1)
 
 
 def test_without_a_guard_the_verdict_claims_nothing() -> None:
     result = AdapterTrainer(strengths=(0.3,), guard="off").fit(shuffled(3))
     assert result.decision == "adapter"
     assert str(result).startswith('Adapter kept without proof of a gain (guard="off").\n')
+    assert '\nGuard: "off", ' in str(result)
     assert result.advice.startswith("compare it with the base on held-out questions")
 
 
@@ -217,7 +294,8 @@ def test_a_served_index_of_another_dimension_is_refused() -> None:
 
 @cache
 def fit_with_bias(length: float, *, bias: bool = True) -> TrainingResult:
-    trainer = AdapterTrainer(bias=bias, whitenings=(0.0,), strengths=FEW)
+    strengths = (0.03, 0.003)  # greater ones hold the bias near 0
+    trainer = AdapterTrainer(bias=bias, whitenings=(0.0,), strengths=strengths, memories=(None,))
     return trainer.fit(planted(0, length=length, offset=OFFSET))
 
 
@@ -264,8 +342,8 @@ def test_a_handful_of_questions_keeps_the_base_and_says_why(n: int, shares_docum
 
 def test_a_single_question_has_nothing_to_be_measured_on() -> None:
     result = AdapterTrainer().fit(planted(3, n=50).select(np.array([4])))
-    assert (result.decision, result.p_value, result.expected_gain) == ("base", 1.0, None)
-    assert result.table == ()
+    assert (result.decision, result.p_value, result.expected_gain) == ("base", None, None)
+    assert (result.table, result.evidence) == ((), None)
 
 
 def test_a_single_document_is_no_reason_to_fail() -> None:
@@ -295,14 +373,21 @@ def test_the_record_is_plain_json(make: Callable[[], EmbeddedDataset]) -> None:
     ]
     assert (record["chosen"] is None) == (result.chosen is None)
     if record["table"]:
-        assert record["table"][0]["candidate"]["strength"] is None
-        assert record["table"][1]["candidate"]["strength"] == 0.3
+        strengths = [row["candidate"]["strength"] for row in record["table"]]
+        assert strengths[:4] == [None, None, 0.3, 0.03]
+    if result.chosen is not None:
+        candidate = result.chosen.candidate
+        fitted = result.temperatures[candidate.whitening]
+        assert record["temperature"] == fitted * candidate.sharpening > 0
+    else:
+        assert record["temperature"] is None
 
 
 @pytest.mark.parametrize(
     "settings",
     [
         {"strengths": ()},
+        {"memories": ()},
         {"strengths": (1.0, 0.0)},
         {"strengths": (-1.0,)},
         {"strengths": (1.0, float("nan"))},
@@ -339,10 +424,14 @@ def test_small_problems_stay_on_one_thread(
 ) -> None:
     seen: set[int] = set()
 
-    class Watched(AdapterTrainer):
-        def _table(self, *args: Any) -> tuple[CandidateScore, ...]:
+    class WatchedGrid(Grid):
+        def path(self, *args: Any) -> RegularizationPath:
             seen.update(n["num_threads"] for n in threadpool_info() if n["user_api"] == "blas")
-            return super()._table(*args)
+            return super().path(*args)
+
+    class Watched(AdapterTrainer):
+        def _grid(self, *args: Any) -> Grid:
+            return WatchedGrid(**vars(super()._grid(*args)))
 
     monkeypatch.setattr(threads, "SCORES_FOR_THREADS", most)
     with threadpool_limits(limits=2, user_api="blas"):
