@@ -91,10 +91,8 @@ class VerdictContext:
     def _confidence(self, selection: Selection, evidence: Evidence) -> str:
         tried = counted(selection.n_candidates, "candidate")
         if selection.best is None:
-            return (
-                f"none of {tried} gains anything without being worse than the base for one kind of "
-                "question"
-            )
+            condition = "" if self.guard == "off" else " without a loss for one kind of question"
+            return f"none of {tried} gains anything{condition}"
         among = f"selection among {tried} included"
         text = confidence_text(evidence.p_value, among, self.n_compared)
         return text + _why_chance(evidence)
