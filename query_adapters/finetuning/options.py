@@ -26,8 +26,7 @@ class TrainerOptions(TypedDict, total=False):
             else from the index (the share of its documents that have training questions), or a
             half without an index. The verdict states it.
         strengths: Candidates for λ, the strength of the pull toward the base, each above 0.
-        whitenings: Candidates for the exponent of the label-free spectral prior, each at least
-            0. The first is preferred unless another is clearly better.
+        whitenings: Candidates for the exponent of the label-free spectral prior, each at least 0.
         similarity: What the index ranks by: "cosine", "dot" or "euclidean". If left out, what
             the index states, or "cosine".
         n_folds: Folds of the cross-validation, at least 2.

@@ -5,6 +5,7 @@ from query_adapters._extras import require_extra
 require_extra("train")
 
 from query_adapters.training.candidates import CandidateScore
+from query_adapters.training.decision import Evidence
 from query_adapters.training.memory import MEMORIES, MemorySettings, memories_of
 from query_adapters.training.result import TrainingResult
 from query_adapters.training.trainer import AdapterTrainer
@@ -15,6 +16,7 @@ __all__ = [
     "MEMORIES",
     "AdapterTrainer",
     "CandidateScore",
+    "Evidence",
     "MemorySettings",
     "TrainingResult",
     "Verdict",
