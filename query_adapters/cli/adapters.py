@@ -168,7 +168,8 @@ def export(
 ) -> None:
     """Save a model and a linear adapter as one sentence-transformers model.
 
-    Its encode_query applies the adapter; its encode_document is the base model's.
+    Its encode_query applies the adapter; its encode_document is the base model's. Train the adapter
+    with --no-memory: such a model holds a matrix and a bias alone.
 
     Example:  query-adapters export my_adapter -m sentence-transformers:base -o new
     """

@@ -23,6 +23,7 @@ from query_adapters import (
     read_adapter,
     save_adapter,
 )
+from query_adapters.adapters import KernelAdapter
 from query_adapters.data.paths import read_dataset, write_dataset
 from query_adapters.evaluation.pairwise import compare
 from tests.query_adapters.cli.command_line import CommandLine
@@ -143,6 +144,16 @@ def test_export_writes_a_model_that_needs_nothing_of_ours(cli: CommandLine, tmp_
     expected = before.encode_query(["how far"]) @ turn.T
     np.testing.assert_allclose(after.encode_query(["how far"]), expected, atol=1e-6)
     np.testing.assert_array_equal(after.encode_document(["far"]), before.encode_document(["far"]))
+
+
+def test_an_adapter_with_a_memory_is_not_exported(cli: CommandLine, tmp_path: Path) -> None:
+    linear = LinearAdapter.identity(6)
+    adapter = KernelAdapter(linear, np.eye(6)[:1], np.ones((1, 6)), sharpness=2.5)
+    record = AdapterRecord(base_model="base")
+    save_adapter(SavedAdapter(adapter=adapter, record=record), tmp_path / "adapter")
+    options = ["-m", "sentence-transformers:base", "-o", tmp_path / "new"]
+    assert "train with memory=False" in cli.refusal("export", tmp_path / "adapter", *options)
+    assert not (tmp_path / "new").exists()
 
 
 def test_what_training_has_embedded_is_not_embedded_again(
