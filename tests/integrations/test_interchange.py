@@ -77,12 +77,14 @@ DATASET = small_dataset()
 OPTIONS: dict[str, Any] = {"guard": "off", "n_folds": 2, "strengths": [0.1]}
 
 
+@pytest.mark.parametrize("memory", [True, False])
 def test_an_adapter_trained_in_one_integration_serves_in_both(
-    framework: Framework, tmp_path: Path
+    framework: Framework, memory: bool, tmp_path: Path
 ) -> None:
     framework.engines.adapter(
-        DATASET, bag_model(framework), model_output_path=tmp_path, **OPTIONS
+        DATASET, bag_model(framework), model_output_path=tmp_path, memory=memory, **OPTIONS
     ).finetune()
+    assert read_adapter(tmp_path).adapter.kind == ("kernel" if memory else "linear")
     queries, documents = [], []
     for serving in FRAMEWORKS.values():
         model = serving.linear(bag_model(serving), tmp_path)
@@ -112,19 +114,24 @@ def test_each_integration_trains_models_of_both_frameworks(
     assert len(fingerprints) == 1
 
 
-def test_both_integrations_learn_the_same_with_and_without_a_store(tmp_path: Path) -> None:
-    weights: list[Any] = []
+@pytest.mark.parametrize("memory", [True, False])
+def test_both_integrations_learn_the_same_with_and_without_a_store(
+    memory: bool, tmp_path: Path
+) -> None:
+    asked = np.array([bag_of_words(text) for text in DATASET.queries.values()], dtype=np.float32)
+    mapped: list[Any] = []
     for framework in FRAMEWORKS.values():
         store = framework.stores.in_memory(dict(DATASET.corpus), bag_model(framework))
         for given in (None, store):
             engine = framework.engines.adapter(
                 DATASET, bag_model(framework), store=given, seen_share=0.5,
-                model_output_path=tmp_path / str(len(weights)), **OPTIONS,
+                model_output_path=tmp_path / str(len(mapped)), memory=memory, **OPTIONS,
             )  # fmt: skip
             engine.finetune()
-            weights.append(engine.result.saved.adapter.weight)
-    for weight in weights[1:]:
-        np.testing.assert_allclose(weight, weights[0], atol=1e-6)
+            mapped.append(engine.result.saved.adapter(asked))
+    assert not np.allclose(mapped[0], asked, atol=0.01)
+    for others in mapped[1:]:
+        np.testing.assert_allclose(others, mapped[0], atol=1e-6)
 
 
 @pytest.fixture(scope="module")
