@@ -344,14 +344,15 @@ def test_a_swapped_adapter_serves_at_once(
 
 
 def test_a_swap_that_does_not_fit_leaves_the_old_adapter(
-    framework: Framework, make_base: Make, make_adapter: Make, folder: Path, kernel: KernelAdapter
+    framework: Framework, make_base: Make, make_adapter: Make, folder: Path
 ) -> None:
     model = framework.linear(make_base(model_name="other", dimensions=8), make_adapter())
     before = model.adapter
+    memory = KernelAdapter(make_adapter(dim=5), np.eye(5)[:2], np.ones((2, 5)), 5.0)
     unfit: list[tuple[Any, type[Exception]]] = [
         (make_adapter(dim=5), DimensionMismatchError),
         (folder, AdapterMismatchError),
-        (kernel, AdapterMismatchError),
+        (memory, DimensionMismatchError),
         (3, TypeError),
     ]
     for adapter, error in unfit:
