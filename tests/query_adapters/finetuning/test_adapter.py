@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters import KernelAdapter, LinearAdapter
 from query_adapters.adapters.serving import check_fits, check_probe, probe_of
 from query_adapters.adapters.storage import read_adapter
 from query_adapters.data.dataset import RetrievalDataset
@@ -30,7 +30,9 @@ from query_adapters.finetuning.adapter import AdapterFinetuner
 from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer
 from query_adapters.training.exponent_selection import EXPONENT_INCREMENTS
+from query_adapters.training.memory import memories_of
 from query_adapters.training.prior import spectral_prior
+from query_adapters.typing import Vectors
 from tests.tiny_model import save_tiny_model, toy_dataset
 
 TRAINER = AdapterTrainer(strengths=(0.3, 0.03), whitenings=(0.0,), n_folds=2)
@@ -78,10 +80,12 @@ def index_of(problem: Any, *, documents: list[str], others: int = 0) -> StoredVe
     return StoredVectors(ids, np.array(rows, dtype=np.float32))
 
 
-def weights_of(result: Any) -> LinearAdapter:
-    adapter = result.saved.adapter
+def weight_of(adapter: object) -> Vectors:
+    """Return the matrix of the linear part."""
+    if isinstance(adapter, KernelAdapter):
+        return adapter.linear.weight
     assert isinstance(adapter, LinearAdapter)
-    return adapter
+    return adapter.weight
 
 
 def test_questions_turned_away_from_their_documents_are_turned_back(
@@ -94,7 +98,7 @@ def test_questions_turned_away_from_their_documents_are_turned_back(
     assert measured.difference.low > 0.2
     vectors = embed_dataset(held_out, embedder)
     assert measured.base.mean == pytest.approx(evaluate_vectors(vectors).means["ndcg@10"])
-    again = evaluate_vectors(vectors, weights_of(result)).means["ndcg@10"]
+    again = evaluate_vectors(vectors, result.saved.adapter).means["ndcg@10"]
     assert measured.adapted.mean == pytest.approx(again)
 
 
@@ -278,11 +282,11 @@ def test_no_path_of_the_training_machine_is_saved(
     saved = read_adapter(folder)
     for path in (here, elsewhere):
         again = SentenceTransformerEmbedder(path)
-        check_fits(saved, kind=None, model_name=again.model_name, dim=None)
+        check_fits(saved, model_name=again.model_name, dim=None)
         text, expected = probe_of(saved)
         check_probe(again.embed_queries([text])[0].tolist(), expected, model_name=again.model_name)
     with pytest.raises(AdapterMismatchError, match="expected the embedding model 'tiny-bert'"):
-        check_fits(saved, kind=None, model_name=str(tmp_path / "another"), dim=None)
+        check_fits(saved, model_name=str(tmp_path / "another"), dim=None)
 
 
 def test_without_validation_questions_none_is_recorded(
@@ -333,7 +337,7 @@ def test_over_an_index_of_other_documents_what_was_learned_sits_on_its_own_prior
     here = spectral_prior(embed_dataset(problem.dataset, embedder).documents, exponent=0.3)
     theirs = [spectral_prior(index.vectors, exponent=0.3 + more) for more in EXPONENT_INCREMENTS]
     assert not np.allclose(here, theirs[0], atol=0.1)
-    moved = weights_of(served).weight - weights_of(alone).weight
+    moved = weight_of(served.saved.adapter) - weight_of(alone.saved.adapter)
     assert any(np.allclose(moved, there - here, atol=1e-5) for there in theirs)
 
 
@@ -352,7 +356,7 @@ def test_validation_questions_search_the_whole_index_too(
     everything = RetrievalDataset(held_out.queries, problem.dataset.corpus | whole, held_out.qrels)
     others = {key: index.vectors[30 + i] for i, key in enumerate(whole)}
     vectors = embed_dataset(everything, embedder, stored=others)
-    expected = evaluate_vectors(vectors, weights_of(result)).means
+    expected = evaluate_vectors(vectors, result.saved.adapter).means
     for name, measured in result.validation.items():
         assert measured.adapted.mean == pytest.approx(expected[name])
 
@@ -428,14 +432,34 @@ def test_a_single_question_keeps_the_base(
     assert result.saved.adapter.is_identity
 
 
+@pytest.mark.parametrize("memory", [False, True])
 def test_an_adapter_to_refine_is_where_training_starts(
-    make_finetuner: Callable[..., AdapterFinetuner], problem: Any
+    memory: bool, make_finetuner: Callable[..., AdapterFinetuner]
 ) -> None:
-    first = make_finetuner().run()
-    start = weights_of(first)
-    stiff = AdapterTrainer(strengths=(1e6,), n_folds=2)
-    refined = weights_of(make_finetuner(trainer=stiff, start=start).run())
-    np.testing.assert_allclose(refined.weight, start.weight, atol=1e-3)
+    start = make_finetuner(trainer=replace(TRAINER, memories=memories_of(memory))).run()
+    stiff = AdapterTrainer(strengths=(1e6,), n_folds=2, guard="off")
+    refined = make_finetuner(trainer=stiff, start=start.saved.adapter).run().saved.adapter
+    assert refined.kind == start.saved.adapter.kind == ("kernel" if memory else "linear")
+    np.testing.assert_allclose(weight_of(refined), weight_of(start.saved.adapter), atol=1e-3)
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_an_adapter_to_refine_is_improved_where_labels_ask_for_it(
+    memory: bool, make_finetuner: Callable[..., AdapterFinetuner], problem: Any
+) -> None:
+    training, held_out = split_by_query(problem.dataset, held_out=0.25)
+    few = training.select(list(training.queries)[:10])
+    trainer = replace(TRAINER, memories=memories_of(memory), strengths=(1.0,), guard="off")
+    start = make_finetuner(dataset=few, trainer=trainer).run().saved.adapter
+    changes = {"dataset": training, "val_dataset": held_out}
+    by_start = make_finetuner(**changes, trainer=replace(trainer, strengths=(1e6,)), start=start)
+    refined = make_finetuner(**changes, start=start).run()
+    assert refined.decision == "adapter"
+    assert refined.saved.adapter.kind == "kernel" or not memory
+    before, after = by_start.run().validation, refined.validation
+    assert before is not None
+    assert after is not None
+    assert after["ndcg@10"].adapted.mean > before["ndcg@10"].adapted.mean + 0.05
 
 
 def test_documents_that_left_the_index_do_not_change_what_is_searched(

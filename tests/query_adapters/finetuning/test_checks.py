@@ -63,9 +63,30 @@ def asked(counts: list[int]) -> RetrievalDataset:
         ([30, 9, 7, 1, 1, 1, 1], 5_000, 1 - 5 / 51),  # as from users: 4 of 50 are alone
         ([60, 20, 9, 5, 3, 3], 5_000, 1 - 1 / 101),
         ([5, 1, 1, 1], 4, 1.0),  # every document is asked about
+        ([2, 3] * 15, 60, 0.5),  # a little uneven, but less than at random
+        ([1] * 30, 20, 1.0),  # some of the documents are not in the index
+        ([2] * 30, None, 0.5),  # nothing tells it
+        ([30, 9, 7, 1, 1, 1, 1], None, 1 - 5 / 51),
+        ([1], 10, 0.1),
     ],
 )
 def test_the_expected_share_of_seen_documents(
-    counts: list[int], n_stored: int, expected: float
+    counts: list[int], n_stored: int | None, expected: float
 ) -> None:
     assert expected_seen_share(asked(counts), n_stored) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("skew", [0.0, 1.0], ids=["at random", "some more than others"])
+@pytest.mark.parametrize("n_stored", [None, 400])
+def test_of_questions_as_users_ask_them_the_share_is_that_of_the_next_question(
+    skew: float, n_stored: int | None
+) -> None:
+    popularity = 1 / np.arange(1, 401) ** skew
+    popularity /= popularity.sum()
+    errors = []
+    for seed in range(10):
+        counts = np.random.default_rng(seed).multinomial(500, popularity)
+        share = expected_seen_share(asked(counts[counts > 0].tolist()), n_stored)
+        errors.append(share - popularity[counts > 0].sum())
+    assert np.mean(errors) == pytest.approx(0, abs=0.02)
+    assert np.abs(errors).max() < 0.1

@@ -161,7 +161,7 @@ def test_a_setting_that_is_none_is_named_with_those_that_are(problem: Any, embed
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"memory": "yes"}, "memory: expected True or False, got 'yes'"),
+        ({"memory": "yes"}, "memory: expected \"auto\", True or False, got 'yes'"),
         ({"bias": None}, "bias: expected True or False, got None"),
         ({"strengths": 0.3}, r"strengths: expected several numbers, got 0\.3; put one in a list"),
         ({"whitenings": "0.3"}, r"whitenings: expected several numbers, got '0\.3'"),
