@@ -63,8 +63,6 @@ def trained(*, kept: bool) -> TrainingResult:
             seen=ViewScore(mean=0.04, error=0.01),
             unseen=ViewScore(mean=-0.02, error=0.01) if strength == 1.0 else None,
             overall=ViewScore(mean=0.03, error=0.01),
-            differences=np.zeros(3),
-            controls=np.zeros(3),
         )
         for strength in (1.0, float("inf"))
     )
