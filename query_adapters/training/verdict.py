@@ -29,12 +29,10 @@ class Verdict:
             ("start"), or a tuned "model".
         headline: The decision in one sentence.
         metric: The metric that the gain is measured in, such as "ndcg@10".
-        expected_gain: Mean gain with its 95 % interval, also if nothing was kept; None if nothing
-            was measured. Of adapters, it is that of the selection, measured on questions that
-            chose nothing. Of tuned models, it is that of the best candidate, and the interval
-            does not allow for the choice; the p value does.
-        p_value: Probability of so large a gain if no candidate were better; 1 if none qualified
-            for the test, None if nothing was measured.
+        expected_gain: Mean gain of the best candidate with its 95 % interval, also if it was not
+            kept; None if nothing was measured. For an adapter it is measured on questions that
+            did not choose the candidate.
+        p_value: Probability of so large a gain by chance; None if nothing was measured.
         details: Label and text of each further line of the block.
         advice: What to do next.
     """

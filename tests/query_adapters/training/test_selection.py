@@ -301,7 +301,8 @@ def test_each_exponent_has_its_own_prior() -> None:
 
 def weight_and_bias(adapter: QueryAdapter) -> tuple[Vectors, Vectors]:
     assert isinstance(adapter, LinearAdapter)
-    return adapter.weight, np.zeros(1) if adapter.bias is None else adapter.bias
+    none = np.zeros(1, np.float32)
+    return adapter.weight, none if adapter.bias is None else adapter.bias
 
 
 def test_an_infinite_strength_is_the_prior_itself() -> None:

@@ -133,10 +133,11 @@ def test_a_significant_gain_that_harms_one_kind_of_question_says_so() -> None:
 def test_a_guard_other_than_strict_is_stated_whatever_the_outcome(
     p_value: float, is_kept: bool
 ) -> None:
-    for guard, text in (
-        ("expected", 'Guard: "expected", a gain that is likely is enough.'),
-        ("off", 'Guard: "off", no test has to be passed.'),
-    ):
+    lines: dict[Guard, str] = {
+        "expected": 'Guard: "expected", a gain that is likely is enough.',
+        "off": 'Guard: "off", no test has to be passed.',
+    }
+    for guard, text in lines.items():
         assert text in str(verdict(selection(p_value, is_kept=is_kept), guard=guard)).splitlines()
     assert "Guard" not in str(verdict(selection(p_value, is_kept=is_kept)))
 
@@ -144,11 +145,11 @@ def test_a_guard_other_than_strict_is_stated_whatever_the_outcome(
 def test_where_no_candidate_is_left_none_is_said_to_be_tested() -> None:
     nobody = replace(selection(0.9, is_kept=False, mean=-0.002), best=None)
     block = verdict(nobody)
-    line = "Confidence: none of 9 candidates gains anything without a loss for one kind of question."
-    assert line in str(block).splitlines()
+    nobody_gains = "Confidence: none of 9 candidates gains anything"
+    without_loss = f"{nobody_gains} without a loss for one kind of question."
+    assert without_loss in str(block).splitlines()
     assert "p = " not in str(block)
-    without = str(verdict(nobody, guard="off")).splitlines()
-    assert "Confidence: none of 9 candidates gains anything." in without
+    assert f"{nobody_gains}." in str(verdict(nobody, guard="off")).splitlines()
     assert block.advice == "none; there is nothing to gain on these questions"
 
 

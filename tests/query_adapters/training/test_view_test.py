@@ -1,5 +1,6 @@
 """Tests of the test of a gain: exact where it can be, calibrated where it cannot, by groups."""
 
+import math
 import tracemalloc
 from collections.abc import Callable
 from itertools import product
@@ -36,7 +37,7 @@ def transformed(values: list[float]) -> float:
     """Return Hall's transformed t statistic, from the central moments of the values."""
     n = len(values)
     mean = sum(values) / n
-    deviation = (sum((value - mean) ** 2 for value in values) / n) ** 0.5
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / n)
     skewness = sum((value - mean) ** 3 for value in values) / n / deviation**3
     t = mean / deviation
     return t + skewness * t**2 / 3 + skewness**2 * t**3 / 27 + skewness / (6 * n)
