@@ -15,8 +15,7 @@ COLOURS = ("#e69f00", "#0072b2", "#009e73", "#cc79a7")
 DARK = {"#0072b2": "#56b4e9"}  # too dark for a dark page
 LEARNERS = {
     "LlamaIndex": "LlamaIndex's engine",
-    "linear": "linear adapter",
-    "+ memory": "linear adapter with memory",
+    "default": "adapter, default settings",
 }
 VIEWS = {"seen": "held out, seen documents", "unseen": "held out, unseen documents"}
 SERIES = (*LEARNERS.values(), *VIEWS.values(), "test questions", "base", "adapted")
@@ -55,12 +54,12 @@ def gains(results: Path = RESULTS) -> list[Bar]:
 
 
 def views(results: Path = RESULTS) -> list[Bar]:
-    """Return cross-validated gains of the adapters with a memory beside their test gains.
+    """Return cross-validated gains of the adapters beside their test gains.
 
     Only the first fold assignment is drawn, and only where an adapter was kept.
     """
     rows = _read(results / "quality.json")["rows"]
-    chosen = [row for row in rows if row["learner"] == "+ memory" and row["seed"] == 0]
+    chosen = [row for row in rows if row["learner"] == "default" and row["seed"] == 0]
     return [bar for row in chosen if row["chosen"] for bar in _views_of(row)]
 
 

@@ -39,6 +39,8 @@ def expected_seen_share(dataset: RetrievalDataset, n_stored: int | None = None) 
     n_questions = Counter(key for judged in dataset.qrels.values() for key in judged)
     counts = np.array(list(n_questions.values()))
     share_of_documents = UNKNOWN if n_stored is None else min(1.0, len(counts) / n_stored)
+    if share_of_documents == 1:  # every document of the index has a training question
+        return 1.0
     if counts.var() <= EVEN * _sampled_variance(float(counts.mean())):
         return share_of_documents
     alone = sum(all(n_questions[key] == 1 for key in judged) for judged in dataset.qrels.values())

@@ -239,7 +239,8 @@ def test_questions_in_several_wordings_are_not_taken_for_as_many_questions() -> 
         ((0.03,), (1.0,), 0.03),
         ((0.2, 0.7), (1.0, 0.0), 0.2),
         ((0.2, 0.7), (0.0, 1.0), 0.7),
-        ((1.0, 1.0), (0.5, 0.5), 0.9999),
+        ((1.0, 1.0), (0.5, 0.5), 1.0),
+        ((0.001, 1.0), (0.5, 0.5), 0.0020196),  # 1 counts as 0.9
     ],
 )
 def test_combined_p_values_by_hand(
@@ -248,11 +249,11 @@ def test_combined_p_values_by_hand(
     assert combined_p_value(p_values, weights) == pytest.approx(expected, rel=1e-4)
 
 
-p_below_1 = st.floats(1e-4, 0.9999)
+up_to_bound = st.floats(1e-4, 0.9)
 
 
 @settings(max_examples=100, deadline=None)
-@given(p_values=st.tuples(p_below_1, p_below_1), weight=st.floats(0, 1))
+@given(p_values=st.tuples(up_to_bound, up_to_bound), weight=st.floats(0, 1))
 def test_the_combination_is_the_weighted_mean_on_the_scale_of_cauchy_quantiles(
     p_values: tuple[float, float], weight: float
 ) -> None:
@@ -261,6 +262,11 @@ def test_the_combination_is_the_weighted_mean_on_the_scale_of_cauchy_quantiles(
     expected = cauchy.sf(np.dot(weights, cauchy.isf(p_values)))
     assert combined == pytest.approx(expected, rel=1e-6, abs=1e-12)
     assert min(p_values) - 1e-9 <= combined <= max(p_values) + 1e-9
+
+
+def test_a_view_in_which_nothing_changes_does_not_outweigh_a_clear_gain() -> None:
+    assert combined_p_value((1e-4, 1.0), (0.5, 0.5)) < 0.001
+    assert combined_p_value((0.2, 1.0), (0.5, 0.5)) > 0.2
 
 
 # The standard error over both views
