@@ -70,13 +70,17 @@ class QuestionGroups:
     answer: Rows
     linked: Rows
 
-    @property
-    def separable(self) -> Rows:
-        """The groups that selection is measured over: the linked ones if they can be set apart.
+    def held_out(self, view: str) -> Rows:
+        """Return the groups that selection is measured without, in this view.
 
-        If each question has several answers, chains of shared documents may link most questions
-        into one group. Then the groups by answer count, or by wording.
+        In the seen view they are the questions: candidates differ in how they treat documents with
+        many questions, so a choice without a document's questions would depend on the document.
+        In the unseen view they are the linked questions. If each question has several answers,
+        chains of shared documents may link most questions into one group. Then the groups by
+        answer count, or by wording.
         """
+        if view == "seen":
+            return self.wording
         for groups in (self.linked, self.answer):
             if np.unique(groups, return_counts=True)[1].max() <= LARGEST * len(groups):
                 return groups
@@ -97,9 +101,11 @@ def select_candidate(
     if table is None:
         return Selection(best=None, evidence=None, is_kept=False, n_candidates=0)
     veto = guard != "off"
-    evidence = evidence_for(
-        cross_fitted_gains(table, groups.separable, seed=seed, veto=veto), table, groups, seed=seed
-    )
+    gains = [
+        cross_fitted_gains(table, groups.held_out(view.name), seed=seed, veto=veto)[place]
+        for place, view in enumerate(table.views)
+    ]
+    evidence = evidence_for(np.stack(gains), table, groups, seed=seed)
     best = table.best(veto=veto)
     return Selection(
         best=None if best is None else table.row(best),

@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from query_adapters.training.candidates import Candidate, OutOfFoldTable
 from query_adapters.training.cross_fitting import N_SPLITS, cross_fitted_gains
-from query_adapters.training.decision import QuestionGroups
+from query_adapters.training.decision import QuestionGroups, select_candidate
+from query_adapters.training.folds import View
 from query_adapters.typing import Rows, Values
 from tests.query_adapters.training.test_candidates import table_of
 
@@ -113,11 +115,38 @@ def grouped_questions(linked: Rows, answer: Rows) -> QuestionGroups:
     return QuestionGroups(wording=np.arange(len(linked)), answer=answer, linked=linked)
 
 
+def test_seen_documents_stay_when_selection_is_measured() -> None:
+    groups = grouped_questions(np.arange(20) // 4, np.arange(20) // 2)
+    np.testing.assert_array_equal(groups.held_out("seen"), groups.wording)
+
+
+def test_random_labels_with_popular_answers_show_no_gain_over_other_questions() -> None:
+    """A map that ranks popular answers higher gains on all; on unpopular ones it loses."""
+    rng = np.random.default_rng(0)
+    specific = []
+    for _ in range(30):
+        popular = rng.random(300) < 0.3
+        own = np.where(popular, 0.5, -0.1) + 0.05 * rng.normal(size=300)
+        gains = np.zeros((2, 1, 2, 300))
+        gains[0, 0], gains[1, 0] = np.stack([own, np.full(300, own.mean())]), 0.02
+        view = View(name="seen", fold_of=np.zeros((1, 300), np.int64), weight=1.0)
+        table = OutOfFoldTable([Candidate(0.0, 1.0), Candidate(0.0, 3.0)], [view], gains)
+        groups = QuestionGroups(
+            wording=np.arange(300),
+            answer=np.where(popular, 0, 1 + np.arange(300) // 3),
+            linked=np.where(popular, 0, 1 + np.arange(300) // 3),
+        )
+        found = select_candidate(table, groups, guard="strict", seed=0)
+        assert found.evidence is not None
+        specific.append(found.evidence.tested.mean)
+    assert abs(np.mean(specific)) < 0.005
+
+
 def test_questions_that_shared_answers_link_are_told_apart_by_the_answer_most_share() -> None:
     pairs, chain = np.arange(20) // 2, np.zeros(20, np.int64)
     fours = np.arange(20) // 4
-    np.testing.assert_array_equal(grouped_questions(fours, pairs).separable, fours)
-    np.testing.assert_array_equal(grouped_questions(chain, pairs).separable, pairs)
-    np.testing.assert_array_equal(grouped_questions(chain, chain).separable, np.arange(20))
+    np.testing.assert_array_equal(grouped_questions(fours, pairs).held_out("unseen"), fours)
+    np.testing.assert_array_equal(grouped_questions(chain, pairs).held_out("unseen"), pairs)
+    np.testing.assert_array_equal(grouped_questions(chain, chain).held_out("unseen"), np.arange(20))
     half = np.r_[np.zeros(10, np.int64), 1 + np.arange(10)]
-    np.testing.assert_array_equal(grouped_questions(half, pairs).separable, half)
+    np.testing.assert_array_equal(grouped_questions(half, pairs).held_out("unseen"), half)
