@@ -49,7 +49,7 @@ class SelectionOptions:
         table = self._table(grid, dataset, self.n_repeats)
         selection = select_candidate(table, groups, guard=self.guard, seed=self.seed)
         if table is not None and self._is_close(selection):
-            table = self._table(grid, dataset, self.n_repeats + N_MORE)
+            table = self._table(grid, dataset, self.n_repeats + N_MORE, known=table)
             selection = select_candidate(table, groups, guard=self.guard, seed=self.seed)
         return table, selection
 
@@ -58,7 +58,14 @@ class SelectionOptions:
             return False
         return CLOSE[0] < selection.evidence.p_value < CLOSE[1]
 
-    def _table(self, grid: Grid, dataset: EmbeddedDataset, n_repeats: int) -> OutOfFoldTable | None:
+    def _table(
+        self,
+        grid: Grid,
+        dataset: EmbeddedDataset,
+        n_repeats: int,
+        *,
+        known: OutOfFoldTable | None = None,
+    ) -> OutOfFoldTable | None:
         views = make_views(
             dataset,
             n_folds=self.n_folds,
@@ -66,4 +73,6 @@ class SelectionOptions:
             seed=self.seed,
             seen_share=self.seen_share,
         )
-        return grid.score(dataset, views, show_progress=self.show_progress) if views else None
+        if not views:
+            return None
+        return grid.score(dataset, views, known=known, show_progress=self.show_progress)

@@ -32,9 +32,9 @@ class View:
     fold_of: Rows
     weight: float
 
-    def splits(self) -> Iterator[tuple[Rows, Rows]]:
-        """Yield (training rows, held-out rows) for each fold of each repetition."""
-        for fold_of in self.fold_of:
+    def splits(self, first: int = 0) -> Iterator[tuple[Rows, Rows]]:
+        """Yield (training rows, held-out rows) for each fold of the repetitions from `first` on."""
+        for fold_of in self.fold_of[first:]:
             for fold in range(int(fold_of.max()) + 1):
                 yield np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
 

@@ -20,7 +20,7 @@ from query_adapters.training.solver import COARSE, FINE, Precision
 from query_adapters.training.threads import workers_for
 from query_adapters.typing import Rows, Similarity, Values
 
-_Job = tuple[int, list[int], Rows, HeldOutFold]  # view, path, training rows, held-out fold
+_Job = tuple[list[int], int, Rows, HeldOutFold]  # path, view, training rows, held-out fold
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,30 +60,40 @@ class Grid:
         return RegularizationPath(dataset, self.priors[candidate.whitening], candidate, options)
 
     def score(
-        self, dataset: EmbeddedDataset, views: Sequence[View], *, show_progress: bool = False
+        self,
+        dataset: EmbeddedDataset,
+        views: Sequence[View],
+        *,
+        known: OutOfFoldTable | None = None,
+        show_progress: bool = False,
     ) -> OutOfFoldTable:
         """Return the out-of-fold gains of every candidate, averaged over repetitions of the folds.
 
         Args:
             dataset: Training queries with their documents.
             views: Fold assignments, at least one view.
+            known: The table of the first repetitions of these views, which are not fitted again.
             show_progress: Whether to show a progress bar.
         """
         gains = np.zeros((len(self.candidates), len(views), 2, len(dataset.queries)))
-        jobs = [
-            (place, path, training, self._held_out(dataset, held_out))
-            for path in _paths(self.candidates)
+        n_known = 0
+        if known is not None:
+            n_known = len(known.views[0].fold_of)
+            gains += known.gains * n_known / len(views[0].fold_of)
+        splits = [
+            (place, training, self._held_out(dataset, held_out))
             for place, view in enumerate(views)
-            for training, held_out in view.splits()
+            for training, held_out in view.splits(n_known)
         ]
+        jobs = [(path, *split) for path in _paths(self.candidates) for split in splits]
 
         def found(job: _Job) -> Values:
-            _, path, training, held_out = job
+            path, _, training, held_out = job
             return self._gains(dataset.select(training), held_out, path)
 
         bar = tqdm(total=len(jobs), desc="Cross-validating", disable=not show_progress)
         with bar, ThreadPoolExecutor(workers_for(dataset)) as pool:
-            for (place, path, _, held_out), values in zip(jobs, pool.map(found, jobs), strict=True):
+            for (path, place, _, held_out), values in zip(jobs, pool.map(found, jobs), strict=True):
                 at = np.ix_(np.array(path), np.array([place]), np.arange(2), held_out.rows)
                 gains[at] += values[:, None] / len(views[place].fold_of)
                 bar.update()

@@ -15,7 +15,7 @@ from query_adapters.training.decision import QuestionGroups, select_candidate
 from query_adapters.training.folds import View, make_views
 from query_adapters.training.guard import ALPHA, Guard, answer_groups
 from query_adapters.training.prior_map import PriorMap
-from query_adapters.training.regularization_path import Prior
+from query_adapters.training.regularization_path import Prior, RegularizationPath
 from query_adapters.training.selection import Grid
 from tests.query_adapters.training.test_guard_modes import DIM, problem
 
@@ -31,9 +31,15 @@ class CountingGrid(Grid):
 
     Attributes:
         asked: Fold assignments per view, table by table.
+        fitted: Training questions of each path that was fitted.
     """
 
     asked: list[int] = field(default_factory=list)
+    fitted: list[int] = field(default_factory=list)
+
+    def path(self, dataset: EmbeddedDataset, *args: Any) -> RegularizationPath:
+        self.fitted.append(len(dataset.queries))
+        return super().path(dataset, *args)
 
     def score(
         self, dataset: EmbeddedDataset, views: Sequence[View], **options: Any
@@ -93,6 +99,14 @@ def test_assignments_are_added_where_the_first_leave_the_decision_open() -> None
             assert selection.evidence.p_value == p_value_of(dataset, expected)
             found.add(close)
     assert found == {True, False}
+
+
+def test_the_first_assignments_are_not_fitted_again() -> None:
+    once, added = grid(), grid()
+    OPTIONS.select(once, CLEAR)
+    OPTIONS.select(added, UNSURE)
+    assert (once.asked, added.asked) == ([1], [1, 1 + N_MORE])
+    assert len(added.fitted) == (1 + N_MORE) * len(once.fitted)
 
 
 def test_the_first_assignments_are_among_those_that_decide() -> None:
