@@ -5,11 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from query_adapters.evaluation.bootstrap import Interval
-from query_adapters.evaluation.groups import LARGEST, group_sums
+from query_adapters.evaluation.groups import LARGEST
 from query_adapters.training.candidates import CandidateScore, OutOfFoldTable, ViewScore
 from query_adapters.training.cross_fitting import cross_fitted_gains
 from query_adapters.training.guard import ALPHA, Guard
-from query_adapters.training.view_test import combined_p_value, gain_p_value, two_way_error
+from query_adapters.training.view_test import (
+    combined_p_value,
+    gain_p_value,
+    squared_sums,
+    two_way_error,
+)
 from query_adapters.typing import Rows, Values
 
 NORMAL_95 = 1.96
@@ -160,6 +165,5 @@ def grouped_score(values: Values, groups: Rows) -> ViewScore:
 
     With a single group the error is 0.
     """
-    sums, sizes = group_sums(values - values.mean(), groups)
-    spread = float((sums**2).sum()) * len(sizes) / max(1, len(sizes) - 1)
-    return ViewScore(mean=float(values.mean()), error=spread**0.5 / len(values))
+    error = squared_sums(values - values.mean(), groups) ** 0.5 / len(values)
+    return ViewScore(mean=float(values.mean()), error=error)

@@ -5,11 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from query_adapters.evaluation.groups import group_sums
-from query_adapters.evaluation.significance import random_signs
+from query_adapters.evaluation.significance import FLIPS, SIGNS_AT_ONCE, random_signs
 from query_adapters.typing import Rows, Values
 
-FLIPS = 9_999
-SIGNS_AT_ONCE = 4_000_000  # signs drawn in one step: 32 MB
 ROUNDING = 1e-9
 MOST = 0.9  # the largest p value that is combined as it is
 TINY = 1e-12  # variance of values that are all equal
@@ -115,11 +113,15 @@ def two_way_error(
     Source: Cameron, Gelbach, Miller, Robust Inference with Multiway Clustering (2011), 2.2.
     """
     seen, unseen = seen - seen.mean(), unseen - unseen.mean()
-    by_question = _squared_sums(seen + unseen, question_groups)
-    by_document = _squared_sums(unseen, document_groups) - _squared_sums(unseen, question_groups)
+    by_question = squared_sums(seen + unseen, question_groups)
+    by_document = squared_sums(unseen, document_groups) - squared_sums(unseen, question_groups)
     return float(np.sqrt(max(by_question + by_document, 0.0))) / len(seen)
 
 
-def _squared_sums(values: Values, groups: Rows) -> float:
+def squared_sums(values: Values, groups: Rows) -> float:
+    """Return n / (n - 1) times the squared sums of n groups of centred values, added up.
+
+    Its root over the number of values is the standard error of their mean; 0 for a single group.
+    """
     sums, sizes = group_sums(values, groups)
     return float((sums**2).sum()) * len(sizes) / max(1, len(sizes) - 1)
