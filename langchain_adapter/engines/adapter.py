@@ -174,5 +174,4 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
         Raises:
             NotFinetunedError: If `finetune()` has not run.
         """
-        _ = self.result
-        return LinearAdapterEmbeddings(self._embeddings, self._finetuner.output, **model_kwargs)
+        return LinearAdapterEmbeddings(self._embeddings, self._saved_folder, **model_kwargs)

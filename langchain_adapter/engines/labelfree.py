@@ -56,5 +56,4 @@ class LabelFreeFinetuneEngine(LabelFreeEngine):
         Raises:
             NotFinetunedError: If `finetune()` has not run.
         """
-        _ = self.result
-        return LinearAdapterEmbeddings(self._embeddings, self._finetuner.output, **model_kwargs)
+        return LinearAdapterEmbeddings(self._embeddings, self._saved_folder, **model_kwargs)

@@ -166,7 +166,6 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
         Raises:
             NotFinetunedError: If `finetune()` has not run.
         """
-        _ = self.result
         return LinearAdapterEmbedding(
-            self._embed_model, adapter_path=self._finetuner.output, **model_kwargs
+            self._embed_model, adapter_path=self._saved_folder, **model_kwargs
         )

@@ -56,7 +56,6 @@ class LabelFreeFinetuneEngine(LabelFreeEngine, BaseEmbeddingFinetuneEngine):
         Raises:
             NotFinetunedError: If `finetune()` has not run.
         """
-        _ = self.result
         return LinearAdapterEmbedding(
-            self._embed_model, adapter_path=self._finetuner.output, **model_kwargs
+            self._embed_model, adapter_path=self._saved_folder, **model_kwargs
         )

@@ -52,6 +52,16 @@ class FinetuneEngine(Generic[Result_co]):
             )
         return self._result
 
+    @property
+    def _saved_folder(self) -> Path:
+        """Folder of what was saved.
+
+        Raises:
+            NotFinetunedError: If `finetune()` has not run.
+        """
+        _ = self.result
+        return self._finetuner.output
+
 
 class WrappedEngine(Generic[Result_co]):
     """Base of an engine that imports its core engine when it is constructed."""
