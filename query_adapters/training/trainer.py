@@ -129,8 +129,8 @@ class AdapterTrainer:
         """
         began = time.perf_counter()
         _check_dims(dataset.dim, served, start)
+        grid = self._grid(dataset, start)
         sample = selection_sample(dataset, similarity=self.similarity, seed=self.seed)
-        grid = self._grid(sample, start)
         with blas_threads_for(sample):
             table, selection = self._selection.select(grid, sample)
         adapter: QueryAdapter = start or LinearAdapter.identity(dataset.dim)

@@ -1,11 +1,16 @@
 """Test that the sample for comparing candidates resembles the whole dataset."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
+from query_adapters.adapters import LinearAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation import evaluate_vectors, exact_search
 from query_adapters.training import AdapterTrainer, subsample
+from query_adapters.training.prior import spectral_prior
 from query_adapters.training.subsample import selection_sample
 
 DIM = 8
@@ -82,3 +87,21 @@ def test_chosen_candidate_is_trained_on_the_whole_dataset() -> None:
     assert result.chosen is not None
     fitted = evaluate_vectors(train, result.adapter, metrics=["mrr@10"]).means["mrr@10"]
     assert fitted > 0.95
+
+
+@pytest.mark.usefixtures("small")
+def test_the_prior_is_that_of_all_documents() -> None:
+    """The sample holds the documents near questions more often, whose spectrum differs."""
+    whole = dataset(300, 100)
+    options: dict[str, Any] = {"strengths": (1e6,), "memories": (None,), "whitenings": (0.3,)}
+    result = AdapterTrainer(**options, bias=False, guard="off").fit(stretched(whole))
+    assert isinstance(result.adapter, LinearAdapter)
+    expected = spectral_prior(stretched(whole).documents, exponent=0.3)
+    np.testing.assert_allclose(result.adapter.weight, expected, atol=1e-4)
+
+
+def stretched(data: EmbeddedDataset) -> EmbeddedDataset:
+    """Return the dataset with documents that vary most in a direction that says little."""
+    noise = np.zeros_like(data.documents)
+    noise[:, 0] = 6 * np.random.default_rng(5).normal(size=len(noise))
+    return replace(data, documents=data.documents + noise)
