@@ -7,6 +7,7 @@ from math import sqrt
 
 import numpy as np
 
+from query_adapters.training.choice import NONE, choose
 from query_adapters.training.folds import View
 from query_adapters.training.memory import MemorySettings
 from query_adapters.typing import Rows, Values
@@ -119,21 +120,22 @@ class OutOfFoldTable:
         )
 
     def best(self, questions: Rows | None = None, *, veto: bool = True) -> int | None:
-        """Return the candidate with the greatest weighted gain on these questions, by position.
+        """Return the candidate to choose by these questions, by its position in `candidates`.
 
         Args:
             questions: Rows of the questions; by default all.
-            veto: Whether to leave out candidates that are worse than the base in a view by more
-                than a standard error.
+            veto: As in `choose`.
 
         Returns:
-            Its position in `candidates`; None if no candidate that is left gains anything.
+            Its position as in `choose`; None if no candidate that is left gains anything.
         """
         own = self.gains[:, :, 0] if questions is None else self.gains[:, :, 0, questions]
-        means = own.mean(axis=2)
-        overall = means @ self.weights
-        if veto:
-            errors = own.std(axis=2, ddof=1) / sqrt(own.shape[2]) if own.shape[2] > 1 else 0.0
-            overall[(means < -errors).any(axis=1)] = -np.inf
-        best = int(overall.argmax())
-        return best if overall[best] > 0 else None
+        by_view, n = own.swapaxes(0, 1), own.shape[2]
+        chosen = choose(
+            by_view.mean(axis=2)[None],
+            by_view @ by_view.swapaxes(1, 2) / n,
+            n_questions=n,
+            weights=self.weights,
+            veto=veto,
+        )
+        return None if chosen[0] == NONE else int(chosen[0])

@@ -26,7 +26,7 @@ def cross_fitted_gains(
         groups: A number per question, equal for questions that are not independent,
             `(n_queries,)`; groups are not split.
         seed: Seed of the split.
-        veto: As in `OutOfFoldTable.best`.
+        veto: As in `choose`.
 
     Returns:
         Shape `(n_views, 2, n_queries)`, as in the table; 0 where the base is chosen.
@@ -34,13 +34,20 @@ def cross_fitted_gains(
     Source: Varma, Simon, Bias in Error Estimation When Using Cross-Validation for Model Selection
         (2006), for the bias that the nesting avoids.
     """
-    n_folds = min(N_FOLDS, len(np.unique(groups)))
-    if n_folds < 2:
+    splits = splits_of(groups, seed)
+    if not splits:
         return np.zeros(table.gains.shape[1:])
-    seeds = np.random.SeedSequence(seed).generate_state(N_SPLITS)
-    splits = (folds(groups, n_folds=n_folds, seed=int(state)) for state in seeds)
     gains: Values = np.mean([_gains_of_split(table, f, veto) for f in splits], axis=0)
     return gains
+
+
+def splits_of(groups: Rows, seed: int) -> list[Rows]:
+    """Return the part of each question in four splits, `(n_queries,)` each; none of one group."""
+    n_folds = min(N_FOLDS, len(np.unique(groups)))
+    if n_folds < 2:
+        return []
+    seeds = np.random.SeedSequence(seed).generate_state(N_SPLITS)
+    return [folds(groups, n_folds=n_folds, seed=int(state)) for state in seeds]
 
 
 def _gains_of_split(table: OutOfFoldTable, fold_of: Rows, veto: bool) -> Values:

@@ -9,9 +9,9 @@ from query_adapters.evaluation.groups import LARGEST
 from query_adapters.training.candidates import CandidateScore, OutOfFoldTable, ViewScore
 from query_adapters.training.cross_fitting import cross_fitted_gains
 from query_adapters.training.guard import ALPHA, Guard
+from query_adapters.training.selection_test import selection_p_value
 from query_adapters.training.view_test import (
     combined_p_value,
-    gain_p_value,
     squared_sums,
     two_way_error,
 )
@@ -43,8 +43,7 @@ class Selection:
     """The best candidate, and what speaks for it.
 
     Attributes:
-        best: The candidate with the greatest gain among those that are not worse than the base in
-            a view (among all without a guard); None if none gains anything.
+        best: The candidate that `OutOfFoldTable.best` chooses; None if none gains anything.
         evidence: The gain of the selection; None if nothing could be held out.
         is_kept: Whether the candidate passed the guard.
         n_candidates: Number of candidates that were compared.
@@ -106,11 +105,7 @@ def select_candidate(
     if table is None:
         return Selection(best=None, evidence=None, is_kept=False, n_candidates=0)
     veto = guard != "off"
-    gains = [
-        cross_fitted_gains(table, groups.held_out(view.name), seed=seed, veto=veto)[place]
-        for place, view in enumerate(table.views)
-    ]
-    evidence = evidence_for(np.stack(gains), table, groups, seed=seed)
+    evidence = evidence_for(table, groups, veto=veto, seed=seed)
     best = table.best(veto=veto)
     return Selection(
         best=None if best is None else table.row(best),
@@ -121,15 +116,22 @@ def select_candidate(
 
 
 def evidence_for(
-    gains: Values, table: OutOfFoldTable, groups: QuestionGroups, *, seed: int
+    table: OutOfFoldTable, groups: QuestionGroups, *, veto: bool, seed: int
 ) -> Evidence:
-    """Return what the gains `(n_views, 2, n_queries)` show, each view by what it draws anew."""
+    """Return what speaks for the selection, in each view by what it draws anew."""
     names = [view.name for view in table.views]
-    weights = dict(zip(names, table.weights, strict=True))
-    own = dict(zip(names, gains[:, 0], strict=True))
-    specific = dict(zip(names, gains[:, 0] - gains[:, 1], strict=True))
     unit = {"seen": groups.wording, "unseen": groups.answer}
-    p_values = [gain_p_value(specific[name], groups=unit[name], seed=seed) for name in names]
+    own, specific, p_values = {}, {}, []
+    for place, name in enumerate(names):
+        held_out = groups.held_out(name)
+        gains = cross_fitted_gains(table, held_out, seed=seed, veto=veto)[place]
+        own[name], specific[name] = gains[0], gains[0] - gains[1]
+        p_values.append(
+            selection_p_value(
+                table, place, groups=unit[name], held_out=held_out, veto=veto, seed=seed
+            )
+        )
+    weights = dict(zip(names, table.weights, strict=True))
     gain, tested = (_overall(values, weights, groups) for values in (own, specific))
     return Evidence(
         gain=Interval(

@@ -50,17 +50,17 @@ def flipped_p_values(sums: Values, *, n_flips: int = FLIPS, seed: int = 0) -> Va
     scale = np.sqrt((sums**2).mean(axis=0))
     scaled = sums / np.where(scale > 0, scale, 1)
     cubes = scaled**3
-    observed = _skewness_corrected(scaled.sum(axis=0), cubes.sum(axis=0), n) - ROUNDING
+    observed = skewness_corrected(scaled.sum(axis=0), cubes.sum(axis=0), n) - ROUNDING
     rng, reached = np.random.default_rng(seed), np.zeros(sums.shape[1])
     step = max(1, SIGNS_AT_ONCE // n)
     for start in range(0, n_flips, step):
         signs = random_signs(rng, min(step, n_flips - start), n)
-        flipped = _skewness_corrected(signs @ scaled, signs @ cubes, n)
+        flipped = skewness_corrected(signs @ scaled, signs @ cubes, n)
         reached += (flipped >= observed).sum(axis=0)
     return np.where(scale > 0, (1 + reached) / (1 + n_flips), 1.0)
 
 
-def _skewness_corrected(sums: Values, cubes: Values, n: int) -> Values:
+def skewness_corrected(sums: Values, cubes: Values, n: int) -> Values:
     """Return Hall's transformed t statistic of samples of n values with mean square 1.
 
     Args:

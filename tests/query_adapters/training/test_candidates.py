@@ -1,6 +1,9 @@
 """Tests of the out-of-fold table: scores of each candidate by view, and the best candidate."""
 
+from collections.abc import Callable, Iterable, Sequence
 from math import inf, sqrt
+from statistics import mean, stdev
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,12 +82,34 @@ def test_without_the_veto_a_loss_in_one_view_is_made_up_for_in_the_other() -> No
 
 
 def test_the_best_on_some_questions_is_chosen_on_these_alone() -> None:
-    own = np.array([[[0.4, 0.4, 0.0, 0.0]], [[0.0, 0.0, 0.3, 0.3]]])
+    own = np.array([[[0.4, 0.4, 0.0, 0.0]], [[0.0, 0.0, 0.1, 0.1]]])
     table = table_of(own, {"seen": 1.0})
     assert table.best() == 0
     assert table.best(np.array([2, 3])) == 1
     assert table.best(np.array([1])) == 0
     assert table_of(-own, {"seen": 1.0}).best(np.array([2])) is None
+
+
+def error_of(values: Sequence[float]) -> float:
+    return stdev(values) / sqrt(len(values))
+
+
+def weighted(
+    of_view: Callable[[Sequence[float]], float], views: Iterable[Sequence[float]], weights: Any
+) -> float:
+    return float(sum(w * of_view(list(gains)) for w, gains in zip(weights, views, strict=True)))
+
+
+def is_close(behind: Values, weights: Sequence[float]) -> bool:
+    return weighted(mean, behind, weights) <= 0.5 * weighted(error_of, behind, weights) + 1e-12
+
+
+def test_of_gains_that_differ_by_chance_the_one_that_varies_least_is_chosen() -> None:
+    varied, steady = [0.9, -0.3, 0.7, -0.1], [0.3, 0.2, 0.3, 0.2]  # means 0.30 and 0.25
+    clearly_less = [0.06, 0.05, 0.06, 0.05]
+    own = np.array([[varied], [steady], [clearly_less]])
+    assert table_of(own, {"seen": 1.0}).best() == 1
+    assert table_of(own[[0, 2]], {"seen": 1.0}).best() == 0  # 0.245 behind, half an error is 0.14
 
 
 @settings(max_examples=100, deadline=None)
@@ -101,16 +126,17 @@ def test_the_best_is_that_of_a_search_candidate_by_candidate(
     own = np.random.default_rng(seed).normal(0.2, 1, size=(6, n_views, n))
     weights = [1.0] if n_views == 1 else [share, 1 - share]
     table = table_of(own, dict(zip(("seen", "unseen"), weights, strict=False)))
-    best, greatest = None, 0.0
-    for place, of_views in enumerate(own.tolist()):
-        overall, is_worse = 0.0, False
-        for weight, gains in zip(weights, of_views, strict=True):
-            mean = sum(gains) / n
-            error = sqrt(sum((gain - mean) ** 2 for gain in gains) / (n - 1) / n)
-            overall += weight * mean
-            is_worse |= mean < -error
-        if overall > greatest and not (veto and is_worse):
-            best, greatest = place, overall
+    eligible = [
+        place
+        for place, of_views in enumerate(own.tolist())
+        if weighted(mean, of_views, weights) > 0
+        and not (veto and any(mean(gains) < -error_of(gains) for gains in of_views))
+    ]
+    best = None
+    if eligible:
+        greatest = own[max(eligible, key=lambda place: weighted(mean, own[place], weights))]
+        close = [place for place in eligible if is_close(greatest - own[place], weights)]
+        best = min(close, key=lambda place: weighted(stdev, own[place], weights))
     assert table.best(veto=veto) == best
 
 

@@ -24,9 +24,9 @@ def test_the_best_of_many_candidates_without_a_gain_gains_nothing() -> None:
         assert best is not None
         naive.append(table.rows[best].overall.mean)
         cross_fitted.append(cross_fitted_gains(table, np.arange(100), seed=seed)[:, 0].mean())
-    assert min(naive) > 0.02
+    assert min(naive) > 0.01
     error = np.std(cross_fitted, ddof=1) / np.sqrt(30)
-    assert np.mean(naive) > 0.035
+    assert np.mean(naive) > 0.03
     assert abs(np.mean(cross_fitted)) < 3 * error < 0.015
 
 
