@@ -1,0 +1,5 @@
+"""Fusion: the exact words of a question beside its vector (extra: hybrid)."""
+
+from query_adapters.fusion.tokenizer import Tokenizer
+
+__all__ = ["Tokenizer"]
