@@ -1,11 +1,13 @@
 """Detect the language of texts by their most frequent function words."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 
 MIN_WORDS = 20  # fewer words are no evidence
-MIN_SHARE = 0.12  # running text of the languages below has 0.25 to 0.45
-MIN_RATIO = 1.2  # to the runner-up: related languages share words such as "de"
+MIN_SHARE = 0.01  # running text has 0.2 to 0.4, a catalogue of products 0.02
+MIN_FOUND = 0.3  # of a language's words: few, often, are those of a language that is not listed
+MIN_RATIO = 1.5  # to the runner-up; Danish and Norwegian are not told apart
 
 FUNCTION_WORDS = {
     "arabic": "في من على إلى أن عن التي الذي ما هذا هذه لا كان مع ذلك هو هي أو كل بين هل كيف",
@@ -31,29 +33,47 @@ FUNCTION_WORDS = {
 }
 """Frequent words of languages that every supported version of Snowball stems."""
 
+UNSTEMMED = {
+    "bulgarian": "и на да се в за не от с е са по че до като или как си това което към при",
+    "croatian": "i u je na se da od su za s a ne o što iz kao koji to do će ili bi ako po",
+    "czech": "a v se na je že o s z do i to k ve pro za by ale jsou jako po jak co si",
+    "polish": "w i na z się do nie to że jest o a jak po dla od za przez czy są oraz co ale",
+    "slovak": "a v sa na je že o s z do i to k vo pre za by ale sú ako po čo si pri",
+    "slovenian": "in je v na se za da so z s ki pa po ne od tudi kot o bi pri ali ko če do",
+    "swahili": "ya na wa kwa ni za katika la cha hii kama au yake si pia kuwa hiyo wake ili",
+    "ukrainian": "і в на не з що до за та як у це він від по для або про але й є так чи",
+    "vietnamese": "và của là có cho không được các một trong với những người này đã để từ khi",
+}
+"""Frequent words of languages that would be taken for one of the others."""
+
 _WORDS_OF = {
-    language: frozenset(words.casefold().split()) for language, words in FUNCTION_WORDS.items()
+    language: frozenset(words.casefold().split())
+    for language, words in (FUNCTION_WORDS | UNSTEMMED).items()
 }
 
 
 def language_of(words: Iterable[str]) -> str | None:
-    """Return the language with the greatest share of function words, None if none stands out.
+    """Return the language whose function words stand out, None if none does or it has no stemmer.
 
-    A language stands out if its function words make up at least `MIN_SHARE` of the words, and
-    `MIN_RATIO` times as many as those of the next language.
+    The evidence for a language is the share of its function words among all words, times the share
+    of them that occurs at all. A language stands out if its evidence is `MIN_RATIO` times that of
+    the next one and the two shares are at least `MIN_SHARE` and `MIN_FOUND`.
 
     Args:
         words: Casefolded words of a sample of texts.
     """
     counts = Counter(words)
-    n_words = counts.total()
-    if n_words < MIN_WORDS:
+    if counts.total() < MIN_WORDS:
         return None
-    known = {language: _occurrences(counts, among) for language, among in _WORDS_OF.items()}
-    (best, n_best), (_, n_next) = Counter(known).most_common(2)
-    stands_out = n_best >= MIN_SHARE * n_words and n_best >= MIN_RATIO * n_next
-    return best if stands_out else None
+    shares = {language: _shares(counts, among) for language, among in _WORDS_OF.items()}
+    best, other = sorted(shares, key=lambda language: math.prod(shares[language]))[:-3:-1]
+    share, found = shares[best]
+    stands_out = share * found >= MIN_RATIO * math.prod(shares[other])
+    is_sure = stands_out and share >= MIN_SHARE and found >= MIN_FOUND
+    return best if is_sure and best in FUNCTION_WORDS else None
 
 
-def _occurrences(counts: Counter[str], among: frozenset[str]) -> int:
-    return sum(counts[word] for word in among)
+def _shares(counts: Counter[str], among: frozenset[str]) -> tuple[float, float]:
+    """Return the share of these words among all words, and the share of them that occurs."""
+    n_occurrences = sum(counts[word] for word in among)
+    return n_occurrences / counts.total(), len(among & counts.keys()) / len(among)

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from query_adapters.fusion.postings import Formula
 from query_adapters.fusion.tokenizer import Tokenizer
-from query_adapters.typing import Values, Vectors
+from query_adapters.typing import Rows, Values, Vectors
+
+STEP = 16  # one score in so many gives the first bound on the best
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,12 +92,16 @@ class LexicalMatch:
         return self.scorer(texts)
 
 
-def best_rows(scores: Vectors, k: int) -> NDArray[np.int64]:
+def best_rows(scores: Vectors, k: int) -> Rows:
     """Return the rows of the `k` highest scores above 0, best first, then by row."""
-    rows = np.flatnonzero(scores)
-    found = scores[rows]
-    if len(rows) > k:
-        least = np.partition(found, len(rows) - k)[len(rows) - k]
-        rows = rows[found >= least]  # more than k if several are equal to the least
-    order = np.argsort(-scores[rows], kind="stable")
-    return rows[order[:k]].astype(np.int64, copy=False)
+    at_least = kth_highest(scores[::STEP], k)  # that of a part is no higher than that of all
+    rows = np.flatnonzero((scores >= at_least) & (scores > 0))
+    rows = rows[scores[rows] >= kth_highest(scores[rows], k)]
+    order = np.argsort(-scores[rows], kind="stable")  # more than k, if several equal the last one
+    return rows[order[:k]]
+
+
+def kth_highest(scores: Vectors, k: int) -> float:
+    """Return the `k`-th highest score, 0 if there are fewer."""
+    place = len(scores) - k
+    return float(np.partition(scores, place)[place]) if place >= 0 else 0.0

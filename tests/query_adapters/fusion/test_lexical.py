@@ -23,6 +23,7 @@ from query_adapters.errors import (
     MissingExtraError,
 )
 from query_adapters.fusion import LexicalIndex, Tokenizer, collecting, loading, postings, saving
+from query_adapters.fusion.matching import best_rows
 
 PLAIN = Tokenizer()
 TEXTS = {
@@ -165,6 +166,15 @@ class TestTop:
         expected = [row for row in order if match.scores[row] > 0][:k]
         assert ids == [match.ids[row] for row in expected]
         np.testing.assert_array_equal(scores, match.scores[expected])
+
+    @given(
+        st.lists(st.integers(0, 30), min_size=1, max_size=500),
+        st.integers(1, 25),
+    )
+    def test_of_many_documents_holds_the_same(self, whole: list[int], k: int) -> None:
+        order = sorted(range(len(whole)), key=lambda row: (-whole[row], row))
+        expected = [row for row in order if whole[row] > 0][:k]
+        assert best_rows(np.array(whole, dtype=np.float32), k).tolist() == expected
 
     def test_needs_a_positive_number(self) -> None:
         with pytest.raises(ValueError, match="k: expected at least 1, got 0"):

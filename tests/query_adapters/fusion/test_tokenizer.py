@@ -10,15 +10,26 @@ from query_adapters.fusion import Tokenizer
 from query_adapters.fusion.languages import FUNCTION_WORDS
 
 RUNNING_TEXT = {
-    "english": "The harbour is open to all boats that are registered with the office of the port.",
-    "german": "Der Hafen ist für alle Boote offen, die in dem Büro des Hafens gemeldet sind und zu",
-    "italian": "Il porto è aperto a tutte le barche che sono registrate presso la sede del comune.",
-    "french": "Le port est ouvert à tous les bateaux qui sont inscrits dans le bureau de ville.",
-    "spanish": "El puerto está abierto a los barcos que se registran en la oficina de la ciudad.",
-    "portuguese": "O porto não está aberto aos barcos que são de uma cidade e do mar com homens.",
-    "dutch": "De haven is open voor alle boten die in het kantoor van de stad zijn gemeld met een",
-    "russian": "Порт открыт для всех лодок, и они не могут выйти из порта на море, если по закону",
-    "turkish": "Liman bir hafta için açık ve bu şehir daha çok tekne ile dolu, ne var ne yok gibi",
+    "catalan": "El port és a la ciutat i les barques que hi ha són de la gent del mar, no per al "
+    "turisme, com es diu en un llibre dels pescadors amb més anys.",
+    "dutch": "De haven is open voor alle boten die in het kantoor van de stad zijn gemeld, en niet "
+    "voor een boot die op zee is.",
+    "english": "The harbour is open to all boats that are registered with the office of the port, "
+    "and for a fee you may stay in it by night.",
+    "french": "Le port est ouvert à tous les bateaux qui sont inscrits dans une liste, et il ne "
+    "ferme pas la nuit du dimanche, que je sache, pour les gens de mer.",
+    "german": "Der Hafen ist für alle Boote offen, die in dem Büro des Hafens gemeldet sind, und "
+    "das Büro nimmt auf dem Steg eine Gebühr von den Booten.",
+    "italian": "Il porto è aperto a tutte le barche che sono registrate in una lista, e non si "
+    "paga per la notte di un giorno con il mare del nord.",
+    "portuguese": "O porto não está aberto aos barcos que são de uma cidade e do mar, mas com um "
+    "pouco de paciência os homens da casa dão mais para a viagem.",
+    "russian": "Порт открыт для всех лодок, и они не могут выйти из порта на море, если по закону "
+    "это не так, но мы или вы можете у него спросить, что и как.",
+    "spanish": "El puerto está abierto a los barcos que se registran en la oficina de una ciudad, "
+    "y no hay más que pagar por las noches con un billete del banco.",
+    "turkish": "Liman bir hafta için açık ve bu şehir daha çok tekne ile dolu, ne var ne yok gibi "
+    "bir soru da olan biten için çok iyi.",
 }
 
 
@@ -97,7 +108,7 @@ def test_an_unknown_language_is_refused_with_those_that_are_known() -> None:
 
 @pytest.mark.parametrize("language", RUNNING_TEXT)
 def test_the_language_of_running_text_is_detected(language: str) -> None:
-    assert Tokenizer.detected([RUNNING_TEXT[language]] * 3) == Tokenizer(language)
+    assert Tokenizer.detected([RUNNING_TEXT[language]]) == Tokenizer(language)
 
 
 @pytest.mark.parametrize("language", FUNCTION_WORDS)
@@ -116,8 +127,10 @@ def test_every_detected_language_can_be_stemmed_and_its_words_are_tokens(languag
         ["東京は日本の首都です。"] * 20,
         ["ประเทศไทยมีเมืองหลวงคือกรุงเทพมหานคร"] * 20,
         [RUNNING_TEXT["english"], RUNNING_TEXT["german"]] * 5,
+        ["Havnen er åben for alle både, og det er ikke dyrt at være i den til om natten."] * 5,
+        ["W porcie są łodzie, które nie płyną na morze, i to jest po prostu za drogo dla nas."] * 5,
     ],
-    ids=["nothing", "few words", "codes", "Japanese", "Thai", "two languages"],
+    ids=["nothing", "few words", "codes", "Japanese", "Thai", "two languages", "Danish", "Polish"],
 )
 def test_words_are_not_stemmed_where_the_language_is_unsure(texts: list[str]) -> None:
     assert Tokenizer.detected(texts) == Tokenizer()
