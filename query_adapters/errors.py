@@ -9,6 +9,7 @@
     ├── UnreadableStoreError         (TypeError)        a store that does not return its vectors
     ├── AdapterMismatchError         (ValueError)       an adapter on another model than its own
     ├── AdapterFileError             (ValueError)       an adapter folder that cannot be loaded
+    ├── LexicalIndexError            (ValueError)       a lexical index that cannot be loaded
     ├── ProviderRefusedError         (PermissionError)  a provider that rejects the API key
     ├── GenerationError              (RuntimeError)     a language model without a usable answer
     ├── UnknownModelError            (ValueError)       a model name that cannot be resolved
@@ -22,6 +23,7 @@
     ├── EvaluationWarning                               a figure means less than it seems to
     ├── GenerationWarning                               chunks without generated questions
     ├── AdapterFileWarning                              files of an adapter folder that disagree
+    ├── LexicalIndexWarning                             a lexical index that may be out of date
     └── ObsoleteOptionWarning    (FutureWarning)        an option of the old package without effect
 
 Each error is also the builtin that a caller would expect, so that `except ValueError` catches an
@@ -126,6 +128,13 @@ class AdapterFileError(QueryAdaptersError, ValueError):
     """
 
 
+class LexicalIndexError(QueryAdaptersError, ValueError):
+    """Raised when the folder of a lexical index is incomplete, altered or of an unknown format.
+
+    Remedy: Build the index again, or update the package if the message says so.
+    """
+
+
 class ProviderRefusedError(QueryAdaptersError, PermissionError):
     """Raised when the provider of an embedding model rejects the API key.
 
@@ -163,8 +172,7 @@ class UnknownModelError(QueryAdaptersError, ValueError):
 class ProviderError(QueryAdaptersError, RuntimeError):
     """Raised when the call of a provider fails after the retries of its SDK.
 
-    Remedy: Read the provider's message; run again later. Finished batches are kept, and the next
-    run resumes from them.
+    Remedy: Read the provider's message; run again later, which resumes from finished batches.
     """
 
 
@@ -225,6 +233,13 @@ class AdapterFileWarning(QueryAdaptersWarning):
     """Issued when `adapter.json` differs from the record in the weights file, which is used.
 
     Remedy: Save the adapter again, and do not edit `adapter.json` by hand.
+    """
+
+
+class LexicalIndexWarning(QueryAdaptersWarning):
+    """Issued when a lexical index may no longer fit, such as after an update of the stemmer.
+
+    Remedy: Build the index again, or update it.
     """
 
 

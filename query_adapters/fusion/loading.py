@@ -1,0 +1,137 @@
+"""Load lexical indexes; see `query_adapters.fusion.stored_index` for the files."""
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from query_adapters.errors import LexicalIndexError, LexicalIndexWarning
+from query_adapters.fusion.counts import TokenCounts
+from query_adapters.fusion.postings import Formula, Postings
+from query_adapters.fusion.stored_index import (
+    ARRAYS,
+    DATA,
+    FORMAT_VERSION,
+    RECORD,
+    StoredIndex,
+    checksum_of,
+    stemmer_version,
+)
+from query_adapters.fusion.tokenizer import Tokenizer
+
+
+def read_index(folder: Path, *, memory_map: bool) -> StoredIndex:
+    """Return the index in the folder; see `LexicalIndex.load` for arguments and errors."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no lexical index at {folder}; build one and save it there")
+    record = read_record(folder)
+    try:
+        return _read(folder, record, memory_map)
+    except FileNotFoundError as error:
+        if (newer := read_record(folder)) != record:  # replaced while it was read
+            return _read(folder, newer, memory_map)
+        raise _damaged(folder, f"{error.filename} is missing") from error
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return the record of the index.
+
+    Raises:
+        LexicalIndexError: If there is none, or it is damaged or of a newer format.
+    """
+    path = folder / RECORD
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        written = int(record["format_version"])
+        if not DATA.fullmatch(record["data"]):
+            raise ValueError(f"data folder {record['data']!r}")
+    except FileNotFoundError as error:
+        raise _damaged(folder, f"{RECORD} is missing") from error
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise _damaged(folder, f"{RECORD}: {type(error).__name__}: {error}") from error
+    if written > FORMAT_VERSION:
+        raise LexicalIndexError(
+            f"{path}: format version {written} is newer than {FORMAT_VERSION}; upgrade "
+            "llama-index-finetune-plugin"
+        )
+    plain: dict[str, Any] = record
+    return plain
+
+
+def _read(folder: Path, record: Mapping[str, Any], memory_map: bool) -> StoredIndex:
+    data = folder / record["data"]
+    try:
+        _check_files(data, record["files"], checksums=not memory_map)
+        tokenizer = Tokenizer.from_record(record["tokenizer"])
+        formula = Formula(**record["formula"])
+        ids, tokens = (
+            json.loads((data / f"{name}.json").read_bytes()) for name in ("ids", "tokens")
+        )
+        arrays = {name: _array(data / f"{name}.npy", memory_map) for name in ARRAYS}
+        _check_shapes(arrays, len(ids), len(tokens))
+        counts = _counts(ids, tokens, arrays)
+    except FileNotFoundError:
+        raise
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise _damaged(folder, f"{type(error).__name__}: {error}") from error
+    _warn_if_stemmer_differs(folder, record.get("stemmer"), stemmer_version(tokenizer))
+    return StoredIndex(counts, arrays["weights"], tokenizer, formula)
+
+
+def _counts(ids: list[str], tokens: list[str], arrays: Mapping[str, NDArray[Any]]) -> TokenCounts:
+    return TokenCounts(
+        ids=ids,
+        lengths=arrays["lengths"],
+        digests=arrays["digests"],
+        vocabulary={token: row for row, token in enumerate(tokens)},
+        postings=Postings(arrays["starts"], arrays["rows"], arrays["counts"]),
+    )
+
+
+def _check_files(data: Path, files: Mapping[str, Any], *, checksums: bool) -> None:
+    for name, expected in files.items():
+        size = (data / name).stat().st_size
+        if size != expected["bytes"]:
+            raise ValueError(f"{name}: expected {expected['bytes']} bytes, got {size}")
+        if checksums and checksum_of(data / name) != expected["crc32"]:
+            raise ValueError(f"{name}: its content does not match its checksum")
+
+
+def _array(path: Path, memory_map: bool) -> NDArray[Any]:
+    """Return the array as a plain one, which numpy adds faster than its own `memmap` class."""
+    stored: NDArray[Any] = np.load(path, mmap_mode="r" if memory_map else None, allow_pickle=False)
+    return np.asarray(stored)
+
+
+def _check_shapes(arrays: Mapping[str, NDArray[Any]], n_documents: int, n_tokens: int) -> None:
+    n_postings = int(arrays["starts"][-1])
+    sizes = dict.fromkeys(("rows", "counts", "weights"), n_postings)
+    sizes |= {"starts": n_tokens + 1, "lengths": n_documents, "digests": n_documents}
+    for name, size in sizes.items():
+        array, kind = arrays[name], ARRAYS[name]
+        fits = array.dtype.kind == "u" if kind == "unsigned" else array.dtype == kind
+        if array.shape != (size,) or not fits:
+            raise ValueError(
+                f"{name}: expected {size} {kind} values, got {array.shape} {array.dtype}"
+            )
+
+
+def _warn_if_stemmer_differs(folder: Path, built: str | None, installed: str | None) -> None:
+    if built != installed:
+        warnings.warn(
+            f"{folder}: built with PyStemmer {built}, but {installed} is installed, which may "
+            "stem some words differently; build the index again, or install that version",
+            LexicalIndexWarning,
+            stacklevel=4,
+        )
+
+
+def _damaged(folder: Path, reason: str) -> LexicalIndexError:
+    return LexicalIndexError(
+        f"{folder}: expected a complete lexical index, got another ({reason}); copy the whole "
+        "folder again, or build the index again and save it there"
+    )
