@@ -29,8 +29,8 @@ MAY_NOT_IMPORT = {
 }
 ORDER = (
     "errors", "typing", "_version", "atomic", "_extras", "arrays", "registry",
-    "embedders", "data", "adapters", "evaluation", "demo", "stores", "training", "generation",
-    "fusion", "finetuning", "model_tuning", "cli", "__main__",
+    "embedders", "data", "lexical", "adapters", "evaluation", "demo", "stores", "training",
+    "fusion", "generation", "finetuning", "model_tuning", "cli", "__main__",
 )  # fmt: skip
 """The modules and folders of the core; each may import those before it."""
 MAX_LINES = 250
@@ -157,7 +157,7 @@ def canonical(requirement: str) -> str:
             ("torch", "scipy", "langchain_core", "sentence_transformers"),
         ),
         ("import query_adapters", ("llama_index", "llama_index_finetune_plugin", "rich")),
-        ("import query_adapters.fusion", ("bm25s", "Stemmer", "scipy", "torch")),
+        ("import query_adapters.lexical", ("bm25s", "Stemmer", "scipy", "torch")),
         ("import query_adapters.embedders", ("openai", "cohere", "sentence_transformers")),
         (
             "import query_adapters.cli",

@@ -27,7 +27,7 @@ from rich.console import Console
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the examples are scripts, not a package
 from results_file import installed, write_results
 
-from query_adapters.fusion import LexicalIndex, Tokenizer
+from query_adapters.lexical import LexicalIndex, Tokenizer
 
 RESULTS = Path(__file__).parent / "results" / "lexical.json"
 AT_ONCE, N_WORDS, CHANGED = 5_000, 500_000, 0.01

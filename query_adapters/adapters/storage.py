@@ -5,7 +5,7 @@
     README.md             a model card
 
 The weights file holds its own record, so a save takes effect when that one file is replaced.
-A reader finds either the old adapter or the new one. Pickles are neither read nor written.
+A reader finds either the old adapter or the new one. No pickle is read or written.
 """
 
 import hashlib
@@ -24,13 +24,15 @@ from safetensors.numpy import save
 
 from query_adapters.adapters import ADAPTER_KINDS, QueryAdapter
 from query_adapters.adapters.legacy import is_old_folder, read_old_adapter
+from query_adapters.adapters.model_card import may_write, model_card
 from query_adapters.atomic import replace_file
 from query_adapters.errors import AdapterFileError, AdapterFileWarning
 from query_adapters.typing import Vectors
 
-FORMAT_VERSION = 2  # 2: the centre of a memory
+FORMAT_VERSION = 3  # 2: the centre of a memory; 3: attachments
+PLAIN_VERSION = 2  # what is written without attachments, so that older releases can read it
 WEIGHTS, RECORD, CARD = "adapter.safetensors", "adapter.json", "README.md"
-CARD_MARK = "library_name: llama-index-finetune-plugin"
+SEPARATOR = "/"  # between an attachment and its tensor
 PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib")
 
 
@@ -53,6 +55,19 @@ class AdapterRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attachment:
+    """Something that is saved with an adapter and belongs to it, such as a scoring head.
+
+    Attributes:
+        record: What JSON can hold of it.
+        tensors: Its arrays, by name.
+    """
+
+    record: Mapping[str, Any]
+    tensors: Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SavedAdapter:
     """An adapter with its record.
 
@@ -60,11 +75,14 @@ class SavedAdapter:
         adapter: The map.
         record: Its origin and training.
         probe_vector: The base model's vector of `record.probe_text`, `(dim_in,)`, or None.
+        attachments: What is saved with it, by name; without attachments the file is one that
+            older releases read.
     """
 
     adapter: QueryAdapter
     record: AdapterRecord = field(default_factory=AdapterRecord)
     probe_vector: Vectors | None = None
+    attachments: Mapping[str, Attachment] = field(default_factory=dict)
 
 
 def save_adapter(adapter: QueryAdapter | SavedAdapter, folder: str | Path) -> Path:
@@ -82,9 +100,14 @@ def save_adapter(adapter: QueryAdapter | SavedAdapter, folder: str | Path) -> Pa
     description = _describe(saved)
     replace_file(folder / WEIGHTS, [_weights_bytes(saved, description)])
     replace_file(folder / RECORD, [(json.dumps(description, indent=2) + "\n").encode()])
-    if _is_ours(folder / CARD):
-        replace_file(folder / CARD, [_model_card(saved).encode()])
+    if may_write(folder / CARD):
+        replace_file(folder / CARD, [_card(saved).encode()])
     return folder
+
+
+def _card(saved: SavedAdapter) -> str:
+    record, verdict = saved.record, str(saved.record.training.get("verdict", "not recorded"))
+    return model_card(saved.adapter, record.base_model, verdict, record.created)
 
 
 def load_adapter(folder: str | Path) -> QueryAdapter:
@@ -125,11 +148,14 @@ def _read_safetensors(folder: Path) -> SavedAdapter:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
             tensors: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if header["sha256"] != _digest(header["record"], tensors):
+        attached = header.get("attachments", "")
+        if header["sha256"] != _digest(header["record"] + attached, tensors):
             raise ValueError("its content does not match its checksum")
         description = json.loads(header["record"])
+        kind = _kind_of(description, path)
+        attachments = _attachments(json.loads(attached or "{}"), tensors)
         probe_vector = tensors.pop("probe", None)
-        adapter = _kind_of(description, path).from_tensors(tensors)
+        adapter = kind.from_tensors(tensors)
         record = AdapterRecord(**description["record"])
     except AdapterFileError:
         raise
@@ -139,7 +165,20 @@ def _read_safetensors(folder: Path) -> SavedAdapter:
             "restore the file or train again"
         ) from exc
     _warn_if_copy_differs(folder / RECORD, description)
-    return SavedAdapter(adapter=adapter, record=record, probe_vector=probe_vector)
+    return SavedAdapter(
+        adapter=adapter, record=record, probe_vector=probe_vector, attachments=attachments
+    )
+
+
+def _attachments(
+    records: Mapping[str, Any], tensors: dict[str, NDArray[Any]]
+) -> dict[str, Attachment]:
+    """Return the attachments; their tensors are taken out of `tensors`."""
+    found: dict[str, dict[str, NDArray[Any]]] = {name: {} for name in records}
+    for key in [key for key in tensors if SEPARATOR in key]:
+        name, _, plain = key.partition(SEPARATOR)
+        found[name][plain] = tensors.pop(key)
+    return {name: Attachment(record=records[name], tensors=own) for name, own in found.items()}
 
 
 def _kind_of(description: Mapping[str, Any], path: Path) -> type[QueryAdapter]:
@@ -179,23 +218,29 @@ def _warn_if_copy_differs(path: Path, description: Mapping[str, Any]) -> None:
 def _describe(saved: SavedAdapter) -> dict[str, Any]:
     adapter = saved.adapter
     description = {
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSION if saved.attachments else PLAIN_VERSION,
         "kind": adapter.kind,
         "dim_in": adapter.dim_in,
         "dim_out": adapter.dim_out,
         "fingerprint": adapter.fingerprint,
         "record": asdict(saved.record),
     }
-    plain: dict[str, Any] = json.loads(json.dumps(description))
-    return plain
+    return dict(json.loads(json.dumps(description)))
 
 
 def _weights_bytes(saved: SavedAdapter, description: Mapping[str, Any]) -> bytes:
     tensors = {name: np.ascontiguousarray(t) for name, t in saved.adapter.tensors().items()}
     if saved.probe_vector is not None:
         tensors["probe"] = np.ascontiguousarray(saved.probe_vector, dtype=np.float32)
-    record = json.dumps(description)
-    return save(tensors, metadata={"record": record, "sha256": _digest(record, tensors)})
+    metadata = {"record": json.dumps(description)}
+    if saved.attachments:
+        records = {name: attached.record for name, attached in saved.attachments.items()}
+        metadata["attachments"] = json.dumps(records)
+    for name, attached in saved.attachments.items():
+        arrays = {f"{name}{SEPARATOR}{key}": tensor for key, tensor in attached.tensors.items()}
+        tensors |= {key: np.ascontiguousarray(tensor) for key, tensor in arrays.items()}
+    metadata["sha256"] = _digest("".join(metadata.values()), tensors)
+    return save(tensors, metadata=metadata)
 
 
 def _digest(record: str, tensors: Mapping[str, NDArray[np.float32]]) -> str:
@@ -203,48 +248,3 @@ def _digest(record: str, tensors: Mapping[str, NDArray[np.float32]]) -> str:
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}{tensor.dtype.str}{tensor.shape}".encode() + tensor.tobytes())
     return digest.hexdigest()
-
-
-def _is_ours(card: Path) -> bool:
-    """Return whether a model card may be written: a README of another origin is kept."""
-    return not card.exists() or CARD_MARK in card.read_text(encoding="utf-8", errors="replace")
-
-
-def _model_card(saved: SavedAdapter) -> str:
-    adapter, record = saved.adapter, saved.record
-    model = record.base_model or "an unnamed embedding model"
-    verdict = _bullet_list(str(record.training.get("verdict", "not recorded")))
-    return f"""---
-{CARD_MARK}
-tags: [query-adapter, retrieval]
----
-
-# Query adapter for {model}
-
-A {adapter.kind} map ({adapter.dim_in} → {adapter.dim_out}) on *query* embeddings; document
-vectors stay as they are. Created {record.created}, fingerprint `{adapter.fingerprint}`.
-
-## Verdict of its training
-
-{verdict}
-
-## Use
-
-```python
-from query_adapters import load_adapter
-
-adapter = load_adapter("path/to/this/folder")
-adapted = adapter(query_vectors)  # numpy, (n_queries, {adapter.dim_in})
-```
-
-In LlamaIndex: `AdapterEmbedding(base_embed_model, "path/to/this/folder")`; in LangChain:
-`AdapterEmbeddings(embeddings, "path/to/this/folder")`.
-
-`adapter.json` holds the full training record.
-"""
-
-
-def _bullet_list(block: str) -> str:
-    """Return the lines of a block as Markdown, the first one in bold, the others as a list."""
-    first, *others = block.splitlines() or [""]
-    return "\n".join([f"**{first}**", *([""] if others else []), *(f"- {line}" for line in others)])

@@ -1,7 +1,14 @@
-"""Fusion: the exact words of a question beside its vector (extra: hybrid)."""
+"""The learned retriever: similarity, exact words, votes and hubness, with learned weights."""
 
-from query_adapters.fusion.lexical import LexicalIndex
-from query_adapters.fusion.matching import LexicalMatch
-from query_adapters.fusion.tokenizer import Tokenizer
+from query_adapters.fusion.features import DESCRIPTIONS, FEATURES
+from query_adapters.fusion.head import ScoringHead
+from query_adapters.fusion.model import FusionModel, FusionQuery, RankedDocument
 
-__all__ = ["LexicalIndex", "LexicalMatch", "Tokenizer"]
+__all__ = [
+    "DESCRIPTIONS",
+    "FEATURES",
+    "FusionModel",
+    "FusionQuery",
+    "RankedDocument",
+    "ScoringHead",
+]

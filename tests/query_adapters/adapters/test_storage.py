@@ -353,9 +353,9 @@ def test_a_newer_format_is_refused_with_the_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as future:
-        future.setattr("query_adapters.adapters.storage.FORMAT_VERSION", 3)
+        future.setattr("query_adapters.adapters.storage.PLAIN_VERSION", 4)
         save_adapter(OLD, tmp_path)
-    with pytest.raises(AdapterFileError, match="format version 3 is newer than 2; upgrade"):
+    with pytest.raises(AdapterFileError, match="format version 4 is newer than 3; upgrade"):
         load_adapter(tmp_path)
 
 

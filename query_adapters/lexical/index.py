@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from query_adapters._extras import require_extra
-from query_adapters.fusion.collecting import TextBlock, documents_of, with_tokenizer
-from query_adapters.fusion.counts import TokenCounts
-from query_adapters.fusion.loading import read_index
-from query_adapters.fusion.matching import LexicalMatch, QuestionScorer
-from query_adapters.fusion.postings import Formula, rarity
-from query_adapters.fusion.saving import write_index
-from query_adapters.fusion.stored_index import StoredIndex
-from query_adapters.fusion.tokenizer import Tokenizer
+from query_adapters.lexical.collecting import TextBlock, documents_of, with_tokenizer
+from query_adapters.lexical.counts import TokenCounts
+from query_adapters.lexical.loading import read_index
+from query_adapters.lexical.matching import LexicalMatch, QuestionScorer
+from query_adapters.lexical.postings import Formula, rarity
+from query_adapters.lexical.saving import write_index
+from query_adapters.lexical.stored_index import StoredIndex
+from query_adapters.lexical.tokenizer import Tokenizer
 from query_adapters.typing import Vectors
 
 if TYPE_CHECKING:

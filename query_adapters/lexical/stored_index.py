@@ -16,9 +16,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from query_adapters.fusion.counts import TokenCounts
-from query_adapters.fusion.postings import Formula
-from query_adapters.fusion.tokenizer import Tokenizer
+from query_adapters.lexical.counts import TokenCounts
+from query_adapters.lexical.postings import Formula
+from query_adapters.lexical.tokenizer import Tokenizer
 from query_adapters.typing import Vectors
 
 FORMAT_VERSION = 1

@@ -1,4 +1,4 @@
-"""Save lexical indexes; see `query_adapters.fusion.stored_index` for the files."""
+"""Save lexical indexes; see `query_adapters.lexical.stored_index` for the files."""
 
 import json
 import os
@@ -14,8 +14,8 @@ import numpy as np
 
 from query_adapters.atomic import replace_file
 from query_adapters.errors import LexicalIndexError
-from query_adapters.fusion.loading import read_record
-from query_adapters.fusion.stored_index import (
+from query_adapters.lexical.loading import read_record
+from query_adapters.lexical.stored_index import (
     DATA,
     FORMAT_VERSION,
     RECORD,

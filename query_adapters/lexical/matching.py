@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from query_adapters.fusion.postings import Formula
-from query_adapters.fusion.tokenizer import Tokenizer
+from query_adapters.lexical.postings import Formula
+from query_adapters.lexical.tokenizer import Tokenizer
 from query_adapters.typing import Rows, Values, Vectors
 
 STEP = 16  # one score in so many gives the first bound on the best

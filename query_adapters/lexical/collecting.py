@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from query_adapters.errors import InvalidDatasetError
-from query_adapters.fusion.postings import PostingBlock
-from query_adapters.fusion.tokenizer import Tokenizer
+from query_adapters.lexical.postings import PostingBlock
+from query_adapters.lexical.tokenizer import Tokenizer
 
 TextBlock = tuple[Sequence[str], Sequence[str]]
 """Ids of documents and their texts."""

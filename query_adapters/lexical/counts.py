@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from query_adapters.errors import InvalidDatasetError
-from query_adapters.fusion.collecting import Collector, Digests, digest_of
-from query_adapters.fusion.postings import Postings, combined
-from query_adapters.fusion.tokenizer import Tokenizer
+from query_adapters.lexical.collecting import Collector, Digests, digest_of
+from query_adapters.lexical.postings import Postings, combined
+from query_adapters.lexical.tokenizer import Tokenizer
 from query_adapters.typing import Rows
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, Protocol, Self
 
 from query_adapters._extras import require_extra
-from query_adapters.fusion.languages import language_of
+from query_adapters.lexical.languages import language_of
 
 RULES = 1  # raised when the same text gets other tokens: an index built by other rules is refused
 SAMPLED_CHARACTERS = 2_000  # of each text, to detect the language
@@ -70,7 +70,7 @@ class Tokenizer:
         """Return the tokenizer for a sample of texts, without stemming if the language is unsure.
 
         The language is detected by the shares of some very frequent words of 20 languages, see
-        `query_adapters.fusion.languages`. A few hundred texts are enough.
+        `query_adapters.lexical.languages`. A few hundred texts are enough.
         """
         plain = cls()
         return cls(language_of(word for text in texts for word in plain(text[:SAMPLED_CHARACTERS])))

@@ -22,8 +22,8 @@ from query_adapters.errors import (
     LexicalIndexWarning,
     MissingExtraError,
 )
-from query_adapters.fusion import LexicalIndex, Tokenizer, collecting, loading, postings, saving
-from query_adapters.fusion.matching import best_rows
+from query_adapters.lexical import LexicalIndex, Tokenizer, collecting, loading, postings, saving
+from query_adapters.lexical.matching import best_rows
 
 PLAIN = Tokenizer()
 TEXTS = {

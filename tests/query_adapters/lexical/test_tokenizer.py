@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_adapters.fusion import Tokenizer
-from query_adapters.fusion.languages import FUNCTION_WORDS
+from query_adapters.lexical import Tokenizer
+from query_adapters.lexical.languages import FUNCTION_WORDS
 
 RUNNING_TEXT = {
     "catalan": "El port és a la ciutat i les barques que hi ha són de la gent del mar, no per al "

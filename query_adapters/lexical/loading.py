@@ -1,4 +1,4 @@
-"""Load lexical indexes; see `query_adapters.fusion.stored_index` for the files."""
+"""Load lexical indexes; see `query_adapters.lexical.stored_index` for the files."""
 
 import json
 import warnings
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from query_adapters.errors import LexicalIndexError, LexicalIndexWarning
-from query_adapters.fusion.counts import TokenCounts
-from query_adapters.fusion.postings import Formula, Postings
-from query_adapters.fusion.stored_index import (
+from query_adapters.lexical.counts import TokenCounts
+from query_adapters.lexical.postings import Formula, Postings
+from query_adapters.lexical.stored_index import (
     ARRAYS,
     DATA,
     FORMAT_VERSION,
@@ -21,7 +21,7 @@ from query_adapters.fusion.stored_index import (
     checksum_of,
     stemmer_version,
 )
-from query_adapters.fusion.tokenizer import Tokenizer
+from query_adapters.lexical.tokenizer import Tokenizer
 
 
 def read_index(folder: Path, *, memory_map: bool) -> StoredIndex:

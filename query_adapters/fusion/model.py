@@ -1,0 +1,184 @@
+"""The learned retriever without a framework: which documents to score, and their scores."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from query_adapters.adapters import QueryAdapter
+from query_adapters.arrays import unit
+from query_adapters.fusion.features import FEATURES, HUBNESS, LEXICAL, VOTES
+from query_adapters.fusion.head import ScoringHead
+from query_adapters.fusion.hubness import Hubness
+from query_adapters.fusion.votes import Votes
+from query_adapters.lexical import LexicalIndex, LexicalMatch
+from query_adapters.typing import Similarity, Values, Vectors
+
+DEPTH = 100  # documents taken from the nearest ones, and from those with the best exact words
+MAX_VOTED = 50  # documents taken from those with the most votes
+FEWEST_VOTES = 1e-4  # fewer count as none
+TextsOf = Callable[[Sequence[str]], Sequence[str]]
+"""Returns the texts of some ids, in their order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankedDocument:
+    """A document with its score.
+
+    Attributes:
+        id: Its id.
+        score: `similarity + Σ w f`.
+        parts: What the similarity and each feature with a weight add to the score, by name.
+    """
+
+    id: str
+    score: float
+    parts: Mapping[str, float] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FusionQuery:
+    """A question, prepared for scoring.
+
+    Attributes:
+        vector: The adapted query, which the store is searched with, `(dim,)`.
+        match: Its exact words in the lexical index; None if they have no weight.
+        votes: Votes for documents by id, `(n_widths,)` each.
+        ids: Documents to score beside the nearest ones, from exact words and votes.
+    """
+
+    vector: Vectors
+    match: LexicalMatch | None
+    votes: Mapping[str, Values]
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FusionModel:
+    """An adapter with a scoring head, and what its features are computed from.
+
+    Attributes:
+        adapter: The map on query vectors.
+        head: Weights of the features.
+        queries: Vectors of the training questions by the base model, `(n_questions, dim)`.
+        answers: Ids of their relevant documents.
+        lexical: Index of exact words; None if they have no weight.
+        similarity: What the store ranks by.
+        depth: How many of the nearest documents, and of those with the best exact words, are
+            scored.
+    """
+
+    adapter: QueryAdapter
+    head: ScoringHead
+    queries: Vectors
+    answers: tuple[tuple[str, ...], ...]
+    lexical: LexicalIndex | None = None
+    similarity: Similarity = "cosine"
+    depth: int = DEPTH
+
+    def prepared(self, question: str, vector: Vectors) -> FusionQuery:
+        """Return the question, adapted, with the documents to score beside the nearest ones.
+
+        Args:
+            question: Its text.
+            vector: Its vector by the base model, `(dim,)`.
+        """
+        match = None
+        if self.head.needs_text and self.lexical is not None:
+            match = self.lexical.match(question)
+        votes = self._votes_for(vector) if self.head.has_votes else {}
+        most_voted = sorted(votes, key=lambda key: -votes[key][1])[:MAX_VOTED]
+        found = [] if match is None else match.top(self.depth)[0]
+        return FusionQuery(
+            vector=self.adapter(vector),
+            match=match,
+            votes=votes,
+            ids=tuple(dict.fromkeys([*found, *most_voted])),
+        )
+
+    def ranked(
+        self, query: FusionQuery, ids: Sequence[str], vectors: Vectors, *, texts_of: TextsOf
+    ) -> list[RankedDocument]:
+        """Return the documents in descending order of their scores; equal ones keep their order.
+
+        Args:
+            query: The question.
+            ids: The documents to score, each once: the nearest ones and `query.ids`.
+            vectors: Their stored vectors, `(len(ids), dim)`.
+            texts_of: Called with the ids that the lexical index lacks, such as documents that
+                were added later, to score their texts.
+        """
+        if not ids:
+            return []
+        similarities = _similarities(query.vector, vectors, self.similarity)
+        features = self._features(query, ids, vectors, texts_of)
+        scores = self.head(similarities, features)
+        return [
+            RankedDocument(
+                id=ids[row],
+                score=float(scores[row]),
+                parts=self.head.parts(similarities[row], features[row]),
+            )
+            for row in np.argsort(-scores, kind="stable").tolist()
+        ]
+
+    def _features(
+        self, query: FusionQuery, ids: Sequence[str], vectors: Vectors, texts_of: TextsOf
+    ) -> Values:
+        """Return the features with a weight, 0 for the others, `(len(ids), n_features)`."""
+        features = np.zeros((len(ids), len(FEATURES)))
+        if query.match is not None:
+            features[:, FEATURES.index(LEXICAL)] = lexical_feature(query.match, ids, texts_of)
+        none = np.zeros(len(VOTES))
+        for place, name in enumerate(VOTES):
+            features[:, FEATURES.index(name)] = [query.votes.get(key, none)[place] for key in ids]
+        if self.head.by_name[HUBNESS] > 0:
+            features[:, FEATURES.index(HUBNESS)] = self._hubness(unit(vectors))
+        return features
+
+    def _votes_for(self, vector: Vectors) -> dict[str, Values]:
+        counted = self._votes(vector)
+        voted = np.flatnonzero(counted[0] > FEWEST_VOTES)
+        return {self._voted_ids[place]: counted[:, place] for place in voted}
+
+    @cached_property
+    def _voted_ids(self) -> list[str]:
+        """Ids of the documents that a training question is about."""
+        return list(dict.fromkeys(key for keys in self.answers for key in keys))
+
+    @cached_property
+    def _votes(self) -> Votes:
+        place = {key: position for position, key in enumerate(self._voted_ids)}
+        answers = [np.array([place[key] for key in keys], np.int64) for keys in self.answers]
+        return Votes.of(self.queries, answers, len(place))
+
+    @cached_property
+    def _hubness(self) -> Hubness:
+        return Hubness.of(self.adapter(self.queries))
+
+
+def lexical_feature(match: LexicalMatch, ids: Sequence[str], texts_of: TextsOf) -> Values:
+    """Return BM25 of the documents over the highest of any document, `(len(ids),)` in 0..1.
+
+    Args:
+        match: The question's exact words.
+        ids: The documents.
+        texts_of: Called with the ids that the lexical index lacks.
+    """
+    scores = match.of(ids).astype(np.float64)
+    new = np.flatnonzero(np.isnan(scores))
+    if len(new):
+        scores[new] = match.of_texts(texts_of([ids[row] for row in new.tolist()]))
+    highest = max(match.highest, float(scores.max()))
+    return scores / highest if highest > 0 else scores
+
+
+def _similarities(query: Vectors, vectors: Vectors, similarity: Similarity) -> Values:
+    """Return the similarity of each document, `(n_documents,)`; the higher, the more similar."""
+    if similarity == "cosine":
+        return (unit(vectors) @ unit(query)).astype(np.float64)
+    if similarity == "dot":
+        return (vectors @ query).astype(np.float64)
+    distances: Values = np.linalg.norm(vectors - query, axis=1).astype(np.float64)
+    return -distances

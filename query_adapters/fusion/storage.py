@@ -1,0 +1,99 @@
+"""Save the learned retriever in the adapter's folder, and load it.
+
+The weights of the scoring head, the vectors of the training questions and the ids of their answers
+are in the adapter's own file; the lexical index is in its folder `lexical`.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from query_adapters.adapters.storage import Attachment, SavedAdapter, read_adapter, save_adapter
+from query_adapters.errors import AdapterFileError, QueryAdaptersError
+from query_adapters.fusion.head import ScoringHead
+from query_adapters.fusion.model import FusionModel
+from query_adapters.lexical import LexicalIndex
+
+NAME, LEXICAL_FOLDER = "fusion", "lexical"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SavedFusion:
+    """The learned retriever with the record of its adapter.
+
+    Attributes:
+        model: The adapter with its scoring head.
+        saved: The adapter with its record, which names the embedding model.
+    """
+
+    model: FusionModel
+    saved: SavedAdapter
+
+
+def save_fusion(fusion: SavedFusion, folder: str | Path) -> Path:
+    """Save the adapter with its head, and the lexical index; return the folder.
+
+    The lexical index is written first, so that a process that dies in between leaves the adapter
+    that was there before.
+    """
+    folder, model = Path(folder), fusion.model
+    if model.lexical is not None:
+        model.lexical.save(folder / LEXICAL_FOLDER)
+    attachment = Attachment(
+        record={
+            "weights": model.head.to_record(),
+            "answers": [list(keys) for keys in model.answers],
+            "similarity": model.similarity,
+            "depth": model.depth,
+        },
+        tensors={"queries": np.asarray(model.queries, dtype=np.float32)},
+    )
+    attachments = {**fusion.saved.attachments, NAME: attachment}
+    return save_adapter(replace(fusion.saved, attachments=attachments), folder)
+
+
+def has_fusion(saved: SavedAdapter) -> bool:
+    """Return whether a scoring head was saved with the adapter."""
+    return NAME in saved.attachments
+
+
+def read_fusion(folder: str | Path, *, memory_map: bool = True) -> SavedFusion:
+    """Return the learned retriever in the folder.
+
+    Args:
+        folder: The adapter's folder.
+        memory_map: Whether the lexical index stays on disk and is read as it is needed.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        AdapterFileError: If the folder does not hold a complete adapter with a scoring head.
+        LexicalIndexError: If its lexical index is missing or incomplete.
+        MissingExtraError: If the lexical index is needed and the extra `hybrid` is not installed.
+    """
+    saved = read_adapter(folder)
+    if not has_fusion(saved):
+        raise AdapterFileError(
+            f"{folder}: expected an adapter with a scoring head, got one without; train it with "
+            "hybrid=True, or serve the adapter alone"
+        )
+    attachment = saved.attachments[NAME]
+    try:
+        record = attachment.record
+        model = FusionModel(
+            adapter=saved.adapter,
+            head=ScoringHead.from_record(record["weights"]),
+            queries=attachment.tensors["queries"],
+            answers=tuple(tuple(keys) for keys in record["answers"]),
+            similarity=record["similarity"],
+            depth=record["depth"],
+        )
+    except (KeyError, TypeError, QueryAdaptersError) as error:
+        raise AdapterFileError(
+            f"{folder}: the scoring head is incomplete ({type(error).__name__}: {error}); train "
+            "again"
+        ) from error
+    if model.head.needs_text:
+        lexical = LexicalIndex.load(Path(folder) / LEXICAL_FOLDER, memory_map=memory_map)
+        model = replace(model, lexical=lexical)
+    return SavedFusion(model=model, saved=saved)

@@ -1,0 +1,56 @@
+"""Votes: training questions speak for their answers where a question resembles them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from query_adapters.arrays import unit
+from query_adapters.fusion.features import WIDTHS
+from query_adapters.typing import Rows, Values, Vectors
+
+
+@dataclass(frozen=True, eq=False)
+class Votes:
+    """Training questions and their answers.
+
+        votes_β(q, d) = Σᵢ exp(-β (1 - cos(q - c, qᵢ - c))) [d answers qᵢ]
+
+    Queries are compared less their mean c, because cosines of some models all lie close to 1.
+
+    Attributes:
+        centre: c, mean of the training questions at length 1, `(dim,)`.
+        questions: qᵢ - c at length 1, `(n_questions, dim)`.
+        owners: Question of each judgement, `(n_judgements,)`.
+        answers: Position of its document among the documents with votes, `(n_judgements,)`.
+        n_documents: Number of documents with votes.
+
+    Source: Nadaraya, On Estimating Regression (1964), for the kernel votes, here without the
+        division by their sum: a question unlike all training questions has no votes.
+    """
+
+    centre: Vectors
+    questions: Vectors
+    owners: Rows
+    answers: Rows
+    n_documents: int
+
+    @classmethod
+    def of(cls, queries: Vectors, answers: Sequence[Rows], n_documents: int) -> Self:
+        """Return the votes of queries `(n_questions, dim)`, with the positions of their answers."""
+        units = unit(queries)
+        centre: Vectors = units.mean(axis=0)
+        counts = [len(positions) for positions in answers]
+        owners = np.repeat(np.arange(len(counts)), counts)
+        together = np.concatenate([*answers, np.empty(0, np.int64)]).astype(np.int64)
+        return cls(centre, unit(units - centre), owners, together, n_documents)
+
+    def __call__(self, query: Vectors) -> Values:
+        """Return the votes for each document, `(n_widths, n_documents)`, from a query `(dim,)`."""
+        distances = 1 - self.questions @ unit(unit(query) - self.centre)
+        return np.stack([self._counted(np.exp(-width * distances)) for width in WIDTHS])
+
+    def _counted(self, weights: Vectors) -> Values:
+        each = weights[self.owners].astype(np.float64)
+        return np.bincount(self.answers, each, self.n_documents).astype(np.float64)
