@@ -11,6 +11,7 @@ from query_adapters.arrays import unit
 from query_adapters.fusion.features import FEATURES, HUBNESS, LEXICAL, VOTES
 from query_adapters.fusion.head import ScoringHead
 from query_adapters.fusion.hubness import Hubness
+from query_adapters.fusion.similarities import similarities
 from query_adapters.fusion.votes import Votes
 from query_adapters.lexical import LexicalIndex, LexicalMatch
 from query_adapters.typing import Similarity, Values, Vectors
@@ -111,14 +112,14 @@ class FusionModel:
         """
         if not ids:
             return []
-        similarities = _similarities(query.vector, vectors, self.similarity)
+        scores_alone = similarities(query.vector[None], vectors, self.similarity)[0]
         features = self._features(query, ids, vectors, texts_of)
-        scores = self.head(similarities, features)
+        scores = self.head(scores_alone.astype(np.float64), features)
         return [
             RankedDocument(
                 id=ids[row],
                 score=float(scores[row]),
-                parts=self.head.parts(similarities[row], features[row]),
+                parts=self.head.parts(scores_alone[row], features[row]),
             )
             for row in np.argsort(-scores, kind="stable").tolist()
         ]
@@ -172,13 +173,3 @@ def lexical_feature(match: LexicalMatch, ids: Sequence[str], texts_of: TextsOf) 
         scores[new] = match.of_texts(texts_of([ids[row] for row in new.tolist()]))
     highest = max(match.highest, float(scores.max()))
     return scores / highest if highest > 0 else scores
-
-
-def _similarities(query: Vectors, vectors: Vectors, similarity: Similarity) -> Values:
-    """Return the similarity of each document, `(n_documents,)`; the higher, the more similar."""
-    if similarity == "cosine":
-        return (unit(vectors) @ unit(query)).astype(np.float64)
-    if similarity == "dot":
-        return (vectors @ query).astype(np.float64)
-    distances: Values = np.linalg.norm(vectors - query, axis=1).astype(np.float64)
-    return -distances

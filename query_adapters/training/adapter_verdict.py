@@ -54,7 +54,7 @@ class VerdictContext:
                 (self._gain_label(selection), self._gain(evidence)),
                 ("Confidence", self._confidence(selection, evidence)),
                 *guard_lines(self.guard),
-                ("By kind of question", _by_kind(evidence, self.seen_share)),
+                ("By kind of question", by_kind(evidence, self.seen_share)),
             )
         return Verdict(
             decision=self._decision(selection),
@@ -126,7 +126,8 @@ def _why_chance(evidence: Evidence) -> str:
     return f" (answers to other questions gain {signed(gain.mean - tested.mean)} as well)"
 
 
-def _by_kind(evidence: Evidence, seen_share: float) -> str:
+def by_kind(evidence: Evidence, seen_share: float) -> str:
+    """Return the gain for each kind of question, and the share that is expected of each."""
     kinds = {
         "seen": "documents that have training questions",
         "unseen": "documents that have none",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import sqrt
+from typing import Any
 
 import numpy as np
 
@@ -65,13 +66,13 @@ class CandidateScore:
     """One row of the out-of-fold table.
 
     Attributes:
-        candidate: The settings.
+        candidate: The settings: a `Candidate`, or the names of a scoring head's features.
         seen: New questions about documents that have training questions; None if not measured.
         unseen: Questions about other documents; None if not measured.
         overall: Both views, weighted by the share of questions expected in each.
     """
 
-    candidate: Candidate
+    candidate: Any
     seen: ViewScore | None
     unseen: ViewScore | None
     overall: ViewScore
@@ -88,13 +89,13 @@ class OutOfFoldTable:
     """What every candidate gains on every question held out, in each view.
 
     Attributes:
-        candidates: The settings.
+        candidates: The settings, as in `CandidateScore`.
         views: The views, with the weights of their scores.
         gains: Differences from the base, `(n_candidates, n_views, 2, n_queries)`: on a
             question's own answers and, as a control, on other questions' answers.
     """
 
-    candidates: Sequence[Candidate]
+    candidates: Sequence[Any]
     views: Sequence[View]
     gains: Values
 

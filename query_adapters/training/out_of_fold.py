@@ -58,10 +58,14 @@ class HeldOutFold:
 
     @cached_property
     def _control_rows(self) -> Rows:
-        """Rows of other queries of the fold for each query, `(8, n_held_out)`; random cycles."""
-        rng = np.random.default_rng(CONTROL_SEED)
-        controls = np.empty((N_CONTROLS, len(self.rows)), dtype=np.int64)
-        for row in controls:
-            cycle = rng.permutation(len(self.rows))
-            row[cycle] = np.roll(cycle, 1)
-        return controls
+        return control_rows(len(self.rows))
+
+
+def control_rows(n_queries: int) -> Rows:
+    """Return rows of other queries for each query, `(8, n_queries)`, in random cycles."""
+    rng = np.random.default_rng(CONTROL_SEED)
+    controls = np.empty((N_CONTROLS, n_queries), dtype=np.int64)
+    for row in controls:
+        cycle = rng.permutation(n_queries)
+        row[cycle] = np.roll(cycle, 1)
+    return controls

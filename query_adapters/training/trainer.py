@@ -129,7 +129,7 @@ class AdapterTrainer:
         """
         began = time.perf_counter()
         _check_dims(dataset.dim, served, start)
-        grid = self._grid(dataset, start)
+        grid = self.grid(dataset, start)
         sample = selection_sample(dataset, similarity=self.similarity, seed=self.seed)
         with blas_threads_for(sample):
             table, selection = self._selection.select(grid, sample)
@@ -186,7 +186,8 @@ class AdapterTrainer:
         )
         return context.verdict(selection)
 
-    def _grid(self, dataset: EmbeddedDataset, start: RefinableAdapter | None) -> Grid:
+    def grid(self, dataset: EmbeddedDataset, start: RefinableAdapter | None) -> Grid:
+        """Return the candidates, and how each is fitted."""
         score = LinearScore.of(dataset.documents, self.similarity)
         if start is None:
             spectrum = Spectrum(dataset.documents, self.similarity)

@@ -8,7 +8,7 @@ from query_adapters.evaluation.html_report.verdict import verdict_html
 from query_adapters.evaluation.pairwise import MetricComparison
 from query_adapters.training.guard import ALPHA, Guard
 
-Decision = Literal["adapter", "base", "start", "model"]
+Decision = Literal["adapter", "base", "start", "model", "retriever"]
 Reference = Literal["base", "start"]
 POWER = 2.49  # standard errors of a gain that a test finds 4 times out of 5
 DEPLOY = "deploy it, and measure it once on held-out questions"
@@ -26,7 +26,7 @@ class Verdict:
 
     Attributes:
         decision: What was saved: the "adapter", the "base" model as it is, the adapter to refine
-            ("start"), or a tuned "model".
+            ("start"), a tuned "model", or a learned "retriever".
         headline: The decision in one sentence.
         metric: The metric that the gain is measured in, such as "ndcg@10".
         expected_gain: Mean gain of the best candidate with its 95 % interval, also if it was not

@@ -432,8 +432,8 @@ def test_small_problems_stay_on_one_thread(
             return super().path(*args)
 
     class Watched(AdapterTrainer):
-        def _grid(self, *args: Any) -> Grid:
-            return WatchedGrid(**vars(super()._grid(*args)))
+        def grid(self, *args: Any) -> Grid:
+            return WatchedGrid(**vars(super().grid(*args)))
 
     monkeypatch.setattr(threads, "SCORES_FOR_THREADS", most)
     with threadpool_limits(limits=2, user_api="blas"):

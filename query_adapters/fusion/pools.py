@@ -1,0 +1,175 @@
+"""Out-of-fold features: what each training question's documents score without the question."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from query_adapters.adapters import QueryAdapter
+from query_adapters.arrays import unit
+from query_adapters.data.embedded import EmbeddedDataset
+from query_adapters.fusion.features import FEATURES, HUBNESS, LEXICAL, VOTES
+from query_adapters.fusion.head import ScoringHead
+from query_adapters.fusion.hubness import Hubness
+from query_adapters.fusion.model import DEPTH, FEWEST_VOTES, MAX_VOTED
+from query_adapters.fusion.similarities import similarities
+from query_adapters.fusion.votes import Votes
+from query_adapters.training.folds import View
+from query_adapters.typing import Rows, Similarity, Values, Vectors
+
+QUERIES_AT_ONCE = 64
+PADDING = -1
+AdapterOf = Callable[[EmbeddedDataset], QueryAdapter]
+"""Returns the adapter that is trained on these questions."""
+LexicalScores = Callable[[int], Vectors]
+"""Returns the lexical feature of every document for one question, `(n_documents,)`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pools:
+    """The documents that are scored for each question, with their features.
+
+    Attributes:
+        rows: Documents of each question, padded with -1, `(n_queries, width)`.
+        similarities: To the adapted query, `(n_queries, width)`.
+        features: In the order of `FEATURES`, `(n_queries, width, n_features)`.
+    """
+
+    rows: Rows
+    similarities: Values
+    features: Values
+
+    def ranking(self, head: ScoringHead, *, k: int) -> Rows:
+        """Return the k best documents, `(n_queries, k)`; where there are fewer, -1."""
+        scores = np.where(self.rows == PADDING, -np.inf, head(self.similarities, self.features))
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(self.rows, order, axis=1)
+
+    def select(self, queries: Rows) -> "Pools":
+        """Return the pools of these questions."""
+        return Pools(self.rows[queries], self.similarities[queries], self.features[queries])
+
+    @classmethod
+    def of(cls, pools: Sequence["_Pool"]) -> Self:
+        """Return the pools of all questions, padded to one width."""
+        width = max(len(pool.rows) for pool in pools)
+        rows = np.full((len(pools), width), PADDING)
+        scores = np.zeros((len(pools), width))
+        features = np.zeros((len(pools), width, len(FEATURES)))
+        for place, pool in enumerate(pools):
+            n = len(pool.rows)
+            rows[place, :n], scores[place, :n] = pool.rows, pool.similarities
+            features[place, :n] = pool.features
+        return cls(rows, scores, features)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pool:
+    """The documents of one question."""
+
+    rows: Rows
+    similarities: Values
+    features: Values
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PoolMaker:
+    """Makes the out-of-fold pools of a view.
+
+    Attributes:
+        dataset: Training questions over the documents that are searched.
+        adapter_of: Trains an adapter on a part of them.
+        lexical: Lexical feature of every document for a question; None without exact words.
+        similarity: What the store ranks by.
+        depth: As in `FusionModel`.
+    """
+
+    dataset: EmbeddedDataset
+    adapter_of: AdapterOf
+    lexical: LexicalScores | None
+    similarity: Similarity
+    depth: int = DEPTH
+
+    def pools(self, view: View) -> Pools:
+        """Return the pools of all questions, each by what the other folds teach."""
+        pools: dict[int, _Pool] = {}
+        for training, held_out in view.splits():
+            fold = _Fold(self, self.dataset.select(training))
+            pools |= dict(zip(held_out.tolist(), fold.pools(held_out), strict=True))
+        return Pools.of([pools[query] for query in range(len(self.dataset.queries))])
+
+
+class _Fold:
+    """The features that one training part gives.
+
+    Args:
+        maker: The settings.
+        training: Training questions without the held-out ones.
+    """
+
+    def __init__(self, maker: PoolMaker, training: EmbeddedDataset) -> None:
+        self._maker, self._voted = maker, training.labelled
+        self._adapter = maker.adapter_of(training)
+        answers = [np.searchsorted(training.labelled, rows) for rows in training.relevant]
+        self._votes = Votes.of(training.queries, answers, len(training.labelled))
+        self._hubness = Hubness.of(self._adapter(training.queries))
+
+    def pools(self, held_out: Rows) -> list[_Pool]:
+        """Return the pools of the held-out questions."""
+        pools = [pool for block in _blocks(held_out) for pool in self._block(block)]
+        self._add_hubness(pools)
+        return pools
+
+    def _block(self, queries: Rows) -> Iterator[_Pool]:
+        dataset = self._maker.dataset
+        scores = similarities(
+            self._adapter(dataset.queries[queries]), dataset.documents, self._maker.similarity
+        )
+        for query, row in zip(queries.tolist(), scores, strict=True):
+            yield self._pool(query, row)
+
+    def _pool(self, query: int, scores: Vectors) -> _Pool:
+        maker = self._maker
+        lexical = None if maker.lexical is None else maker.lexical(query)
+        votes = self._votes(maker.dataset.queries[query])
+        rows = [
+            _highest(scores, maker.depth),
+            self._voted[_highest(votes[1], MAX_VOTED, above=FEWEST_VOTES)],
+        ]
+        if lexical is not None:
+            rows.append(_highest(lexical, maker.depth, above=0))
+        pooled = np.unique(np.concatenate(rows))
+        features = np.zeros((len(pooled), len(FEATURES)))
+        if lexical is not None:
+            features[:, FEATURES.index(LEXICAL)] = lexical[pooled]
+        for name, counted in zip(VOTES, votes, strict=True):
+            features[:, FEATURES.index(name)] = self._votes_of(pooled, counted)
+        return _Pool(pooled, scores[pooled].astype(np.float64), features)
+
+    def _votes_of(self, rows: Rows, counted: Values) -> Values:
+        place = np.minimum(np.searchsorted(self._voted, rows), len(self._voted) - 1)
+        return np.where(self._voted[place] == rows, counted[place], 0.0)
+
+    def _add_hubness(self, pools: Sequence[_Pool]) -> None:
+        rows, inverse = np.unique(
+            np.concatenate([pool.rows for pool in pools]), return_inverse=True
+        )
+        hubness = self._hubness(unit(self._maker.dataset.documents[rows]))[inverse]
+        start = 0
+        for pool in pools:
+            end = start + len(pool.rows)
+            pool.features[:, FEATURES.index(HUBNESS)] = hubness[start:end]
+            start = end
+
+
+def _blocks(queries: Rows) -> Iterator[Rows]:
+    for start in range(0, len(queries), QUERIES_AT_ONCE):
+        yield queries[start : start + QUERIES_AT_ONCE]
+
+
+def _highest(scores: Vectors | Values, k: int, *, above: float = -np.inf) -> Rows:
+    """Return the positions of the k highest scores, in any order; only those above the limit."""
+    k = min(k, len(scores))
+    found = np.argpartition(scores, len(scores) - k)[len(scores) - k :]
+    return found[scores[found] > above]

@@ -1,0 +1,92 @@
+"""Which features the scoring head uses: candidates, compared on questions that fitted nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from query_adapters.data.embedded import EmbeddedDataset
+from query_adapters.data.splits import folds
+from query_adapters.evaluation.judging import judge_rows
+from query_adapters.evaluation.metrics import Metric
+from query_adapters.fusion.features import FEATURES, HUBNESS, LEXICAL, VOTES
+from query_adapters.fusion.head import ScoringHead
+from query_adapters.fusion.weights import JudgedPools, fit_head
+from query_adapters.training.candidates import OutOfFoldTable
+from query_adapters.training.folds import View
+from query_adapters.training.out_of_fold import control_rows
+from query_adapters.typing import Rows, Values
+
+N_FOLDS = 5
+ALONE = ScoringHead({})
+"""The adapter alone, which gains are measured against."""
+CANDIDATES: tuple[tuple[str, ...], ...] = ((LEXICAL,), VOTES, (HUBNESS,), FEATURES)
+"""The features that each candidate may use."""
+
+
+def candidates(*, with_text: bool) -> list[tuple[str, ...]]:
+    """Return the features of each candidate; without texts, those that need none."""
+    if with_text:
+        return list(CANDIDATES)
+    without = [tuple(name for name in names if name != LEXICAL) for names in CANDIDATES]
+    return [names for names in without if names]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HeadComparison:
+    """Compares scoring heads on out-of-fold pools.
+
+    Attributes:
+        dataset: Training questions.
+        views: Their fold assignments.
+        pools: Out-of-fold pools of each view.
+        metric: Metric that candidates are compared by.
+    """
+
+    dataset: EmbeddedDataset
+    views: Sequence[View]
+    pools: Sequence[JudgedPools]
+    metric: str
+
+    def table(
+        self, features: Sequence[tuple[str, ...]], *, groups: Rows, seed: int
+    ) -> OutOfFoldTable:
+        """Return the gain of each candidate over the adapter alone on every question.
+
+        The weights that score a question are fitted without its group.
+
+        Args:
+            features: Features of each candidate.
+            groups: A number per question, equal for questions that are not independent.
+            seed: Seed of the split.
+        """
+        alone = np.stack([self._scores(pools, ALONE) for pools in self.pools])
+        n_folds = min(N_FOLDS, len(np.unique(groups)))
+        fold_of = folds(groups, n_folds=n_folds, seed=seed)
+        gains = np.stack([self._gains(names, fold_of) - alone for names in features])
+        return OutOfFoldTable(features, self.views, gains)
+
+    def _gains(self, names: Sequence[str], fold_of: Rows) -> Values:
+        """Return the scores with cross-fitted weights, `(n_views, 2, n_queries)`."""
+        scores = np.zeros((len(self.pools), 2, len(fold_of)))
+        for fold in range(int(fold_of.max()) + 1):
+            others, held_out = np.flatnonzero(fold_of != fold), fold_of == fold
+            head = fit_head([pools.select(others) for pools in self.pools], names)
+            for place, pools in enumerate(self.pools):
+                scores[place][:, held_out] = self._scores(pools, head)[:, held_out]
+        return scores
+
+    def _scores(self, pools: JudgedPools, head: ScoringHead) -> Values:
+        """Return the metric on own and on other questions' answers, `(2, n_queries)`."""
+        metric, data = Metric.parse(self.metric), self.dataset
+        ranking = pools.pools.ranking(head, k=metric.k)
+        own = metric(judge_rows(ranking, data.relevant, data.grades))
+        controls = [
+            metric(
+                judge_rows(
+                    ranking, [data.relevant[i] for i in rows], [data.grades[i] for i in rows]
+                )
+            )
+            for rows in control_rows(len(data.queries))
+        ]
+        return np.stack([own, np.mean(controls, axis=0)])

@@ -1,0 +1,156 @@
+"""Learn the scoring head beside a trained adapter, and keep it only if it helps."""
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from query_adapters.adapters import QueryAdapter
+from query_adapters.adapters.kernel import RefinableAdapter
+from query_adapters.adapters.linear import LinearAdapter
+from query_adapters.data.embedded import EmbeddedDataset
+from query_adapters.fusion.head import ScoringHead
+from query_adapters.fusion.model import DEPTH
+from query_adapters.fusion.pools import AdapterOf, LexicalScores, PoolMaker
+from query_adapters.fusion.selection import ALONE, HeadComparison, candidates
+from query_adapters.fusion.verdict import head_verdict
+from query_adapters.fusion.weights import JudgedPools, fit_head
+from query_adapters.training import AdapterTrainer, TrainingResult
+from query_adapters.training.decision import QuestionGroups, Selection, select_candidate
+from query_adapters.training.folds import View, make_views
+from query_adapters.training.guard import answer_groups
+from query_adapters.training.threads import blas_threads_for
+from query_adapters.training.verdict import ResultWithVerdict
+
+MAX_QUERIES = 1_000  # questions that weights are fitted on; a handful of numbers needs no more
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class FusionTraining(ResultWithVerdict):
+    """A scoring head and how it was chosen.
+
+    Attributes:
+        verdict: The outcome; the gain is over the adapter alone.
+        head: The weights; all 0 if no gain could be shown.
+        selection: The candidates' comparison.
+        n_queries: Questions that the weights were fitted on.
+        elapsed_seconds: Wall time.
+    """
+
+    head: ScoringHead
+    selection: Selection
+    n_queries: int
+    elapsed_seconds: float
+
+    def to_record(self) -> dict[str, Any]:
+        """Return everything as JSON can hold it."""
+        return {
+            **self.verdict.to_record(),
+            "weights": self.head.to_record(),
+            "n_queries": self.n_queries,
+            "elapsed_seconds": round(self.elapsed_seconds, 3),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusionTrainer:
+    """The settings of the head's training, and the training itself (`fit`).
+
+    Args:
+        trainer: The settings that the adapter was trained with: metric, folds, views and guard.
+        depth: As in `FusionModel`.
+    """
+
+    trainer: AdapterTrainer
+    depth: int = DEPTH
+
+    def fit(
+        self,
+        dataset: EmbeddedDataset,
+        adapted: TrainingResult,
+        *,
+        lexical: LexicalScores | None,
+        start: RefinableAdapter | None = None,
+    ) -> FusionTraining:
+        """Return the head that does best on held-out questions, or one without weights.
+
+        The features of a question are computed without it: by the adapter and the votes of the
+        other folds. In the view of unseen documents, its documents have no votes. Under the
+        strict guard the head must gain more than chance explains over the adapter alone.
+
+        Args:
+            dataset: Training questions over the documents that are searched.
+            adapted: The trained adapter.
+            lexical: Returns the lexical feature of every document for a question, by its row;
+                None without exact words.
+            start: The adapter that was refined, if one was.
+        """
+        began, trainer = time.perf_counter(), self.trainer
+        rows = np.arange(0, len(dataset.queries), -(-len(dataset.queries) // MAX_QUERIES))
+        part = dataset.select(rows)
+        views = make_views(
+            part,
+            n_folds=trainer.n_folds,
+            n_repeats=1,
+            seed=trainer.seed,
+            seen_share=adapted.seen_share,
+        )
+        maker = PoolMaker(
+            dataset=part,
+            adapter_of=self._adapter_of(dataset, adapted, start),
+            lexical=None if lexical is None else lambda row: lexical(int(rows[row])),
+            similarity=trainer.similarity,
+            depth=self.depth,
+        )
+        with blas_threads_for(part):
+            selection, head = self._selected(maker, views)
+        verdict = head_verdict(selection, head, trainer, adapted, n_queries=len(rows))
+        logger.info("%s", verdict.one_line)
+        return FusionTraining(
+            verdict=verdict,
+            head=head,
+            selection=selection,
+            n_queries=len(rows),
+            elapsed_seconds=time.perf_counter() - began,
+        )
+
+    def _selected(self, maker: PoolMaker, views: list[View]) -> tuple[Selection, ScoringHead]:
+        trainer, part = self.trainer, maker.dataset
+        groups = QuestionGroups(
+            wording=part.query_groups,
+            answer=answer_groups(part.relevant),
+            linked=part.document_groups,
+        )
+        if not views:
+            return select_candidate(None, groups, guard=trainer.guard, seed=trainer.seed), ALONE
+        pools = [
+            JudgedPools.of(maker.pools(view), part.relevant, part.grades, view.weight)
+            for view in views
+        ]
+        comparison = HeadComparison(dataset=part, views=views, pools=pools, metric=trainer.metric)
+        table = comparison.table(
+            candidates(with_text=maker.lexical is not None),
+            groups=groups.held_out("unseen"),
+            seed=trainer.seed,
+        )
+        selection = select_candidate(table, groups, guard=trainer.guard, seed=trainer.seed)
+        if selection.chosen is None:
+            return selection, ALONE
+        return selection, fit_head(pools, selection.chosen.candidate)
+
+    def _adapter_of(
+        self,
+        dataset: EmbeddedDataset,
+        adapted: TrainingResult,
+        start: RefinableAdapter | None,
+    ) -> AdapterOf:
+        """Return how the chosen adapter is trained on a part; the same for all if none was."""
+        alone: QueryAdapter = start or LinearAdapter.identity(dataset.dim)
+        chosen = adapted.chosen
+        if chosen is None:
+            return lambda _: alone
+        grid = self.trainer.grid(dataset, start)
+        return lambda training: grid.fit(training, chosen.candidate).as_adapter(training.queries)

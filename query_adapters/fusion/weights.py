@@ -1,0 +1,118 @@
+"""Fit the weights of the scoring head: a convex problem in a handful of numbers."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from query_adapters.fusion.features import FEATURES
+from query_adapters.fusion.head import ScoringHead
+from query_adapters.fusion.pools import PADDING, Pools
+from query_adapters.typing import Rows, Values
+
+RIDGE = 0.3  # ρ, of squared weights in units of a feature's range; the losses are added up
+START, LEAST = 5.0, 1e-2  # of the weight of the similarity, in units of its range
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedPools:
+    """The pools of one view with their relevant documents.
+
+    Attributes:
+        pools: The documents with their features.
+        targets: Share of each document in the question's grades, 0 for documents that are not
+            relevant, `(n_queries, width)`. Rows of zeros are left out of the loss.
+        weight: Weight of the view.
+    """
+
+    pools: Pools
+    targets: Values
+    weight: float
+
+    @classmethod
+    def of(
+        cls, pools: Pools, relevant: Sequence[Rows], grades: Sequence[Values], weight: float
+    ) -> "JudgedPools":
+        """Return the pools with the grades of the questions' relevant documents."""
+        targets = np.zeros(pools.rows.shape)
+        for row, (documents, graded) in enumerate(zip(relevant, grades, strict=True)):
+            order = np.argsort(documents)
+            place = np.searchsorted(documents, pools.rows[row], sorter=order)
+            place = order[np.minimum(place, len(documents) - 1)]
+            targets[row] = np.where(documents[place] == pools.rows[row], graded[place], 0.0)
+        sums = targets.sum(axis=1, keepdims=True)
+        return cls(pools, targets / np.where(sums > 0, sums, 1), weight)
+
+    def select(self, queries: Rows) -> "JudgedPools":
+        """Return the pools of these questions."""
+        return JudgedPools(self.pools.select(queries), self.targets[queries], self.weight)
+
+    @cached_property
+    def inputs(self) -> Values:
+        """Similarity and features, `(n_queries, width, 1 + n_features)`."""
+        alone = self.pools.similarities[..., None]
+        return np.concatenate([alone, self.pools.features], axis=2)
+
+    @cached_property
+    def is_padding(self) -> NDArray[np.bool_]:
+        """Where a pool has no document, `(n_queries, width)`."""
+        return np.equal(self.pools.rows, PADDING)
+
+    @property
+    def ranges(self) -> Values:
+        """Mean range of the similarity and of each feature over a pool, `(1 + n_features,)`."""
+        hidden = self.is_padding[..., None]
+        highest = np.where(hidden, -np.inf, self.inputs).max(axis=1)
+        lowest = np.where(hidden, np.inf, self.inputs).min(axis=1)
+        ranges: Values = (highest - lowest).mean(axis=0)
+        return ranges
+
+
+def fit_head(views: Sequence[JudgedPools], features: Collection[str]) -> ScoringHead:
+    """Return the head whose softmax over each pool gives relevant documents the most mass.
+
+        f(u) = Σᵥ wᵥ Σ_q -Σ_d g_qd log softmax_d(u₀ s_qd + Σⱼ uⱼ f_qdj) + ρ Σⱼ uⱼ²,  uⱼ ≥ 0
+
+    s and f are in units of their mean range over a pool, so ρ does not depend on the model or
+    the store. The weights of the head are uⱼ / u₀ in the units of the similarity. The objective
+    is convex.
+
+    Args:
+        views: Out-of-fold pools of each view.
+        features: Names of the features that may have a weight.
+
+    Source: Cao et al., Learning to Rank: From Pairwise Approach to Listwise Approach (2007), 4
+        (ListNet's top-one cross-entropy).
+    """
+    scales = np.mean([view.ranges for view in views], axis=0)
+    scales[scales <= 0] = 1.0
+    inputs = [view.inputs / scales for view in views]
+
+    def objective(weights: Values) -> tuple[float, Values]:
+        value, gradient = RIDGE * float(weights[1:] @ weights[1:]), 2 * RIDGE * weights
+        gradient[0] = 0.0
+        for view, scaled in zip(views, inputs, strict=True):
+            loss, slope = _cross_entropy(scaled @ weights, view)
+            value += view.weight * loss
+            gradient += view.weight * np.einsum("qd,qdf->f", slope, scaled)
+        return value, gradient
+
+    bounds = [(LEAST, None), *((0.0, None if name in features else 0.0) for name in FEATURES)]
+    start = np.array([START, *np.zeros(len(FEATURES))])
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds).x / scales
+    return ScoringHead(found[1:] / found[0])
+
+
+def _cross_entropy(scores: Values, view: JudgedPools) -> tuple[float, Values]:
+    """Return the summed loss and its derivative by the scores."""
+    scores = np.where(view.is_padding, -np.inf, scores)
+    scores = scores - scores.max(axis=1, keepdims=True)
+    mass = np.exp(scores)
+    total = mass.sum(axis=1, keepdims=True)
+    counted = view.targets.any(axis=1, keepdims=True)
+    logs = np.where(view.targets > 0, scores - np.log(total), 0.0)
+    slope = np.where(counted, mass / total - view.targets, 0.0)
+    return -float((view.targets * logs).sum()), slope
