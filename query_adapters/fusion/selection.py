@@ -19,17 +19,20 @@ from query_adapters.typing import Rows, Values
 
 N_FOLDS = 5
 ALONE = ScoringHead({})
-"""The adapter alone, which gains are measured against."""
-CANDIDATES: tuple[tuple[str, ...], ...] = ((LEXICAL,), VOTES, (HUBNESS,), FEATURES)
-"""The features that each candidate may use."""
+"""The adapter alone."""
+CANDIDATES: tuple[tuple[str, ...], ...] = ((), (LEXICAL,), VOTES, (HUBNESS,), FEATURES)
+"""The features that each candidate may use; the first is the adapter alone."""
 
 
 def candidates(*, with_text: bool) -> list[tuple[str, ...]]:
     """Return the features of each candidate; without texts, those that need none."""
     if with_text:
         return list(CANDIDATES)
-    without = [tuple(name for name in names if name != LEXICAL) for names in CANDIDATES]
-    return [names for names in without if names]
+    return [
+        tuple(name for name in names if name != LEXICAL)
+        for names in CANDIDATES
+        if names != (LEXICAL,)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,18 +43,20 @@ class HeadComparison:
         dataset: Training questions.
         views: Their fold assignments.
         pools: Out-of-fold pools of each view.
+        reference: Ranking that gains are measured against, `(n_queries, depth)`.
         metric: Metric that candidates are compared by.
     """
 
     dataset: EmbeddedDataset
     views: Sequence[View]
     pools: Sequence[JudgedPools]
+    reference: Rows
     metric: str
 
     def table(
         self, features: Sequence[tuple[str, ...]], *, groups: Rows, seed: int
     ) -> OutOfFoldTable:
-        """Return the gain of each candidate over the adapter alone on every question.
+        """Return the gain of each candidate over the reference on every question.
 
         The weights that score a question are fitted without its group.
 
@@ -60,14 +65,15 @@ class HeadComparison:
             groups: A number per question, equal for questions that are not independent.
             seed: Seed of the split.
         """
-        alone = np.stack([self._scores(pools, ALONE) for pools in self.pools])
         n_folds = min(N_FOLDS, len(np.unique(groups)))
         fold_of = folds(groups, n_folds=n_folds, seed=seed)
-        gains = np.stack([self._gains(names, fold_of) - alone for names in features])
-        return OutOfFoldTable(features, self.views, gains)
+        scores = np.stack([self._cross_fitted(names, fold_of) for names in features])
+        return OutOfFoldTable(features, self.views, scores - self._judged(self.reference))
 
-    def _gains(self, names: Sequence[str], fold_of: Rows) -> Values:
+    def _cross_fitted(self, names: Sequence[str], fold_of: Rows) -> Values:
         """Return the scores with cross-fitted weights, `(n_views, 2, n_queries)`."""
+        if not names:
+            return np.stack([self._scores(pools, ALONE) for pools in self.pools])
         scores = np.zeros((len(self.pools), 2, len(fold_of)))
         for fold in range(int(fold_of.max()) + 1):
             others, held_out = np.flatnonzero(fold_of != fold), fold_of == fold
@@ -77,16 +83,14 @@ class HeadComparison:
         return scores
 
     def _scores(self, pools: JudgedPools, head: ScoringHead) -> Values:
+        return self._judged(pools.pools.ranking(head, k=Metric.parse(self.metric).k))
+
+    def _judged(self, ranking: Rows) -> Values:
         """Return the metric on own and on other questions' answers, `(2, n_queries)`."""
         metric, data = Metric.parse(self.metric), self.dataset
-        ranking = pools.pools.ranking(head, k=metric.k)
         own = metric(judge_rows(ranking, data.relevant, data.grades))
         controls = [
-            metric(
-                judge_rows(
-                    ranking, [data.relevant[i] for i in rows], [data.grades[i] for i in rows]
-                )
-            )
-            for rows in control_rows(len(data.queries))
+            metric(judge_rows(ranking, [data.relevant[i] for i in r], [data.grades[i] for i in r]))
+            for r in control_rows(len(data.queries))
         ]
         return np.stack([own, np.mean(controls, axis=0)])

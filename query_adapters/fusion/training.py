@@ -11,6 +11,8 @@ from query_adapters.adapters import QueryAdapter
 from query_adapters.adapters.kernel import RefinableAdapter
 from query_adapters.adapters.linear import LinearAdapter
 from query_adapters.data.embedded import EmbeddedDataset
+from query_adapters.evaluation.metrics import Metric
+from query_adapters.evaluation.search import exact_search
 from query_adapters.fusion.head import ScoringHead
 from query_adapters.fusion.model import DEPTH
 from query_adapters.fusion.pools import AdapterOf, LexicalScores, PoolMaker
@@ -23,7 +25,9 @@ from query_adapters.training.folds import View, make_views
 from query_adapters.training.guard import answer_groups
 from query_adapters.training.threads import blas_threads_for
 from query_adapters.training.verdict import ResultWithVerdict
+from query_adapters.typing import Rows
 
+ALPHA = 0.025  # half of what the adapter's test may err, because both may ship something
 MAX_QUERIES = 1_000  # questions that weights are fitted on; a handful of numbers needs no more
 logger = logging.getLogger(__name__)
 
@@ -78,8 +82,9 @@ class FusionTrainer:
         """Return the head that does best on held-out questions, or one without weights.
 
         The features of a question are computed without it: by the adapter and the votes of the
-        other folds. In the view of unseen documents, its documents have no votes. Under the
-        strict guard the head must gain more than chance explains over the adapter alone.
+        other folds. In the view of unseen documents, its documents have no votes. The adapter
+        alone is one of the candidates. Under the strict guard the candidate must gain more over
+        the base than chance explains.
 
         Args:
             dataset: Training questions over the documents that are searched.
@@ -106,7 +111,7 @@ class FusionTrainer:
             depth=self.depth,
         )
         with blas_threads_for(part):
-            selection, head = self._selected(maker, views)
+            selection, head = self._selected(maker, views, self._reference(part, start))
         verdict = head_verdict(selection, head, trainer, adapted, n_queries=len(rows))
         logger.info("%s", verdict.one_line)
         return FusionTraining(
@@ -117,7 +122,9 @@ class FusionTrainer:
             elapsed_seconds=time.perf_counter() - began,
         )
 
-    def _selected(self, maker: PoolMaker, views: list[View]) -> tuple[Selection, ScoringHead]:
+    def _selected(
+        self, maker: PoolMaker, views: list[View], reference: Rows
+    ) -> tuple[Selection, ScoringHead]:
         trainer, part = self.trainer, maker.dataset
         groups = QuestionGroups(
             wording=part.query_groups,
@@ -130,16 +137,27 @@ class FusionTrainer:
             JudgedPools.of(maker.pools(view), part.relevant, part.grades, view.weight)
             for view in views
         ]
-        comparison = HeadComparison(dataset=part, views=views, pools=pools, metric=trainer.metric)
+        comparison = HeadComparison(
+            dataset=part, views=views, pools=pools, reference=reference, metric=trainer.metric
+        )
         table = comparison.table(
             candidates(with_text=maker.lexical is not None),
             groups=groups.held_out("unseen"),
             seed=trainer.seed,
         )
-        selection = select_candidate(table, groups, guard=trainer.guard, seed=trainer.seed)
+        selection = select_candidate(
+            table, groups, guard=trainer.guard, seed=trainer.seed, alpha=ALPHA
+        )
         if selection.chosen is None:
             return selection, ALONE
         return selection, fit_head(pools, selection.chosen.candidate)
+
+    def _reference(self, part: EmbeddedDataset, start: RefinableAdapter | None) -> Rows:
+        """Return the best documents of each question without a trained adapter."""
+        trainer = self.trainer
+        queries = part.queries if start is None else start(part.queries)
+        k = Metric.parse(trainer.metric).k
+        return exact_search(queries, part.documents, k=k, similarity=trainer.similarity)
 
     def _adapter_of(
         self,

@@ -92,7 +92,12 @@ class QuestionGroups:
 
 
 def select_candidate(
-    table: OutOfFoldTable | None, groups: QuestionGroups, *, guard: Guard, seed: int
+    table: OutOfFoldTable | None,
+    groups: QuestionGroups,
+    *,
+    guard: Guard,
+    seed: int,
+    alpha: float = ALPHA,
 ) -> Selection:
     """Return the best candidate, with what speaks for it.
 
@@ -101,6 +106,7 @@ def select_candidate(
         groups: Which questions are not independent.
         guard: How sure the gain must be.
         seed: Of the test and of the split that measures the selection.
+        alpha: The highest p value that passes the strict guard.
     """
     if table is None:
         return Selection(best=None, evidence=None, is_kept=False, n_candidates=0)
@@ -110,7 +116,7 @@ def select_candidate(
     return Selection(
         best=None if best is None else table.row(best),
         evidence=evidence,
-        is_kept=best is not None and _passes(evidence, guard),
+        is_kept=best is not None and _passes(evidence, guard, alpha),
         n_candidates=len(table.candidates),
     )
 
@@ -156,9 +162,9 @@ def _overall(
     return ViewScore(mean=float((seen + unseen).mean()), error=error)
 
 
-def _passes(evidence: Evidence, guard: Guard) -> bool:
+def _passes(evidence: Evidence, guard: Guard, alpha: float) -> bool:
     if guard == "strict":
-        return evidence.p_value <= ALPHA
+        return evidence.p_value <= alpha
     return guard == "off" or evidence.tested.mean > evidence.tested.error
 
 
