@@ -2,32 +2,37 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
-
-import numpy as np
 
 from query_adapters._version import DISTRIBUTION, version_of
 from query_adapters.adapters import QueryAdapter
 from query_adapters.adapters.kernel import RefinableAdapter
 from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, save_adapter
 from query_adapters.data.dataset import RetrievalDataset
-from query_adapters.data.embedded import EmbeddedDataset, embed_dataset
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.data.splits import check_leakage
 from query_adapters.embedders import TextEmbedder
-from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.embedders.identity import own_name
 from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
 from query_adapters.evaluation.groups import dataset_groups
 from query_adapters.evaluation.pairwise import MetricComparison, compare
-from query_adapters.finetuning.checks import (
-    expected_seen_share,
-    warn_of_unknown_documents,
-    warn_of_unrelated_labels,
+from query_adapters.finetuning.checks import warn_of_unrelated_labels
+from query_adapters.finetuning.hybrid import (
+    SearchedQuestions,
+    TextBlocks,
+    fusion_of,
+    lexical_index,
+    trained_fusion,
 )
+from query_adapters.finetuning.search_space import SearchSpace
+from query_adapters.fusion.storage import save_fusion
+from query_adapters.fusion.training import FusionTraining
+from query_adapters.lexical import LexicalIndex
 from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer, TrainingResult, Verdict
 from query_adapters.training.verdict import ResultWithVerdict
-from query_adapters.typing import Vectors
 
 CACHE_FILE = "embeddings.sqlite"
 LIBRARIES = (DISTRIBUTION, "numpy", "scipy")
@@ -43,11 +48,18 @@ class FinetuneResult(ResultWithVerdict):
         saved: The adapter with its record.
         training: The candidates with their out-of-fold scores, and the verdict of training alone.
         validation: Base against adapter on the validation set, by metric; None without one.
+        fusion: The scoring head of the learned retriever with its own verdict; None without
+            `hybrid`.
     """
 
     saved: SavedAdapter
     training: TrainingResult
     validation: Mapping[str, MetricComparison] | None
+    fusion: FusionTraining | None = None
+
+    def __str__(self) -> str:
+        own = str(self.verdict)
+        return own if self.fusion is None else f"{own}\n\nLearned retriever: {self.fusion}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +78,9 @@ class AdapterFinetuner:
         start: An adapter to refine.
         dim: Expected length of the vectors.
         cache_path: File of the cache of embeddings, instead of one in the output folder.
+        hybrid: Whether to learn a scoring head as well.
+        texts: Blocks of (ids, texts) of the index's documents for it; the dataset's documents are
+            added. None for the dataset's alone.
         show_progress: Whether to show progress bars.
 
     Raises:
@@ -83,6 +98,8 @@ class AdapterFinetuner:
     start: RefinableAdapter | None = None
     dim: int | None = None
     cache_path: Path | None = None
+    hybrid: bool = False
+    texts: TextBlocks | None = None
     show_progress: bool = False
 
     def __post_init__(self) -> None:
@@ -107,86 +124,74 @@ class AdapterFinetuner:
             InvalidVectorsError: If the model gives vectors that are not finite.
             DimensionMismatchError: If model, index, `dim` and `start` do not agree.
         """
-        embedded = self._searched(self.dataset)
+        lexical = self._lexical() if self.hybrid else None  # a missing text costs nothing yet
+        embedded = self._space.embedded(self.dataset)
         warn_of_unrelated_labels(embedded)
-        training = self._trainer().fit(embedded, served=self._another_index, start=self.start)
+        trainer = self._trainer()
+        training = trainer.fit(
+            embedded, served=self._space.another_index(self.dataset), start=self.start
+        )
         validation = self._validate(training.adapter)
         verdict = training.verdict
         if validation is not None:
             verdict = verdict.after_validation(validation[verdict.metric])
         saved = self._saved(training, verdict, embedded, validation)
         save_adapter(saved, self.output)
-        return FinetuneResult(
+        result = FinetuneResult(
             verdict=verdict, saved=saved, training=training, validation=validation
         )
+        return result if lexical is None else self._with_fusion(result, embedded, lexical, trainer)
 
-    def _embed(self, dataset: RetrievalDataset) -> EmbeddedDataset:
-        stored: dict[str, Vectors] = {}
-        if self.index is not None:
-            rows = self.index.row_of
-            stored = {k: self.index.vectors[rows[k]] for k in dataset.corpus if k in rows}
-        return embed_dataset(
-            dataset,
-            self.embedder,
-            cache=EmbeddingCache(self.cache_path or self.output / CACHE_FILE),
-            stored=stored,
-            dim=self._known_dim or (None if self.start is None else self.start.dim_in),
-            show_progress=self.show_progress,
+    def _with_fusion(
+        self,
+        result: FinetuneResult,
+        embedded: EmbeddedDataset,
+        lexical: LexicalIndex,
+        trainer: AdapterTrainer,
+    ) -> FinetuneResult:
+        """Return the result with a scoring head, saved; the adapter is saved already."""
+        searched = SearchedQuestions(
+            embedded=embedded,
+            questions=list(self.dataset.queries.values()),
+            ids=self._space.ids(self.dataset),
         )
+        head = trained_fusion(searched, result.training, lexical, trainer=trainer, start=self.start)
+        record = result.saved.record
+        training = {**record.training, "retriever": head.to_record()}
+        saved = replace(result.saved, record=replace(record, training=training))
+        save_fusion(fusion_of(searched, head, saved, lexical, trainer=trainer), self.output)
+        return replace(result, saved=saved, fusion=head)
+
+    def _lexical(self) -> LexicalIndex:
+        """Return the exact words of the index's documents and of the dataset's other ones."""
+        held = frozenset(() if self.texts is None or self.index is None else self.index.ids)
+        own = {key: text for key, text in self.dataset.corpus.items() if key not in held}
+        blocks = chain(self.texts or (), [(list(own), list(own.values()))] if own else ())
+        return lexical_index(blocks, show_progress=self.show_progress)
 
     @property
     def _known_dim(self) -> int | None:
         return self.dim or (None if self.index is None else self.index.dim)
 
-    def _shares_labels(self, dataset: RetrievalDataset) -> bool:
-        """Whether a document that is relevant to some question is in the index."""
-        return self.index is not None and not self.index.row_of.keys().isdisjoint(
-            dataset.labelled_documents
-        )
-
-    @property
-    def _another_index(self) -> Vectors | None:
-        """Vectors of the index if it holds no document with a training question, else None."""
-        if self.index is None or self._shares_labels(self.dataset):
-            return None
-        return self.index.vectors
-
-    def _searched(self, dataset: RetrievalDataset) -> EmbeddedDataset:
-        """Return the dataset over all documents of the index, as users will search them.
-
-        If no document with a question is in the index, it is another index that the adapter will
-        serve, and the dataset is searched alone.
-        """
-        embedded, index = self._embed(dataset), self.index
-        if index is None:
-            return embedded
-        warn_of_unknown_documents(dataset, embedded, index)
-        if not self._shares_labels(dataset):
-            return embedded
-        place = np.array([index.row_of.get(key, -1) for key in dataset.corpus])
-        new = embedded.documents[place < 0]
-        place[place < 0] = len(index.vectors) + np.arange(len(new))
-        return replace(
-            embedded,
-            # no copy of the index if there are no new documents: it may not fit in memory twice
-            documents=np.concatenate([index.vectors, new]) if len(new) else index.vectors,
-            relevant=tuple(place[rows] for rows in embedded.relevant),
+    @cached_property
+    def _space(self) -> SearchSpace:
+        return SearchSpace(
+            index=self.index,
+            embedder=self.embedder,
+            cache_path=self.cache_path or self.output / CACHE_FILE,
+            dim=self._known_dim or (None if self.start is None else self.start.dim_in),
+            show_progress=self.show_progress,
         )
 
     def _trainer(self) -> AdapterTrainer:
         if self.trainer.seen_share is not None:
             return self.trainer
-        if self.index is None:
-            return replace(self.trainer, seen_share=expected_seen_share(self.dataset))
-        if not self._shares_labels(self.dataset):
-            return replace(self.trainer, seen_share=0.0)
-        n_stored = self.index.n_stored or len(self.index.ids)
-        return replace(self.trainer, seen_share=expected_seen_share(self.dataset, n_stored))
+        return replace(self.trainer, seen_share=self._space.seen_share(self.dataset))
 
     def _validate(self, adapter: QueryAdapter) -> dict[str, MetricComparison] | None:
         if self.val_dataset is None:
             return None
-        embedded = self._searched(self.val_dataset)
+        embedded = self._space.embedded(self.val_dataset)
         metrics = tuple(dict.fromkeys((*DEFAULT_METRICS, self.trainer.metric)))
         similarity = self.trainer.similarity
         base = evaluate_vectors(embedded, metrics=metrics, similarity=similarity)

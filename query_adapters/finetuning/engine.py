@@ -54,6 +54,8 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
         val_dataset: As in `EngineOptions`.
         memory: As in `RunOptions`.
         cache_path: As in `RunOptions`.
+        hybrid: As in `RunOptions`.
+        texts: As in `RunOptions`; the dataset's texts by default.
         **training: As in `TrainerOptions`.
 
     Raises:
@@ -79,15 +81,19 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
         val_dataset: QADataset | RetrievalDataset | None = None,
         memory: Memory = "auto",
         cache_path: str | Path | None = None,
+        hybrid: bool = False,
+        texts: Iterable[tuple[Sequence[str], Sequence[str]]] | None = None,
         **training: Unpack[TrainerOptions],
     ) -> None:
         require_extra("train")
+        if hybrid:
+            require_extra("hybrid")
         from query_adapters.finetuning.adapter import (
             AdapterFinetuner,  # needs scipy; serving must not
         )
         from query_adapters.training import AdapterTrainer, memories_of
 
-        check_flags(bias=bias)
+        check_flags(bias=bias, hybrid=hybrid)
         settings = tuples(known(training, TrainerOptions))
         self._finetuner = AdapterFinetuner(
             dataset=to_retrieval_dataset(dataset),
@@ -104,6 +110,8 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
             start=None if adapter_model is None else _refinable(adapter_model),
             dim=dim,
             cache_path=None if cache_path is None else Path(cache_path),
+            hybrid=hybrid,
+            texts=texts,
             show_progress=verbose,
         )
 

@@ -63,6 +63,8 @@ def read_existing_index(
         path=_vector_file(rest.pop("memory_map", False), Path(rest["model_output_path"])),
         seed=rest.get("seed", 0),
     )
+    if rest.get("hybrid") and rest.get("texts") is None:
+        rest["texts"] = live.stored_texts
     return ExistingIndex(
         dataset=training, stored=stored, options={**rest, "val_dataset": validation}
     )

@@ -52,10 +52,16 @@ class RunOptions(TrainerOptions, total=False):
             held-out questions, True tries adapters with a memory alone, False linear ones alone.
         cache_path: SQLite file of the embeddings computed so far; by default a file in
             `model_output_path`.
+        hybrid: Whether to learn a retriever as well that also weighs exact words and the answers
+            of similar training questions (extra: hybrid); False by default.
+        texts: For `hybrid`, blocks of (ids, texts) of the index's documents; by default read from
+            the index, or the dataset's own without an index.
     """
 
     memory: Memory
     cache_path: str | Path | None
+    hybrid: bool
+    texts: Iterable[tuple[Sequence[str], Sequence[str]]] | None
 
 
 class EngineOptions(RunOptions, total=False):

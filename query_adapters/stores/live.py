@@ -77,6 +77,11 @@ class LiveIndex:
             stored = gather(chain([(needed.ids, needed.vectors)], others), path=path)
         return replace(stored, n_stored=n_stored, similarity=self.source.similarity)
 
+    @property
+    def stored_texts(self) -> "StoredTexts":
+        """Blocks of (ids, embedded texts) of all documents, read anew by each iteration."""
+        return StoredTexts(self)
+
     def _labelled(self, ids: Sequence[str]) -> StoredVectors:
         blocks = list(read_blocks(self.source, name=self.name, ids=ids))
         if not blocks:  # an empty store has a message of its own
@@ -108,6 +113,22 @@ class LiveIndex:
             yield from others
         else:
             yield from _drawn(others, n_rows=n_others, n_drawn=most, seed=seed)
+
+
+@dataclass(frozen=True)
+class StoredTexts:
+    """The texts of an index, in blocks; those that cannot be read back are left out.
+
+    Attributes:
+        index: The index.
+    """
+
+    index: LiveIndex
+
+    def __iter__(self) -> Iterator[tuple[list[str], list[str]]]:
+        for keys, _ in read_blocks(self.index.source, name=self.index.name):
+            texts = self.index.texts(keys)
+            yield list(texts), list(texts.values())
 
 
 def _without(blocks: Iterable[Block], ids: Collection[str]) -> Iterator[Block]:

@@ -1,0 +1,96 @@
+"""What training questions search: the vectors of an index, and documents that are not in it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import EmbeddedDataset, embed_dataset
+from query_adapters.embedders import TextEmbedder
+from query_adapters.embedders.cache import EmbeddingCache
+from query_adapters.finetuning.checks import expected_seen_share, warn_of_unknown_documents
+from query_adapters.stores import StoredVectors
+from query_adapters.typing import Vectors
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSpace:
+    """Embeds datasets over the documents that users will search.
+
+    Attributes:
+        index: Vectors of the index to be served; None without one.
+        embedder: The base model.
+        cache_path: File of the cache of embeddings.
+        dim: Required length of the vectors; None if it is not known.
+        show_progress: Whether to show progress bars.
+    """
+
+    index: StoredVectors | None
+    embedder: TextEmbedder
+    cache_path: Path
+    dim: int | None
+    show_progress: bool
+
+    def shares_labels(self, dataset: RetrievalDataset) -> bool:
+        """Return whether a document that is relevant to some question is in the index."""
+        return self.index is not None and not self.index.row_of.keys().isdisjoint(
+            dataset.labelled_documents
+        )
+
+    def another_index(self, dataset: RetrievalDataset) -> Vectors | None:
+        """Return the index's vectors if it holds no document with a question, else None."""
+        if self.index is None or self.shares_labels(dataset):
+            return None
+        return self.index.vectors
+
+    def embedded(self, dataset: RetrievalDataset) -> EmbeddedDataset:
+        """Return the dataset over all documents of the index, as users will search them.
+
+        If no document with a question is in the index, it is another index that the adapter will
+        serve, and the dataset is searched alone.
+        """
+        embedded, index = self._embed(dataset), self.index
+        if index is None:
+            return embedded
+        warn_of_unknown_documents(dataset, embedded, index)
+        if not self.shares_labels(dataset):
+            return embedded
+        place = np.array([index.row_of.get(key, -1) for key in dataset.corpus])
+        new = embedded.documents[place < 0]
+        place[place < 0] = len(index.vectors) + np.arange(len(new))
+        return replace(
+            embedded,
+            # no copy of the index if there are no new documents: it may not fit in memory twice
+            documents=np.concatenate([index.vectors, new]) if len(new) else index.vectors,
+            relevant=tuple(place[rows] for rows in embedded.relevant),
+        )
+
+    def ids(self, dataset: RetrievalDataset) -> list[str]:
+        """Return the ids of the documents of `embedded`, in the order of its rows."""
+        if self.index is None or not self.shares_labels(dataset):
+            return list(dataset.corpus)
+        known = self.index.row_of
+        return [*self.index.ids, *(key for key in dataset.corpus if key not in known)]
+
+    def seen_share(self, dataset: RetrievalDataset) -> float:
+        """Return the expected share of future questions about documents with questions."""
+        if self.index is None:
+            return expected_seen_share(dataset)
+        if not self.shares_labels(dataset):
+            return 0.0
+        return expected_seen_share(dataset, self.index.n_stored or len(self.index.ids))
+
+    def _embed(self, dataset: RetrievalDataset) -> EmbeddedDataset:
+        stored: dict[str, Vectors] = {}
+        if self.index is not None:
+            rows = self.index.row_of
+            stored = {k: self.index.vectors[rows[k]] for k in dataset.corpus if k in rows}
+        return embed_dataset(
+            dataset,
+            self.embedder,
+            cache=EmbeddingCache(self.cache_path),
+            stored=stored,
+            dim=self.dim,
+            show_progress=self.show_progress,
+        )
