@@ -25,6 +25,8 @@ class Case:
         test: Test questions over the documents that are served.
         seen_share: Share of questions about documents with training questions, as the engines
             estimate it.
+        train_texts: The training set as texts, in the order of the vectors.
+        test_texts: The test set as texts, in the order of the vectors.
         served: Documents of the served index if it is not that of training.
     """
 
@@ -32,6 +34,8 @@ class Case:
     train: EmbeddedDataset
     test: EmbeddedDataset
     seen_share: float
+    train_texts: RetrievalDataset
+    test_texts: RetrievalDataset
     served: Vectors | None = None
 
 
@@ -55,15 +59,19 @@ def read_cases(
             train=embedded(train),
             test=embedded(test),
             seen_share=expected_seen_share(train, len(test.corpus)),
+            train_texts=train,
+            test_texts=test,
         )
         if path.name == "lyft_uber":
-            served = embedded(narrowed(test, "uber-"))
-            trained = embedded(narrowed(train, "lyft-"))
+            of_uber, of_lyft = narrowed(test, "uber-"), narrowed(train, "lyft-")
+            served = embedded(of_uber)
             yield Case(
                 name="lyft, serving uber",
-                train=trained,
+                train=embedded(of_lyft),
                 test=served,
                 seen_share=0.0,
+                train_texts=of_lyft,
+                test_texts=of_uber,
                 served=served.documents,
             )
 
