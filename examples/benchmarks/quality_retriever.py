@@ -34,7 +34,7 @@ from rich.table import Table
 
 from query_adapters.arrays import unit
 from query_adapters.evaluation import evaluate_vectors
-from query_adapters.evaluation.evaluate import Evaluation, evaluate
+from query_adapters.evaluation.evaluate import Evaluation, evaluate_run
 from query_adapters.evaluation.pairwise import compare
 from query_adapters.finetuning.hybrid import LexicalScores, SearchedQuestions, lexical_index
 from query_adapters.fusion import FusionModel
@@ -99,7 +99,8 @@ class Searcher:
 
     def evaluation(self, rankings: Sequence[Sequence[str]]) -> Evaluation:
         run = dict(zip(self.case.test_texts.queries, rankings, strict=True))
-        return evaluate(run, self.case.test_texts.qrels, metrics=[METRIC])
+        qrels = {query: self.case.test_texts.qrels[query] for query in run}
+        return evaluate_run(run, qrels, metrics=[METRIC])
 
     def nearest(self, queries: Vectors) -> Iterator[list[tuple[str, float]]]:
         """Yield the nearest documents of each query with their cosines, best first."""

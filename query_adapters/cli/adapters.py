@@ -67,6 +67,12 @@ def train(
         ),
     ] = None,
     bias: Annotated[bool, typer.Option(help="Learn a bias.")] = True,
+    hybrid: Annotated[
+        bool,
+        typer.Option(
+            "--hybrid", help="Learn a retriever as well that weighs exact words and past answers."
+        ),
+    ] = False,
     metric: Annotated[
         str, typer.Option(help="Metric that candidates are compared on.")
     ] = "ndcg@10",
@@ -107,6 +113,7 @@ def train(
         val_dataset=validation,
         memory="auto" if memory is None else memory,
         bias=bias,
+        hybrid=hybrid,
         metric=metric,
         guard=guard.value,
         similarity=similarity.value,
@@ -191,7 +198,7 @@ def show_finetuned(result: "FinetuneResult", folder: Path, *, as_json: bool) -> 
         rows = {name: asdict(row) for name, row in (result.validation or {}).items()}
         described = {"output": str(folder), **_described(read_adapter(folder)), "validation": rows}
         return output.show_json(described)
-    output.show(str(result.verdict))
+    output.show(str(result))
     if result.validation:
         from query_adapters.evaluation.terminal_report import comparison_table
 

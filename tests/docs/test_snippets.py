@@ -27,6 +27,7 @@ OTHERS = (
     "guides/existing_index.md",
     "guides/generate_questions.md",
     "guides/label_free.md",
+    "guides/learned_retriever.md",
     "guides/memory.md",
     "guides/refine.md",
     "guides/serve.md",
