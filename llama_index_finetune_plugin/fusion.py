@@ -24,12 +24,17 @@ from llama_index_finetune_plugin.stores.live import (
     own_model,
     without_adapter,
 )
-from llama_index_finetune_plugin.stores.lookup import Found, found_in, nodes_by_id, satisfying
+from llama_index_finetune_plugin.stores.lookup import (
+    Found,
+    explained,
+    found_in,
+    nodes_by_id,
+    satisfying,
+)
 from llama_index_finetune_plugin.stores.reading import open_store
 from query_adapters.embedders.identity import dim_of, model_name_of
 from query_adapters.fusion.model import FusionModel, FusionQuery, RankedDocument
 from query_adapters.fusion.serving import (
-    EXPLAINED,
     Refresh,
     Satisfying,
     ServedFusion,
@@ -212,13 +217,12 @@ class FusionRetriever(BaseRetriever):
 
     def _scored(self, query: FusionQuery, result: VectorStoreQueryResult) -> list[NodeWithScore]:
         found = found_in(self._index, result)
-        satisfying = self._satisfying(query)
-        ranked = self._served.ranked(query, list(found), satisfying=satisfying)
+        ranked = self._served.ranked(query, list(found), satisfying=self._filter(query))
         nodes = self._best(ranked, found)
         self._served.note_changed({key: embedded_text(node) for key, node in nodes.items()})
         return [self._with_score(one, nodes[one.id]) for one in ranked if one.id in nodes]
 
-    def _satisfying(self, query: FusionQuery) -> Satisfying | None:
+    def _filter(self, query: FusionQuery) -> Satisfying | None:
         filters = self._filters
         if filters is None:
             return None
@@ -234,21 +238,10 @@ class FusionRetriever(BaseRetriever):
         return dict(list(nodes.items())[: self.similarity_top_k])
 
     def _with_score(self, ranked: RankedDocument, node: BaseNode) -> NodeWithScore:
-        explained = _explained(node, ranked.parts) if self._explain else node
-        return NodeWithScore(node=explained, score=ranked.score)
+        shown = explained(node, ranked.parts) if self._explain else node
+        return NodeWithScore(node=shown, score=ranked.score)
 
 
 def _strings(query_bundle: QueryBundle) -> list[str]:
     """Return what is embedded; an empty question too, which LlamaIndex leaves out."""
     return query_bundle.embedding_strs or [query_bundle.query_str]
-
-
-def _explained(node: BaseNode, parts: Mapping[str, float]) -> BaseNode:
-    """Return a copy of the node with the parts of its score, which no model reads."""
-    return node.model_copy(
-        update={
-            "metadata": {**node.metadata, EXPLAINED: dict(parts)},
-            "excluded_embed_metadata_keys": [*node.excluded_embed_metadata_keys, EXPLAINED],
-            "excluded_llm_metadata_keys": [*node.excluded_llm_metadata_keys, EXPLAINED],
-        }
-    )

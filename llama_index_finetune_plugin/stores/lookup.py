@@ -13,6 +13,7 @@ from llama_index.core.vector_stores import (
 )
 
 from query_adapters.errors import UnreadableStoreError
+from query_adapters.fusion.serving import EXPLAINED
 
 Found = Mapping[str, BaseNode | None]
 """Ids in the order of a search, with the nodes that the store returned itself."""
@@ -73,6 +74,22 @@ def satisfying(
         query = VectorStoreQuery(vector, len(ids), node_ids=list(ids), filters=filters)
         found = set(found_in(index, index.vector_store.query(query)))
     return found.intersection(ids)
+
+
+def explained(node: BaseNode, parts: Mapping[str, float]) -> BaseNode:
+    """Return a copy of the node with the parts of its score in its metadata, which no model reads.
+
+    Args:
+        node: The node.
+        parts: What each part adds to the score, by name.
+    """
+    return node.model_copy(
+        update={
+            "metadata": {**node.metadata, EXPLAINED: dict(parts)},
+            "excluded_embed_metadata_keys": [*node.excluded_embed_metadata_keys, EXPLAINED],
+            "excluded_llm_metadata_keys": [*node.excluded_llm_metadata_keys, EXPLAINED],
+        }
+    )
 
 
 def _as_one(filters: MetadataFilters) -> MetadataFilters:
