@@ -29,7 +29,7 @@ from tests.integrations.framework import Framework
 from tests.stores.kind import Chunk, OpenStore
 from tests.stores.place import DIM
 
-N, N_TRAINING, K = 60, 24, 10
+N, N_TRAINING, K = 60, 20, 10
 STORES = ("in-memory", "faiss", "chroma", "qdrant", "postgres")
 WORDS = (
     "ferry", "harbour", "fish", "mile", "light", "rope", "tide", "crab", "sail", "north", "wave",
@@ -108,7 +108,7 @@ def model_of(
         adapter=adapter,
         head=ScoringHead(weights),
         queries=np.array([base.vector("query", text) for text in training], dtype=np.float32),
-        answers=tuple((key_of(3 * n % N), key_of(n % 7)) for n in range(N_TRAINING)),
+        answers=tuple((key_of(3 * n), key_of(3 * (n % 7) + 1)) for n in range(N_TRAINING)),
         lexical=lexical_of(opened, CHUNKS),
         similarity=opened.kind.similarity,  # type: ignore[arg-type]
         depth=30,
@@ -167,8 +167,9 @@ def expected(
     *,
     chunks: Sequence[Chunk] = CHUNKS,
     only: Callable[[Chunk], bool] = lambda _: True,
+    k: int = K,
 ) -> list[Result]:
-    """Return the best of all chunks by their exact scores."""
+    """Return the `k` best of all chunks by their exact scores."""
     keys = [chunk.key for chunk in chunks]
     texts = [opened.kind.embedded_text(chunk) for chunk in chunks]
     documents = np.array([base.vector("document", text) for text in texts])
@@ -183,7 +184,7 @@ def expected(
         scores += weights[f"votes_{width}"] * votes(model, query, keys, width)
     scores += weights["hubness"] * hubness(model, documents)
     order = [row for row in np.argsort(-scores) if only(chunks[row])]
-    return [Result(keys[row], float(scores[row])) for row in order[:K]]
+    return [Result(keys[row], float(scores[row])) for row in order[:k]]
 
 
 def check_same(found: Sequence[Result], wanted: Sequence[Result]) -> None:
