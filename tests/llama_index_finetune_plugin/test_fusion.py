@@ -283,7 +283,7 @@ class TestNodes:
         self, name: str, fill: Filled, base: Any, adapter: LinearAdapter
     ) -> None:
         opened = fill(name)
-        keys = [MetadataFilter(key="kind", value=value) for value in ("even", "neither")]
+        keys: list[Any] = [MetadataFilter(key="kind", value=value) for value in ("even", "neither")]
         either = MetadataFilters(filters=keys, condition=FilterCondition.OR)
         model = model_of(opened, base, adapter)
         found = FusionRetriever(opened.store, model, filters=either).retrieve(ASKED)
