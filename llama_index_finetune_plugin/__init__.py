@@ -14,6 +14,7 @@ from llama_index_finetune_plugin.engines import (
     SentenceTransformersFinetuneEngine,
 )
 from llama_index_finetune_plugin.evaluation import RetrieverEvaluator, evaluate_index
+from llama_index_finetune_plugin.fusion import FusionRetriever
 from llama_index_finetune_plugin.generation import generate_qa_embedding_pairs
 from llama_index_finetune_plugin.nodes import dataset_from_nodes
 from llama_index_finetune_plugin.stores import stored_vectors
@@ -23,6 +24,7 @@ __all__ = [
     "AdapterEmbedding",
     "EmbeddingAdapterFinetuneEngine",
     "EmbeddingQAFinetuneDataset",
+    "FusionRetriever",
     "LabelFreeFinetuneEngine",
     "LinearAdapterEmbedding",
     "LlamaIndexEmbedder",

@@ -40,7 +40,11 @@ def live_index(index: VectorStoreIndex) -> LiveIndex:
 
 def own_model(index: VectorStoreIndex) -> BaseEmbedding:
     """Return the index's embedding model, without its adapter if it has one."""
-    model = index._embed_model
+    return without_adapter(index._embed_model)
+
+
+def without_adapter(model: BaseEmbedding) -> BaseEmbedding:
+    """Return the base of a model with an adapter; another model itself."""
     return model.base_embed_model if isinstance(model, AdapterEmbedding) else model
 
 
@@ -50,14 +54,18 @@ def embedded_texts(index: VectorStoreIndex, ids: Sequence[str]) -> dict[str, str
     Nodes that neither the docstore nor the vector store returns are left out.
     """
     nodes = index.docstore.get_nodes(list(ids), raise_error=False)
-    if not nodes:
-        nodes = _stored_nodes(index, node_ids=list(ids))
-    texts = {
-        node.node_id: node.get_content(MetadataMode.EMBED)
-        for node in nodes
-        if isinstance(node, TextNode) and not isinstance(node, ImageNode)
-    }
-    return {key: text for key, text in texts.items() if key in ids and text}
+    missing = set(ids).difference(node.node_id for node in nodes)
+    if missing:
+        nodes = [*nodes, *_stored_nodes(index, node_ids=[key for key in ids if key in missing])]
+    texts = {node.node_id: embedded_text(node) for node in nodes}
+    wanted = set(ids)
+    return {key: text for key, text in texts.items() if key in wanted and text}
+
+
+def embedded_text(node: BaseNode) -> str:
+    """Return the text of a node as LlamaIndex embeds it, with metadata; "" if it has none."""
+    is_text = isinstance(node, TextNode) and not isinstance(node, ImageNode)
+    return node.get_content(MetadataMode.EMBED) if is_text else ""
 
 
 def _hint(index: VectorStoreIndex, missing: Sequence[str]) -> str:
