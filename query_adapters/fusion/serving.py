@@ -137,7 +137,7 @@ class ServedFusion:
         """Return those of the ids that the store holds, in their order, with their vectors."""
         blocks = list(self._reader().blocks(list(dict.fromkeys(wanted))))
         if not blocks:
-            return [], np.empty((0, len(self.model.queries[0])), dtype=np.float32)
+            return [], np.empty((0, self.model.adapter.dim_out), dtype=np.float32)
         vectors = np.concatenate([block for _, block in blocks])
         rows = {key: row for row, key in enumerate(key for keys, _ in blocks for key in keys)}
         ids = [key for key in dict.fromkeys(wanted) if key in rows]
