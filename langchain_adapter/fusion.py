@@ -27,6 +27,7 @@ from query_adapters.embedders.identity import dim_of, model_name_of
 from query_adapters.fusion.model import FusionModel, FusionQuery, RankedDocument
 from query_adapters.fusion.serving import EXPLAINED, Refresh, ServedFusion, checked_top_k
 from query_adapters.fusion.storage import SavedFusion, read_fusion
+from query_adapters.stores.source import batches
 
 SCORE = "relevance_score"
 """Metadata key of a document's score, as LangChain's rerankers name it."""
@@ -75,10 +76,10 @@ class FusionRetriever(BaseRetriever):
     copies whose `id` is set and whose `metadata["relevance_score"]` is the score, on the scale of
     the similarity.
 
-    A filter applies to every document that is returned. Stores other than the in-memory one, FAISS,
-    Chroma, Qdrant, PGVector and PGVectorStore cannot check it by id: with a filter, their documents
-    come from the search alone. Other options in `search_kwargs`, such as a threshold, apply to the
-    search for the nearest alone.
+    A filter applies to every document that is returned. The in-memory store, FAISS, Chroma, Qdrant,
+    PGVector and PGVectorStore check it by id, and their further options in `search_kwargs`, such as
+    a threshold, apply to the search for the nearest alone. Of other stores, with a filter or
+    another option, documents come from that search alone.
 
     Args:
         vectorstore: The vector store.
@@ -131,7 +132,7 @@ class FusionRetriever(BaseRetriever):
             dim=dim_of(base),
         )
         fields: dict[str, Any] = {"vectorstore": store, "fusion": fusion, "embeddings": base}
-        super().__init__(**fields, **options)
+        super().__init__(**{**fields, **options})
         checked_top_k(self.k)
         checked_options(self.search_kwargs)
         served.folder = self.save_to
@@ -207,7 +208,7 @@ class FusionRetriever(BaseRetriever):
         return max(self._served.model.depth, k)
 
     def _best(self, question: FusionQuery, found: Documents, k: int) -> list[Document]:
-        """Return copies of the `k` documents with the highest scores."""
+        """Return copies of the `k` documents with the highest scores, of those that have a text."""
         self._served.note_changed({key: found[key].page_content for key in found})
         store, known = self._store, dict(found)
 
@@ -215,11 +216,16 @@ class FusionRetriever(BaseRetriever):
             known.update(store.documents(ids))
             return known
 
-        best = self._served.ranked(
+        ranked = self._served.ranked(
             question, list(found), satisfying=satisfying if store.is_filtered else None
-        )[:k]
-        known |= store.documents([ranked.id for ranked in best if ranked.id not in known])
-        return [self._copy(known[ranked.id], ranked) for ranked in best if ranked.id in known]
+        )
+        best: list[Document] = []
+        for batch in batches(ranked, k):
+            known |= store.documents([one.id for one in batch if one.id not in known])
+            best += [self._copy(known[one.id], one) for one in batch if one.id in known]
+            if len(best) >= k:
+                break
+        return best[:k]
 
     def _copy(self, document: Document, ranked: RankedDocument) -> Document:
         metadata = {**document.metadata, SCORE: ranked.score}

@@ -4,7 +4,7 @@
 store's package is imported when it is read.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,27 +30,30 @@ class Access:
         documents: Returns, from the store, ids and the options of the search, the documents that
             the store holds and the filter admits, with their ids.
         id_key: The metadata key of a document's id; None for `Document.id`.
+        filters: Those options that restrict which documents may be returned, and that `documents`
+            checks; None if each may, and none is checked.
         options: Returns, from the store, the number of documents and the user's options, those
             that a search by vector needs.
     """
 
     documents: Callable[[Any, Sequence[str], Options], list[Document]]
     id_key: str | None = None
+    filters: Collection[str] | None = ("filter",)
     options: Callable[[Any, int, Options], Options] = _as_they_are
 
 
 def access_to(store: VectorStore) -> Access:
     """Return how documents of the store are read; by `get_by_ids`, if its class is not listed."""
-    return inherited_entry_of(type(store), ACCESS) or Access(documents=by_ids)
+    return inherited_entry_of(type(store), ACCESS) or Access(documents=by_ids, filters=None)
 
 
 def by_ids(store: VectorStore, ids: Sequence[str], options: Options) -> list[Document]:
-    """Return the documents of any store; none if there is a filter, which cannot be checked.
+    """Return the documents of any store; none if there are options, which may be filters.
 
     Raises:
         UnreadableStoreError: If the store does not return documents by id.
     """
-    if options.get("filter") is not None:
+    if options:
         return []
     try:
         return store.get_by_ids(ids)
@@ -113,6 +116,19 @@ def of_qdrant(store: Any, ids: Sequence[str], options: Options) -> list[Document
     return [store._document_from_point(point, *place) for point in points]
 
 
+def of_lancedb(store: Any, ids: Sequence[str], options: Options) -> list[Document]:
+    """Return the documents of the table; none if there are options, which may be filters."""
+    from query_adapters.stores.lance import is_among
+
+    if options:
+        return []
+    search = store.get_table().search().where(is_among(store._id_key, ids)).limit(len(ids))
+    return [
+        Document(row[store._text_key], id=row[store._id_key], metadata=row.get("metadata") or {})
+        for row in search.to_list()
+    ]
+
+
 def of_pgvector(store: Any, ids: Sequence[str], options: Options) -> list[Document]:
     """Return the documents of the store's collection."""
     import sqlalchemy as sql
@@ -169,8 +185,9 @@ def of_pgvectorstore(store: Any, ids: Sequence[str], options: Options) -> list[D
 
 
 ACCESS: dict[str, Access] = {
-    "langchain_chroma:Chroma": Access(documents=of_chroma),
+    "langchain_chroma:Chroma": Access(documents=of_chroma, filters=("filter", "where_document")),
     "langchain_community.vectorstores:FAISS": Access(documents=of_faiss, options=all_of_faiss),
+    "langchain_community.vectorstores:LanceDB": Access(documents=of_lancedb, filters=None),
     "langchain_core.vectorstores:InMemoryVectorStore": Access(documents=of_in_memory),
     "langchain_postgres:AsyncPGVectorStore": Access(documents=of_pgvectorstore),
     "langchain_postgres:PGVector": Access(documents=of_pgvector),

@@ -67,7 +67,8 @@ class SearchedStore:
     @property
     def is_filtered(self) -> bool:
         """Whether the options restrict which documents may be returned."""
-        return any(self.options.get(name) is not None for name in ("filter", "where_document"))
+        names = self.options if self._access.filters is None else self._access.filters
+        return any(self.options.get(name) is not None for name in names)
 
     @cached_property
     def _access(self) -> Access:
