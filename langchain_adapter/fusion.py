@@ -209,7 +209,6 @@ class FusionRetriever(BaseRetriever):
 
     def _best(self, question: FusionQuery, found: Documents, k: int) -> list[Document]:
         """Return copies of the `k` documents with the highest scores, of those that have a text."""
-        self._served.note_changed({key: found[key].page_content for key in found})
         store, known = self._store, dict(found)
 
         def satisfying(ids: Sequence[str]) -> Collection[str]:
@@ -225,6 +224,7 @@ class FusionRetriever(BaseRetriever):
             best += [self._copy(known[one.id], one) for one in batch if one.id in known]
             if len(best) >= k:
                 break
+        self._served.note_changed({key: known[key].page_content for key in known})
         return best[:k]
 
     def _copy(self, document: Document, ranked: RankedDocument) -> Document:

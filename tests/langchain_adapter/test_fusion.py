@@ -278,7 +278,9 @@ class TestDocuments:
         model = model_of(opened, base, adapter, weights={"lexical": 5.0}, depth=3)
         found = FusionRetriever(bare, model, k=3).invoke(QUESTION)
         assert len(found) == 3
-        assert set(ids_of(found)) <= set(model.prepared(QUESTION, np.ones(DIM)).ids)
+        assert set(ids_of(found)) <= set(
+            model.prepared(QUESTION, np.ones(DIM, dtype=np.float32)).ids
+        )
 
     @pytest.mark.slow
     def test_of_chroma_satisfy_a_filter_on_their_text(
@@ -402,7 +404,7 @@ class TestInLangChain:
         keep = EmbeddingsFilter(embeddings=base, k=2)
         compressed = ContextualCompressionRetriever(base_compressor=keep, base_retriever=retriever)
         assert {d.page_content for d in compressed.invoke(QUESTION)} < set(found)
-        both = EnsembleRetriever(retrievers=[retriever, store.as_retriever()])
+        both = EnsembleRetriever(retrievers=[retriever, store.as_retriever()], weights=[0.5, 0.5])
         assert set(found) <= {d.page_content for d in both.invoke(QUESTION)}
 
     def test_a_tool_takes_it(self, retriever: FusionRetriever) -> None:
