@@ -18,6 +18,7 @@ from langchain_adapter.evaluation import (
     evaluate_vectorstore,
     langsmith_evaluator,
 )
+from langchain_adapter.fusion import FusionRetriever
 from langchain_adapter.generation import generate_questions
 from langchain_adapter.stores import stored_vectors
 
@@ -25,6 +26,7 @@ __all__ = [
     "QUERY_BATCH_METHODS",
     "AdapterEmbeddings",
     "EmbeddingAdapterFinetuneEngine",
+    "FusionRetriever",
     "LabelFreeFinetuneEngine",
     "LangChainEmbedder",
     "LinearAdapterEmbeddings",

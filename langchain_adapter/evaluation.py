@@ -29,7 +29,7 @@ class RetrieverEvaluator(DatasetEvaluator):
     Args:
         retriever: Any LangChain retriever, or another Runnable from a text to documents.
         metrics: Names such as "ndcg@10", or one. Where the cut-off is left out ("mrr"), it is
-            `k` of the retriever's `search_kwargs`.
+            `k` of the retriever's `search_kwargs`, or its own `k`.
         id_key: The metadata key of a document's id, such as Qdrant's "_id"; by default it is
             `Document.id`.
         workers: Concurrent queries in the asynchronous methods, at least 1.
@@ -60,7 +60,7 @@ class RetrieverEvaluator(DatasetEvaluator):
                 f"{type(retriever).__name__}; pass vectorstore.as_retriever(), or a function as "
                 "RunnableLambda(function)"
             )
-        top_k = getattr(retriever, "search_kwargs", {}).get("k")
+        top_k = getattr(retriever, "search_kwargs", {}).get("k") or getattr(retriever, "k", None)
         super().__init__(metrics, top_k=top_k, workers=workers, show_progress=show_progress)
         self.retriever = retriever
         self.id_key = id_key

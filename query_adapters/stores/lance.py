@@ -1,6 +1,6 @@
 """Read vectors from a LanceDB table."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,16 +42,16 @@ class LanceSource:
         """Yield rows of one version of the table, or those of the ids."""
         if self.table is None:
             return
-        wheres = (
-            [None] if ids is None else (self._is_among(keys) for keys in batches(ids, batch_size))
-        )
-        for where in wheres:
+        parts: Iterable[Sequence[str] | None] = [None] if ids is None else batches(ids, batch_size)
+        for keys in parts:
             search = self.table.search().select([self.id_column, self.vector_column])
-            search = search if where is None else search.where(where)
+            search = search if keys is None else search.where(is_among(self.id_column, keys))
             for batch in search.to_batches(batch_size):
                 vectors = batch.column(self.vector_column).to_numpy(zero_copy_only=False)
                 yield batch.column(self.id_column).to_pylist(), list(vectors)
 
-    def _is_among(self, ids: Sequence[str]) -> str:
-        quoted = ", ".join("'" + key.replace("'", "''") + "'" for key in ids)
-        return f"{self.id_column} IN ({quoted})"
+
+def is_among(column: str, ids: Sequence[str]) -> str:
+    """Return the condition that a row's id is one of these."""
+    quoted = ", ".join("'" + key.replace("'", "''") + "'" for key in ids)
+    return f"{column} IN ({quoted})"

@@ -26,6 +26,7 @@ from query_adapters.fusion.storage import SavedFusion, save_fusion
 from query_adapters.lexical import LexicalIndex, Tokenizer
 from query_adapters.typing import Values
 from tests.integrations.framework import Framework
+from tests.integrations.recording import NAME
 from tests.stores.kind import Chunk, OpenStore
 from tests.stores.place import DIM
 
@@ -391,7 +392,7 @@ class FusionContract:
     ) -> None:
         opened = fill("in-memory")
         model = model_of(opened, base, adapter)
-        record = AdapterRecord(base_model=base.model_name)
+        record = AdapterRecord(base_model=NAME)
         folder = save_fusion(
             SavedFusion(model=model, saved=SavedAdapter(adapter=adapter, record=record)),
             tmp_path / "saved",
