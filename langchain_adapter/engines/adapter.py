@@ -11,6 +11,7 @@ from langchain_adapter.documents import Questions, dataset_from_documents
 from langchain_adapter.embedder import BaseLike
 from langchain_adapter.embeddings import LinearAdapterEmbeddings
 from langchain_adapter.engines.base import embedder_of
+from langchain_adapter.fusion import FusionOptions, FusionRetriever
 from langchain_adapter.stores import Store
 from langchain_adapter.stores.live import live_index
 from langchain_adapter.stores.reading import open_store
@@ -64,6 +65,8 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
         **options: Unpack[EngineOptions],
     ) -> None:
         embedder = embedder_of(embeddings, vectorstore)
+        if options.get("hybrid") and isinstance(vectorstore, VectorStore):
+            options.setdefault("texts", live_index(vectorstore).stored_texts)
         super().__init__(
             dataset,
             embedder,
@@ -175,3 +178,18 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
             NotFinetunedError: If `finetune()` has not run.
         """
         return LinearAdapterEmbeddings(self._embeddings, self._saved_folder, **model_kwargs)
+
+    def get_finetuned_retriever(
+        self, vectorstore: VectorStore, **options: Unpack[FusionOptions]
+    ) -> FusionRetriever:
+        """Return the learned retriever on the vector store, for an engine with `hybrid=True`.
+
+        Args:
+            vectorstore: The store to retrieve from, filled with the base model.
+            **options: As in `FusionRetriever`.
+
+        Raises:
+            AdapterFileError: If no scoring head was learned.
+            NotFinetunedError: If `finetune()` has not run.
+        """
+        return FusionRetriever.load(self._saved_folder, vectorstore, self._embeddings, **options)

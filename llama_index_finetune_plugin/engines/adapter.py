@@ -9,6 +9,7 @@ from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import LinearAdapterEmbedding
 from llama_index_finetune_plugin.engines._obsolete import ObsoleteOptions, without_obsolete
 from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
+from llama_index_finetune_plugin.fusion import FusionRetriever, RetrieverOptions
 from llama_index_finetune_plugin.stores import Store
 from llama_index_finetune_plugin.stores.live import live_index, own_model
 from llama_index_finetune_plugin.stores.reading import open_store
@@ -87,6 +88,8 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
         }
         given = {name: value for name, value in positional.items() if value is not None}
         embedder = LlamaIndexEmbedder(embed_model)
+        if options.get("hybrid") and isinstance(index, VectorStoreIndex):
+            options.setdefault("texts", live_index(index).stored_texts)
         super().__init__(
             dataset,
             embedder,
@@ -168,4 +171,30 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
         """
         return LinearAdapterEmbedding(
             self._embed_model, adapter_path=self._saved_folder, **model_kwargs
+        )
+
+    def get_finetuned_retriever(
+        self,
+        index: VectorStoreIndex,
+        *,
+        similarity_top_k: int = 10,
+        **options: Unpack[RetrieverOptions],
+    ) -> FusionRetriever:
+        """Return the learned retriever on the index; the engine was made with `hybrid=True`.
+
+        Args:
+            index: The index to retrieve from, built with the base model.
+            similarity_top_k: Number of nodes to retrieve.
+            **options: As in `FusionRetriever`.
+
+        Raises:
+            AdapterFileError: If no scoring head was learned.
+            NotFinetunedError: If `finetune()` has not run.
+        """
+        return FusionRetriever.load(
+            self._saved_folder,
+            index,
+            self._embed_model,
+            similarity_top_k=similarity_top_k,
+            **options,
         )
