@@ -207,16 +207,17 @@ def test_at_most_fifty_voted_documents_are_fetched_those_with_the_most_votes() -
     assert set(fetched) == nearest
 
 
-def test_questions_unlike_any_get_no_document_from_votes(model: FusionModel) -> None:
-    towards = np.eye(DIM, dtype=np.float32)[0]
-    asked = towards + 0.05 * np.random.default_rng(3).normal(size=(30, DIM)).astype(np.float32)
-    model = replace(
-        model, queries=asked, answers=(("d0",),) * 30, head=ScoringHead({"votes_20": 1.0})
+def test_questions_at_a_right_angle_or_more_bring_no_document() -> None:
+    square = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], dtype=np.float32)
+    model = FusionModel(
+        adapter=LinearAdapter.identity(2),
+        head=ScoringHead({"votes_20": 1.0}),
+        queries=square,
+        answers=(("east",), ("north",), ("west",), ("south",)),
     )
-    near = model.prepared("", asked[4])
-    assert near.ids == ("d0",)
-    assert near.match is None
-    assert model.prepared("", -towards).ids == ()
+    query = model.prepared("", square[0])
+    assert query.ids == ("east",)
+    assert query.match is None
 
 
 def test_documents_that_the_lexical_index_lacks_are_scored_by_their_texts(
