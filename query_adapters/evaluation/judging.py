@@ -70,13 +70,15 @@ def judge_rows(ranking: Rows, relevant: Sequence[Rows], grades: Sequence[Values]
     """Return the judged rankings of document rows.
 
     Args:
-        ranking: Document rows per query, best first and distinct, `(n_queries, depth)`.
+        ranking: Document rows per query, best first and distinct, -1 for none,
+            `(n_queries, depth)`.
         relevant: Rows of the relevant documents of each query.
         grades: Their grades, in the same order.
     """
     counts = np.fromiter(map(len, relevant), np.int64, len(relevant))
     rows, values = np.concatenate(relevant), np.concatenate(grades)
-    span = 1 + max(rows.max(), ranking.max())  # query and row as one number
+    # query and row as one number; one more, so that -1 is no row of the query before
+    span = 2 + max(rows.max(), ranking.max())
     judged = np.repeat(np.arange(len(counts)), counts) * span + rows
     order = np.argsort(judged)
     judged, values = judged[order], values[order]

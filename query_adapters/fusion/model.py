@@ -89,7 +89,8 @@ class FusionModel:
         if self.head.needs_text and self.lexical is not None:
             match = self.lexical.match(question)
         votes = self._votes_for(vector) if self.head.has_votes else {}
-        most_voted = sorted(votes, key=lambda key: -votes[key][1])[:MAX_VOTED]
+        voted = [key for key, counted in votes.items() if counted[1] > FEWEST_VOTES]
+        most_voted = sorted(voted, key=lambda key: -votes[key][1])[:MAX_VOTED]
         found = [] if match is None else match.top(self.depth)[0]
         return FusionQuery(
             vector=self.adapter(vector),
