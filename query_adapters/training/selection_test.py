@@ -10,10 +10,11 @@ from query_adapters.evaluation.significance import random_signs
 from query_adapters.training.candidates import OutOfFoldTable
 from query_adapters.training.choice import NONE, choose
 from query_adapters.training.cross_fitting import splits_of
-from query_adapters.training.view_test import ROUNDING, skewness_corrected
+from query_adapters.training.view_test import skewness_corrected
 from query_adapters.typing import Rows, Values
 
 N_FLIPS = 999
+ROUNDING = 1e-9  # of a difference between equal statistics
 
 
 def selection_p_value(
@@ -50,7 +51,9 @@ def selection_p_value(
         One-sided p in (0, 1]; 1 if nothing is ever chosen.
 
     Source: Westfall, Young, Resampling-Based Multiple Testing (1993), 2.3 and 2.6, for resampling
-        the whole procedure; Hall (1992) for the statistic, see `skewness_corrected`.
+        the whole procedure; Cameron, Gelbach, Miller, Bootstrap-Based Improvements for Inference
+        with Clustered Errors (2008), III, for signs by group; `skewness_corrected` for the
+        statistic.
     """
     names, member = np.unique(groups, return_inverse=True)
     signs = random_signs(np.random.default_rng(seed), n_flips, len(names))
