@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Hashable, Iterable, Mapping
+from heapq import heapreplace
 
 import numpy as np
 
@@ -102,10 +103,11 @@ def folds(groups: Rows, *, n_folds: int, seed: int) -> Rows:
     order = np.random.default_rng(seed).permutation(len(labels))
     order = order[np.argsort(-sizes[order], kind="stable")]
     fold_of = np.empty(len(labels), dtype=np.int64)
-    filled = np.zeros(n_folds, dtype=np.int64)
-    for label in order:
-        fold_of[label] = np.argmin(filled)
-        filled[fold_of[label]] += sizes[label]
+    smallest = [(0, fold) for fold in range(n_folds)]  # a heap of sizes; ties by number
+    for label, size in zip(order.tolist(), sizes[order].tolist(), strict=True):
+        filled, fold = smallest[0]
+        fold_of[label] = fold
+        heapreplace(smallest, (filled + size, fold))
     return fold_of[np.searchsorted(labels, groups)]
 
 

@@ -10,10 +10,11 @@ from query_adapters.evaluation.significance import random_signs
 from query_adapters.training.candidates import OutOfFoldTable
 from query_adapters.training.choice import NONE, choose
 from query_adapters.training.cross_fitting import splits_of
-from query_adapters.training.view_test import ROUNDING, skewness_corrected
+from query_adapters.training.view_test import skewness_corrected
 from query_adapters.typing import Rows, Values
 
 N_FLIPS = 999
+ROUNDING = 1e-9  # of a difference between equal statistics
 
 
 def selection_p_value(
@@ -23,6 +24,7 @@ def selection_p_value(
     groups: Rows,
     held_out: Rows,
     veto: bool = True,
+    n_flips: int = N_FLIPS,
     seed: int = 0,
 ) -> float:
     """Return the probability of so large a cross-fitted gain if no candidate gained anything.
@@ -42,16 +44,19 @@ def selection_p_value(
         held_out: A number per question, equal for questions that are not split between choosing
             and measuring, `(n_queries,)`.
         veto: As in `choose`.
+        n_flips: Number of random signs of each group.
         seed: Seed of the signs and of the splits.
 
     Returns:
         One-sided p in (0, 1]; 1 if nothing is ever chosen.
 
     Source: Westfall, Young, Resampling-Based Multiple Testing (1993), 2.3 and 2.6, for resampling
-        the whole procedure; Hall (1992) for the statistic, see `skewness_corrected`.
+        the whole procedure; Cameron, Gelbach, Miller, Bootstrap-Based Improvements for Inference
+        with Clustered Errors (2008), III, for signs by group; `skewness_corrected` for the
+        statistic.
     """
     names, member = np.unique(groups, return_inverse=True)
-    signs = random_signs(np.random.default_rng(seed), N_FLIPS, len(names))
+    signs = random_signs(np.random.default_rng(seed), n_flips, len(names))
     signs = np.concatenate([np.ones((1, len(names))), signs])  # the first row: as observed
     tested = _TestedView(table, place, member, signs, veto)
     statistics = [tested.statistics(fold_of) for fold_of in splits_of(held_out, seed)]
@@ -59,7 +64,7 @@ def selection_p_value(
         return 1.0
     observed, *flipped = np.mean(statistics, axis=0)
     reached = int((np.array(flipped) >= observed - ROUNDING).sum())
-    return (1 + reached) / (1 + N_FLIPS)
+    return (1 + reached) / (1 + n_flips)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,10 +91,10 @@ class _TestedView:
         It is 0 if nothing is chosen in any part.
         """
         parts = [self._part(fold_of == fold) for fold in range(int(fold_of.max()) + 1)]
-        own_sums: Values = np.sum([self._signed(part)[0] for part in parts], axis=0)
+        signed = [self._signed(part) for part in parts]
+        own_sums: Values = np.sum([own for own, _, _ in signed], axis=0)
         moments, n_groups = np.zeros((3, len(self.signs))), 0
-        for part in parts:
-            own, specific, cubes = self._signed(part)
+        for part, (own, specific, cubes) in zip(parts, signed, strict=True):
             chosen = self._chosen(~part.questions, own_sums - own)
             sums = np.stack([specific, np.broadcast_to(part.squares, cubes.shape), cubes])
             moments += _of_chosen(sums, chosen)

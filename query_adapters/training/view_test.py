@@ -1,72 +1,30 @@
-"""Test a gain that was measured in several views, each by what is drawn anew in it."""
+"""Statistics of a gain that was measured in several views: tests, and its standard error."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from query_adapters.evaluation.groups import group_sums
-from query_adapters.evaluation.significance import FLIPS, SIGNS_AT_ONCE, random_signs
 from query_adapters.typing import Rows, Values
 
-ROUNDING = 1e-9
 MOST = 0.9  # the largest p value that is combined as it is
 TINY = 1e-12  # variance of values that are all equal
-
-
-def gain_p_value(values: Values, *, groups: Rows, seed: int = 0) -> float:
-    """Return the probability of so large a mean if positive and negative values were as likely.
-
-    The signs of whole groups are flipped at random. What is compared is a t statistic that is
-    corrected for skewness. For symmetric values the test is exact. If one value in ten is a large
-    loss and the others are small gains, the mean alone rejects a true null hypothesis in 11 of 100
-    cases (60 values), and the corrected one in 4; of 30 values, some hold no loss at all, and
-    these are 16 and 11.
-
-    Args:
-        values: One value per question, `(n_queries,)`.
-        groups: A number per question, equal for questions that are not independent,
-            `(n_queries,)`.
-        seed: Seed of the signs.
-
-    Returns:
-        One-sided p in (0, 1]; 1 if all values are 0.
-
-    Source: Hall, On the Removal of Skewness by Transformation (1992), section 2; Cameron, Gelbach,
-        Miller, Bootstrap-Based Improvements for Inference with Clustered Errors (2008), III, for
-        signs by cluster.
-    """
-    return float(flipped_p_values(group_sums(values[:, None], groups)[0], seed=seed)[0])
-
-
-def flipped_p_values(sums: Values, *, n_flips: int = FLIPS, seed: int = 0) -> Values:
-    """Return the p value of each column, as `gain_p_value` does, `(n_columns,)`.
-
-    Args:
-        sums: Sum of the values of each group, `(n_groups, n_columns)`.
-        n_flips: Number of random signs of each group.
-        seed: Seed of the signs, which are the same for all columns.
-    """
-    n = len(sums)
-    scale = np.sqrt((sums**2).mean(axis=0))
-    scaled = sums / np.where(scale > 0, scale, 1)
-    cubes = scaled**3
-    observed = skewness_corrected(scaled.sum(axis=0), cubes.sum(axis=0), n) - ROUNDING
-    rng, reached = np.random.default_rng(seed), np.zeros(sums.shape[1])
-    step = max(1, SIGNS_AT_ONCE // n)
-    for start in range(0, n_flips, step):
-        signs = random_signs(rng, min(step, n_flips - start), n)
-        flipped = skewness_corrected(signs @ scaled, signs @ cubes, n)
-        reached += (flipped >= observed).sum(axis=0)
-    return np.where(scale > 0, (1 + reached) / (1 + n_flips), 1.0)
 
 
 def skewness_corrected(sums: Values, cubes: Values, n: int) -> Values:
     """Return Hall's transformed t statistic of samples of n values with mean square 1.
 
+    If one gain in ten is a large loss and half are small, `selection_p_value` of one candidate
+    without a gain on average is at most 0.05 in 4 of 100 cases (60 questions); with the t
+    statistic alone, in 12. With 30 questions, some samples hold no loss at all, and these are 12
+    and 16. Measured in 2,000 simulations each.
+
     Args:
         sums: Sum of the values of each sample.
         cubes: Sum of their third powers, in the same shape.
         n: Number of values.
+
+    Source: Hall, On the Removal of Skewness by Transformation (1992), section 2.
     """
     means = sums / n
     variances = np.maximum(1 - means**2, TINY)
