@@ -1,6 +1,6 @@
 """Readers of LlamaIndex's vector stores; a store's package is imported when it is read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from llama_index.core import VectorStoreIndex
@@ -33,8 +33,23 @@ def read_faiss(store: Any, index: VectorStoreIndex | None) -> VectorSource:
             expected="the VectorStoreIndex over a FAISS store, which holds the ids of its rows",
             remedy="pass the index instead of its store",
         )
-    ids = {int(row): key for row, key in index.index_struct.nodes_dict.items()}
-    return FaissSource(store.client, ids)
+    return FaissSource(store.client, _Rows(index.index_struct.nodes_dict))
+
+
+class _Rows(Mapping[int, str]):
+    """Node ids by row, over LlamaIndex's own, which have the rows as text."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+
+    def __getitem__(self, row: int) -> str:
+        return self._names[str(row)]
+
+    def __iter__(self) -> Iterator[int]:
+        return map(int, self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def read_faiss_map(store: Any, index: VectorStoreIndex | None) -> VectorSource:
