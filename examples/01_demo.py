@@ -2,7 +2,7 @@
 
 Indexes the documentation of Python's standard library with a base model, trains a query adapter on
 part of our questions, and compares base and adapted on the others: hit rate, MRR and nDCG with 95 %
-intervals, then questions whose top 3 changed. `--report page.html` writes an HTML page. A new
+intervals, then the learned retriever with the base, and questions whose top 3 changed. `--report page.html` writes an HTML page. A new
 process then serves the saved adapter on the persisted index (02_serve.py). Runs offline after the
 installation.
 """
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from llama_index.core import VectorStoreIndex
+from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.schema import TextNode
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
@@ -42,11 +43,12 @@ def build_index(dataset: RetrievalDataset, base: BaseEmbedding, folder: Path) ->
     return index
 
 
-def evaluate(
-    index: VectorStoreIndex, model: BaseEmbedding, dataset: RetrievalDataset
-) -> Evaluation:
-    retriever = index.as_retriever(similarity_top_k=10, embed_model=model)
+def evaluate(retriever: BaseRetriever, dataset: RetrievalDataset) -> Evaluation:
     return RetrieverEvaluator(retriever, show_progress=True).evaluate_dataset(dataset)
+
+
+def search_with(index: VectorStoreIndex, model: BaseEmbedding) -> BaseRetriever:
+    return index.as_retriever(similarity_top_k=10, embed_model=model)
 
 
 def show_changes(dataset: RetrievalDataset, base: Evaluation, adapted: Evaluation) -> None:
@@ -79,22 +81,29 @@ def main() -> None:
     index = build_index(dataset, base, options.output / "index")
 
     engine = EmbeddingAdapterFinetuneEngine(
-        training, base, index=index, model_output_path=options.output / "adapter", verbose=True
+        training,
+        base,
+        index=index,
+        model_output_path=options.output / "adapter",
+        hybrid=True,
+        verbose=True,
     )
     engine.finetune()
     result = engine.result.training
-    console.print(f"\n{result.verdict}  ({result.elapsed_seconds:.0f} s)\n")
+    console.print(f"\n{engine.result}  ({result.elapsed_seconds:.0f} s)\n")
 
-    before = evaluate(index, base, held_out)
-    after = evaluate(index, engine.get_finetuned_model(), held_out)
+    before = evaluate(search_with(index, base), held_out)
+    after = evaluate(search_with(index, engine.get_finetuned_model()), held_out)
+    learned = evaluate(engine.get_finetuned_retriever(index), held_out)
     title = f"{len(held_out.queries)} held-out questions, {len(dataset.corpus)} documents"
-    comparison = compare(before, after)
+    comparison, with_words = compare(before, after), compare(before, learned)
     console.print(comparison_table(comparison, title=title))
+    console.print(comparison_table(with_words, title="the learned retriever, same questions"))
     show_changes(held_out, before, after)
 
     if options.report:
         whole = compare_systems(
-            {"base": before, "adapted": after},
+            {"base": before, "adapted": after, "learned retriever": learned},
             baseline="base",
             slices={"document": seen_documents(held_out, training)},
             dataset=held_out,
@@ -104,7 +113,12 @@ def main() -> None:
         console.print(f"\nThe whole comparison: {page}")
 
     if options.results:
-        figures = {"what": title, "verdict": str(result.verdict), "metrics": as_json(comparison)}
+        figures = {
+            "what": title,
+            "verdict": str(engine.result),
+            "metrics": as_json(comparison),
+            "learned_retriever": as_json(with_words),
+        }
         write_results(options.results, figures)
 
     console.print("\nThe same adapter on the persisted index, in a fresh process:")

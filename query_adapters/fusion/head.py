@@ -1,6 +1,6 @@
 """The scoring head: weights of the features beside the similarity."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -63,7 +63,7 @@ class ScoringHead:
         """Whether documents are scored by their similarity alone."""
         return not self.weights.any()
 
-    def parts(self, similarity: float, features: Sequence[float]) -> dict[str, float]:
+    def parts(self, similarity: float, features: Values) -> dict[str, float]:
         """Return what the similarity and each feature with a weight add to a score, by name."""
         added = zip(FEATURES, self.weights, features, strict=True)
         return {

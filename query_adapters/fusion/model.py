@@ -18,24 +18,34 @@ from query_adapters.typing import Similarity, Values, Vectors
 
 DEPTH = 100  # documents taken from the nearest ones, and from those with the best exact words
 MAX_VOTED = 50  # documents taken from those with the most votes
+VOTED = [FEATURES.index(name) for name in VOTES]  # columns of the votes
 FEWEST_VOTES = 1e-4  # fewer count as none
 TextsOf = Callable[[Sequence[str]], Sequence[str]]
 """Returns the texts of some ids, in their order."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RankedDocument:
     """A document with its score.
 
     Attributes:
         id: Its id.
         score: `similarity + Σ w f`.
-        parts: What the similarity and each feature with a weight add to the score, by name.
+        similarity: To the adapted query.
+        features: f, in the order of `FEATURES`.
+        head: The weights w.
     """
 
     id: str
     score: float
-    parts: Mapping[str, float] = field(repr=False)
+    similarity: float = field(repr=False)
+    features: Values = field(repr=False)
+    head: ScoringHead = field(repr=False)
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """What the similarity and each feature with a weight add to the score, by name."""
+        return self.head.parts(self.similarity, self.features)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -120,7 +130,9 @@ class FusionModel:
             RankedDocument(
                 id=ids[row],
                 score=float(scores[row]),
-                parts=self.head.parts(scores_alone[row], features[row]),
+                similarity=float(scores_alone[row]),
+                features=features[row],
+                head=self.head,
             )
             for row in np.argsort(-scores, kind="stable").tolist()
         ]
@@ -132,9 +144,9 @@ class FusionModel:
         features = np.zeros((len(ids), len(FEATURES)))
         if query.match is not None:
             features[:, FEATURES.index(LEXICAL)] = lexical_feature(query.match, ids, texts_of)
-        none = np.zeros(len(VOTES))
-        for place, name in enumerate(VOTES):
-            features[:, FEATURES.index(name)] = [query.votes.get(key, none)[place] for key in ids]
+        if query.votes:
+            none = np.zeros(len(VOTES))
+            features[:, VOTED] = [query.votes.get(key, none) for key in ids]
         if self.head.by_name[HUBNESS] > 0:
             features[:, FEATURES.index(HUBNESS)] = self._hubness(unit(vectors))
         return features
@@ -152,7 +164,9 @@ class FusionModel:
     @cached_property
     def _votes(self) -> Votes:
         place = {key: position for position, key in enumerate(self._voted_ids)}
-        answers = [np.array([place[key] for key in keys], np.int64) for keys in self.answers]
+        answers = [
+            np.array([place[key] for key in dict.fromkeys(keys)], np.int64) for keys in self.answers
+        ]
         return Votes.of(self.queries, answers, len(place))
 
     @cached_property
