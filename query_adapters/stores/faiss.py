@@ -3,6 +3,7 @@
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import faiss
 import numpy as np
@@ -45,13 +46,46 @@ class FaissSource:
     def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
         """Yield rows by their position in the index."""
         index, numbers = _unwrapped(self.index)
-        keys = [self.ids.get(int(number)) for number in numbers]
-        wanted = set(self.ids.values()) if ids is None else set(ids)
-        places = [place for place, key in enumerate(keys) if key in wanted]
-        for batch in batches(places, batch_size):
+        keys = self._keys(numbers, ids)
+        for batch in batches(list(keys), batch_size):
             there = [place for place in batch if place < index.ntotal]
             vectors = index.reconstruct_batch(np.array(there, dtype=np.int64))
-            yield [str(keys[place]) for place in there], vectors
+            yield [keys[place] for place in there], vectors
+
+    def _keys(self, numbers: Rows, ids: Sequence[str] | None) -> dict[int, str]:
+        """Return the ids by their position in the index, in ascending order."""
+        if ids is None:
+            found = ((place, self.ids.get(number)) for place, number in enumerate(numbers.tolist()))
+            return {place: key for place, key in found if key is not None}
+        known = self._numbers(ids)
+        wanted = {number: key for key in ids for number in known.get(key, ())}
+        places = np.flatnonzero(np.isin(numbers, list(wanted)))
+        return {place: wanted[int(numbers[place])] for place in places.tolist()}
+
+    def _numbers(self, ids: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
+        """Return numbers by id, those of all ids or of more.
+
+        They are kept with the index, because to turn all ids around for each question would take
+        longer than to search; an id that is missing or has moved makes them out of date.
+        """
+        kept = _kept.get(self.index, {})
+        if any(key not in kept or not self._are_of(key, kept[key]) for key in ids):
+            kept = _kept[self.index] = _turned_around(self.ids)
+        return kept
+
+    def _are_of(self, key: str, numbers: tuple[int, ...]) -> bool:
+        return all(self.ids.get(number) == key for number in numbers)
+
+
+_kept: WeakKeyDictionary[Any, Mapping[str, tuple[int, ...]]] = WeakKeyDictionary()
+
+
+def _turned_around(ids: Mapping[int, str]) -> dict[str, tuple[int, ...]]:
+    """Return the numbers of each id."""
+    numbers: dict[str, tuple[int, ...]] = {}
+    for number, key in ids.items():
+        numbers[key] = (*numbers.get(key, ()), number)
+    return numbers
 
 
 def _unwrapped(index: Any) -> tuple[Any, Rows]:

@@ -123,12 +123,12 @@ def unit(rows: Values) -> Values:
 
 
 def similarities(query: Values, documents: Values, similarity: str) -> Values:
-    found: Values = {
-        "cosine": lambda: unit(documents) @ unit(query),
-        "dot": lambda: documents @ query,
-        "euclidean": lambda: -np.sqrt(((documents - query) ** 2).sum(axis=1)),
-    }[similarity]()
-    return found
+    found: dict[str, Values] = {
+        "cosine": unit(documents) @ unit(query),
+        "dot": documents @ query,
+        "euclidean": -np.sqrt(((documents - query) ** 2).sum(axis=1)),
+    }
+    return found[similarity]
 
 
 def votes(model: FusionModel, query: Values, keys: Sequence[str], width: float) -> Values:
@@ -146,8 +146,9 @@ def votes(model: FusionModel, query: Values, keys: Sequence[str], width: float) 
 
 def hubness(model: FusionModel, documents: Values) -> Values:
     questions = unit(model.adapter(model.queries).astype(np.float64))
-    cosines: Values = np.sort(unit(documents) @ questions.T, axis=1)
-    return -cosines[:, -5:].mean(axis=1)
+    cosines = np.sort(unit(documents) @ questions.T, axis=1)
+    nearest: Values = -cosines[:, -5:].mean(axis=1)
+    return nearest
 
 
 def bm25(model: FusionModel, question: str, keys: Sequence[str], texts: Sequence[str]) -> Values:
@@ -228,11 +229,27 @@ class FusionContract:
         opened = fill(name)
         model = model_of(opened, base, adapters)
         retriever = self.serving.retriever(opened.store, model)
+        differing = 0
         for question in QUESTIONS:
             wanted = expected(model, question, opened, base)
             check_same(self.serving.results(retriever, question), wanted)
-        zero = replace(model, head=ScoringHead({}))
-        assert wanted != expected(zero, QUESTIONS[-1], opened, base)
+            near = expected(replace(model, head=ScoringHead({})), question, opened, base)
+            differing += [one.key for one in wanted] != [one.key for one in near]
+        assert differing > 0
+
+    @pytest.mark.parametrize("feature", ["lexical", "votes_10"])
+    def test_documents_far_from_the_query_are_found_by_exact_words_and_votes(
+        self, feature: str, fill: Filled, base: Any, adapter: LinearAdapter
+    ) -> None:
+        opened = fill("in-memory")
+        model = model_of(opened, base, adapter, weights={feature: 1e4}, depth=K)
+        if feature != "lexical":
+            model = replace(model, lexical=None)
+        wanted = expected(model, QUESTIONS[1], opened, base)
+        near = expected(replace(model, head=ScoringHead({})), QUESTIONS[1], opened, base)
+        assert {one.key for one in wanted} - {one.key for one in near}
+        retriever = self.serving.retriever(opened.store, model)
+        check_same(self.serving.results(retriever, QUESTIONS[1]), wanted)
 
     @pytest.mark.parametrize("feature", WEIGHTS)
     def test_each_feature_alone_is_exact(
@@ -345,6 +362,17 @@ class FusionContract:
         found = self.serving.results(retriever, QUESTIONS[0])
         check_same(found, expected(model, QUESTIONS[0], opened, base, chunks=CHUNKS[7:]))
         assert retriever.refresh() == Refresh()
+
+    def test_a_store_that_was_emptied_since_has_nothing_to_retrieve(
+        self, fill: Filled, base: Any, adapter: LinearAdapter
+    ) -> None:
+        opened = fill("in-memory")
+        retriever = self.serving.retriever(opened.store, model_of(opened, base, adapter))
+        opened.kind.delete(opened.store, [chunk.key for chunk in CHUNKS])
+        with pytest.warns(LexicalIndexWarning, match="no longer has"):
+            assert self.serving.results(retriever, QUESTIONS[0]) == []
+        with pytest.raises(InvalidVectorsError, match="add documents"):
+            retriever.refresh()
 
     def test_the_parts_of_an_explained_score_add_up_to_it(
         self, fill: Filled, base: Any, adapter: LinearAdapter
