@@ -39,6 +39,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "llama_index_finetune_plugin.metrics": (),
     "llama_index_finetune_plugin.sentence_transformers": (),
     "langchain_adapter.documents": (),
+    "langchain_adapter.fusion": ("FusionOptions",),
     "langchain_adapter.generation": (),
     "langchain_adapter.sentence_transformers": (),
 }

@@ -61,7 +61,7 @@ def by_ids(store: VectorStore, ids: Sequence[str], options: Options) -> list[Doc
         raise UnreadableStoreError(
             type(store).__name__,
             expected="a vector store that returns documents by id (`get_by_ids`)",
-            remedy="add its Access to langchain_adapter.stores.documents.ACCESS",
+            remedy="add its Access to langchain_adapter.stores.ACCESS",
         ) from error
 
 
@@ -194,4 +194,5 @@ ACCESS: dict[str, Access] = {
     "langchain_postgres:PGVectorStore": Access(documents=of_pgvectorstore),
     "langchain_qdrant:QdrantVectorStore": Access(documents=of_qdrant, id_key="_id"),
 }
-"""Access by "package:Class", for subclasses as well."""
+"""Access by "package:Class", for subclasses as well. A store that is not listed is read by its
+`get_by_ids`."""

@@ -229,18 +229,20 @@ class FusionContract:
         opened = fill(name)
         model = model_of(opened, base, adapters)
         retriever = self.serving.retriever(opened.store, model)
+        differing = 0
         for question in QUESTIONS:
             wanted = expected(model, question, opened, base)
             check_same(self.serving.results(retriever, question), wanted)
             near = expected(replace(model, head=ScoringHead({})), question, opened, base)
-            assert [one.key for one in wanted] != [one.key for one in near]
+            differing += [one.key for one in wanted] != [one.key for one in near]
+        assert differing > 0
 
     @pytest.mark.parametrize("feature", ["lexical", "votes_10"])
     def test_documents_far_from_the_query_are_found_by_exact_words_and_votes(
         self, feature: str, fill: Filled, base: Any, adapter: LinearAdapter
     ) -> None:
         opened = fill("in-memory")
-        model = model_of(opened, base, adapter, weights={feature: 9.0}, depth=K)
+        model = model_of(opened, base, adapter, weights={feature: 1e4}, depth=K)
         if feature != "lexical":
             model = replace(model, lexical=None)
         wanted = expected(model, QUESTIONS[1], opened, base)
@@ -335,7 +337,7 @@ class FusionContract:
         self, fill: Filled, base: Any, adapter: LinearAdapter
     ) -> None:
         opened = fill("in-memory")
-        model = model_of(opened, base, adapter, depth=100)
+        model = model_of(opened, base, adapter, weights={"lexical": 5.0})
         retriever = self.serving.retriever(opened.store, model)
         best = self.serving.results(retriever, QUESTIONS[0])[0].key
         texts = ("nothing", f"{QUESTIONS[0]} and more")
