@@ -120,11 +120,13 @@ class TestQuestions:
         await retriever.aretrieve(ASKED)
         assert base.calls == [("async query", (ASKED,))]
 
-    def test_may_bring_the_vector_of_the_base_model(
+    async def test_may_bring_the_vector_of_the_base_model(
         self, retriever: FusionRetriever, base: Any
     ) -> None:
         given = QueryBundle(ASKED, embedding=base.vector("query", ASKED))
-        assert ids_of(retriever.retrieve(given)) == ids_of(retriever.retrieve(ASKED))
+        wanted = ids_of(retriever.retrieve(ASKED))
+        assert ids_of(retriever.retrieve(given)) == wanted
+        assert ids_of(await retriever.aretrieve(given)) == wanted
         assert base.queries == [ASKED]
 
     def test_are_left_as_they_are(self, retriever: FusionRetriever) -> None:
