@@ -1,4 +1,4 @@
-"""Tests of out-of-fold features: nothing that a question's own label taught scores its documents."""
+"""Tests of out-of-fold features: a question's own label never scores its documents."""
 
 from dataclasses import replace
 from typing import Any
@@ -24,7 +24,9 @@ def made(
     """Return questions with one or two answers; with `twins`, each is asked twice alike."""
     rng = np.random.default_rng(seed)
     queries = rng.normal(size=(n_queries, dim)).astype(np.float32)
-    relevant = [rng.choice(n_documents, size=1 + row % 2, replace=False) for row in range(n_queries)]
+    relevant = [
+        rng.choice(n_documents, size=1 + row % 2, replace=False) for row in range(n_queries)
+    ]
     groups = np.arange(n_queries)
     if twins:
         queries, relevant = np.repeat(queries, 2, axis=0), [r for r in relevant for _ in range(2)]

@@ -93,7 +93,9 @@ def in_units(head: ScoringHead, views: list[JudgedPools], first: float) -> Value
 
 
 def test_targets_are_the_shares_of_the_grades_in_the_pool() -> None:
-    pools = Pools(np.array([[5, 2, 9, PADDING], [1, 4, 6, 8]]), np.zeros((2, 4)), np.zeros((2, 4, 5)))
+    pools = Pools(
+        np.array([[5, 2, 9, PADDING], [1, 4, 6, 8]]), np.zeros((2, 4)), np.zeros((2, 4, 5))
+    )
     relevant = [np.array([9, 5, 77]), np.array([3])]  # 77 and 3 are not in the pools
     view = JudgedPools.of(pools, relevant, [np.array([1.0, 3.0, 5.0]), np.array([1.0])], 0.5)
     assert view.targets.tolist() == [[0.75, 0, 0.25, 0], [0, 0, 0, 0]]
