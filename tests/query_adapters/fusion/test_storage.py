@@ -288,7 +288,10 @@ def test_a_release_that_knows_no_attachments_refuses_the_folder(
 def test_attachments_of_another_name_survive_a_save(tmp_path: Path) -> None:
     other = Attachment(
         record={"by": "someone else", "shares": [0.5, 1]},
-        tensors={"a": np.arange(6, dtype=np.int64).reshape(2, 3), "b/c": np.float32([1.5])},
+        tensors={
+            "a": np.arange(6, dtype=np.int64).reshape(2, 3),
+            "b/c": np.array([1.5], dtype=np.float32),
+        },
     )
     save_fusion(made(saved=replace(SAVED, attachments={"other": other})), tmp_path)
     read = read_fusion(tmp_path)
