@@ -1,9 +1,8 @@
 """End-to-end fine-tuning: embed, train, validate, save (extra: train)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 
 from query_adapters._version import DISTRIBUTION, version_of
@@ -30,6 +29,7 @@ from query_adapters.finetuning.search_space import SearchSpace
 from query_adapters.fusion.storage import save_fusion
 from query_adapters.fusion.training import FusionTraining
 from query_adapters.lexical import LexicalIndex
+from query_adapters.lexical.collecting import TextBlock
 from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer, TrainingResult, Verdict
 from query_adapters.training.verdict import ResultWithVerdict
@@ -164,10 +164,17 @@ class AdapterFinetuner:
 
     def _lexical(self) -> LexicalIndex:
         """Return the exact words of the index's documents and of the dataset's other ones."""
-        held = frozenset(() if self.texts is None or self.index is None else self.index.ids)
-        own = {key: text for key, text in self.dataset.corpus.items() if key not in held}
-        blocks = chain(self.texts or (), [(list(own), list(own.values()))] if own else ())
-        return lexical_index(blocks, show_progress=self.show_progress)
+        return lexical_index(self._text_blocks(), show_progress=self.show_progress)
+
+    def _text_blocks(self) -> Iterator[TextBlock]:
+        """Yield the given texts, then the dataset's own of documents that are not among them."""
+        given: set[str] = set()
+        for ids, texts in self.texts or ():
+            yield ids, texts
+            given.update(ids)
+        own = {key: text for key, text in self.dataset.corpus.items() if key not in given}
+        if own:
+            yield list(own), list(own.values())
 
     @property
     def _known_dim(self) -> int | None:

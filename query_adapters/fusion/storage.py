@@ -6,14 +6,17 @@ are in the adapter's own file; the lexical index is in its folder `lexical`.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
+from query_adapters.adapters import QueryAdapter
 from query_adapters.adapters.storage import Attachment, SavedAdapter, read_adapter, save_adapter
-from query_adapters.errors import AdapterFileError, QueryAdaptersError
+from query_adapters.errors import AdapterFileError
 from query_adapters.fusion.head import ScoringHead
 from query_adapters.fusion.model import FusionModel
 from query_adapters.lexical import LexicalIndex
+from query_adapters.typing import Similarity
 
 NAME, LEXICAL_FOLDER = "fusion", "lexical"
 
@@ -77,18 +80,9 @@ def read_fusion(folder: str | Path, *, memory_map: bool = True) -> SavedFusion:
             f"{folder}: expected an adapter with a scoring head, got one without; train it with "
             "hybrid=True, or serve the adapter alone"
         )
-    attachment = saved.attachments[NAME]
     try:
-        record = attachment.record
-        model = FusionModel(
-            adapter=saved.adapter,
-            head=ScoringHead.from_record(record["weights"]),
-            queries=attachment.tensors["queries"],
-            answers=tuple(tuple(keys) for keys in record["answers"]),
-            similarity=record["similarity"],
-            depth=record["depth"],
-        )
-    except (KeyError, TypeError, QueryAdaptersError) as error:
+        model = _model_of(saved.adapter, saved.attachments[NAME])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise AdapterFileError(
             f"{folder}: the scoring head is incomplete ({type(error).__name__}: {error}); train "
             "again"
@@ -97,3 +91,27 @@ def read_fusion(folder: str | Path, *, memory_map: bool = True) -> SavedFusion:
         lexical = LexicalIndex.load(Path(folder) / LEXICAL_FOLDER, memory_map=memory_map)
         model = replace(model, lexical=lexical)
     return SavedFusion(model=model, saved=saved)
+
+
+def _model_of(adapter: QueryAdapter, attachment: Attachment) -> FusionModel:
+    """Return the learned retriever, without its lexical index.
+
+    Raises:
+        ValueError: If its parts do not fit together; other errors if one is missing.
+    """
+    record, queries = attachment.record, attachment.tensors["queries"]
+    answers = tuple(tuple(keys) for keys in record["answers"])
+    if queries.shape != (len(answers), adapter.dim_in):
+        raise ValueError(
+            f"expected {len(answers)} questions of {adapter.dim_in} dimensions, got {queries.shape}"
+        )
+    if record["similarity"] not in get_args(Similarity) or record["depth"] < 1:
+        raise ValueError(f"got similarity {record['similarity']!r} and depth {record['depth']}")
+    return FusionModel(
+        adapter=adapter,
+        head=ScoringHead.from_record(record["weights"]),
+        queries=queries,
+        answers=answers,
+        similarity=record["similarity"],
+        depth=record["depth"],
+    )

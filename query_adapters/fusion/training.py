@@ -37,7 +37,7 @@ class FusionTraining(ResultWithVerdict):
     """A scoring head and how it was chosen.
 
     Attributes:
-        verdict: The outcome; the gain is over the adapter alone.
+        verdict: The outcome; the gain is over the base, or over the adapter to refine.
         head: The weights; all 0 if no gain could be shown.
         selection: The candidates' comparison.
         n_queries: Questions that the weights were fitted on.

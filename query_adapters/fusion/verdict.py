@@ -3,8 +3,10 @@
 from query_adapters.fusion.head import ScoringHead
 from query_adapters.training import AdapterTrainer, TrainingResult
 from query_adapters.training.adapter_verdict import by_kind
-from query_adapters.training.decision import Selection
+from query_adapters.training.decision import Evidence, Selection
+from query_adapters.training.guard import ALPHA, Guard
 from query_adapters.training.verdict import (
+    COMPARE,
     DEPLOY,
     ENOUGH,
     Verdict,
@@ -45,26 +47,59 @@ def head_verdict(
             details=(("Expected gain", "not measured; there are too few questions"),),
             advice=f"label more questions, at least about {ENOUGH}, then train again",
         )
-    basis = f"out-of-fold, {counted(n_queries, 'training question')}"
-    among = f"selection among {counted(selection.n_candidates, 'candidate')} included"
-    tested = evidence.tested
+    is_used = selection.is_kept and not head.is_zero
     return Verdict(
-        decision="retriever" if selection.is_kept else adapted.decision,
-        headline="Use the learned retriever" if selection.is_kept else f"Keep {alone} alone",
+        decision="retriever" if is_used else adapted.decision,
+        headline=_headline(evidence, trainer.guard) if is_used else f"Keep {alone} alone",
         metric=trainer.metric,
         expected_gain=evidence.gain,
         p_value=evidence.p_value,
         details=(
-            (f"Expected gain over {alone} alone", gain_text(evidence.gain, trainer.metric, basis)),
-            ("Confidence", confidence_text(evidence.p_value, among, n_queries)),
+            (_gain_label(selection, adapted), _gain(evidence, trainer.metric, n_queries)),
+            ("Confidence", _confidence(selection, evidence, n_queries)),
             *guard_lines(trainer.guard),
             ("By kind of question", by_kind(evidence, adapted.seen_share)),
             ("Weights beside the similarity", _weights(head)),
         ),
-        advice=DEPLOY
-        if selection.is_kept
-        else advice_without_gain(tested.mean, tested.error, n_queries),
+        advice=_advice(selection, evidence, head, adapted, n_queries=n_queries),
     )
+
+
+def _headline(evidence: Evidence, guard: Guard) -> str:
+    if evidence.p_value > ALPHA:
+        return f'Learned retriever kept without proof of a gain (guard="{guard}")'
+    return "Use the learned retriever"
+
+
+def _gain_label(selection: Selection, adapted: TrainingResult) -> str:
+    over = "the base model" if adapted.reference == "base" else "the original adapter"
+    return f"Expected gain{'' if selection.is_kept else ' of the best candidate'} over {over}"
+
+
+def _gain(evidence: Evidence, metric: str, n_queries: int) -> str:
+    return gain_text(
+        evidence.gain, metric, f"out-of-fold, {counted(n_queries, 'training question')}"
+    )
+
+
+def _confidence(selection: Selection, evidence: Evidence, n_queries: int) -> str:
+    among = f"selection among {counted(selection.n_candidates, 'candidate')} included"
+    return confidence_text(evidence.p_value, among, n_queries)
+
+
+def _advice(
+    selection: Selection,
+    evidence: Evidence,
+    head: ScoringHead,
+    adapted: TrainingResult,
+    *,
+    n_queries: int,
+) -> str:
+    if not selection.is_kept:
+        return advice_without_gain(evidence.tested.mean, evidence.tested.error, n_queries)
+    if head.is_zero:
+        return adapted.advice
+    return COMPARE if evidence.p_value > ALPHA else DEPLOY
 
 
 def _weights(head: ScoringHead) -> str:

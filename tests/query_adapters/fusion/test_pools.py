@@ -1,4 +1,4 @@
-"""Tests of out-of-fold features: nothing that a question's own label taught scores its documents."""
+"""Tests of out-of-fold features: a question's own label never scores its documents."""
 
 from dataclasses import replace
 from typing import Any
