@@ -2,9 +2,9 @@
 
 Indexes the documentation of Python's standard library with a base model, trains a query adapter on
 part of our questions, and compares base and adapted on the others: hit rate, MRR and nDCG with 95 %
-intervals, then the learned retriever with the base, and questions whose top 3 changed. `--report page.html` writes an HTML page. A new
-process then serves the saved adapter on the persisted index (02_serve.py). Runs offline after the
-installation.
+intervals, then the learned retriever with the base, and questions whose top 3 changed.
+`--report page.html` writes an HTML page. A new process then serves the saved adapter on the
+persisted index (02_serve.py). Runs offline after the installation.
 """
 
 import argparse

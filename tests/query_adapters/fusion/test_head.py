@@ -38,7 +38,7 @@ def test_the_parts_add_up_to_the_score(
 ) -> None:
     head = ScoringHead(weights)
     score = float(head(np.array([similarity]), np.array([features]))[0])
-    parts = head.parts(similarity, features)
+    parts = head.parts(similarity, np.array(features))
     assert sum(parts.values()) == pytest.approx(score, rel=1e-9, abs=1e-6)
     used = [name for name, weight in zip(FEATURES, weights, strict=True) if weight > 0]
     assert list(parts) == ["similarity", *used]
