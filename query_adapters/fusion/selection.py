@@ -18,6 +18,7 @@ from query_adapters.training.out_of_fold import control_rows
 from query_adapters.typing import Rows, Values
 
 N_FOLDS = 5
+HEAD_ALPHA = 0.025  # half of what the adapter's test may err, because both may ship something
 ALONE = ScoringHead({})
 """The adapter alone."""
 CANDIDATES: tuple[tuple[str, ...], ...] = ((), (LEXICAL,), VOTES, (HUBNESS,), FEATURES)

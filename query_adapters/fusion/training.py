@@ -16,7 +16,7 @@ from query_adapters.evaluation.search import exact_search
 from query_adapters.fusion.head import ScoringHead
 from query_adapters.fusion.model import DEPTH
 from query_adapters.fusion.pools import AdapterOf, LexicalScores, PoolMaker
-from query_adapters.fusion.selection import ALONE, HeadComparison, candidates
+from query_adapters.fusion.selection import ALONE, HEAD_ALPHA, HeadComparison, candidates
 from query_adapters.fusion.verdict import head_verdict
 from query_adapters.fusion.weights import JudgedPools, fit_head
 from query_adapters.training import AdapterTrainer, TrainingResult
@@ -27,7 +27,6 @@ from query_adapters.training.threads import blas_threads_for
 from query_adapters.training.verdict import ResultWithVerdict
 from query_adapters.typing import Rows
 
-ALPHA = 0.025  # half of what the adapter's test may err, because both may ship something
 MAX_QUERIES = 1_000  # questions that weights are fitted on; a handful of numbers needs no more
 logger = logging.getLogger(__name__)
 
@@ -108,7 +107,7 @@ class FusionTrainer:
             adapter_of=self._adapter_of(dataset, adapted, start),
             lexical=None if lexical is None else lambda row: lexical(int(rows[row])),
             similarity=trainer.similarity,
-            depth=self.depth,
+            depth=max(self.depth, Metric.parse(trainer.metric).k),
         )
         with blas_threads_for(part):
             selection, head = self._selected(maker, views, self._reference(part, start))
@@ -146,7 +145,7 @@ class FusionTrainer:
             seed=trainer.seed,
         )
         selection = select_candidate(
-            table, groups, guard=trainer.guard, seed=trainer.seed, alpha=ALPHA
+            table, groups, guard=trainer.guard, seed=trainer.seed, alpha=HEAD_ALPHA
         )
         if selection.chosen is None:
             return selection, ALONE

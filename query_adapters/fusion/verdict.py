@@ -1,10 +1,11 @@
 """The verdict on a scoring head."""
 
 from query_adapters.fusion.head import ScoringHead
+from query_adapters.fusion.selection import HEAD_ALPHA
 from query_adapters.training import AdapterTrainer, TrainingResult
 from query_adapters.training.adapter_verdict import by_kind
 from query_adapters.training.decision import Evidence, Selection
-from query_adapters.training.guard import ALPHA, Guard
+from query_adapters.training.guard import Guard
 from query_adapters.training.verdict import (
     COMPARE,
     DEPLOY,
@@ -66,7 +67,7 @@ def head_verdict(
 
 
 def _headline(evidence: Evidence, guard: Guard) -> str:
-    if evidence.p_value > ALPHA:
+    if evidence.p_value > HEAD_ALPHA:
         return f'Learned retriever kept without proof of a gain (guard="{guard}")'
     return "Use the learned retriever"
 
@@ -84,7 +85,7 @@ def _gain(evidence: Evidence, metric: str, n_queries: int) -> str:
 
 def _confidence(selection: Selection, evidence: Evidence, n_queries: int) -> str:
     among = f"selection among {counted(selection.n_candidates, 'candidate')} included"
-    return confidence_text(evidence.p_value, among, n_queries)
+    return confidence_text(evidence.p_value, among, n_queries, alpha=HEAD_ALPHA)
 
 
 def _advice(
@@ -99,7 +100,7 @@ def _advice(
         return advice_without_gain(evidence.tested.mean, evidence.tested.error, n_queries)
     if head.is_zero:
         return adapted.advice
-    return COMPARE if evidence.p_value > ALPHA else DEPLOY
+    return COMPARE if evidence.p_value > HEAD_ALPHA else DEPLOY
 
 
 def _weights(head: ScoringHead) -> str:

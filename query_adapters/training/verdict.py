@@ -165,16 +165,17 @@ def gain_text(gain: Interval, metric: str, basis: str) -> str:
     return f"{signed(gain.mean)} {metric}, 95 % interval [{low}, {high}] ({basis})"
 
 
-def confidence_text(p_value: float, adjusted: str, n_queries: int) -> str:
+def confidence_text(p_value: float, adjusted: str, n_queries: int, *, alpha: float = ALPHA) -> str:
     """Return the p value in words.
 
     Args:
         p_value: Of the gain.
         adjusted: What it is adjusted for, such as "adjusted for 9 candidates".
         n_queries: Questions that were compared.
+        alpha: The highest p value that counts as a gain.
     """
     text = f"p = {p_value:.2g}, {adjusted}"
-    if p_value <= ALPHA:
+    if p_value <= alpha:
         return text
     return f"{text}; this gain is not distinguishable from chance with {counted(n_queries)}"
 
