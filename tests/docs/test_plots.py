@@ -27,15 +27,15 @@ def test_gains_are_drawn_for_every_set_learner_and_fold_assignment_zeros_include
         if row["learner"] in plots.LEARNERS
     ]
     assert sorted(drawn) == sorted(stored)
-    assert len(drawn) == 6 + 9
+    assert len(drawn) == 6 + 7 * 3 + 2  # two of the nine sets have one seed
     assert ("chorus_products", "adapter, default settings", 0.0) in drawn
 
 
 def test_an_interval_of_a_held_out_gain_is_twice_its_error() -> None:
-    bars = {(bar.row, bar.series): bar for bar in plots.views()}
-    unseen = bars["scifact", "held out, unseen documents"]
-    assert (unseen.mean, unseen.low) == (-0.08, pytest.approx(-0.08 - 1.96 * 0.28))
-    assert ("chorus_products", "test questions") not in bars  # the base was kept
+    bars = [(bar.row, bar.series, bar.mean, round(bar.low, 3)) for bar in plots.views()]
+    unseen = ("scifact", "held out, unseen documents", -0.08, round(-0.08 - 1.96 * 0.28, 3))
+    assert unseen in bars
+    assert ("chorus_products", "test questions") not in {bar[:2] for bar in bars}  # base kept
 
 
 def test_base_and_adapted_values_are_those_of_the_readme() -> None:
