@@ -85,7 +85,7 @@ def test_onto_the_index_that_is_there_already(index: VectorStoreIndex) -> None:
     """Run the block with the test's questions instead of the two that it shows."""
     store = rotated_model.vectorstore()
     code = block("## On an existing index")
-    shown, in_llama_index, in_langchain = code.strip().splitlines()
+    shown, in_llama_index, in_langchain, hint = code.strip().splitlines()
     run(shown, {})
     questions = [(text, ids[0]) for text, ids in TRAINING.items()]
     for line, module, name, served in (
@@ -97,3 +97,6 @@ def test_onto_the_index_that_is_there_already(index: VectorStoreIndex) -> None:
         engine = run(line, {**names, name: served})["engine"]
         engine.finetune()
         assert engine.result.decision == "adapter"
+        call = f"retriever = {hint.rpartition(': ')[2]}"
+        retriever = run(call, {"engine": engine, "index": served})["retriever"]
+        assert retriever.invoke("q") if name == "vectorstore" else retriever.retrieve("q")
