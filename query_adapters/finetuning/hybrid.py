@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from query_adapters.fusion.training import FusionTrainer, FusionTraining
 from query_adapters.lexical import LexicalIndex
 from query_adapters.lexical.collecting import TextBlock
 from query_adapters.training import AdapterTrainer, TrainingResult
-from query_adapters.typing import Vectors
+from query_adapters.typing import Rows, Vectors
 
 TextBlocks = Iterable[TextBlock]
 
@@ -47,17 +48,17 @@ class LexicalScores:
     index: LexicalIndex
     searched: SearchedQuestions
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def _rows(self) -> Rows:
+        """Place of each searched document in the index, -1 without a text."""
         places = {key: row for row, key in enumerate(self.index.ids)}
-        rows = np.array([places.get(key, -1) for key in self.searched.ids], dtype=np.int64)
-        object.__setattr__(self, "_rows", rows)
+        return np.array([places.get(key, -1) for key in self.searched.ids], dtype=np.int64)
 
     def __call__(self, query: int) -> Vectors:
         """Return BM25 over the highest of any document, 0 without a text, `(n_documents,)`."""
         match = self.index.match(self.searched.questions[query])
         highest = np.float32(match.highest or 1.0)
-        rows = self._rows  # type: ignore[attr-defined]
-        return np.where(rows >= 0, match.scores[rows] / highest, np.float32(0))
+        return np.where(self._rows >= 0, match.scores[self._rows] / highest, np.float32(0))
 
 
 def trained_fusion(
