@@ -63,6 +63,11 @@ class ScoringHead:
         """Whether documents are scored by their similarity alone."""
         return not self.weights.any()
 
+    def with_votes_times(self, factor: float) -> Self:
+        """Return the head for `1 / factor` times as many training questions, whose votes add up."""
+        scaled = {name: factor * weight for name, weight in self.by_name.items() if name in VOTES}
+        return type(self)({**self.by_name, **scaled})
+
     def parts(self, similarity: float, features: Values) -> dict[str, float]:
         """Return what the similarity and each feature with a weight add to a score, by name."""
         added = zip(FEATURES, self.weights, features, strict=True)

@@ -110,7 +110,8 @@ class FusionTrainer:
             depth=max(self.depth, Metric.parse(trainer.metric).k),
         )
         with blas_threads_for(part):
-            selection, head = self._selected(maker, views, self._reference(part, start))
+            selection, fitted = self._selected(maker, views, self._reference(part, start))
+        head = fitted.with_votes_times(len(rows) / len(dataset.queries))
         verdict = head_verdict(selection, head, trainer, adapted, n_queries=len(rows))
         logger.info("%s", verdict.one_line)
         return FusionTraining(

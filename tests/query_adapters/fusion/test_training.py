@@ -233,6 +233,20 @@ def test_of_many_questions_evenly_spaced_ones_are_compared(
     assert "20 training questions" in str(training)
 
 
+def test_votes_weigh_less_where_more_questions_vote_than_weights_were_fitted_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = found_by_votes(times=6)
+    every_second = whole.dataset.select(np.arange(0, len(whole.dataset.queries), 2))
+    of_half = trained_head(replace(whole, dataset=every_second), trainer=SEEN, result_of=base_kept)
+    monkeypatch.setattr("query_adapters.fusion.training.MAX_QUERIES", len(every_second.queries))
+    of_all = trained_head(whole, trainer=SEEN, result_of=base_kept)
+    assert of_all.n_queries == of_half.n_queries == len(every_second.queries)
+    assert of_half.head.has_votes
+    for name, weight in of_half.head.by_name.items():
+        assert of_all.head.by_name[name] == pytest.approx(weight * (0.5 if "votes" in name else 1))
+
+
 def test_over_an_adapter_to_refine_gains_are_over_that_adapter() -> None:
     planted = found_by_words(n_queries=40)
     start = LinearAdapter(np.random.default_rng(0).normal(size=(8, 8)))
