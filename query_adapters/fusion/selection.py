@@ -7,14 +7,13 @@ import numpy as np
 
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.data.splits import folds
-from query_adapters.evaluation.judging import judge_rows
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.fusion.features import FEATURES, HUBNESS, LEXICAL, VOTES
 from query_adapters.fusion.head import ScoringHead
 from query_adapters.fusion.weights import JudgedPools, fit_head
 from query_adapters.training.candidates import OutOfFoldTable
 from query_adapters.training.folds import View
-from query_adapters.training.out_of_fold import control_rows
+from query_adapters.training.out_of_fold import own_and_control_scores
 from query_adapters.typing import Rows, Values
 
 N_FOLDS = 5
@@ -69,29 +68,20 @@ class HeadComparison:
         n_folds = min(N_FOLDS, len(np.unique(groups)))
         fold_of = folds(groups, n_folds=n_folds, seed=seed)
         scores = np.stack([self._cross_fitted(names, fold_of) for names in features])
-        return OutOfFoldTable(features, self.views, scores - self._judged(self.reference))
+        return OutOfFoldTable(features, self.views, scores - self._scores(self.reference))
 
     def _cross_fitted(self, names: Sequence[str], fold_of: Rows) -> Values:
         """Return the scores with cross-fitted weights, `(n_views, 2, n_queries)`."""
-        if not names:
-            return np.stack([self._scores(pools, ALONE) for pools in self.pools])
-        scores = np.zeros((len(self.pools), 2, len(fold_of)))
-        for fold in range(int(fold_of.max()) + 1):
-            others, held_out = np.flatnonzero(fold_of != fold), fold_of == fold
+        rankings = [self._ranking(pools, ALONE) for pools in self.pools]
+        for fold in range(int(fold_of.max()) + 1) if names else ():
+            others, held_out = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
             head = fit_head([pools.select(others) for pools in self.pools], names)
-            for place, pools in enumerate(self.pools):
-                scores[place][:, held_out] = self._scores(pools, head)[:, held_out]
-        return scores
+            for ranking, pools in zip(rankings, self.pools, strict=True):
+                ranking[held_out] = self._ranking(pools.select(held_out), head)
+        return np.stack([self._scores(ranking) for ranking in rankings])
 
-    def _scores(self, pools: JudgedPools, head: ScoringHead) -> Values:
-        return self._judged(pools.pools.ranking(head, k=Metric.parse(self.metric).k))
+    def _ranking(self, pools: JudgedPools, head: ScoringHead) -> Rows:
+        return pools.pools.ranking(head, k=Metric.parse(self.metric).k)
 
-    def _judged(self, ranking: Rows) -> Values:
-        """Return the metric on own and on other questions' answers, `(2, n_queries)`."""
-        metric, data = Metric.parse(self.metric), self.dataset
-        own = metric(judge_rows(ranking, data.relevant, data.grades))
-        controls = [
-            metric(judge_rows(ranking, [data.relevant[i] for i in r], [data.grades[i] for i in r]))
-            for r in control_rows(len(data.queries))
-        ]
-        return np.stack([own, np.mean(controls, axis=0)])
+    def _scores(self, ranking: Rows) -> Values:
+        return own_and_control_scores(ranking, self.dataset, self.metric)

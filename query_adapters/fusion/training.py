@@ -22,7 +22,6 @@ from query_adapters.fusion.weights import JudgedPools, fit_head
 from query_adapters.training import AdapterTrainer, TrainingResult
 from query_adapters.training.decision import QuestionGroups, Selection, select_candidate
 from query_adapters.training.folds import View, make_views
-from query_adapters.training.guard import answer_groups
 from query_adapters.training.threads import blas_threads_for
 from query_adapters.training.verdict import ResultWithVerdict
 from query_adapters.typing import Rows
@@ -126,11 +125,7 @@ class FusionTrainer:
         self, maker: PoolMaker, views: list[View], reference: Rows
     ) -> tuple[Selection, ScoringHead]:
         trainer, part = self.trainer, maker.dataset
-        groups = QuestionGroups(
-            wording=part.query_groups,
-            answer=answer_groups(part.relevant),
-            linked=part.document_groups,
-        )
+        groups = QuestionGroups.of(part)
         if not views:
             return select_candidate(None, groups, guard=trainer.guard, seed=trainer.seed), ALONE
         pools = [

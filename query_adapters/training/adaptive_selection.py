@@ -6,7 +6,7 @@ from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.training.candidates import OutOfFoldTable
 from query_adapters.training.decision import QuestionGroups, Selection, select_candidate
 from query_adapters.training.folds import make_views
-from query_adapters.training.guard import Guard, answer_groups
+from query_adapters.training.guard import Guard
 from query_adapters.training.selection import Grid
 
 CLOSE = (0.005, 0.3)  # p values between which the decision may depend on the fold assignment
@@ -41,11 +41,7 @@ class SelectionOptions:
         A p value far from the limit is decided on the first fold assignments. The error rate grows
         by less than the lower end of `CLOSE`, because only there a decision is final early.
         """
-        groups = QuestionGroups(
-            wording=dataset.query_groups,
-            answer=answer_groups(dataset.relevant),
-            linked=dataset.document_groups,
-        )
+        groups = QuestionGroups.of(dataset)
         table = self._table(grid, dataset, self.n_repeats)
         selection = select_candidate(table, groups, guard=self.guard, seed=self.seed)
         if table is not None and self._is_close(selection):

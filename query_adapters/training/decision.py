@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.evaluation.groups import LARGEST
 from query_adapters.training.candidates import CandidateScore, OutOfFoldTable, ViewScore
 from query_adapters.training.cross_fitting import cross_fitted_gains
-from query_adapters.training.guard import ALPHA, Guard
+from query_adapters.training.guard import ALPHA, Guard, answer_groups
 from query_adapters.training.selection_test import selection_p_value
 from query_adapters.training.view_test import (
     combined_p_value,
@@ -73,6 +74,15 @@ class QuestionGroups:
     wording: Rows
     answer: Rows
     linked: Rows
+
+    @classmethod
+    def of(cls, dataset: EmbeddedDataset) -> "QuestionGroups":
+        """Return the groups of the dataset's questions."""
+        return cls(
+            wording=dataset.query_groups,
+            answer=answer_groups(dataset.relevant),
+            linked=dataset.document_groups,
+        )
 
     def held_out(self, view: str) -> Rows:
         """Return the groups that selection is measured without, in this view.

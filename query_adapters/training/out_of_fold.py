@@ -1,7 +1,7 @@
 """Score held-out queries on their own answers and, as a control, on another query's answers."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -47,20 +47,29 @@ class HeldOutFold:
         return self._scores(queries if self.reference is None else self.reference(queries))
 
     def _scores(self, queries: Vectors) -> Values:
-        metric, data = Metric.parse(self.metric), self.data
-        ranking = exact_search(queries, data.documents, k=metric.k, similarity=self.similarity)
-        own = judge_rows(ranking, data.relevant, data.grades)
-        controls = (
-            judge_rows(ranking, [data.relevant[i] for i in rows], [data.grades[i] for i in rows])
-            for rows in self._control_rows
-        )
-        return np.stack([metric(own), np.mean([metric(control) for control in controls], axis=0)])
-
-    @cached_property
-    def _control_rows(self) -> Rows:
-        return control_rows(len(self.rows))
+        data, k = self.data, Metric.parse(self.metric).k
+        ranking = exact_search(queries, data.documents, k=k, similarity=self.similarity)
+        return own_and_control_scores(ranking, data, self.metric)
 
 
+def own_and_control_scores(ranking: Rows, data: EmbeddedDataset, metric: str) -> Values:
+    """Return the metric on own and, on average, on other queries' answers, `(2, n_queries)`.
+
+    Args:
+        ranking: Documents of each query, best first, -1 for none, `(n_queries, depth)`.
+        data: The queries with their relevant documents.
+        metric: The metric, such as "ndcg@10".
+    """
+    score, relevant, grades = Metric.parse(metric), data.relevant, data.grades
+    controls = (
+        judge_rows(ranking, [relevant[i] for i in rows], [grades[i] for i in rows])
+        for rows in control_rows(len(data.queries))
+    )
+    own = score(judge_rows(ranking, relevant, grades))
+    return np.stack([own, np.mean([score(control) for control in controls], axis=0)])
+
+
+@lru_cache(maxsize=16)  # every candidate is scored with the same ones
 def control_rows(n_queries: int) -> Rows:
     """Return rows of other queries for each query, `(8, n_queries)`, in random cycles."""
     rng = np.random.default_rng(CONTROL_SEED)
@@ -68,4 +77,5 @@ def control_rows(n_queries: int) -> Rows:
     for row in controls:
         cycle = rng.permutation(n_queries)
         row[cycle] = np.roll(cycle, 1)
+    controls.setflags(write=False)
     return controls

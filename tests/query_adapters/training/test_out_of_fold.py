@@ -9,7 +9,7 @@ from query_adapters.adapters import LinearAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.training import AdapterTrainer
-from query_adapters.training.out_of_fold import HeldOutFold
+from query_adapters.training.out_of_fold import HeldOutFold, control_rows
 from query_adapters.typing import Rows, Vectors
 
 DIM = 12
@@ -40,10 +40,7 @@ def test_map_that_finds_each_answer_gains_on_answers_but_not_on_controls() -> No
 
 
 def test_every_query_has_eight_controls_and_is_that_of_one_other_query_in_each_round() -> None:
-    rng = np.random.default_rng(0)
-    documents = rng.normal(size=(30, DIM)).astype(np.float32)
-    dataset = EmbeddedDataset(documents[:20], documents, tuple(np.arange(20)[:, None]))
-    controls = held_out(dataset, list(range(20)))._control_rows
+    controls = control_rows(20)
     assert controls.shape == (8, 20)
     assert len({tuple(row) for row in controls.tolist()}) == 8
     for row in controls:
@@ -67,7 +64,7 @@ def test_the_control_is_the_mean_score_on_the_answers_of_eight_other_queries() -
 
     own, control = fold.gains(turn)
     for row, (before, after) in enumerate(zip(queries, turn(queries), strict=True)):
-        others = [relevant[other] for other in fold._control_rows[:, row]]
+        others = [relevant[other] for other in control_rows(len(fold.rows))[:, row]]
         gained = [reciprocal_rank(after, a) - reciprocal_rank(before, a) for a in others]
         assert control[row] == pytest.approx(sum(gained) / 8)
         expected = reciprocal_rank(after, relevant[row]) - reciprocal_rank(before, relevant[row])
