@@ -1,7 +1,6 @@
 """Exact-word search: BM25 over the texts of an index."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -23,23 +22,12 @@ if TYPE_CHECKING:
     import bm25s
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LexicalIndex:
+class LexicalIndex(StoredIndex):
     """BM25 scores of every token in every document, made by `build` or `load`.
 
-    The texts are not kept. Documents have the order in which they were added.
-
-    Attributes:
-        counts: The documents and the counts of their tokens.
-        weights: The BM25 score of each count, `(n_postings,)`.
-        tokenizer: Splits texts and questions.
-        formula: Parameters of BM25.
+    The texts are not kept. Documents have the order in which they were added. Its attributes are
+    those of `StoredIndex`.
     """
-
-    counts: TokenCounts
-    weights: Vectors
-    tokenizer: Tokenizer
-    formula: Formula
 
     @classmethod
     def build(
@@ -96,8 +84,7 @@ class LexicalIndex:
         The files are written beside the old ones, and one small file then names the new ones: a
         process that dies in between leaves the old index.
         """
-        stored = StoredIndex(self.counts, self.weights, self.tokenizer, self.formula)
-        return write_index(stored, Path(folder))
+        return write_index(self, Path(folder))
 
     def match(self, question: str) -> LexicalMatch:
         """Return the scores of all documents for a question, computed in one pass.
