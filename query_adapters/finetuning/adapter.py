@@ -20,7 +20,6 @@ from query_adapters.evaluation.pairwise import MetricComparison, compare
 from query_adapters.finetuning.checks import warn_of_unrelated_labels
 from query_adapters.finetuning.hybrid import (
     SearchedQuestions,
-    TextBlocks,
     fusion_of,
     lexical_index,
     trained_fusion,
@@ -29,7 +28,7 @@ from query_adapters.finetuning.search_space import SearchSpace
 from query_adapters.fusion.storage import save_fusion
 from query_adapters.fusion.training import FusionTraining
 from query_adapters.lexical import LexicalIndex
-from query_adapters.lexical.collecting import TextBlock
+from query_adapters.lexical.collecting import TextBlock, TextBlocks
 from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer, TrainingResult, Verdict
 from query_adapters.training.verdict import ResultWithVerdict

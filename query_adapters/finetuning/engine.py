@@ -21,6 +21,7 @@ from query_adapters.finetuning.options import (
     ranked_by,
     tuples,
 )
+from query_adapters.lexical.collecting import TextBlocks
 from query_adapters.stores import StoredVectors, StoreReader, gather
 from query_adapters.typing import Similarity, Vectors
 
@@ -82,7 +83,7 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
         memory: Memory = "auto",
         cache_path: str | Path | None = None,
         hybrid: bool = False,
-        texts: Iterable[tuple[Sequence[str], Sequence[str]]] | None = None,
+        texts: TextBlocks | None = None,
         **training: Unpack[TrainerOptions],
     ) -> None:
         require_extra("train")

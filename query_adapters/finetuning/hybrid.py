@@ -1,6 +1,6 @@
 """Learn the scoring head after an adapter, on the texts of the index (extras: train, hybrid)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,11 +14,9 @@ from query_adapters.fusion.model import FusionModel
 from query_adapters.fusion.storage import SavedFusion
 from query_adapters.fusion.training import FusionTrainer, FusionTraining
 from query_adapters.lexical import LexicalIndex
-from query_adapters.lexical.collecting import TextBlock
+from query_adapters.lexical.collecting import TextBlocks
 from query_adapters.training import AdapterTrainer, TrainingResult
 from query_adapters.typing import Rows, Vectors
-
-TextBlocks = Iterable[TextBlock]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypedDict
 
 from query_adapters.adapters.kernel import RefinableAdapter
 from query_adapters.data.dataset import QADataset, Questions, RetrievalDataset
+from query_adapters.lexical.collecting import TextBlocks
 from query_adapters.typing import Similarity
 
 AnyQuestions = QADataset | RetrievalDataset | Questions
@@ -61,7 +62,7 @@ class RunOptions(TrainerOptions, total=False):
     memory: Memory
     cache_path: str | Path | None
     hybrid: bool
-    texts: Iterable[tuple[Sequence[str], Sequence[str]]] | None
+    texts: TextBlocks | None
 
 
 class EngineOptions(RunOptions, total=False):

@@ -1,6 +1,6 @@
 """Out-of-fold features: what each training question's documents score without the question."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,11 +9,11 @@ import numpy as np
 from query_adapters.adapters import QueryAdapter
 from query_adapters.arrays import unit
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.fusion.features import FEATURES, HUBNESS, LEXICAL, VOTES
+from query_adapters.fusion.features import FEATURES, HUBNESS, LEXICAL
 from query_adapters.fusion.head import ScoringHead
 from query_adapters.fusion.hubness import Hubness
-from query_adapters.fusion.model import DEPTH, FEWEST_VOTES, MAX_VOTED
-from query_adapters.fusion.similarities import similarities
+from query_adapters.fusion.model import DEPTH, FEWEST_VOTES, MAX_VOTED, VOTED
+from query_adapters.fusion.similarities import similarity_blocks
 from query_adapters.fusion.votes import Votes
 from query_adapters.training.folds import View
 from query_adapters.typing import Rows, Similarity, Values, Vectors
@@ -117,17 +117,13 @@ class _Fold:
 
     def pools(self, held_out: Rows) -> list[_Pool]:
         """Return the pools of the held-out questions."""
-        pools = [pool for block in _blocks(held_out) for pool in self._block(block)]
+        dataset, similarity = self._maker.dataset, self._maker.similarity
+        adapted = self._adapter(dataset.queries[held_out])
+        blocks = similarity_blocks(adapted, dataset.documents, similarity, size=QUERIES_AT_ONCE)
+        scores = (row for block in blocks for row in block)
+        pools = [self._pool(*one) for one in zip(held_out.tolist(), scores, strict=True)]
         self._add_hubness(pools)
         return pools
-
-    def _block(self, queries: Rows) -> Iterator[_Pool]:
-        dataset = self._maker.dataset
-        scores = similarities(
-            self._adapter(dataset.queries[queries]), dataset.documents, self._maker.similarity
-        )
-        for query, row in zip(queries.tolist(), scores, strict=True):
-            yield self._pool(query, row)
 
     def _pool(self, query: int, scores: Vectors) -> _Pool:
         maker = self._maker
@@ -143,13 +139,13 @@ class _Fold:
         features = np.zeros((len(pooled), len(FEATURES)))
         if lexical is not None:
             features[:, FEATURES.index(LEXICAL)] = lexical[pooled]
-        for name, counted in zip(VOTES, votes, strict=True):
-            features[:, FEATURES.index(name)] = self._votes_of(pooled, counted)
+        features[:, VOTED] = self._votes_of(pooled, votes).T
         return _Pool(pooled, scores[pooled].astype(np.float64), features)
 
     def _votes_of(self, rows: Rows, counted: Values) -> Values:
+        """Return the votes for the documents, `(n_widths, len(rows))`."""
         place = np.minimum(np.searchsorted(self._voted, rows), len(self._voted) - 1)
-        return np.where(self._voted[place] == rows, counted[place], 0.0)
+        return np.where(self._voted[place] == rows, counted[:, place], 0.0)
 
     def _add_hubness(self, pools: Sequence[_Pool]) -> None:
         rows, inverse = np.unique(
@@ -161,11 +157,6 @@ class _Fold:
             end = start + len(pool.rows)
             pool.features[:, FEATURES.index(HUBNESS)] = hubness[start:end]
             start = end
-
-
-def _blocks(queries: Rows) -> Iterator[Rows]:
-    for start in range(0, len(queries), QUERIES_AT_ONCE):
-        yield queries[start : start + QUERIES_AT_ONCE]
 
 
 def _highest(scores: Vectors | Values, k: int, *, above: float = -np.inf) -> Rows:

@@ -15,6 +15,8 @@ from query_adapters.lexical.tokenizer import Tokenizer
 
 TextBlock = tuple[Sequence[str], Sequence[str]]
 """Ids of documents and their texts."""
+TextBlocks = Iterable[TextBlock]
+"""The texts of an index, in blocks."""
 
 Digests = NDArray[np.uint64]
 """A number for each text that tells it from others, `(n_documents,)`."""
