@@ -9,7 +9,7 @@ from query_adapters.training.guard import Guard
 from query_adapters.training.verdict import (
     COMPARE,
     DEPLOY,
-    ENOUGH,
+    LABEL_MORE,
     Verdict,
     advice_without_gain,
     confidence_text,
@@ -46,7 +46,7 @@ def head_verdict(
             expected_gain=None,
             p_value=None,
             details=(("Expected gain", "not measured; there are too few questions"),),
-            advice=f"label more questions, at least about {ENOUGH}, then train again",
+            advice=LABEL_MORE,
         )
     is_used = selection.is_kept and not head.is_zero
     return Verdict(

@@ -8,7 +8,7 @@ from query_adapters.training.guard import ALPHA, Guard
 from query_adapters.training.verdict import (
     COMPARE,
     DEPLOY,
-    ENOUGH,
+    LABEL_MORE,
     Decision,
     Reference,
     Verdict,
@@ -100,7 +100,7 @@ class VerdictContext:
     def _advice(self, selection: Selection) -> str:
         evidence, row = selection.evidence, selection.best
         if evidence is None:
-            return f"label more questions, at least about {ENOUGH}, then train again"
+            return LABEL_MORE
         if selection.is_kept:
             return COMPARE if evidence.p_value > ALPHA or _harmed(row) else DEPLOY
         if self.reference == "start":

@@ -17,6 +17,7 @@ DEPLOY_UNCONFIRMED = (
 )
 COMPARE = "compare it with the base on held-out questions before you deploy it"
 ENOUGH = 50  # questions from which on training, or a check, is worth a try
+LABEL_MORE = f"label more questions, at least about {ENOUGH}, then train again"
 MAX_GROWTH = 10  # times as many questions; a gain that needs more is as good as none
 
 

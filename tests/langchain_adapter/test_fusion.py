@@ -45,7 +45,7 @@ from tests.integrations.fusion_contract import (
 )
 from tests.integrations.langchain import make_base
 from tests.stores.kind import Chunk, OpenStore
-from tests.stores.langchain import KINDS
+from tests.stores.langchain import KINDS, pgvector
 from tests.stores.place import DIM, Place
 
 QUESTION = QUESTIONS[0]
@@ -314,17 +314,8 @@ class TestDocuments:
 async def test_an_asynchronous_pgvector_is_searched_asynchronously(
     fill: Filled, base: Any, adapter: LinearAdapter
 ) -> None:
-    from langchain_postgres import PGVector
-    from sqlalchemy import NullPool
-
     opened = fill("pgvector")
-    store = PGVector(
-        base,
-        connection=opened.place.postgres(),
-        collection_name=opened.place.table,
-        engine_args={"poolclass": NullPool},
-        async_mode=True,
-    )
+    store = pgvector(opened.place, base, async_mode=True)
     model = model_of(opened, base, adapter)
     wanted = expected(model, QUESTION, opened, base)
     check_same(await aresults(FusionRetriever(store, model), QUESTION), wanted)

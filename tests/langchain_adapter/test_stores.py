@@ -16,7 +16,7 @@ from query_adapters.errors import DimensionMismatchError, UnreadableStoreError
 from query_adapters.stores import BlockSource, gather
 from query_adapters.typing import Vectors
 from tests.stores.kind import Chunk, OpenStore
-from tests.stores.langchain import KINDS
+from tests.stores.langchain import KINDS, pgvector
 from tests.stores.place import Place
 
 pytestmark = pytest.mark.slow
@@ -69,17 +69,8 @@ def test_a_collection_among_others_gives_its_own_vectors_only(
 async def test_an_asynchronous_pgvector_is_read_too(
     fill: Callable[[str], OpenStore], base: Any
 ) -> None:
-    from langchain_postgres import PGVector
-    from sqlalchemy import NullPool
-
     opened = fill("pgvector")
-    store = PGVector(
-        base,
-        connection=opened.place.postgres(),
-        collection_name=opened.place.table,
-        engine_args={"poolclass": NullPool},
-        async_mode=True,
-    )
+    store = pgvector(opened.place, base, async_mode=True)
     check_vectors(store, opened, base)
 
 

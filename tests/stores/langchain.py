@@ -131,13 +131,13 @@ def _lancedb(place: Place, embedding: Embeddings) -> VectorStore:
     return LanceDB(uri=str(place.folder / "lance"), embedding=embedding)
 
 
-def _pgvector(place: Place, embedding: Embeddings) -> VectorStore:
-    options = {"poolclass": NullPool}
+def pgvector(place: Place, embedding: Embeddings, *, async_mode: bool = False) -> VectorStore:
     return PGVector(
         embedding,
         connection=place.postgres(),
         collection_name=place.table,
-        engine_args=options,
+        engine_args={"poolclass": NullPool},
+        async_mode=async_mode,
     )
 
 
@@ -199,6 +199,6 @@ KINDS = {
     "qdrant": _store(_qdrant(models.Distance.COSINE), "cosine", unit=True, only_even=QDRANT_EVEN),
     "qdrant-euclid": _store(_qdrant(models.Distance.EUCLID), "euclidean", only_even=QDRANT_EVEN),
     "lancedb": _store(_lancedb, "euclidean", snapshot=True, filters=False, returns_texts=False),
-    "pgvector": _store(_pgvector, "cosine", only_even=EVEN, snapshot=True),
+    "pgvector": _store(pgvector, "cosine", only_even=EVEN, snapshot=True),
     "pgvectorstore": _store(_pgvectorstore, "cosine", only_even=EVEN, snapshot=True),
 }
