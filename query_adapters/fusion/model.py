@@ -1,6 +1,6 @@
 """The learned retriever without a framework: which documents to score, and their scores."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -55,13 +55,14 @@ class FusionQuery:
     Attributes:
         vector: The adapted query, which the store is searched with, `(dim,)`.
         match: Its exact words in the lexical index; None if they have no weight.
-        votes: Votes for documents by id, `(n_widths,)` each.
+        votes: Votes for each document that a training question is about, `(n_voted, n_widths)`;
+            None if they have no weight.
         ids: Documents to score beside the nearest ones, from exact words and votes.
     """
 
     vector: Vectors
     match: LexicalMatch | None
-    votes: Mapping[str, Values]
+    votes: Values | None
     ids: tuple[str, ...]
 
 
@@ -98,9 +99,8 @@ class FusionModel:
         match = None
         if self.head.needs_text and self.lexical is not None:
             match = self.lexical.match(question)
-        votes = self._votes_for(vector) if self.head.has_votes else {}
-        voted = [key for key, counted in votes.items() if counted[1] > FEWEST_VOTES]
-        most_voted = sorted(voted, key=lambda key: -votes[key][1])[:MAX_VOTED]
+        votes = self._votes(vector).T if self.head.has_votes else None
+        most_voted = [] if votes is None else self._most_voted(votes[:, 1])
         found = [] if match is None else match.top(self.depth)[0]
         return FusionQuery(
             vector=self.adapter(vector),
@@ -126,15 +126,17 @@ class FusionModel:
         scores_alone = similarities(query.vector[None], vectors, self.similarity)[0]
         features = self._features(query, ids, vectors, texts_of)
         scores = self.head(scores_alone.astype(np.float64), features)
+        order = np.argsort(-scores, kind="stable")
+        best = zip(
+            order.tolist(),
+            scores[order].tolist(),
+            scores_alone[order].tolist(),
+            features[order],
+            strict=True,
+        )
         return [
-            RankedDocument(
-                id=ids[row],
-                score=float(scores[row]),
-                similarity=float(scores_alone[row]),
-                features=features[row],
-                head=self.head,
-            )
-            for row in np.argsort(-scores, kind="stable").tolist()
+            RankedDocument(id=ids[row], score=score, similarity=alone, features=own, head=self.head)
+            for row, score, alone, own in best
         ]
 
     def _features(
@@ -144,17 +146,17 @@ class FusionModel:
         features = np.zeros((len(ids), len(FEATURES)))
         if query.match is not None:
             features[:, FEATURES.index(LEXICAL)] = lexical_feature(query.match, ids, texts_of)
-        if query.votes:
-            none = np.zeros(len(VOTES))
-            features[:, VOTED] = [query.votes.get(key, none) for key in ids]
+        if query.votes is not None:
+            places = np.array([self._place_of.get(key, -1) for key in ids])
+            features[:, VOTED] = np.where(places[:, None] >= 0, query.votes[places], 0)
         if self.head.by_name[HUBNESS] > 0:
             features[:, FEATURES.index(HUBNESS)] = self._hubness(unit(vectors))
         return features
 
-    def _votes_for(self, vector: Vectors) -> dict[str, Values]:
-        counted = self._votes(vector)
-        voted = np.flatnonzero(counted[0] > FEWEST_VOTES)
-        return {self._voted_ids[place]: counted[:, place] for place in voted}
+    def _most_voted(self, votes: Values) -> list[str]:
+        """Return the ids with the most votes, from the votes for each document with an answer."""
+        best = np.argsort(-votes, kind="stable")[:MAX_VOTED]
+        return [self._voted_ids[place] for place in best[votes[best] > FEWEST_VOTES].tolist()]
 
     @cached_property
     def _voted_ids(self) -> list[str]:
@@ -162,8 +164,13 @@ class FusionModel:
         return list(dict.fromkeys(key for keys in self.answers for key in keys))
 
     @cached_property
+    def _place_of(self) -> dict[str, int]:
+        """Position of each of them."""
+        return {key: place for place, key in enumerate(self._voted_ids)}
+
+    @cached_property
     def _votes(self) -> Votes:
-        place = {key: position for position, key in enumerate(self._voted_ids)}
+        place = self._place_of
         answers = [
             np.array([place[key] for key in dict.fromkeys(keys)], np.int64) for keys in self.answers
         ]

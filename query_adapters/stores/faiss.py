@@ -46,35 +46,39 @@ class FaissSource:
     def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
         """Yield rows by their position in the index."""
         index, numbers = _unwrapped(self.index)
-        keys = self._keys(numbers, ids)
+        keys = self._all_keys(numbers) if ids is None else self._keys(numbers, ids)
         for batch in batches(list(keys), batch_size):
             there = [place for place in batch if place < index.ntotal]
             vectors = index.reconstruct_batch(np.array(there, dtype=np.int64))
             yield [keys[place] for place in there], vectors
 
-    def _keys(self, numbers: Rows, ids: Sequence[str] | None) -> dict[int, str]:
-        """Return the ids by their position in the index, in ascending order."""
-        if ids is None:
-            found = ((place, self.ids.get(number)) for place, number in enumerate(numbers.tolist()))
-            return {place: key for place, key in found if key is not None}
-        known = self._numbers(ids)
-        wanted = {number: key for key in ids for number in known.get(key, ())}
+    def _all_keys(self, numbers: Rows | range) -> dict[int, str]:
+        """Return all ids by their position in the index, in ascending order."""
+        found = ((place, self.ids.get(int(number))) for place, number in enumerate(numbers))
+        return {place: key for place, key in found if key is not None}
+
+    def _keys(self, numbers: Rows | range, ids: Sequence[str]) -> dict[int, str]:
+        """Return these ids by their position in the index, in ascending order."""
+        wanted = self._wanted(ids)
+        if isinstance(numbers, range):
+            return dict(sorted(wanted.items()))
         places = np.flatnonzero(np.isin(numbers, list(wanted)))
         return {place: wanted[int(numbers[place])] for place in places.tolist()}
 
-    def _numbers(self, ids: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
-        """Return numbers by id, those of all ids or of more.
+    def _wanted(self, ids: Sequence[str]) -> dict[int, str]:
+        """Return the ids by number; those that have none are left out.
 
-        They are kept with the index, because to turn all ids around for each question would take
-        longer than to search; an id that is missing or has moved makes them out of date.
+        The numbers of all ids are kept with the index, because to turn all around for each question
+        would take longer than to search; an id that is missing or has moved makes them out of date.
         """
         kept = _kept.get(self.index, {})
-        if any(key not in kept or not self._are_of(key, kept[key]) for key in ids):
+        wanted = _numbered(kept, ids)
+        if any(key not in kept for key in ids) or any(
+            self.ids.get(number) != key for number, key in wanted.items()
+        ):
             kept = _kept[self.index] = _turned_around(self.ids)
-        return kept
-
-    def _are_of(self, key: str, numbers: tuple[int, ...]) -> bool:
-        return all(self.ids.get(number) == key for number in numbers)
+            return _numbered(kept, ids)
+        return wanted
 
 
 _kept: WeakKeyDictionary[Any, Mapping[str, tuple[int, ...]]] = WeakKeyDictionary()
@@ -88,9 +92,13 @@ def _turned_around(ids: Mapping[int, str]) -> dict[str, tuple[int, ...]]:
     return numbers
 
 
-def _unwrapped(index: Any) -> tuple[Any, Rows]:
+def _numbered(known: Mapping[str, tuple[int, ...]], ids: Sequence[str]) -> dict[int, str]:
+    return {number: key for key in ids for number in known.get(key, ())}
+
+
+def _unwrapped(index: Any) -> tuple[Any, Rows | range]:
     """Return the inner index with the vectors, and the number of each of its positions."""
-    numbers: Rows = np.arange(index.ntotal)
+    numbers: Rows | range = range(index.ntotal)
     if isinstance(index, faiss.IndexIDMap | faiss.IndexIDMap2):
         numbers = faiss.vector_to_array(index.id_map)
         index = faiss.downcast_index(index.index)

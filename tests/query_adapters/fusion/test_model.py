@@ -201,7 +201,8 @@ def test_at_most_fifty_voted_documents_are_fetched_those_with_the_most_votes() -
         answers=tuple((f"a{row}",) for row in range(200)),
     )
     query = model.prepared("", questions[199])
-    assert len(query.votes) > 60
+    assert query.votes is not None
+    assert (query.votes[:, 1] > 0).sum() > 60
     assert query.ids[0] == "a199"
     assert set(query.ids) == {f"a{row}" for row in range(150, 200)}
 
@@ -258,7 +259,7 @@ def test_a_question_without_a_known_word_has_no_lexical_score(model: FusionModel
 def test_zero_weights_are_the_similarity_alone(model: FusionModel) -> None:
     plain = replace(model, head=ScoringHead({}), lexical=None)
     query = plain.prepared(QUESTION, VECTOR)
-    assert (query.match, dict(query.votes), query.ids) == (None, {}, ())
+    assert (query.match, query.votes, query.ids) == (None, None, ())
     np.testing.assert_array_equal(query.vector, ADAPTER(VECTOR))
     expected = {key: cosine(query.vector, VECTORS[key]) for key in IDS}
     check_order(ranked(plain), expected)
