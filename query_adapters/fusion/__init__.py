@@ -1,5 +1,6 @@
 """The learned retriever: similarity, exact words, votes and hubness, with learned weights."""
 
+from query_adapters.fusion.evaluate import evaluate_fusion, evaluate_hybrids
 from query_adapters.fusion.features import DESCRIPTIONS, FEATURES
 from query_adapters.fusion.head import ScoringHead
 from query_adapters.fusion.model import FusionModel, FusionQuery, RankedDocument
@@ -11,4 +12,6 @@ __all__ = [
     "FusionQuery",
     "RankedDocument",
     "ScoringHead",
+    "evaluate_fusion",
+    "evaluate_hybrids",
 ]
