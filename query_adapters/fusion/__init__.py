@@ -1,6 +1,7 @@
 """The learned retriever: similarity, exact words, votes and hubness, with learned weights."""
 
 from query_adapters.fusion.evaluate import evaluate_fusion, evaluate_hybrids
+from query_adapters.fusion.explain import explain_fusion
 from query_adapters.fusion.features import DESCRIPTIONS, FEATURES
 from query_adapters.fusion.head import ScoringHead
 from query_adapters.fusion.model import FusionModel, FusionQuery, RankedDocument
@@ -14,4 +15,5 @@ __all__ = [
     "ScoringHead",
     "evaluate_fusion",
     "evaluate_hybrids",
+    "explain_fusion",
 ]

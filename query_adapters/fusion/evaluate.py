@@ -10,13 +10,16 @@ from query_adapters.evaluation.evaluate import Evaluation, check_texts, evaluate
 from query_adapters.evaluation.metrics import DEFAULT_METRICS, parse_metrics
 from query_adapters.evaluation.search import exact_search
 from query_adapters.fusion.exact_retriever import ExactRetriever, lexical_of
-from query_adapters.fusion.hybrids import reciprocal_rank_fusion, relative_score_fusion
+from query_adapters.fusion.hybrids import (
+    RANK_FUSION,
+    RELATIVE_SCORES,
+    reciprocal_rank_fusion,
+    relative_score_fusion,
+)
 from query_adapters.fusion.model import DEPTH, FusionModel
 from query_adapters.fusion.similarities import similarities
 from query_adapters.lexical import LexicalIndex
 from query_adapters.typing import Similarity
-
-RANK_FUSION, RELATIVE_SCORES = "reciprocal rank fusion", "relative scores"
 
 
 def evaluate_fusion(

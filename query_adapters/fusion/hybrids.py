@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+RANK_FUSION, RELATIVE_SCORES = "reciprocal rank fusion", "relative scores"
+HYBRIDS = (RANK_FUSION, RELATIVE_SCORES)
+"""Their names in comparisons."""
 RANK_CONSTANT = 60
 
 

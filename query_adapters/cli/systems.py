@@ -1,0 +1,178 @@
+"""The systems that are measured: base, adapters, learned retrievers, hybrids, other models."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from query_adapters._extras import require_extra
+from query_adapters.adapters import QueryAdapter
+from query_adapters.adapters.serving import check_fits
+from query_adapters.adapters.storage import read_adapter
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import EmbeddedDataset, embed_dataset
+from query_adapters.embedders import TextEmbedder, resolve_embedder
+from query_adapters.embedders.cache import EmbeddingCache
+from query_adapters.evaluation import Similarity, evaluate_vectors
+from query_adapters.evaluation.explanation import RetrieverExplanation
+from query_adapters.fusion import (
+    FusionModel,
+    evaluate_fusion,
+    evaluate_hybrids,
+    explain_fusion,
+)
+from query_adapters.fusion.exact_retriever import lexical_of
+from query_adapters.fusion.hybrids import HYBRIDS
+from query_adapters.fusion.storage import has_fusion, read_fusion
+
+if TYPE_CHECKING:  # it needs scipy
+    from query_adapters.evaluation.comparison import Comparison
+
+BASE, RETRIEVER = "base", "learned retriever"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Folder:
+    """What a folder holds.
+
+    Attributes:
+        adapter: The adapter.
+        retriever: The learned retriever; None without a scoring head.
+    """
+
+    adapter: QueryAdapter
+    retriever: FusionModel | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Measured:
+    """A comparison, and what it was measured on.
+
+    Attributes:
+        comparison: The comparison of all systems.
+        embedded: The dataset's vectors by the model of the adapters.
+        retrievers: Learned retrievers by their name in the comparison, with the exact words of the
+            dataset's documents.
+    """
+
+    comparison: "Comparison"
+    embedded: EmbeddedDataset
+    retrievers: Mapping[str, FusionModel]
+
+
+def read_folder(folder: Path, embedder: TextEmbedder, similarity: Similarity) -> Folder:
+    """Return what the folder holds.
+
+    Raises:
+        AdapterFileError: If it does not hold a complete adapter.
+        AdapterMismatchError: If the adapter was trained on another model.
+        BadParameter: If the learned retriever ranks by another similarity.
+    """
+    saved = read_adapter(folder)
+    check_fits(saved, model_name=embedder.model_name, dim=None)
+    if not has_fusion(saved):
+        return Folder(adapter=saved.adapter, retriever=None)
+    retriever = read_fusion(folder).model
+    if retriever.similarity != similarity:
+        raise typer.BadParameter(
+            f"--similarity: expected {retriever.similarity}, which the learned retriever in "
+            f"{folder} was trained for, got {similarity}"
+        )
+    return Folder(adapter=saved.adapter, retriever=retriever)
+
+
+def compared(
+    texts: RetrievalDataset,
+    dataset: str,
+    embedder: TextEmbedder,
+    folders: Sequence[Path],
+    *,
+    others: Sequence[str],
+    cache: EmbeddingCache,
+    metrics: Sequence[str],
+    similarity: Similarity,
+    seed: int,
+    show_progress: bool,
+) -> Measured:
+    """Return the comparison of base, adapters, learned retrievers, hybrids and other models."""
+    require_extra("train")
+    from query_adapters.evaluation.comparison import compare_systems
+
+    read = {str(path): read_folder(path, embedder, similarity) for path in dict.fromkeys(folders)}
+    retrievers = _retrievers(read, texts)
+    _check_distinct([*map(str, folders), *retrievers, *(HYBRIDS if retrievers else ()), *others])
+    embedders = {name: resolve_embedder(name) for name in others}
+
+    embed = partial(embed_dataset, texts, cache=cache, show_progress=show_progress)
+    own = embed(embedder, dim=read[str(folders[0])].adapter.dim_in)
+    measured: dict[str, Any] = {"texts": texts, "metrics": metrics}
+    measure = partial(evaluate_vectors, similarity=similarity, **measured)
+    evaluations = {BASE: measure(own)}
+    evaluations |= {name: measure(own, one.adapter) for name, one in read.items()}
+    for name, model in retrievers.items():
+        evaluations[name] = evaluate_fusion(own, model, show_progress=show_progress, **measured)
+    if retrievers:
+        known = next((one.lexical for one in retrievers.values() if one.lexical), None)
+        evaluations |= evaluate_hybrids(own, lexical=known, similarity=similarity, **measured)
+    evaluations |= {name: measure(embed(model)) for name, model in embedders.items()}
+    about = {"embedding_model": embedder.model_name, "dataset": dataset, "similarity": similarity}
+    comparison = compare_systems(evaluations, baseline=BASE, dataset=texts, about=about, seed=seed)
+    return Measured(comparison=comparison, embedded=own, retrievers=retrievers)
+
+
+def explained(
+    measured: Measured,
+    texts: RetrievalDataset,
+    query_id: str | None,
+    *,
+    training: Mapping[str, Any],
+) -> RetrieverExplanation | None:
+    """Return the weights of the learned retriever and an example; None unless there is one.
+
+    Args:
+        measured: The comparison.
+        texts: Its dataset.
+        query_id: Id of the question to explain; None for the one that gains most.
+        training: The record of training.
+    """
+    if len(measured.retrievers) != 1:
+        return None
+    [(name, model)] = measured.retrievers.items()
+    if query_id is None:
+        gains = measured.comparison.gains(name, n=1)
+        query_id = gains[0].query_id if gains else None
+    verdict = training.get("retriever", {}).get("verdict", "")
+    return explain_fusion(measured.embedded, model, texts=texts, query_id=query_id, verdict=verdict)
+
+
+def _retrievers(read: Mapping[str, Folder], texts: RetrievalDataset) -> dict[str, FusionModel]:
+    """Return the learned retrievers by name, which has the folder if there are several.
+
+    Raises:
+        MissingExtraError: If there is one and the extra `hybrid` is not installed.
+    """
+    found = {name: one.retriever for name, one in read.items() if one.retriever is not None}
+    if found:
+        require_extra("hybrid")
+    return {
+        RETRIEVER if len(found) == 1 else f"{name}: {RETRIEVER}": _with_words_of(texts, model)
+        for name, model in found.items()
+    }
+
+
+def _with_words_of(texts: RetrievalDataset, model: FusionModel) -> FusionModel:
+    """Return the retriever with the exact words of the dataset's documents."""
+    if not model.head.needs_text:
+        return model
+    return replace(model, lexical=lexical_of(texts, model.lexical))
+
+
+def _check_distinct(names: Sequence[str]) -> None:
+    if len({BASE, *names}) <= len(names):
+        raise typer.BadParameter(
+            f"adapters and other models must differ, and none may be named {BASE!r} or as another "
+            "system of the comparison"
+        )
