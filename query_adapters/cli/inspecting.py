@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from query_adapters.adapters.storage import SavedAdapter, read_adapter
 from query_adapters.cli import output
@@ -75,13 +75,14 @@ def _lexical(folder: Path) -> dict[str, Any]:
 def _show_retriever(retriever: Mapping[str, Any], training: Mapping[str, Any]) -> None:
     """Print the verdict on the learned retriever, its weights in words, and its exact words."""
     output.show("", f"Learned retriever: {training.get('verdict', 'verdict not recorded')}", "")
-    weights = weights_in_words(ScoringHead.from_record(retriever["weights"]))
-    rows = {one.part: f"{one.weight:.3g}  {one.meaning}" for one in weights}
+    table = Table.grid("", "", Column(overflow="fold"), padding=(0, 2, 0, 0))
+    for one in weights_in_words(ScoringHead.from_record(retriever["weights"])):
+        table.add_row(one.part, f"{one.weight:.3g}", one.meaning)
+    output.show(table)
     lexical = retriever["lexical"]
     if lexical is not None:
         language = lexical["language"] or "words as they are"
-        rows["lexical index"] = f"{lexical['documents']} documents, {language}"
-    output.show(output.facts(rows))
+        output.show(f"lexical index: {lexical['documents']} documents, {language}")
 
 
 def _candidates(training: Mapping[str, Any]) -> Table:

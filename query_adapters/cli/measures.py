@@ -185,7 +185,7 @@ def report(
         measured.comparison,
         output_path,
         training=training or None,
-        retriever=explained(measured, texts, query_id, training=training),
+        retriever=explained(measured, texts, query_id),
         title=title,
     )
     if as_json:

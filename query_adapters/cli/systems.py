@@ -19,14 +19,15 @@ from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.evaluation import Similarity, evaluate_vectors
 from query_adapters.evaluation.explanation import RetrieverExplanation
 from query_adapters.fusion import (
-    FusionModel,
+    SavedFusion,
     evaluate_fusion,
     evaluate_hybrids,
     explain_fusion,
+    read_fusion,
 )
 from query_adapters.fusion.exact_retriever import lexical_of
 from query_adapters.fusion.hybrids import HYBRIDS
-from query_adapters.fusion.storage import has_fusion, read_fusion
+from query_adapters.fusion.storage import has_fusion
 
 if TYPE_CHECKING:  # it needs scipy
     from query_adapters.evaluation.comparison import Comparison
@@ -44,7 +45,7 @@ class Folder:
     """
 
     adapter: QueryAdapter
-    retriever: FusionModel | None
+    retriever: SavedFusion | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,7 +61,7 @@ class Measured:
 
     comparison: "Comparison"
     embedded: EmbeddedDataset
-    retrievers: Mapping[str, FusionModel]
+    retrievers: Mapping[str, SavedFusion]
 
 
 def read_folder(folder: Path, embedder: TextEmbedder, similarity: Similarity) -> Folder:
@@ -75,10 +76,10 @@ def read_folder(folder: Path, embedder: TextEmbedder, similarity: Similarity) ->
     check_fits(saved, model_name=embedder.model_name, dim=None)
     if not has_fusion(saved):
         return Folder(adapter=saved.adapter, retriever=None)
-    retriever = read_fusion(folder).model
-    if retriever.similarity != similarity:
+    retriever = read_fusion(folder)
+    if retriever.model.similarity != similarity:
         raise typer.BadParameter(
-            f"--similarity: expected {retriever.similarity}, which the learned retriever in "
+            f"--similarity: expected {retriever.model.similarity}, which the learned retriever in "
             f"{folder} was trained for, got {similarity}"
         )
     return Folder(adapter=saved.adapter, retriever=retriever)
@@ -112,10 +113,10 @@ def compared(
     measure = partial(evaluate_vectors, similarity=similarity, **measured)
     evaluations = {BASE: measure(own)}
     evaluations |= {name: measure(own, one.adapter) for name, one in read.items()}
-    for name, model in retrievers.items():
-        evaluations[name] = evaluate_fusion(own, model, show_progress=show_progress, **measured)
+    for name, fusion in retrievers.items():
+        evaluations[name] = evaluate_fusion(own, fusion, show_progress=show_progress, **measured)
     if retrievers:
-        known = next((one.lexical for one in retrievers.values() if one.lexical), None)
+        known = next((one.model.lexical for one in retrievers.values() if one.model.lexical), None)
         evaluations |= evaluate_hybrids(own, lexical=known, similarity=similarity, **measured)
     evaluations |= {name: measure(embed(model)) for name, model in embedders.items()}
     about = {"embedding_model": embedder.model_name, "dataset": dataset, "similarity": similarity}
@@ -124,11 +125,7 @@ def compared(
 
 
 def explained(
-    measured: Measured,
-    texts: RetrievalDataset,
-    query_id: str | None,
-    *,
-    training: Mapping[str, Any],
+    measured: Measured, texts: RetrievalDataset, query_id: str | None
 ) -> RetrieverExplanation | None:
     """Return the weights of the learned retriever and an example; None unless there is one.
 
@@ -136,19 +133,17 @@ def explained(
         measured: The comparison.
         texts: Its dataset.
         query_id: Id of the question to explain; None for the one that gains most.
-        training: The record of training.
     """
     if len(measured.retrievers) != 1:
         return None
-    [(name, model)] = measured.retrievers.items()
+    [(name, fusion)] = measured.retrievers.items()
     if query_id is None:
         gains = measured.comparison.gains(name, n=1)
         query_id = gains[0].query_id if gains else None
-    verdict = training.get("retriever", {}).get("verdict", "")
-    return explain_fusion(measured.embedded, model, texts=texts, query_id=query_id, verdict=verdict)
+    return explain_fusion(measured.embedded, fusion, texts=texts, query_id=query_id)
 
 
-def _retrievers(read: Mapping[str, Folder], texts: RetrievalDataset) -> dict[str, FusionModel]:
+def _retrievers(read: Mapping[str, Folder], texts: RetrievalDataset) -> dict[str, SavedFusion]:
     """Return the learned retrievers by name, which has the folder if there are several.
 
     Raises:
@@ -158,16 +153,17 @@ def _retrievers(read: Mapping[str, Folder], texts: RetrievalDataset) -> dict[str
     if found:
         require_extra("hybrid")
     return {
-        RETRIEVER if len(found) == 1 else f"{name}: {RETRIEVER}": _with_words_of(texts, model)
-        for name, model in found.items()
+        RETRIEVER if len(found) == 1 else f"{name}: {RETRIEVER}": _with_words_of(texts, fusion)
+        for name, fusion in found.items()
     }
 
 
-def _with_words_of(texts: RetrievalDataset, model: FusionModel) -> FusionModel:
+def _with_words_of(texts: RetrievalDataset, fusion: SavedFusion) -> SavedFusion:
     """Return the retriever with the exact words of the dataset's documents."""
-    if not model.head.needs_text:
-        return model
-    return replace(model, lexical=lexical_of(texts, model.lexical))
+    if not fusion.model.head.needs_text:
+        return fusion
+    lexical = lexical_of(texts, fusion.model.lexical)
+    return replace(fusion, model=replace(fusion.model, lexical=lexical))
 
 
 def _check_distinct(names: Sequence[str]) -> None:

@@ -18,13 +18,14 @@ from query_adapters.fusion.hybrids import (
 )
 from query_adapters.fusion.model import DEPTH, FusionModel
 from query_adapters.fusion.similarities import similarities
+from query_adapters.fusion.storage import SavedFusion
 from query_adapters.lexical import LexicalIndex
 from query_adapters.typing import Similarity
 
 
 def evaluate_fusion(
     dataset: EmbeddedDataset,
-    fusion: FusionModel,
+    fusion: FusionModel | SavedFusion,
     *,
     texts: RetrievalDataset,
     metrics: Sequence[str] = DEFAULT_METRICS,
@@ -37,7 +38,7 @@ def evaluate_fusion(
 
     Args:
         dataset: The embedded dataset.
-        fusion: The learned retriever.
+        fusion: The learned retriever, with its record or without.
         texts: The dataset's texts.
         metrics: Names such as "ndcg@10".
         show_progress: Whether to show a progress bar.
@@ -46,6 +47,7 @@ def evaluate_fusion(
         DimensionMismatchError: If the adapter maps vectors of another length.
         InvalidDatasetError: If texts and vectors differ in number.
         MissingExtraError: If exact words have a weight and the extra `hybrid` is not installed.
+        TypeError: If `fusion` is neither a FusionModel nor a SavedFusion.
         UnknownMetricError: If a metric is unknown.
     """
     k = max(metric.k for metric in parse_metrics(metrics))

@@ -9,6 +9,7 @@ from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation.evaluate import check_texts
 from query_adapters.evaluation.search import exact_search
 from query_adapters.fusion.model import FusionModel, RankedDocument
+from query_adapters.fusion.storage import SavedFusion, parts_of
 from query_adapters.lexical import LexicalIndex
 from query_adapters.typing import Rows
 
@@ -29,16 +30,18 @@ class ExactRetriever:
 
     @classmethod
     def of(
-        cls, fusion: FusionModel, dataset: EmbeddedDataset, texts: RetrievalDataset
+        cls, fusion: FusionModel | SavedFusion, dataset: EmbeddedDataset, texts: RetrievalDataset
     ) -> "ExactRetriever":
         """Return the retriever, with its lexical index brought up to date with the texts.
 
         Raises:
             InvalidDatasetError: If texts and vectors differ in number.
+            TypeError: If `fusion` is neither a FusionModel nor a SavedFusion.
         """
         check_texts(texts, dataset)
-        lexical = lexical_of(texts, fusion.lexical) if fusion.head.needs_text else None
-        return cls(model=replace(fusion, lexical=lexical), dataset=dataset, texts=texts)
+        model, _ = parts_of(fusion)
+        lexical = lexical_of(texts, model.lexical) if model.head.needs_text else None
+        return cls(model=replace(model, lexical=lexical), dataset=dataset, texts=texts)
 
     def ranked(self, queries: Sequence[int], *, k: int) -> Iterator[list[RankedDocument]]:
         """Yield the scored documents of each query, best first, of which the first k count.

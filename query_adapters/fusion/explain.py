@@ -19,6 +19,7 @@ from query_adapters.fusion.exact_retriever import ExactRetriever
 from query_adapters.fusion.features import HUBNESS, LEXICAL, SIMILARITY, VOTES, WIDTHS
 from query_adapters.fusion.head import ScoringHead
 from query_adapters.fusion.model import FusionModel
+from query_adapters.fusion.storage import SavedFusion, parts_of
 from query_adapters.typing import Rows, Similarity
 
 SHOWN = 5  # documents of an explained question, without the relevant ones further down
@@ -29,29 +30,30 @@ PART_OF = {LEXICAL: WORDS_PART, **dict.fromkeys(VOTES, VOTES_PART)}
 
 def explain_fusion(
     dataset: EmbeddedDataset,
-    fusion: FusionModel,
+    fusion: FusionModel | SavedFusion,
     *,
     texts: RetrievalDataset,
     query_id: str | None = None,
-    verdict: str = "",
 ) -> RetrieverExplanation:
     """Return the weights of the learned retriever in words, and how it ranks one question.
 
     Args:
         dataset: The embedded dataset.
-        fusion: The learned retriever.
+        fusion: The learned retriever; with its record, the verdict of training is told as well.
         texts: The dataset's texts.
         query_id: Id of a question of the dataset; None for the weights alone.
-        verdict: Text of the verdict of training, for reports.
 
     Raises:
         InvalidDatasetError: If the dataset lacks the question, or texts and vectors differ in
             number.
         MissingExtraError: If exact words have a weight and the extra `hybrid` is not installed.
+        TypeError: If `fusion` is neither a FusionModel nor a SavedFusion.
     """
-    example = None if query_id is None else _example(dataset, fusion, texts, query_id)
+    model, saved = parts_of(fusion)
     return RetrieverExplanation(
-        weights=weights_in_words(fusion.head), example=example, verdict=verdict
+        weights=weights_in_words(model.head),
+        example=None if query_id is None else _example(dataset, model, texts, query_id),
+        verdict=saved.record.training.get("retriever", {}).get("verdict", ""),
     )
 
 

@@ -34,6 +34,22 @@ class SavedFusion:
     saved: SavedAdapter
 
 
+def parts_of(fusion: FusionModel | SavedFusion) -> tuple[FusionModel, SavedAdapter]:
+    """Return the model, and its adapter with its record, which is empty if it has none.
+
+    Raises:
+        TypeError: If it is neither a FusionModel nor a SavedFusion.
+    """
+    if isinstance(fusion, SavedFusion):
+        return fusion.model, fusion.saved
+    if isinstance(fusion, FusionModel):
+        return fusion, SavedAdapter(adapter=fusion.adapter)
+    raise TypeError(
+        f"fusion: expected a FusionModel or a SavedFusion, got {type(fusion).__name__}; use the "
+        "class method load(folder, ...) of a retriever for a saved one, or read_fusion(folder)"
+    )
+
+
 def save_fusion(fusion: SavedFusion, folder: str | Path) -> Path:
     """Save the adapter with its head, and the lexical index; return the folder.
 

@@ -298,6 +298,13 @@ def test_intervals_lie_to_scale_around_zero() -> None:
     assert "heading" in plot
 
 
+def test_the_figure_at_the_end_of_the_scale_is_inside_the_plot() -> None:
+    far = Whisker(label="m", interval=Interval(mean=0.1, low=0.0, high=0.2), kind="better")
+    plot = whisker_plot([far], label="intervals")
+    x = float(re.search(r'x="([\d.]+)"[^>]*>\+20.0<', plot)[1])  # type: ignore[index]
+    assert x <= 360 - 18  # half of "+20.0" at 11 px
+
+
 @pytest.fixture(scope="module")
 def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
     program = find_chromium()
@@ -367,6 +374,13 @@ class TestInABrowser:
             assert len(tab.screenshot()) > 20_000  # a blank page of this size has 6,000 bytes
         assert grounds["light"] > 3 * 200
         assert grounds["dark"] < 3 * 60
+
+    def test_on_paper_no_table_is_cut(self, tab: Tab, page: str) -> None:
+        tab.open(page, width=717)  # A4 less the margins
+        tab.call("Emulation.setEmulatedMedia", media="print")
+        cut = "[...document.querySelectorAll('.wide')].filter((e) => e.scrollWidth > e.clientWidth)"
+        assert tab.run(f"{cut}.map((e) => e.firstChild.className)") == []
+        tab.call("Emulation.setEmulatedMedia", media="")
 
     def test_a_phone_never_scrolls_sideways(self, tab: Tab, page: str) -> None:
         tab.open(page, width=360)

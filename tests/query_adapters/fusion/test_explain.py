@@ -7,10 +7,17 @@ from math import exp
 import numpy as np
 import pytest
 
+from query_adapters.adapters.storage import AdapterRecord, SavedAdapter
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.evaluation import exact_search
 from query_adapters.evaluation.explanation import ExplainedDocument, ExplainedQuestion
-from query_adapters.fusion import FusionModel, ScoringHead, evaluate_fusion, explain_fusion
+from query_adapters.fusion import (
+    FusionModel,
+    SavedFusion,
+    ScoringHead,
+    evaluate_fusion,
+    explain_fusion,
+)
 from query_adapters.fusion.explain import weights_in_words
 from tests.query_adapters.fusion.test_evaluate import DATASET, EMBEDDED
 from tests.query_adapters.fusion.test_model import (
@@ -91,9 +98,17 @@ def test_the_lead_over_the_first_of_the_base_is_told_part_by_part() -> None:
 
 
 def test_without_a_question_the_weights_alone_are_explained(model: FusionModel) -> None:
-    explained = explain_fusion(EMBEDDED, model, texts=DATASET, verdict="Use it.")
-    assert (explained.example, explained.verdict) == (None, "Use it.")
+    explained = explain_fusion(EMBEDDED, model, texts=DATASET)
+    assert (explained.example, explained.verdict) == (None, "")
     assert explained.weights == weights_in_words(model.head)
+
+
+def test_a_saved_retriever_brings_its_verdict(model: FusionModel) -> None:
+    record = AdapterRecord(training={"retriever": {"verdict": "Use it."}})
+    saved = SavedFusion(model=model, saved=SavedAdapter(adapter=ADAPTER, record=record))
+    assert explain_fusion(EMBEDDED, saved, texts=DATASET).verdict == "Use it."
+    evaluated = evaluate_fusion(EMBEDDED, saved, texts=DATASET)
+    assert evaluated.run == evaluate_fusion(EMBEDDED, model, texts=DATASET).run
 
 
 def test_weights_are_in_words_and_in_units_of_the_similarity() -> None:
@@ -118,7 +133,9 @@ def test_a_weight_of_0_says_why() -> None:
     assert all("no weights were shown to gain" in meaning for meaning in none)
 
 
-def test_a_question_that_the_dataset_lacks_is_refused(model: FusionModel) -> None:
+def test_bad_input_is_refused(model: FusionModel) -> None:
+    with pytest.raises(TypeError, match=r"got str; .*read_fusion\(folder\)"):
+        explain_fusion(EMBEDDED, "folder", texts=DATASET)  # type: ignore[arg-type]
     with pytest.raises(InvalidDatasetError, match="got 'q99'; its ids are such as 'q0'"):
         explain_fusion(EMBEDDED, model, texts=DATASET, query_id="q99")
 
