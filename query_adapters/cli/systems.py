@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -16,7 +16,7 @@ from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset, embed_dataset
 from query_adapters.embedders import TextEmbedder, resolve_embedder
 from query_adapters.embedders.cache import EmbeddingCache
-from query_adapters.evaluation import Similarity, evaluate_vectors
+from query_adapters.evaluation import Evaluation, Similarity, evaluate_vectors
 from query_adapters.evaluation.explanation import RetrieverExplanation
 from query_adapters.fusion import (
     SavedFusion,
@@ -103,21 +103,19 @@ def compared(
     from query_adapters.evaluation.comparison import compare_systems
 
     read = {str(path): read_folder(path, embedder, similarity) for path in dict.fromkeys(folders)}
-    retrievers = _retrievers(read, texts)
-    _check_distinct([*map(str, folders), *retrievers, *(HYBRIDS if retrievers else ()), *others])
+    found = _retrievers(read)
+    _check_distinct([*map(str, folders), *found, *(HYBRIDS if found else ()), *others])
     embedders = {name: resolve_embedder(name) for name in others}
+    retrievers = {name: _with_words_of(texts, fusion) for name, fusion in found.items()}
 
     embed = partial(embed_dataset, texts, cache=cache, show_progress=show_progress)
     own = embed(embedder, dim=read[str(folders[0])].adapter.dim_in)
-    measured: dict[str, Any] = {"texts": texts, "metrics": metrics}
-    measure = partial(evaluate_vectors, similarity=similarity, **measured)
+    measure = partial(evaluate_vectors, metrics=metrics, similarity=similarity, texts=texts)
     evaluations = {BASE: measure(own)}
     evaluations |= {name: measure(own, one.adapter) for name, one in read.items()}
-    for name, fusion in retrievers.items():
-        evaluations[name] = evaluate_fusion(own, fusion, show_progress=show_progress, **measured)
-    if retrievers:
-        known = next((one.model.lexical for one in retrievers.values() if one.model.lexical), None)
-        evaluations |= evaluate_hybrids(own, lexical=known, similarity=similarity, **measured)
+    evaluations |= _learned(
+        own, texts, retrievers, metrics=metrics, similarity=similarity, show_progress=show_progress
+    )
     evaluations |= {name: measure(embed(model)) for name, model in embedders.items()}
     about = {"embedding_model": embedder.model_name, "dataset": dataset, "similarity": similarity}
     comparison = compare_systems(evaluations, baseline=BASE, dataset=texts, about=about, seed=seed)
@@ -143,7 +141,32 @@ def explained(
     return explain_fusion(measured.embedded, fusion, texts=texts, query_id=query_id)
 
 
-def _retrievers(read: Mapping[str, Folder], texts: RetrievalDataset) -> dict[str, SavedFusion]:
+def _learned(
+    own: EmbeddedDataset,
+    texts: RetrievalDataset,
+    retrievers: Mapping[str, SavedFusion],
+    *,
+    metrics: Sequence[str],
+    similarity: Similarity,
+    show_progress: bool,
+) -> dict[str, Evaluation]:
+    """Return the evaluations of the learned retrievers and, if there are any, of the hybrids."""
+    if not retrievers:
+        return {}
+    learned = {
+        name: evaluate_fusion(
+            own, fusion, texts=texts, metrics=metrics, show_progress=show_progress
+        )
+        for name, fusion in retrievers.items()
+    }
+    indexes = (fusion.model.lexical for fusion in retrievers.values())
+    known = next((index for index in indexes if index is not None), None)
+    return learned | evaluate_hybrids(
+        own, texts=texts, lexical=known, metrics=metrics, similarity=similarity
+    )
+
+
+def _retrievers(read: Mapping[str, Folder]) -> dict[str, SavedFusion]:
     """Return the learned retrievers by name, which has the folder if there are several.
 
     Raises:
@@ -153,7 +176,7 @@ def _retrievers(read: Mapping[str, Folder], texts: RetrievalDataset) -> dict[str
     if found:
         require_extra("hybrid")
     return {
-        RETRIEVER if len(found) == 1 else f"{name}: {RETRIEVER}": _with_words_of(texts, fusion)
+        RETRIEVER if len(found) == 1 else f"{name}: {RETRIEVER}": fusion
         for name, fusion in found.items()
     }
 

@@ -1,5 +1,6 @@
 """Test that the default hybrids rank as the frameworks' own classes do."""
 
+from functools import partial
 from typing import Any
 
 from hypothesis import given
@@ -50,11 +51,12 @@ def fused_by_llama_index(pair: list[dict[str, float]], mode: Any) -> list[str]:
     return [found.node.node_id for found in fusion.retrieve("question")]
 
 
+def documents_of(keys: list[str], _: str) -> list[Document]:
+    return [Document(key) for key in keys]
+
+
 def fused_by_langchain(pair: list[dict[str, float]]) -> list[str]:
-    retrievers: Any = [
-        RunnableLambda(lambda _, keys=list(scores): [Document(key) for key in keys])
-        for scores in pair
-    ]
+    retrievers: Any = [RunnableLambda(partial(documents_of, list(scores))) for scores in pair]
     fusion = EnsembleRetriever(retrievers=retrievers, weights=[0.5, 0.5])
     return [found.page_content for found in fusion.invoke("question")]
 

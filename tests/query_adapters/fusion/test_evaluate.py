@@ -105,7 +105,7 @@ def test_exact_words_are_those_of_the_dataset_whatever_was_saved(model: FusionMo
 
 
 def test_the_order_of_the_judgements_does_not_matter(model: FusionModel) -> None:
-    turned = replace(DATASET, qrels=dict(reversed(DATASET.qrels.items())))
+    turned = replace(DATASET, qrels=dict(reversed([*DATASET.qrels.items()])))
     found = evaluate_fusion(EMBEDDED, model, texts=turned)
     assert found.query_ids == tuple(DATASET.queries)
     expected = evaluate_fusion(EMBEDDED, model, texts=DATASET)
