@@ -3,8 +3,9 @@
 Indexes the documentation of Python's standard library with a base model, trains a query adapter on
 part of our questions, and compares base and adapted on the others: hit rate, MRR and nDCG with 95 %
 intervals, then the learned retriever with the base, and questions whose top 3 changed.
-`--report page.html` writes an HTML page. A new process then serves the saved adapter on the
-persisted index (02_serve.py). Runs offline after the installation.
+`--report page.html` writes an HTML page, which also has the frameworks' default hybrids. A new
+process then serves the saved adapter on the persisted index (02_serve.py). Runs offline after the
+installation.
 """
 
 import argparse
@@ -20,7 +21,13 @@ from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 from results_file import as_json, write_results
 from rich.console import Console
 
-from llama_index_finetune_plugin import EmbeddingAdapterFinetuneEngine, RetrieverEvaluator
+from llama_index_finetune_plugin import (
+    EmbeddingAdapterFinetuneEngine,
+    LlamaIndexEmbedder,
+    RetrieverEvaluator,
+    stored_vectors,
+)
+from query_adapters import embed_dataset
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.splits import split_by_query
 from query_adapters.demo import packaged_model, read_dataset
@@ -30,6 +37,7 @@ from query_adapters.evaluation.html_report import write_html
 from query_adapters.evaluation.pairwise import compare
 from query_adapters.evaluation.slices import seen_documents
 from query_adapters.evaluation.terminal_report import comparison_table
+from query_adapters.fusion import evaluate_hybrids, explain_fusion, read_fusion
 
 HERE = Path(__file__).parent
 console = Console(highlight=False)
@@ -102,15 +110,23 @@ def main() -> None:
     show_changes(held_out, before, after)
 
     if options.report:
+        stored = {
+            k: v for ids, rows in stored_vectors(index) for k, v in zip(ids, rows, strict=True)
+        }
+        embedded = embed_dataset(held_out, LlamaIndexEmbedder(base), stored=stored)
+        systems = {"base": before, "adapted": after, "learned retriever": learned}
         whole = compare_systems(
-            {"base": before, "adapted": after, "learned retriever": learned},
+            systems | evaluate_hybrids(embedded, texts=held_out),
             baseline="base",
             slices={"document": seen_documents(held_out, training)},
             dataset=held_out,
             about={"embedding_model": base.model_name},
         )
-        page = write_html(whole, options.report, training=result, title=title)
-        console.print(f"\nThe whole comparison: {page}")
+        example = next((c.query_id for c in whole.gains("learned retriever", n=1)), None)
+        fusion = read_fusion(options.output / "adapter")
+        explained = explain_fusion(embedded, fusion, texts=held_out, query_id=example)
+        details = {"training": result, "retriever": explained, "title": title}
+        console.print(f"\nThe whole comparison: {write_html(whole, options.report, **details)}")
 
     if options.results:
         figures = {

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The whole way on the command line: a dataset, an adapter, base against adapted and a third model.
+# The whole way on the command line: a dataset, an adapter with a learned retriever, and base,
+# adapter, retriever, the default hybrids and a third model compared.
 #
 #   sh examples/cli_walkthrough.sh            all questions of the demo
 #   sh examples/cli_walkthrough.sh --smoke    a few, for a quick check
@@ -33,6 +34,7 @@ model = "sentence-transformers:$model"
 
 [train]
 output = "adapter"
+hybrid = true
 
 [evaluate]
 adapter = "adapter"

@@ -37,11 +37,10 @@ from query_adapters.evaluation import evaluate_vectors
 from query_adapters.evaluation.evaluate import Evaluation, evaluate_run
 from query_adapters.evaluation.pairwise import compare
 from query_adapters.finetuning.hybrid import LexicalScores, SearchedQuestions, lexical_index
-from query_adapters.fusion import FusionModel
+from query_adapters.fusion import FusionModel, evaluate_fusion
 from query_adapters.fusion.training import FusionTrainer, FusionTraining
 from query_adapters.lexical import LexicalIndex
 from query_adapters.training import AdapterTrainer, TrainingResult
-from query_adapters.typing import Vectors
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the examples are scripts, not a package
 from results_file import write_results
@@ -102,17 +101,17 @@ class Searcher:
         qrels = {query: self.case.test_texts.qrels[query] for query in run}
         return evaluate_run(run, qrels, metrics=[METRIC])
 
-    def nearest(self, queries: Vectors) -> Iterator[list[tuple[str, float]]]:
-        """Yield the nearest documents of each query with their cosines, best first."""
+    @cached_property
+    def of_base(self) -> list[list[tuple[str, float]]]:
+        """The nearest documents of each question with their cosines, best first."""
+        return list(self.nearest())
+
+    def nearest(self) -> Iterator[list[tuple[str, float]]]:
         documents = unit(self.case.test.documents)
-        for query in unit(queries):
+        for query in unit(self.case.test.queries):
             scores = documents @ query
             rows = np.argsort(-scores, kind="stable")[:DEPTH]
             yield [(self.ids[row], float(scores[row])) for row in rows]
-
-    @cached_property
-    def of_base(self) -> list[list[tuple[str, float]]]:
-        return list(self.nearest(self.case.test.queries))
 
     @cached_property
     def of_words(self) -> list[list[tuple[str, float]]]:
@@ -134,27 +133,15 @@ class Searcher:
 
     def learned(self, learned: Learned) -> Evaluation:
         """Return the evaluation of the learned retriever."""
-        case, adapter = self.case, learned.adapted.adapter
+        case = self.case
         model = FusionModel(
-            adapter=adapter,
+            adapter=learned.adapted.adapter,
             head=learned.head.head,
             queries=case.train.queries,
             answers=answers_of(case),
             lexical=self.lexical,
         )
-        row_of = {key: row for row, key in enumerate(self.ids)}
-        rankings = []
-        nearest = self.nearest(adapter(case.test.queries))
-        for text, query, near in zip(
-            case.test_texts.queries.values(), case.test.queries, nearest, strict=True
-        ):
-            prepared = model.prepared(text, query)
-            found = dict.fromkeys([*(key for key, _ in near), *prepared.ids])
-            pool = [key for key in found if key in row_of]
-            vectors = case.test.documents[[row_of[key] for key in pool]]
-            ranked = model.ranked(prepared, pool, vectors, texts_of=list)
-            rankings.append([document.id for document in ranked[:TOP]])
-        return self.evaluation(rankings)
+        return evaluate_fusion(case.test, model, texts=case.test_texts, metrics=[METRIC])
 
 
 def index_of(corpus: Any) -> LexicalIndex:

@@ -1,20 +1,19 @@
-"""Commands about adapters: `train`, `inspect`, `verify` and `export`."""
+"""Commands about adapters: `train`, `verify` and `export`; `inspect` has its own module."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from query_adapters._extras import require_extra
 from query_adapters.adapters.serving import check_probe, probe_of
-from query_adapters.adapters.storage import SavedAdapter, read_adapter
+from query_adapters.adapters.storage import read_adapter
 from query_adapters.cli import output
 from query_adapters.cli.config import Config
 from query_adapters.cli.inputs import VECTORS, dataset_at
+from query_adapters.cli.inspecting import described
 from query_adapters.cli.options import (
     Cache,
     Corpus,
@@ -127,24 +126,6 @@ def train(
     show_finetuned(engine.result, output_path, as_json=as_json)
 
 
-def inspect(folder: Folder, as_json: Json = False, config: Config = None) -> None:
-    """Show an adapter: kind, model, verdict, and the out-of-fold scores of every candidate.
-
-    Example:  query-adapters inspect my_adapter
-    """
-    described = _described(read_adapter(folder))
-    if as_json:
-        return output.show_json(described)
-    training = described.pop("training")
-    dims = f"{described.pop('dim_in')} → {described.pop('dim_out')}"
-    counts = {name: training.get(f"n_{name}") for name in ("queries", "documents")}
-    output.show(output.facts({**described, "dimensions": dims, **counts}))
-    if training.get("verdict"):
-        output.show("", str(training["verdict"]))
-    if training.get("table"):
-        output.show("", _candidates(training))
-
-
 def verify(
     folder: Folder,
     model: Model,
@@ -196,55 +177,11 @@ def show_finetuned(result: "FinetuneResult", folder: Path, *, as_json: bool) -> 
     """Print the verdict, the validation table and the folder."""
     if as_json:
         rows = {name: asdict(row) for name, row in (result.validation or {}).items()}
-        described = {"output": str(folder), **_described(read_adapter(folder)), "validation": rows}
-        return output.show_json(described)
+        saved = described(read_adapter(folder))
+        return output.show_json({"output": str(folder), **saved, "validation": rows})
     output.show(str(result))
     if result.validation:
         from query_adapters.evaluation.terminal_report import comparison_table
 
         output.show("", comparison_table(result.validation, title="validation questions"))
     output.show("", f"saved to {folder} ({result.training.elapsed_seconds:.1f} s)")
-
-
-def _described(saved: SavedAdapter) -> dict[str, Any]:
-    adapter, record = saved.adapter, saved.record
-    return {
-        "kind": adapter.kind,
-        "keeps_base": adapter.is_identity,
-        "dim_in": adapter.dim_in,
-        "dim_out": adapter.dim_out,
-        "base_model": record.base_model,
-        "created": record.created or None,
-        "fingerprint": adapter.fingerprint,
-        "training": dict(record.training),
-    }
-
-
-def _candidates(training: Mapping[str, Any]) -> Table:
-    """Return the out-of-fold table with the chosen row marked."""
-    headings = ("", "whitening", "λ", "memory", "seen", "unseen", "overall")
-    chosen = training.get("chosen")
-    rows = [(_mark(row == chosen), *_settings(row["candidate"]), *_scores(row))
-            for row in training["table"]]  # fmt: skip
-    table = output.plain_table(headings, rows)
-    table.title = f"out-of-fold differences from the base, {training.get('metric')} × 100"
-    return table
-
-
-def _mark(chosen: bool) -> str:
-    return "*" if chosen else ""
-
-
-def _settings(candidate: Mapping[str, Any]) -> list[str]:
-    memory = candidate["memory"]
-    strength = candidate["strength"]
-    return [
-        f"{candidate['whitening']:g}",
-        "∞" if strength is None else f"{strength:g}",
-        "" if memory is None else f"r={memory['ease']:g} β={memory['sharpness']:g}",
-    ]
-
-
-def _scores(row: Mapping[str, Any]) -> list[str]:
-    views = (row[view] for view in ("seen", "unseen", "overall"))
-    return ["" if v is None else f"{100 * v['mean']:+z.1f} ± {100 * v['error']:.1f}" for v in views]

@@ -2,12 +2,8 @@
 
 from pathlib import Path
 
-from query_adapters.adapters import QueryAdapter
-from query_adapters.adapters.serving import check_fits
-from query_adapters.adapters.storage import read_adapter
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.paths import read_dataset
-from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
 
 VECTORS = "embeddings.sqlite"  # the cache's name in the adapter's folder
@@ -33,15 +29,3 @@ def cache_at(path: Path | None, *, adapter: Path | None = None) -> EmbeddingCach
     """Return the cache in the file, or the one in the adapter's folder."""
     left = None if adapter is None else adapter / VECTORS
     return EmbeddingCache(path or (left if left is not None and left.exists() else None))
-
-
-def adapter_for(embedder: TextEmbedder, folder: Path) -> QueryAdapter:
-    """Return the adapter in the folder.
-
-    Raises:
-        AdapterFileError: If the folder does not hold a complete adapter.
-        AdapterMismatchError: If it was trained on another model.
-    """
-    saved = read_adapter(folder)
-    check_fits(saved, model_name=embedder.model_name, dim=None)
-    return saved.adapter

@@ -7,10 +7,11 @@ import typer
 from typer.core import TyperGroup
 
 from query_adapters._version import installed_version
-from query_adapters.cli.adapters import export, inspect, train, verify
+from query_adapters.cli.adapters import export, train, verify
 from query_adapters.cli.config import named
 from query_adapters.cli.data import generate, split
 from query_adapters.cli.demo import demo
+from query_adapters.cli.inspecting import inspect
 from query_adapters.cli.measures import compare, evaluate, report
 from query_adapters.cli.options import quiet_models, shows
 from query_adapters.errors import QueryAdaptersError

@@ -1,17 +1,15 @@
 """Commands that measure: `evaluate`, `compare` and `report`."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
-from query_adapters._extras import require_extra
 from query_adapters.adapters.storage import read_adapter
 from query_adapters.cli import output
 from query_adapters.cli.config import Config
-from query_adapters.cli.inputs import adapter_for, cache_at, dataset_at
+from query_adapters.cli.inputs import cache_at, dataset_at
 from query_adapters.cli.options import (
     Adapters,
     BootstrapSeed,
@@ -29,17 +27,13 @@ from query_adapters.cli.options import (
     Split,
     shows,
 )
+from query_adapters.cli.systems import RETRIEVER, compared, explained, read_folder
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import embed_dataset
-from query_adapters.embedders import TextEmbedder, resolve_embedder
-from query_adapters.embedders.cache import EmbeddingCache
-from query_adapters.evaluation import DEFAULT_METRICS, Metric, evaluate_vectors
-from query_adapters.evaluation import Similarity as Ranked
-
-if TYPE_CHECKING:  # it needs scipy
-    from query_adapters.evaluation.comparison import Comparison
-
-BASE = "base"
+from query_adapters.embedders import resolve_embedder
+from query_adapters.evaluation import DEFAULT_METRICS, Evaluation, Metric, evaluate_vectors
+from query_adapters.fusion import evaluate_fusion
+from query_adapters.fusion.storage import has_fusion
 
 
 def evaluate(
@@ -59,7 +53,7 @@ def evaluate(
     as_json: Json = False,
     config: Config = None,
 ) -> None:
-    """Evaluate the base model, or an adapter on it.
+    """Evaluate the base model, or an adapter on it and the learned retriever beside it.
 
     Search is exact, over all documents of the dataset; of a BEIR folder, the split `test`.
 
@@ -68,7 +62,8 @@ def evaluate(
     _check_metrics(metric)
     texts = dataset_at(dataset, split, corpus, default="test")
     embedder = resolve_embedder(model, dimensions=dimensions)
-    learned = None if adapter is None else adapter_for(embedder, adapter)
+    folder = None if adapter is None else read_folder(adapter, embedder, similarity.value)
+    learned = None if folder is None else folder.adapter
     embedded = embed_dataset(
         texts,
         embedder,
@@ -76,10 +71,14 @@ def evaluate(
         dim=None if learned is None else learned.dim_in,
         show_progress=shows(progress),
     )
-    measured = evaluate_vectors(embedded, learned, metrics=metric, similarity=similarity.value)
-    if as_json:
-        return output.show_json({"queries": len(texts.queries), "means": measured.means})
-    output.show(str(measured))
+    measured = evaluate_vectors(
+        embedded, learned, metrics=metric, similarity=similarity.value, texts=texts
+    )
+    retriever = None
+    if folder is not None and folder.retriever is not None:
+        options: dict[str, Any] = {"metrics": metric, "show_progress": shows(progress)}
+        retriever = evaluate_fusion(embedded, folder.retriever, texts=texts, **options)
+    _show_evaluated(measured, retriever, as_json=as_json)
 
 
 def compare(
@@ -100,13 +99,15 @@ def compare(
 ) -> None:
     """Compare base, adapters and other models on the same questions, with intervals and tests.
 
+    Of a folder with a scoring head, the learned retriever is compared as well, and beside it the
+    frameworks' default hybrids of base and BM25: reciprocal rank fusion and relative scores.
     Search is exact, over all documents of the dataset; of a BEIR folder, the split `test`.
 
     Example:  query-adapters compare data -m cohere:embed-v4.0 -a my_adapter
     """
     _check_metrics(metric)
     texts = dataset_at(dataset, split, corpus, default="test")
-    comparison = _compared(
+    measured = compared(
         texts,
         str(dataset),
         resolve_embedder(model, dimensions=dimensions),
@@ -118,6 +119,7 @@ def compare(
         seed=seed,
         show_progress=shows(progress),
     )
+    comparison = measured.comparison
     if as_json:
         return output.show_json({"documents": len(texts.corpus), **comparison.to_dict()})
     from query_adapters.evaluation.terminal_report import systems_table
@@ -141,6 +143,13 @@ def report(
     similarity: Ranking = Similarity.COSINE,
     seed: BootstrapSeed = 0,
     title: Annotated[str, typer.Option(help="Of the page.")] = "Retrieval report",
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            help="Question whose ranking by the learned retriever is explained, its text or id.  "
+            "[default: the one that gains most]"
+        ),
+    ] = None,
     cache: Cache = None,
     progress: Progress = None,
     as_json: Json = False,
@@ -148,7 +157,8 @@ def report(
 ) -> None:
     """Write the results of `compare` as one HTML page, with every gain and loss by question.
 
-    With one adapter, the page also shows how it was trained and chosen.
+    With one adapter, the page also shows how it was trained and chosen and, with a scoring head,
+    what each part of the score weighs, and one question part by part.
 
     Example:  query-adapters report data -m cohere:embed-v4.0 -a my_adapter -o r.html
     """
@@ -157,7 +167,8 @@ def report(
     output_path.parent.mkdir(parents=True, exist_ok=True)
     _check_metrics(metric)
     texts = dataset_at(dataset, split, corpus, default="test")
-    comparison = _compared(
+    query_id = None if explain is None else _query_id(texts, explain, adapter)
+    measured = compared(
         texts,
         str(dataset),
         resolve_embedder(model, dimensions=dimensions),
@@ -170,41 +181,16 @@ def report(
         show_progress=shows(progress),
     )
     training = read_adapter(adapter[0]).record.training if len(adapter) == 1 else {}
-    written = write_html(comparison, output_path, training=training or None, title=title)
+    written = write_html(
+        measured.comparison,
+        output_path,
+        training=training or None,
+        retriever=explained(measured, texts, query_id),
+        title=title,
+    )
     if as_json:
-        return output.show_json({"output": str(written), "queries": comparison.n_queries})
+        return output.show_json({"output": str(written), "queries": len(texts.queries)})
     output.show(f"written to {written}")
-
-
-def _compared(
-    texts: RetrievalDataset,
-    dataset: str,
-    embedder: TextEmbedder,
-    folders: Sequence[Path],
-    *,
-    others: Sequence[str],
-    cache: EmbeddingCache,
-    metrics: Sequence[str],
-    similarity: Ranked,
-    seed: int,
-    show_progress: bool,
-) -> "Comparison":
-    """Return the comparison of the base, the adapters and other models."""
-    require_extra("train")
-    from query_adapters.evaluation.comparison import compare_systems
-
-    _check_distinct([BASE, *map(str, folders), *others])
-    learned = {str(folder): adapter_for(embedder, folder) for folder in folders}
-    embedders = {name: resolve_embedder(name) for name in others}
-
-    embed = partial(embed_dataset, texts, cache=cache, show_progress=show_progress)
-    measure = partial(evaluate_vectors, metrics=metrics, similarity=similarity, texts=texts)
-    own = embed(embedder, dim=learned[str(folders[0])].dim_in)
-    evaluations = {BASE: measure(own)}
-    evaluations |= {name: measure(own, adapter) for name, adapter in learned.items()}
-    evaluations |= {name: measure(embed(model)) for name, model in embedders.items()}
-    about = {"embedding_model": embedder.model_name, "dataset": dataset, "similarity": similarity}
-    return compare_systems(evaluations, baseline=BASE, dataset=texts, about=about, seed=seed)
 
 
 def _check_metrics(names: Sequence[str]) -> None:
@@ -213,8 +199,29 @@ def _check_metrics(names: Sequence[str]) -> None:
         Metric.parse(name)
 
 
-def _check_distinct(names: Sequence[str]) -> None:
-    if len(set(names)) < len(names):
+def _show_evaluated(measured: Evaluation, retriever: Evaluation | None, *, as_json: bool) -> None:
+    """Print the means of the base or the adapter, and those of the learned retriever, if any."""
+    if as_json:
+        means = {"queries": len(measured.query_ids), "means": measured.means}
+        learned = {} if retriever is None else {"learned_retriever": retriever.means}
+        return output.show_json(means | learned)
+    if retriever is None:
+        return output.show(str(measured))
+    output.show(output.facts({"adapter": measured, RETRIEVER: retriever}))
+
+
+def _query_id(texts: RetrievalDataset, question: str, folders: Sequence[Path]) -> str:
+    """Return the id of the question to explain, which is given by its id or text."""
+    if len(folders) != 1 or not has_fusion(read_adapter(folders[0])):
         raise typer.BadParameter(
-            f"adapters and other models must differ, and none may be named {BASE!r}"
+            "--explain: expected one adapter, with a scoring head (train --hybrid), got "
+            f"{', '.join(map(str, folders))}"
         )
+    if question in texts.queries:
+        return question
+    for query, text in texts.queries.items():
+        if text == question:
+            return query
+    raise typer.BadParameter(
+        f"--explain: expected the text or id of a question of the dataset, got {question!r}"
+    )

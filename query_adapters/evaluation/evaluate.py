@@ -66,7 +66,7 @@ def evaluate_vectors(
         UnknownMetricError: If a metric is unknown.
     """
     if texts is not None:
-        _check_texts(texts, dataset)
+        check_texts(texts, dataset)
     parsed = parse_metrics(metrics)
     queries = dataset.queries if adapter is None else adapter(dataset.queries)
     depth = max(metric.k for metric in parsed)
@@ -104,11 +104,12 @@ def evaluate_run(
     return Evaluation(values, query_ids=tuple(qrels), run=run, first_relevant=judged.first_relevant)
 
 
-def _values(judged: Judged, metrics: Sequence[Metric]) -> dict[str, Values]:
-    return {str(metric): np.asarray(metric(judged)) for metric in metrics}
+def check_texts(texts: RetrievalDataset, dataset: EmbeddedDataset) -> None:
+    """Check that there are as many texts as vectors.
 
-
-def _check_texts(texts: RetrievalDataset, dataset: EmbeddedDataset) -> None:
+    Raises:
+        InvalidDatasetError: If not.
+    """
     expected = len(dataset.queries), len(dataset.documents)
     actual = len(texts.queries), len(texts.corpus)
     if expected != actual:
@@ -116,6 +117,10 @@ def _check_texts(texts: RetrievalDataset, dataset: EmbeddedDataset) -> None:
             f"expected the texts of {expected[0]} questions and {expected[1]} documents, got "
             f"{actual[0]} and {actual[1]}; pass the dataset that was embedded"
         )
+
+
+def _values(judged: Judged, metrics: Sequence[Metric]) -> dict[str, Values]:
+    return {str(metric): np.asarray(metric(judged)) for metric in metrics}
 
 
 def _as_run(ranking: Rows, texts: RetrievalDataset) -> Run:

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from query_adapters.adapters.serving import check_fits
-from query_adapters.adapters.storage import SavedAdapter
 from query_adapters.errors import DimensionMismatchError, LexicalIndexWarning, UnreadableStoreError
 from query_adapters.fusion.model import FusionModel, FusionQuery, RankedDocument
-from query_adapters.fusion.storage import LEXICAL_FOLDER, SavedFusion
+from query_adapters.fusion.storage import LEXICAL_FOLDER, SavedFusion, parts_of
 from query_adapters.lexical import LexicalIndex
 from query_adapters.stores import StoreReader
 from query_adapters.stores.source import batches
@@ -70,7 +69,7 @@ class ServedFusion:
         model_name: str | None,
         dim: int | None,
     ) -> None:
-        self.model, saved = _parts_of(fusion)
+        self.model, saved = parts_of(fusion)
         check_fits(saved, model_name=model_name, dim=dim)
         self.folder: Path | None = None
         self._reader, self._texts = reader, texts
@@ -214,18 +213,6 @@ def checked_top_k(k: int) -> int:
     if k < 1:
         raise ValueError(f"number of documents to retrieve: expected at least 1, got {k}; raise it")
     return k
-
-
-def _parts_of(fusion: FusionModel | SavedFusion) -> tuple[FusionModel, SavedAdapter]:
-    """Return the model, and its adapter with its record, which is empty if it has none."""
-    if isinstance(fusion, SavedFusion):
-        return fusion.model, fusion.saved
-    if isinstance(fusion, FusionModel):
-        return fusion, SavedAdapter(adapter=fusion.adapter)
-    raise TypeError(
-        f"fusion: expected a FusionModel or a SavedFusion, got {type(fusion).__name__}; use the "
-        "class method load(folder, ...) for a saved one"
-    )
 
 
 def _kept(

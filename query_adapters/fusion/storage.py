@@ -34,6 +34,22 @@ class SavedFusion:
     saved: SavedAdapter
 
 
+def parts_of(fusion: FusionModel | SavedFusion) -> tuple[FusionModel, SavedAdapter]:
+    """Return the model, and its adapter with its record, which is empty if it has none.
+
+    Raises:
+        TypeError: If it is neither a FusionModel nor a SavedFusion.
+    """
+    if isinstance(fusion, SavedFusion):
+        return fusion.model, fusion.saved
+    if isinstance(fusion, FusionModel):
+        return fusion, SavedAdapter(adapter=fusion.adapter)
+    raise TypeError(
+        f"fusion: expected a FusionModel or a SavedFusion, got {type(fusion).__name__}; use the "
+        "class method load(folder, ...) of a retriever for a saved one, or read_fusion(folder)"
+    )
+
+
 def save_fusion(fusion: SavedFusion, folder: str | Path) -> Path:
     """Save the adapter with its head, and the lexical index; return the folder.
 
@@ -74,6 +90,20 @@ def read_fusion(folder: str | Path, *, memory_map: bool = True) -> SavedFusion:
         LexicalIndexError: If its lexical index is missing or incomplete.
         MissingExtraError: If the lexical index is needed and the extra `hybrid` is not installed.
     """
+    fusion = read_without_words(folder)
+    if not fusion.model.head.needs_text:
+        return fusion
+    lexical = LexicalIndex.load(Path(folder) / LEXICAL_FOLDER, memory_map=memory_map)
+    return replace(fusion, model=replace(fusion.model, lexical=lexical))
+
+
+def read_without_words(folder: str | Path) -> SavedFusion:
+    """Return the learned retriever in the folder without its lexical index; it needs no extra.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        AdapterFileError: If the folder does not hold a complete adapter with a scoring head.
+    """
     saved = read_adapter(folder)
     if not has_fusion(saved):
         raise AdapterFileError(
@@ -87,9 +117,6 @@ def read_fusion(folder: str | Path, *, memory_map: bool = True) -> SavedFusion:
             f"{folder}: the scoring head is incomplete ({type(error).__name__}: {error}); train "
             "again"
         ) from error
-    if model.head.needs_text:
-        lexical = LexicalIndex.load(Path(folder) / LEXICAL_FOLDER, memory_map=memory_map)
-        model = replace(model, lexical=lexical)
     return SavedFusion(model=model, saved=saved)
 
 

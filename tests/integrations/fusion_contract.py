@@ -14,13 +14,15 @@ import pytest
 
 from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.adapters.storage import AdapterRecord, SavedAdapter
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import (
     AdapterMismatchError,
     DimensionMismatchError,
     InvalidVectorsError,
     LexicalIndexWarning,
 )
-from query_adapters.fusion import FusionModel, ScoringHead
+from query_adapters.fusion import FusionModel, ScoringHead, evaluate_fusion
 from query_adapters.fusion.serving import Refresh
 from query_adapters.fusion.storage import SavedFusion, save_fusion
 from query_adapters.lexical import LexicalIndex, Tokenizer
@@ -236,6 +238,29 @@ class FusionContract:
             near = expected(replace(model, head=ScoringHead({})), question, opened, base)
             differing += [one.key for one in wanted] != [one.key for one in near]
         assert differing > 0
+
+    def test_the_evaluation_of_a_dataset_ranks_as_the_retriever_does(
+        self, fill: Filled, base: Any, adapters: LinearAdapter
+    ) -> None:
+        opened = fill("in-memory")
+        outdated = lexical_of(opened, [*CHUNKS[5:], chunk_of(N)])
+        model = model_of(opened, base, adapters, lexical=outdated)
+        retriever = self.serving.retriever(opened.store, model)
+        retriever.refresh()
+        texts = RetrievalDataset(
+            {f"q{number}": question for number, question in enumerate(QUESTIONS)},
+            {chunk.key: opened.kind.embedded_text(chunk) for chunk in CHUNKS},
+            {f"q{number}": {CHUNKS[number].key: 1.0} for number in range(len(QUESTIONS))},
+        )
+        embedded = EmbeddedDataset(
+            np.array([base.vector("query", question) for question in QUESTIONS]),
+            np.array([base.vector("document", text) for text in texts.corpus.values()]),
+            tuple(np.array([number]) for number in range(len(QUESTIONS))),
+        )
+        run = evaluate_fusion(embedded, model, texts=texts, metrics=[f"ndcg@{K}"]).run
+        for query, question in texts.queries.items():
+            found = self.serving.results(retriever, question)
+            assert list(run[query]) == [one.key for one in found]
 
     @pytest.mark.parametrize("feature", ["lexical", "votes_10"])
     def test_documents_far_from_the_query_are_found_by_exact_words_and_votes(

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from query_adapters.atomic import replace_file
 from query_adapters.evaluation.comparison import Comparison
+from query_adapters.evaluation.explanation import RetrieverExplanation
+from query_adapters.evaluation.html_report.retriever import retriever_section
 from query_adapters.evaluation.html_report.sections import (
     about_section,
     changes_section,
@@ -34,11 +36,14 @@ def write_html(
     path: str | Path,
     *,
     training: Recorded | Mapping[str, Any] | None = None,
+    retriever: RetrieverExplanation | None = None,
     title: str = "Retrieval report",
     max_changes: int = 100,
 ) -> Path:
     """Write the page in UTF-8 and return its path; arguments as in `page_html`."""
-    page = page_html(comparison, training=training, title=title, max_changes=max_changes)
+    page = page_html(
+        comparison, training=training, retriever=retriever, title=title, max_changes=max_changes
+    )
     return replace_file(path, [page.encode()])
 
 
@@ -46,6 +51,7 @@ def page_html(
     comparison: Comparison,
     *,
     training: Recorded | Mapping[str, Any] | None = None,
+    retriever: RetrieverExplanation | None = None,
     title: str = "Retrieval report",
     max_changes: int = 100,
 ) -> str:
@@ -56,6 +62,7 @@ def page_html(
     Args:
         comparison: The comparison; texts come from its dataset, ranks from its evaluations.
         training: The training of the adapter: a `TrainingResult`, or its record.
+        retriever: What a learned retriever weighs, from `query_adapters.fusion.explain_fusion`.
         title: Title of the page.
         max_changes: Number of gains and of losses listed per system, at least 0.
 
@@ -70,6 +77,7 @@ def page_html(
         questions_section(comparison),
         slices_section(comparison),
         "" if record is None else training_section(record),
+        "" if retriever is None else retriever_section(retriever),
         about_section(comparison),
         changes_section(comparison, max_changes),
     ]

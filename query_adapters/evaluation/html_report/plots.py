@@ -51,7 +51,7 @@ def whisker_plot(rows: Sequence[Whisker | str], *, label: str) -> str:
     parts = [_line(zero, 0, zero, foot, "zero"), _text(zero, foot + 14, "0", "note", "middle")]
     for end in {low, high} - {0.0}:
         if abs(end) * scale > 34:  # room for both figures
-            x = zero + end * scale
+            x = min(zero + end * scale, WIDTH - 18)  # the whole figure is in the plot
             parts.append(_text(x, foot + 14, f"{100 * end:+z.1f}", "note", "middle"))
     for number, row in enumerate(rows):
         y = height * (number + 0.5)

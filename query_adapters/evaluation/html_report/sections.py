@@ -127,6 +127,11 @@ def changes_section(comparison: Comparison, limit: int) -> str:
     )
 
 
+def cut(text: str, length: int) -> str:
+    """Return the text, cut after so many characters."""
+    return text if len(text) <= length else f"{text[:length].rstrip()}…"
+
+
 def _whiskers(comparison: Comparison) -> Iterator[Whisker | str]:
     """Return a row per metric, or one per system under the metric's name."""
     alone = len(comparison.others) == 1
@@ -186,8 +191,7 @@ def _change(change: Change, system: str, comparison: Comparison) -> str:
 
 def _answers(change: Change) -> str:
     return "".join(
-        f'<div class="answer"><h3>relevant: {escape(key)}</h3>'
-        f"{escape(_cut(text, SHOWN_TEXT))}</div>"
+        f'<div class="answer"><h3>relevant: {escape(key)}</h3>{escape(cut(text, SHOWN_TEXT))}</div>'
         for key, text in change.relevant.items()
     )
 
@@ -197,7 +201,7 @@ def _found(system: str, ids: tuple[str, ...], change: Change, comparison: Compar
     items = []
     for key in ids[:SHOWN_FOUND]:
         mark = ' class="better"' if key in change.relevant else ""
-        snippet = escape(_cut(corpus.get(key, ""), SHOWN_SNIPPET))
+        snippet = escape(cut(corpus.get(key, ""), SHOWN_SNIPPET))
         tick = " ✓" if mark else ""
         items.append(
             f'<li{mark}><span class="id">{escape(key)}{tick}</span> '
@@ -206,7 +210,3 @@ def _found(system: str, ids: tuple[str, ...], change: Change, comparison: Compar
     if not items:
         return ""
     return f"<div><h3>{escape(system)} found</h3><ol>{''.join(items)}</ol></div>"
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[:length].rstrip()}…"

@@ -18,7 +18,14 @@ from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.evaluation import Evaluation, evaluate_run
 from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.evaluation.comparison import Comparison, compare_systems
-from query_adapters.evaluation.html_report import page_html, write_html
+from query_adapters.evaluation.html_report import (
+    ExplainedDocument,
+    ExplainedQuestion,
+    PartWeight,
+    RetrieverExplanation,
+    page_html,
+    write_html,
+)
 from query_adapters.evaluation.html_report.plots import Whisker, gain_plot, rank_plot, whisker_plot
 from query_adapters.training import TrainingResult, Verdict
 from query_adapters.training.candidates import Candidate, CandidateScore, ViewScore
@@ -87,6 +94,35 @@ def trained(*, kept: bool) -> TrainingResult:
     )
 
 
+def document(key: str, *, rank: int, rank_before: int, **parts: float) -> ExplainedDocument:
+    """Return an explained document, relevant if it has the first rank."""
+    return ExplainedDocument(
+        id=key,
+        text=f"{key} is long " * 20,
+        is_relevant=rank == 1,
+        rank_before=rank_before,
+        rank=rank,
+        score=sum(parts.values()),
+        parts=parts,
+    )
+
+
+def explained(*, changed: bool = True) -> RetrieverExplanation:
+    """Return a learned retriever with a question whose first document is or is not another."""
+    documents = (
+        document(ATTACK, rank=1, rank_before=7 if changed else 1, similarity=0.5, votes=0.25),
+        document("d2", rank=2, rank_before=1 if changed else 2, similarity=0.625, votes=0.0),
+    )
+    return RetrieverExplanation(
+        weights=(
+            PartWeight(part="similarity", weight=1.0, meaning="The unit."),
+            PartWeight(part=f"votes {ATTACK}", weight=0.0421, meaning=ATTACK),
+        ),
+        example=ExplainedQuestion(question=f"why? {ATTACK}", documents=documents),
+        verdict=f"Use the learned retriever.\n{ATTACK}",
+    )
+
+
 class Elements(HTMLParser):
     """A parser that collects tags with attributes, and the text outside style and script."""
 
@@ -123,11 +159,16 @@ def test_every_figure_of_the_comparison_is_on_the_page() -> None:
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_what_users_wrote_is_text_and_never_markup(kept: bool) -> None:
-    page = page_html(comparison("adapted", ATTACK), training=trained(kept=kept), title=ATTACK)
+    page = page_html(
+        comparison("adapted", ATTACK),
+        training=trained(kept=kept),
+        retriever=explained(changed=kept),
+        title=ATTACK,
+    )
     elements = Elements(page)
     assert (elements.count("script"), elements.count("img")) == (1, 0)
     assert not [a for _, attributes in elements.tags for a in attributes if a.startswith("on")]
-    assert elements.text.count(ATTACK) >= 8
+    assert elements.text.count(ATTACK) >= 13
     assert unescape(page).count(ATTACK) >= elements.text.count(ATTACK)
 
 
@@ -157,6 +198,26 @@ def test_both_views_of_training_are_shown_with_the_candidate_that_was_chosen() -
     assert "too few questions" in Elements(page_html(comparison(), training=unmeasured)).text
 
 
+def test_the_learned_retriever_is_shown_with_its_weights_and_a_question_part_by_part() -> None:
+    page = page_html(comparison(), retriever=explained())
+    text = Elements(page).text
+    assert "Use the learned retriever." in text
+    assert "0.0421" in text
+    cells = re.findall(r"<td>([^<]*)</td>", page[page.index('<table class="parts">') :])
+    assert cells[:10] == ["7", "1", "0.750", "0.500", "0.250", "1", "2", "0.625", "0.625", "0.000"]
+    lead = "leads d2, the base model’s first, by: similarity −0.125, votes +0.250."
+    assert f"{ATTACK} {lead}" in text
+    assert "leads" not in Elements(page_html(comparison(), retriever=explained(changed=False))).text
+
+
+def test_weights_alone_make_a_section_too() -> None:
+    weights = replace(explained(), example=None, verdict="")
+    page = page_html(comparison(), retriever=weights)
+    assert "One question, part by part" not in page
+    assert "0.0421" in page
+    assert "Learned retriever" not in page_html(comparison())
+
+
 def test_the_page_tells_what_was_measured_when_and_by_which_version() -> None:
     about = {"embedding_model": "org/model", "similarity": "dot", "dataset": ATTACK}
     page = page_html(comparison(about=about, seed=7))
@@ -172,7 +233,9 @@ def test_the_page_tells_what_was_measured_when_and_by_which_version() -> None:
 
 
 def test_no_heading_skips_a_level() -> None:
-    page = page_html(comparison("adapted", "other"), training=trained(kept=True))
+    page = page_html(
+        comparison("adapted", "other"), training=trained(kept=True), retriever=explained()
+    )
     levels = [int(tag[1]) for tag, _ in Elements(page).tags if re.fullmatch(r"h\d", tag)]
     assert levels[0] == 1
     assert 3 in levels
@@ -235,6 +298,13 @@ def test_intervals_lie_to_scale_around_zero() -> None:
     assert "heading" in plot
 
 
+def test_the_figure_at_the_end_of_the_scale_is_inside_the_plot() -> None:
+    far = Whisker(label="m", interval=Interval(mean=0.1, low=0.0, high=0.2), kind="better")
+    plot = whisker_plot([far], label="intervals")
+    x = float(re.search(r'x="([\d.]+)"[^>]*>\+20.0<', plot)[1])  # type: ignore[index]
+    assert x <= 360 - 18  # half of "+20.0" at 11 px
+
+
 @pytest.fixture(scope="module")
 def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
     program = find_chromium()
@@ -248,7 +318,8 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("page") / "page.html"
     shown = comparison("adapted", ATTACK)
-    return write_html(shown, path, training=trained(kept=True), title=ATTACK).as_uri()
+    details: dict[str, Any] = {"training": trained(kept=True), "retriever": explained()}
+    return write_html(shown, path, **details, title=ATTACK).as_uri()
 
 
 class TestInABrowser:
@@ -303,6 +374,13 @@ class TestInABrowser:
             assert len(tab.screenshot()) > 20_000  # a blank page of this size has 6,000 bytes
         assert grounds["light"] > 3 * 200
         assert grounds["dark"] < 3 * 60
+
+    def test_on_paper_no_table_is_cut(self, tab: Tab, page: str) -> None:
+        tab.open(page, width=717)  # A4 less the margins
+        tab.call("Emulation.setEmulatedMedia", media="print")
+        cut = "[...document.querySelectorAll('.wide')].filter((e) => e.scrollWidth > e.clientWidth)"
+        assert tab.run(f"{cut}.map((e) => e.firstChild.className)") == []
+        tab.call("Emulation.setEmulatedMedia", media="")
 
     def test_a_phone_never_scrolls_sideways(self, tab: Tab, page: str) -> None:
         tab.open(page, width=360)
