@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from query_adapters._extras import require_extra
 from query_adapters.data.dataset import RetrievalDataset, to_indexed_dataset
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # the classes below name them in strings, which ruff does not
 ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
-class SelectionOptions(TypedDict, total=False):
+class ComparisonOptions(TypedDict, total=False):
     """How candidates are compared.
 
     Attributes:
@@ -54,7 +54,7 @@ class RetrieverFusionEngine(FinetuneEngine["FusionWeightsResult"]):
         retrievers: The retrievers, the base first.
         ask: Returns how to ask one of them.
         names: Their names; by default those of their classes.
-        **options: As in `SelectionOptions`.
+        **options: As in `ComparisonOptions`.
 
     Raises:
         InvalidDatasetError: If the parts of the dataset do not fit together.
@@ -70,10 +70,10 @@ class RetrieverFusionEngine(FinetuneEngine["FusionWeightsResult"]):
         self,
         dataset: AnyQuestions,
         retrievers: Sequence[object],
-        ask: Callable[[object], Ask],
+        ask: Callable[[Any], Ask],
         *,
         names: Sequence[str] | None = None,
-        **options: Unpack[SelectionOptions],
+        **options: Unpack[ComparisonOptions],
     ) -> None:
         require_extra("train")
         from query_adapters.finetuning.asking import (
@@ -109,7 +109,7 @@ class HybridWeightEngine(FinetuneEngine["HybridWeightResult"]):
         ask_at: Returns how to ask with a weight.
         alphas: The weights to compare.
         base_alpha: The weight that is served today; it is compared as well.
-        **options: As in `SelectionOptions`.
+        **options: As in `ComparisonOptions`.
 
     Raises:
         InvalidDatasetError: If the parts of the dataset do not fit together.
@@ -128,7 +128,7 @@ class HybridWeightEngine(FinetuneEngine["HybridWeightResult"]):
         *,
         alphas: Iterable[float] = ALPHAS,
         base_alpha: float,
-        **options: Unpack[SelectionOptions],
+        **options: Unpack[ComparisonOptions],
     ) -> None:
         require_extra("train")
         from query_adapters.finetuning.asking import (
@@ -158,11 +158,11 @@ def _parts(
     dataset: RetrievalDataset,
     names: tuple[str, ...],
     asks: Sequence[Ask],
-    options: SelectionOptions,
+    options: ComparisonOptions,
 ) -> "tuple[Asking, SelectionRun]":
     from query_adapters.finetuning.asking import Asking, SelectionRun
 
-    settings = known(options, SelectionOptions)
+    settings = known(options, ComparisonOptions)
     verbose = settings.pop("verbose", False)
     output = Path(settings.pop("model_output_path", "model_output"))
     asking = Asking(dataset=dataset, names=names, asks=asks, show_progress=verbose)

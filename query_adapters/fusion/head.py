@@ -16,7 +16,7 @@ from query_adapters.typing import Values
 class Head(Protocol):
     """Scores documents by their similarity and by features, with learned weights."""
 
-    def __call__(self, similarities: Values, features: Values) -> Values:
+    def __call__(self, similarities: Values, features: Values, /) -> Values:
         """Return the scores `(..., n)`, from features `(..., n, n_features)` of n documents."""
 
 

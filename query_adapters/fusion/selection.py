@@ -21,7 +21,7 @@ ALONE = ScoringHead({})
 """The adapter alone."""
 CANDIDATES: tuple[tuple[str, ...], ...] = ((), (LEXICAL,), VOTES, (HUBNESS,), FEATURES)
 """The features that each candidate may use; the first is the adapter alone."""
-FitHead = Callable[[Sequence[JudgedPools], tuple[str, ...]], Head]
+FitHead = Callable[[Sequence[JudgedPools], Sequence[str]], Head]
 """Returns the head that fits the pools best with weights of these features alone."""
 
 

@@ -122,9 +122,7 @@ def _fit_others(
     return _Weighed(fit_weights(found, [name in names for name in others]))
 
 
-def _weights(
-    names: tuple[str, ...], others: Values, scales: tuple[Scale, ...]
-) -> RetrieverWeights:
+def _weights(names: tuple[str, ...], others: Values, scales: tuple[Scale, ...]) -> RetrieverWeights:
     return RetrieverWeights(names=names, weights=(1.0, *others.tolist()), scales=scales)
 
 

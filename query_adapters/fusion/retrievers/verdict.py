@@ -48,7 +48,7 @@ def verdict_of(
         details: Further lines.
         is_used: Whether what was found replaces the base.
     """
-    selection, evidence = compared.selection, compared.selection.evidence
+    evidence = compared.selection.evidence
     if evidence is None:
         return Verdict(
             decision="base",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from query_adapters.errors import InvalidVectorsError
 from query_adapters.fusion.retrievers.lists import RetrievedList
 from query_adapters.fusion.retrievers.scales import Scale
 from query_adapters.typing import Values
+
+Retriever = TypeVar("Retriever")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,19 @@ class RetrieverWeights:
     def is_base_alone(self) -> bool:
         """Whether only the base has a weight."""
         return self.asked == (0,)
+
+    def of_asked(self, retrievers: Sequence[Retriever]) -> list[Retriever]:
+        """Return those of the retrievers that have a weight.
+
+        Raises:
+            ValueError: If there are more or fewer retrievers than weights.
+        """
+        if len(retrievers) != len(self.names):
+            raise ValueError(
+                f"retrievers: expected {len(self.names)}, as the weights were learned for "
+                f"{', '.join(self.names)}, got {len(retrievers)}"
+            )
+        return [retrievers[place] for place in self.asked]
 
     def ranked(self, lists: Sequence[RetrievedList]) -> list[tuple[str, float]]:
         """Return the ids with their scores, best first; equal ones keep the order of the lists.
@@ -114,7 +129,7 @@ def values_of(
     return values
 
 
-def names_of(retrievers: Sequence[object], names: Sequence[str] | None = None) -> tuple[str, ...]:
+def names_of(retrievers: Any, names: Sequence[str] | None = None) -> tuple[str, ...]:
     """Return the given names, or the classes' names, numbered where one recurs.
 
     Raises:
