@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from query_adapters.evaluation.metrics import Metric
 from query_adapters.fusion.retrievers.questions import AskedQuestions
 from query_adapters.fusion.retrievers.verdict import Comparison, verdict_of
 from query_adapters.training.candidates import OutOfFoldTable
@@ -54,8 +53,7 @@ def choose_weight(
         guard: How sure the gain must be.
         seed: Seed of the splits and the test.
     """
-    k = Metric.parse(metric).k
-    scores = [asked.scores(place, metric=metric, k=k) for place in range(len(alphas))]
+    scores = [asked.scores(place, metric=metric) for place in range(len(alphas))]
     gains = np.stack(scores[1:])[:, None] - scores[0]
     can_hold_out = len(np.unique(asked.held_out)) > 1
     table = OutOfFoldTable(list(alphas[1:]), [asked.view], gains) if can_hold_out else None

@@ -9,6 +9,7 @@ import numpy as np
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.splits import document_groups, query_groups
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.evaluation.metrics import Metric
 from query_adapters.fusion.pools import PADDING, Pools
 from query_adapters.fusion.retrievers.lists import RetrievedList
 from query_adapters.fusion.retrievers.scales import Scale
@@ -108,9 +109,10 @@ class AskedQuestions:
             ranking[row, : len(best)] = best
         return ranking
 
-    def scores(self, retriever: int, *, metric: str, k: int) -> Values:
+    def scores(self, retriever: int, *, metric: str) -> Values:
         """Return the metric of one retriever on own and control answers, `(2, n_queries)`."""
-        return own_and_control_scores(self.ranking(retriever, k=k), self, metric)
+        ranking = self.ranking(retriever, k=Metric.parse(metric).k)
+        return own_and_control_scores(ranking, self, metric)
 
     def scales(self) -> tuple[Scale, ...]:
         """Return the scale of each retriever."""

@@ -81,7 +81,10 @@ def learn_weights(
             base=f"{asked.names[0]} alone",
             found="the learned weights",
         ),
-        details=(("Weights", _weights_text(weights)),),
+        details=(
+            ("Weights", _weights_text(weights)),
+            (f"{metric} of each alone", _each_alone(asked, metric)),
+        ),
         is_used=not weights.is_base_alone,
     )
     logger.info("%s", verdict.one_line)
@@ -127,14 +130,13 @@ def _weights(names: tuple[str, ...], others: Values, scales: tuple[Scale, ...]) 
 
 
 def _weights_text(weights: RetrieverWeights) -> str:
-    by = {scale.by for scale in weights.scales}
-    each = [f"{name} {weight:.2g}" for name, weight in weights.by_name.items()]
-    how = "" if by == {"score"} else f" (by {_how(weights)})"
-    return ", ".join(each) + how
+    parts = zip(weights.names, weights.weights, weights.scales, strict=True)
+    return ", ".join(f"{name} {weight:.2g} (by {scale.by})" for name, weight, scale in parts)
 
 
-def _how(weights: RetrieverWeights) -> str:
-    return ", ".join(scale.by for scale in weights.scales)
+def _each_alone(asked: AskedQuestions, metric: str) -> str:
+    means = [asked.scores(n, metric=metric)[0].mean() for n in range(len(asked.names))]
+    return ", ".join(f"{name} {mean:.3f}" for name, mean in zip(asked.names, means, strict=True))
 
 
 def record_of(result: FusionWeightsResult) -> dict[str, Any]:
