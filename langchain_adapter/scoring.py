@@ -1,20 +1,23 @@
 """Scores of retrieved documents, which LangChain's retrievers leave out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
+import numpy as np
 from langchain_core.callbacks import (
     AsyncCallbackManagerForRetrieverRun,
     CallbackManagerForRetrieverRun,
 )
 from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable
 from langchain_core.vectorstores import VectorStoreRetriever
 
 from langchain_adapter.documents import document_id
 from langchain_adapter.fusion import SCORE
 from query_adapters.fusion.retrievers import Ask, RetrievedList
+from query_adapters.registry import entry_of
 
 SCORES = (SCORE, "score", "_score")
 """Metadata keys of a score: LangChain's rerankers', and those of search engines."""
@@ -47,10 +50,38 @@ class ScoredStoreRetriever(VectorStoreRetriever):
         return [_scored(*pair) for pair in found]
 
 
-def scoring(retriever: Any) -> Runnable[str, list[Document]]:
-    """Return the retriever, of a plain vector search one that states scores.
+class ScoredBM25Retriever(BaseRetriever):
+    """A BM25Retriever of langchain-community, whose documents have their score as metadata."""
 
-    A threshold or maximal marginal relevance stay as they are, as does a subclass.
+    retriever: Any
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun
+    ) -> list[Document]:
+        inner = self.retriever
+        scores = np.asarray(inner.vectorizer.get_scores(inner.preprocess_func(query)))
+        best = np.argsort(-scores, kind="stable")[: inner.k]
+        return [_scored(inner.docs[row], scores[row]) for row in best]
+
+
+def _with_store_scores(retriever: VectorStoreRetriever) -> VectorStoreRetriever:
+    if retriever.search_type != "similarity":
+        return retriever
+    names = VectorStoreRetriever.model_fields
+    return ScoredStoreRetriever(**{name: getattr(retriever, name) for name in names})
+
+
+WITH_SCORES: Mapping[str, Callable[[Any], BaseRetriever]] = {
+    "langchain_core:VectorStoreRetriever": _with_store_scores,
+    "langchain_community:BM25Retriever": lambda retriever: ScoredBM25Retriever(retriever=retriever),
+}
+"""Retrievers that know scores, by class, and the ones that return them."""
+
+
+def scoring(retriever: Any) -> Runnable[str, list[Document]]:
+    """Return the retriever, or one with the same documents and their scores as metadata.
+
+    That is for the plain search of a vector store and BM25Retriever, not for subclasses of them.
 
     Raises:
         TypeError: If it is not a retriever, such as a vector store.
@@ -60,12 +91,9 @@ def scoring(retriever: Any) -> Runnable[str, list[Document]]:
             f"retrievers: expected LangChain retrievers or other Runnables, got "
             f"{type(retriever).__name__}; pass vectorstore.as_retriever(search_kwargs={{'k': 50}})"
         )
-    if type(retriever) is not VectorStoreRetriever or retriever.search_type != "similarity":
-        same: Runnable[str, list[Document]] = retriever
-        return same
-    return ScoredStoreRetriever(
-        **{name: getattr(retriever, name) for name in VectorStoreRetriever.model_fields}
-    )
+    with_scores = entry_of(type(retriever), WITH_SCORES)
+    found: Runnable[str, list[Document]] = retriever
+    return found if with_scores is None else with_scores(retriever)
 
 
 def asking(retriever: Any, id_key: str | None) -> Ask:
