@@ -1,6 +1,7 @@
 """Tests of learned weights of LangChain retrievers."""
 
 from collections.abc import Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ class ScriptedRetriever(BaseRetriever):
     script: Any
 
     def __init__(self, script: Script, **options: Any) -> None:
-        super().__init__(script=script, **options)
+        fields: dict[str, Any] = {"script": script, **options}
+        super().__init__(**fields)
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun
@@ -100,6 +102,15 @@ def two(**options: Any) -> WeightedFusionRetriever:
     return WeightedFusionRetriever(retrievers, weights_of(1, 0.5), **options)
 
 
+def returning(*found: Document) -> RunnableLambda[str, list[Document]]:
+    """Return a Runnable that always returns these documents."""
+
+    def search(question: str) -> list[Document]:
+        return list(found)
+
+    return RunnableLambda(search)
+
+
 class FirstOnly(BaseDocumentCompressor):
     """Keeps the first document."""
 
@@ -125,9 +136,11 @@ class TestServing:
         assert results(compressing.invoke(QUESTION)) == [("a", 2.0)]
 
     def test_in_a_chain_and_in_batches(self) -> None:
-        chain = {"context": two(k=2), "question": RunnablePassthrough()} | RunnableLambda(
-            lambda given: [document.id for document in given["context"]]
-        )
+        def ids(given: dict[str, Any]) -> list[str]:
+            return [document.id for document in given["context"]]
+
+        context = RunnablePassthrough.assign(context=itemgetter("question") | two(k=2))
+        chain = {"question": RunnablePassthrough()} | context | RunnableLambda(ids)
         assert chain.batch([QUESTION, "another"]) == [["a", "b"], ["a", "b"]]
 
     def test_k_can_be_given_per_call(self) -> None:
@@ -143,7 +156,7 @@ class TestServing:
 
     def test_documents_are_copies_with_their_score(self) -> None:
         kept = [Document("one", id="a"), Document("two", id="b")]
-        listing = RunnableLambda(lambda _: kept)
+        listing = returning(*kept)
         weights = weights_of(1, 1)
         ranks = type(weights)(weights.names, weights.weights, (Scale("rank", 1 / 61),) * 2)
         found = WeightedFusionRetriever([listing, listing], ranks).invoke(QUESTION)
@@ -154,14 +167,14 @@ class TestServing:
         assert [one.metadata for one in kept] == [{}, {}]
 
     def test_documents_without_an_id_are_refused(self) -> None:
-        listing = RunnableLambda(lambda _: [Document("one")])
+        listing = returning(Document("one"))
         retriever = WeightedFusionRetriever([listing, listing], weights_of(1, 1))
         with pytest.raises(InvalidDatasetError, match="expected a document with an id"):
             retriever.invoke(QUESTION)
 
     def test_ids_can_be_in_the_metadata_of_some(self) -> None:
-        keyed = RunnableLambda(lambda _: [Document("x", metadata={"_id": 7, "score": 1})])
-        plain = RunnableLambda(lambda _: [Document("x", id="7", metadata={"score": 2})])
+        keyed = returning(Document("x", metadata={"_id": 7, "score": 1}))
+        plain = returning(Document("x", id="7", metadata={"score": 2}))
         retriever = WeightedFusionRetriever([keyed, plain], weights_of(1, 1), id_key="_id")
         assert [one.id for one in retriever.invoke(QUESTION)] == ["7"]
 
