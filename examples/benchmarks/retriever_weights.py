@@ -10,7 +10,8 @@ with the 95 % interval of the paired difference from the base (bootstrap over qu
     python examples/benchmarks/retriever_weights.py FOLDER --model wordllama --shuffled 10
 
 `--shuffled` trains on randomly permuted labels instead, where the correct decision is to keep the
-base. It needs the extras `hybrid` and `llama-index`.
+base. With `--ranks`, weights are learned from ranks alone, as of retrievers without scores. It
+needs the extras `hybrid` and `llama-index`.
 """
 
 import argparse
@@ -51,21 +52,23 @@ class Retrieved:
     Attributes:
         texts: The questions.
         found: By name of the retriever, the base first.
+        with_scores: Whether the weights use scores, or ranks alone.
     """
 
     texts: RetrievalDataset
     found: dict[str, Found]
+    with_scores: bool
 
     @cached_property
     def lists(self) -> list[list[RetrievedList]]:
-        return [[as_list(one) for one in found] for found in self.found.values()]
+        return [[self._list(one) for one in found] for found in self.found.values()]
+
+    def _list(self, found: Sequence[tuple[str, float]]) -> RetrievedList:
+        scores = [score for _, score in found] if self.with_scores else None
+        return RetrievedList([key for key, _ in found], scores)
 
 
-def as_list(found: Sequence[tuple[str, float]]) -> RetrievedList:
-    return RetrievedList([key for key, _ in found], [score for _, score in found])
-
-
-def retrieved(cases: dict[str, Case], part: str) -> Retrieved:
+def retrieved(cases: dict[str, Case], part: str, *, with_scores: bool) -> Retrieved:
     """Return what the retriever of each model and BM25 return for the questions of a part."""
     found: dict[str, Found] = {}
     for name, case in cases.items():
@@ -76,6 +79,7 @@ def retrieved(cases: dict[str, Case], part: str) -> Retrieved:
     return Retrieved(
         texts=searcher.case.test_texts,
         found={**found, "bm25": [one[:DEPTH] for one in searcher.of_words]},
+        with_scores=with_scores,
     )
 
 
@@ -103,10 +107,10 @@ def shuffled(texts: RetrievalDataset, seed: int) -> RetrievalDataset:
     return RetrievalDataset(texts.queries, texts.corpus, dealt)
 
 
-def measured(cases: dict[str, Case]) -> Iterator[dict[str, Any]]:
+def measured(cases: dict[str, Case], *, with_scores: bool) -> Iterator[dict[str, Any]]:
     """Yield a row for each system."""
     case = next(iter(cases.values()))
-    training, test = retrieved(cases, "train"), retrieved(cases, "test")
+    training, test = (retrieved(cases, part, with_scores=with_scores) for part in ("train", "test"))
     result = learned(training, training.texts)
     searcher = Searcher(case)
 
@@ -135,9 +139,9 @@ def decisions(result: FusionWeightsResult) -> dict[str, Any]:
     return {"decision": result.decision, "p_value": result.p_value, "weights": weights}
 
 
-def on_noise(cases: dict[str, Case], n: int) -> Iterator[dict[str, Any]]:
+def on_noise(cases: dict[str, Case], n: int, *, with_scores: bool) -> Iterator[dict[str, Any]]:
     """Yield the decisions on permuted labels."""
-    training = retrieved(cases, "train")
+    training = retrieved(cases, "train", with_scores=with_scores)
     for seed in range(n):
         result = learned(training, shuffled(training.texts, seed))
         about = {"set": next(iter(cases.values())).name, "seed": seed, "labels": "shuffled"}
@@ -164,6 +168,7 @@ def main() -> None:
     parser.add_argument("--second", choices=MODELS, help="model of a further retriever")
     parser.add_argument("--sets", nargs="+", help="names of data sets (default: all)")
     parser.add_argument("--shuffled", type=int, default=0, help="runs on permuted labels instead")
+    parser.add_argument("--ranks", action="store_true", help="learn from ranks alone")
     parser.add_argument("--cache", type=Path, default=CACHE, help="file that caches the vectors")
     parser.add_argument("--results", type=Path, default=RESULTS, help="JSON file for the results")
     options = parser.parse_args()
@@ -173,8 +178,12 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for place, first in enumerate(read[options.model]):
         cases = {name: listed[place] for name, listed in read.items()}
-        n = options.shuffled
-        rows.extend(on_noise(cases, n) if n else measured(cases))
+        n, with_scores = options.shuffled, not options.ranks
+        rows.extend(
+            on_noise(cases, n, with_scores=with_scores)
+            if n
+            else measured(cases, with_scores=with_scores)
+        )
         write_results(options.results, {"models": list(models), "rows": rows})
         console.print(first.name)
     show(rows)

@@ -323,6 +323,24 @@ class WeightedContract:
             self.trained(weighing, scripts[:1])
         assert scripts[0].asked == []
 
+    def test_a_file_in_place_of_the_folder_is_refused(
+        self, weighing: Weighing, tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").touch()
+        script = finder(1, seed=1)
+        with pytest.raises(NotADirectoryError, match="expected a folder, got the file"):
+            self.trained(weighing, [script, script], model_output_path=tmp_path / "file")
+        assert script.asked == []
+
+    def test_progress_is_shown_on_request(
+        self, weighing: Weighing, output: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for verbose in (False, True):
+            scripts = [finder(1, seed=1), finder(2, seed=2)]
+            self.trained(weighing, scripts, model_output_path=output, verbose=verbose)
+            shown = capsys.readouterr().err
+            assert (f"Retrieving: 100%|██████████| {2 * N}/{2 * N}" in shown) is verbose
+
     def test_something_else_than_retrievers_is_refused(self, weighing: Weighing) -> None:
         with pytest.raises(TypeError, match="retrievers: expected"):
             weighing.engine(QUESTIONS, ["index", "store"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class Scale:
     span: float
 
     def __post_init__(self) -> None:
-        if self.by not in ("score", "distance", "rank") or not 0 < self.span < np.inf:
+        if self.by not in get_args(By) or not 0 < self.span < np.inf:
             raise InvalidVectorsError(
                 f"expected a scale by score, distance or rank and a span above 0, got {self.by!r} "
                 f"and {self.span}; train again"
