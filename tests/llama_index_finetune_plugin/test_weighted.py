@@ -171,7 +171,7 @@ class TestRealTexts:
         engine = HybridWeightFinetuneEngine(
             {f"what is word{number}?": key for number, key in enumerate(HYBRID_TEXTS)},
             lambda alpha: index.as_retriever(
-                vector_store_query_mode="hybrid", alpha=alpha, similarity_top_k=5, sparse_top_k=5
+                vector_store_query_mode="hybrid", alpha=alpha, similarity_top_k=10, sparse_top_k=10
             ),
             alphas=(0, 0.5, 1),
             base_alpha=1,

@@ -53,6 +53,7 @@ def choose_weight(
         guard: How sure the gain must be.
         seed: Seed of the splits and the test.
     """
+    asked.warn_if_short(metric)
     scores = [asked.scores(place, metric=metric) for place in range(len(alphas))]
     gains = np.stack(scores[1:])[:, None] - scores[0]
     can_hold_out = len(np.unique(asked.held_out)) > 1

@@ -1,5 +1,6 @@
 """Training questions with what each retriever returned for them (extra: train)."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +9,7 @@ import numpy as np
 
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.splits import document_groups, query_groups
-from query_adapters.errors import InvalidDatasetError
+from query_adapters.errors import EvaluationWarning, InvalidDatasetError
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.fusion.pools import PADDING, Pools
 from query_adapters.fusion.retrievers.lists import RetrievedList
@@ -113,6 +114,24 @@ class AskedQuestions:
         """Return the metric of one retriever on own and control answers, `(2, n_queries)`."""
         ranking = self.ranking(retriever, k=Metric.parse(metric).k)
         return own_and_control_scores(ranking, self, metric)
+
+    def warn_if_short(self, metric: str) -> None:
+        """Warn if the base returns fewer documents than the metric counts.
+
+        Other retrievers would then gain by adding documents alone. There is no warning if it
+        returns every document that any of them does.
+        """
+        k, longest = Metric.parse(metric).k, max(len(found.ids) for found in self.lists[0])
+        everything = {key for lists in self.lists for found in lists for key in found.ids}
+        if longest < min(k, len(everything)):
+            warnings.warn(
+                f"{metric}: expected {k} documents of {self.names[0]}, got at most {longest}, so "
+                "that other retrievers gain by adding documents alone; let it return more "
+                "(search_kwargs={'k': 50} in LangChain, similarity_top_k=50 in LlamaIndex), or "
+                "choose a metric with a smaller cut-off",
+                EvaluationWarning,
+                stacklevel=2,
+            )
 
     def scales(self) -> tuple[Scale, ...]:
         """Return the scale of each retriever."""

@@ -64,6 +64,7 @@ def learn_weights(
         guard: How sure the gain must be.
         seed: Seed of the splits and the test.
     """
+    asked.warn_if_short(metric)
     scales, others = asked.scales(), asked.names[1:]
     pools = asked.pools(scales)
     table = _table(asked, pools, others, metric=metric, seed=seed)

@@ -1,10 +1,12 @@
 """Tests of training questions with the results of retrievers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from query_adapters.data.dataset import RetrievalDataset
-from query_adapters.errors import InvalidDatasetError
+from query_adapters.errors import EvaluationWarning, InvalidDatasetError
 from query_adapters.evaluation.evaluate import evaluate_run
 from query_adapters.fusion.retrievers import RetrievedList
 from query_adapters.fusion.retrievers.questions import AskedQuestions
@@ -62,3 +64,20 @@ def test_results_without_any_relevant_document_are_refused() -> None:
     lists = [[RetrievedList(["node-1"])] * 2, [RetrievedList(["node-2"])] * 2]
     with pytest.raises(InvalidDatasetError, match=r"none of 2: .*'node-1' .* and 'a' is relevant"):
         AskedQuestions(dataset=dataset, names=("dense", "words"), lists=lists)
+
+
+def test_a_base_that_returns_too_few_documents_is_warned_about() -> None:
+    asked = planted(30)
+    few = [RetrievedList(found.ids[:2]) for found in asked.lists[0]]
+    short = replace(asked, lists=[few, *asked.lists[1:]])
+    with pytest.warns(EvaluationWarning, match=r"ndcg@10: expected 10 documents of dense, got at"):
+        short.warn_if_short("ndcg@10")
+    short.warn_if_short("ndcg@2")
+    asked.warn_if_short("ndcg@10")
+    small().warn_if_short("ndcg@2")
+
+
+def test_no_document_is_missing_if_the_base_returns_all() -> None:
+    lists = [[RetrievedList("ab")] * 2, [RetrievedList("b")] * 2]
+    asked = AskedQuestions(dataset=dataset_of("ab", "ab"), names=("dense", "words"), lists=lists)
+    asked.warn_if_short("ndcg@10")
