@@ -10,6 +10,8 @@ from langchain_adapter.embedder import LangChainEmbedder
 from langchain_adapter.embeddings import AdapterEmbeddings, LinearAdapterEmbeddings
 from langchain_adapter.engines import (
     EmbeddingAdapterFinetuneEngine,
+    FusionFinetuneEngine,
+    HybridWeightFinetuneEngine,
     LabelFreeFinetuneEngine,
     SentenceTransformersFinetuneEngine,
 )
@@ -21,17 +23,21 @@ from langchain_adapter.evaluation import (
 from langchain_adapter.fusion import FusionRetriever
 from langchain_adapter.generation import generate_questions
 from langchain_adapter.stores import stored_vectors
+from langchain_adapter.weighted import WeightedFusionRetriever
 
 __all__ = [
     "QUERY_BATCH_METHODS",
     "AdapterEmbeddings",
     "EmbeddingAdapterFinetuneEngine",
+    "FusionFinetuneEngine",
     "FusionRetriever",
+    "HybridWeightFinetuneEngine",
     "LabelFreeFinetuneEngine",
     "LangChainEmbedder",
     "LinearAdapterEmbeddings",
     "RetrieverEvaluator",
     "SentenceTransformersFinetuneEngine",
+    "WeightedFusionRetriever",
     "dataset_from_documents",
     "evaluate_vectorstore",
     "generate_questions",

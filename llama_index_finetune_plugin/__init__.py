@@ -10,6 +10,8 @@ from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
 from llama_index_finetune_plugin.engines import (
     EmbeddingAdapterFinetuneEngine,
+    FusionFinetuneEngine,
+    HybridWeightFinetuneEngine,
     LabelFreeFinetuneEngine,
     SentenceTransformersFinetuneEngine,
 )
@@ -18,18 +20,22 @@ from llama_index_finetune_plugin.fusion import FusionRetriever
 from llama_index_finetune_plugin.generation import generate_qa_embedding_pairs
 from llama_index_finetune_plugin.nodes import dataset_from_nodes
 from llama_index_finetune_plugin.stores import stored_vectors
+from llama_index_finetune_plugin.weighted import WeightedFusionRetriever
 
 __all__ = [
     "QUERY_BATCH_METHODS",
     "AdapterEmbedding",
     "EmbeddingAdapterFinetuneEngine",
     "EmbeddingQAFinetuneDataset",
+    "FusionFinetuneEngine",
     "FusionRetriever",
+    "HybridWeightFinetuneEngine",
     "LabelFreeFinetuneEngine",
     "LinearAdapterEmbedding",
     "LlamaIndexEmbedder",
     "RetrieverEvaluator",
     "SentenceTransformersFinetuneEngine",
+    "WeightedFusionRetriever",
     "dataset_from_nodes",
     "evaluate_index",
     "generate_qa_embedding_pairs",

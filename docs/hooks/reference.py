@@ -23,6 +23,11 @@ MODULES: dict[str, tuple[str, ...]] = {
     "query_adapters.evaluation.terminal_report": (),
     "query_adapters.evaluation.trec": (),
     "query_adapters.finetuning.adapter": ("FinetuneResult",),
+    "query_adapters.finetuning.fusion": (
+        "RetrieverFusionEngine",
+        "HybridWeightEngine",
+        "ComparisonOptions",
+    ),
     "query_adapters.finetuning.labelfree": ("LabelFreeResult",),
     "query_adapters.finetuning.options": (
         "TrainerOptions",
@@ -32,16 +37,20 @@ MODULES: dict[str, tuple[str, ...]] = {
         "LabelFreeSettings",
         "LabelFreeOptions",
     ),
+    "query_adapters.fusion.retrievers.hybrid_weight": ("HybridWeightResult",),
+    "query_adapters.fusion.retrievers.training": ("FusionWeightsResult",),
     "query_adapters.generation.options": ("GeneratorOptions",),
     "query_adapters.typing": ("Vectors", "Similarity", "Qrels", "Run"),
     "llama_index_finetune_plugin.folder": ("PdfPages", "read_folder", "page_ranges"),
     "llama_index_finetune_plugin.generation": (),
     "llama_index_finetune_plugin.metrics": (),
     "llama_index_finetune_plugin.sentence_transformers": (),
+    "llama_index_finetune_plugin.weighted": ("WeightedOptions",),
     "langchain_adapter.documents": (),
     "langchain_adapter.fusion": ("FusionOptions",),
     "langchain_adapter.generation": (),
     "langchain_adapter.sentence_transformers": (),
+    "langchain_adapter.weighted": ("WeightedOptions",),
 }
 
 

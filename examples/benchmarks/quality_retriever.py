@@ -120,16 +120,7 @@ class Searcher:
 
     def fused(self, mode: str) -> Evaluation:
         """Return the evaluation of LlamaIndex's fusion of base and BM25."""
-        fusion = QueryFusionRetriever(
-            [Ranked(self.of_base), Ranked(self.of_words)],
-            llm=MockLLM(),
-            mode=mode,
-            similarity_top_k=TOP,
-            num_queries=1,
-            use_async=False,
-        )
-        numbers = map(str, range(len(self.of_base)))
-        return self.evaluation([[f.node.node_id for f in fusion.retrieve(n)] for n in numbers])
+        return self.evaluation(fused_by_llama_index([self.of_base, self.of_words], mode))
 
     def learned(self, learned: Learned) -> Evaluation:
         """Return the evaluation of the learned retriever."""
@@ -142,6 +133,22 @@ class Searcher:
             lexical=self.lexical,
         )
         return evaluate_fusion(case.test, model, texts=case.test_texts, metrics=[METRIC])
+
+
+def fused_by_llama_index(
+    rankings: Sequence[Sequence[Sequence[tuple[str, float]]]], mode: str
+) -> list[list[str]]:
+    """Return the best ids of each question by LlamaIndex's fusion of several rankings."""
+    fusion = QueryFusionRetriever(
+        list(map(Ranked, rankings)),
+        llm=MockLLM(),
+        mode=mode,
+        similarity_top_k=TOP,
+        num_queries=1,
+        use_async=False,
+    )
+    numbers = map(str, range(len(rankings[0])))
+    return [[found.node.node_id for found in fusion.retrieve(number)] for number in numbers]
 
 
 def index_of(corpus: Any) -> LexicalIndex:

@@ -2,6 +2,10 @@
 
 from llama_index_finetune_plugin.engines.adapter import EmbeddingAdapterFinetuneEngine
 from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
+from llama_index_finetune_plugin.engines.fusion import (
+    FusionFinetuneEngine,
+    HybridWeightFinetuneEngine,
+)
 from llama_index_finetune_plugin.engines.labelfree import LabelFreeFinetuneEngine
 from llama_index_finetune_plugin.engines.sentence_transformers import (
     SentenceTransformersFinetuneEngine,
@@ -10,6 +14,8 @@ from llama_index_finetune_plugin.engines.sentence_transformers import (
 __all__ = [
     "BaseEmbeddingFinetuneEngine",
     "EmbeddingAdapterFinetuneEngine",
+    "FusionFinetuneEngine",
+    "HybridWeightFinetuneEngine",
     "LabelFreeFinetuneEngine",
     "SentenceTransformersFinetuneEngine",
 ]

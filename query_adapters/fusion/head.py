@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +11,13 @@ from numpy.typing import ArrayLike
 from query_adapters.errors import InvalidVectorsError
 from query_adapters.fusion.features import FEATURES, LEXICAL, VOTES
 from query_adapters.typing import Values
+
+
+class Head(Protocol):
+    """Scores documents by their similarity and by features, with learned weights."""
+
+    def __call__(self, similarities: Values, features: Values, /) -> Values:
+        """Return the scores `(..., n)`, from features `(..., n, n_features)` of n documents."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from query_adapters.adapters import QueryAdapter
 from query_adapters.arrays import unit
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.fusion.features import FEATURES, HUBNESS, LEXICAL
-from query_adapters.fusion.head import ScoringHead
+from query_adapters.fusion.head import Head
 from query_adapters.fusion.hubness import Hubness
 from query_adapters.fusion.model import DEPTH, FEWEST_VOTES, MAX_VOTED, VOTED
 from query_adapters.fusion.similarities import similarity_blocks
@@ -32,15 +32,17 @@ class Pools:
 
     Attributes:
         rows: Documents of each question, padded with -1, `(n_queries, width)`.
-        similarities: To the adapted query, `(n_queries, width)`.
-        features: In the order of `FEATURES`, `(n_queries, width, n_features)`.
+        similarities: To the adapted query, or scores of the first of several retrievers,
+            `(n_queries, width)`.
+        features: In the order of `FEATURES`, or scores of the other retrievers,
+            `(n_queries, width, n_features)`.
     """
 
     rows: Rows
     similarities: Values
     features: Values
 
-    def ranking(self, head: ScoringHead, *, k: int) -> Rows:
+    def ranking(self, head: Head, *, k: int) -> Rows:
         """Return the k best documents, `(n_queries, k)`; where there are fewer, -1."""
         scores = np.where(self.rows == PADDING, -np.inf, head(self.similarities, self.features))
         order = np.argsort(-scores, axis=1, kind="stable")[:, :k]

@@ -1,19 +1,18 @@
 """Which features the scoring head uses: candidates, compared on questions that fitted nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.data.splits import folds
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.fusion.features import FEATURES, HUBNESS, LEXICAL, VOTES
-from query_adapters.fusion.head import ScoringHead
+from query_adapters.fusion.head import Head, ScoringHead
 from query_adapters.fusion.weights import JudgedPools, fit_head
 from query_adapters.training.candidates import OutOfFoldTable
 from query_adapters.training.folds import View
-from query_adapters.training.out_of_fold import own_and_control_scores
+from query_adapters.training.out_of_fold import Judgements, own_and_control_scores
 from query_adapters.typing import Rows, Values
 
 N_FOLDS = 5
@@ -22,6 +21,8 @@ ALONE = ScoringHead({})
 """The adapter alone."""
 CANDIDATES: tuple[tuple[str, ...], ...] = ((), (LEXICAL,), VOTES, (HUBNESS,), FEATURES)
 """The features that each candidate may use; the first is the adapter alone."""
+FitHead = Callable[[Sequence[JudgedPools], Sequence[str]], Head]
+"""Returns the head that fits the pools best with weights of these features alone."""
 
 
 def candidates(*, with_text: bool) -> list[tuple[str, ...]]:
@@ -40,18 +41,20 @@ class HeadComparison:
     """Compares scoring heads on out-of-fold pools.
 
     Attributes:
-        dataset: Training questions.
+        dataset: The judgements of the training questions.
         views: Their fold assignments.
         pools: Out-of-fold pools of each view.
         reference: Ranking that gains are measured against, `(n_queries, depth)`.
         metric: Metric that candidates are compared by.
+        fit: Fits the weights.
     """
 
-    dataset: EmbeddedDataset
+    dataset: Judgements
     views: Sequence[View]
     pools: Sequence[JudgedPools]
     reference: Rows
     metric: str
+    fit: FitHead = fit_head
 
     def table(
         self, features: Sequence[tuple[str, ...]], *, groups: Rows, seed: int
@@ -72,16 +75,20 @@ class HeadComparison:
 
     def _cross_fitted(self, names: Sequence[str], fold_of: Rows) -> Values:
         """Return the scores with cross-fitted weights, `(n_views, 2, n_queries)`."""
-        rankings = [self._ranking(pools, ALONE) for pools in self.pools]
+        rankings = [self._ranking(pools, _similarities_alone) for pools in self.pools]
         for fold in range(int(fold_of.max()) + 1) if names else ():
             others, held_out = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
-            head = fit_head([pools.select(others) for pools in self.pools], names)
+            head = self.fit([pools.select(others) for pools in self.pools], names)
             for ranking, pools in zip(rankings, self.pools, strict=True):
                 ranking[held_out] = self._ranking(pools.select(held_out), head)
         return np.stack([self._scores(ranking) for ranking in rankings])
 
-    def _ranking(self, pools: JudgedPools, head: ScoringHead) -> Rows:
+    def _ranking(self, pools: JudgedPools, head: Head) -> Rows:
         return pools.pools.ranking(head, k=Metric.parse(self.metric).k)
 
     def _scores(self, ranking: Rows) -> Values:
         return own_and_control_scores(ranking, self.dataset, self.metric)
+
+
+def _similarities_alone(similarities: Values, features: Values) -> Values:
+    return similarities

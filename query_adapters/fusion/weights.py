@@ -72,17 +72,29 @@ class JudgedPools:
 
 
 def fit_head(views: Sequence[JudgedPools], features: Collection[str]) -> ScoringHead:
-    """Return the head whose softmax over each pool gives relevant documents the most mass.
-
-        f(u) = Σᵥ wᵥ Σ_q -Σ_d g_qd log softmax_d(u₀ s_qd + Σⱼ uⱼ f_qdj) + ρ Σⱼ uⱼ²,  uⱼ ≥ 0
-
-    s and f are in units of their mean range over a pool, so ρ does not depend on the model or
-    the store. The weights of the head are uⱼ / u₀ in the units of the similarity. The objective
-    is convex.
+    """Return the head that fits the pools best.
 
     Args:
         views: Out-of-fold pools of each view.
         features: Names of the features that may have a weight.
+    """
+    return ScoringHead(fit_weights(views, [name in features for name in FEATURES]))
+
+
+def fit_weights(views: Sequence[JudgedPools], allowed: Sequence[bool]) -> Values:
+    """Return the weights whose softmax over each pool gives relevant documents the most mass.
+
+        f(u) = Σᵥ wᵥ Σ_q -Σ_d g_qd log softmax_d(u₀ s_qd + Σⱼ uⱼ f_qdj) + ρ Σⱼ uⱼ²,  uⱼ ≥ 0
+
+    s and f are in units of their mean range over a pool, so ρ does not depend on the model or
+    the store. The objective is convex.
+
+    Args:
+        views: Pools of each view, each with a document.
+        allowed: Whether each feature may have a weight, `(n_features,)`.
+
+    Returns:
+        uⱼ / u₀ in the units of the similarity, `(n_features,)`; 0 where it is not allowed.
 
     Source: Cao et al., Learning to Rank: From Pairwise Approach to Listwise Approach (2007), 4
         (ListNet's top-one cross-entropy).
@@ -100,10 +112,11 @@ def fit_head(views: Sequence[JudgedPools], features: Collection[str]) -> Scoring
             gradient += view.weight * np.einsum("qd,qdf->f", slope, scaled)
         return value, gradient
 
-    bounds = [(LEAST, None), *((0.0, None if name in features else 0.0) for name in FEATURES)]
-    start = np.array([START, *np.zeros(len(FEATURES))])
+    bounds = [(LEAST, None), *((0.0, None if may_move else 0.0) for may_move in allowed)]
+    start = np.array([START, *np.zeros(len(allowed))])
     found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds).x / scales
-    return ScoringHead(found[1:] / found[0])
+    weights: Values = found[1:] / found[0]
+    return weights
 
 
 def _cross_entropy(scores: Values, view: JudgedPools) -> tuple[float, Values]:

@@ -1,7 +1,9 @@
 """Score held-out queries on their own answers and, as a control, on another query's answers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Protocol
 
 import numpy as np
 
@@ -14,6 +16,18 @@ from query_adapters.typing import Rows, Similarity, Values, Vectors
 
 CONTROL_SEED = 0  # every candidate has the same assignment of controls
 N_CONTROLS = 8  # other queries whose answers each query is scored on; more vary less
+
+
+class Judgements(Protocol):
+    """Protocol of the relevant documents of each query, such as an EmbeddedDataset."""
+
+    @property
+    def relevant(self) -> Sequence[Rows]:
+        """Rows of the relevant documents of each query."""
+
+    @property
+    def grades(self) -> Sequence[Values]:
+        """Their grades, in the same order."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +66,7 @@ class HeldOutFold:
         return own_and_control_scores(ranking, data, self.metric)
 
 
-def own_and_control_scores(ranking: Rows, data: EmbeddedDataset, metric: str) -> Values:
+def own_and_control_scores(ranking: Rows, data: Judgements, metric: str) -> Values:
     """Return the metric on own and, on average, on other queries' answers, `(2, n_queries)`.
 
     Args:
@@ -63,7 +77,7 @@ def own_and_control_scores(ranking: Rows, data: EmbeddedDataset, metric: str) ->
     score, relevant, grades = Metric.parse(metric), data.relevant, data.grades
     controls = (
         judge_rows(ranking, [relevant[i] for i in rows], [grades[i] for i in rows])
-        for rows in control_rows(len(data.queries))
+        for rows in control_rows(len(relevant))
     )
     own = score(judge_rows(ranking, relevant, grades))
     return np.stack([own, np.mean([score(control) for control in controls], axis=0)])

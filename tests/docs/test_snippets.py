@@ -88,6 +88,10 @@ PREPARE: dict[str, Callable[[Names], Names]] = {
         "nodes": names["nodes"][:3],
         "documents": names["documents"][:3],
     },
+    "guides/learned_retriever.md": lambda names: {
+        "bm25": names["index"].as_retriever(similarity_top_k=5),
+        "bm25_retriever": names["vectorstore"].as_retriever(search_kwargs={"k": 5}),
+    },
     "guides/refine.md": lambda names: {"old": trained("my_adapter")},
     "guides/serve.md": lambda names: {"old": trained("my_adapter")},
     "migration.md": lambda names: saved_dataset(names["train_dataset"]),

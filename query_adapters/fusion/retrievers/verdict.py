@@ -1,0 +1,99 @@
+"""The verdict on weights of retrievers (extra: train)."""
+
+from dataclasses import dataclass
+
+from query_adapters.training.decision import Evidence, Selection
+from query_adapters.training.guard import ALPHA, Guard
+from query_adapters.training.verdict import (
+    COMPARE,
+    DEPLOY,
+    LABEL_MORE,
+    Verdict,
+    advice_without_gain,
+    confidence_text,
+    counted,
+    gain_text,
+    guard_lines,
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Comparison:
+    """What was compared.
+
+    Attributes:
+        selection: The comparison of the candidates.
+        metric: Its metric.
+        guard: How sure the gain had to be.
+        n_queries: Questions that candidates were compared on.
+        base: What they were compared with, such as "dense alone".
+        found: What was found, such as "the learned weights".
+    """
+
+    selection: Selection
+    metric: str
+    guard: Guard
+    n_queries: int
+    base: str
+    found: str
+
+
+def verdict_of(
+    compared: Comparison, *, details: tuple[tuple[str, str], ...], is_used: bool
+) -> Verdict:
+    """Return the verdict.
+
+    Args:
+        compared: What was compared.
+        details: Further lines.
+        is_used: Whether what was found replaces the base.
+    """
+    evidence = compared.selection.evidence
+    if evidence is None:
+        return Verdict(
+            decision="base",
+            headline=f"Keep {compared.base}",
+            metric=compared.metric,
+            expected_gain=None,
+            p_value=None,
+            details=(("Expected gain", "not measured; there are too few questions"), *details),
+            advice=LABEL_MORE,
+        )
+    is_proven = evidence.p_value <= ALPHA
+    best = "" if is_used else " of the best candidate"
+    return Verdict(
+        decision="retriever" if is_used else "base",
+        headline=_headline(compared, is_used=is_used, is_proven=is_proven),
+        metric=compared.metric,
+        expected_gain=evidence.gain,
+        p_value=evidence.p_value,
+        details=(
+            (f"Expected gain{best} over {compared.base}", _gain(compared, evidence)),
+            ("Confidence", _confidence(compared, evidence)),
+            *guard_lines(compared.guard),
+            *details,
+        ),
+        advice=(DEPLOY if is_proven else COMPARE)
+        if is_used
+        else advice_without_gain(evidence.tested.mean, evidence.tested.error, compared.n_queries),
+    )
+
+
+def _headline(compared: Comparison, *, is_used: bool, is_proven: bool) -> str:
+    if not is_used:
+        return f"Keep {compared.base}"
+    if is_proven:
+        return f"Use {compared.found}"
+    kept = f"{compared.found[0].upper()}{compared.found[1:]}"
+    return f'{kept} kept without proof of a gain (guard="{compared.guard}")'
+
+
+def _gain(compared: Comparison, evidence: Evidence) -> str:
+    basis = f"out-of-fold, {counted(compared.n_queries, 'training question')}"
+    return gain_text(evidence.gain, compared.metric, basis)
+
+
+def _confidence(compared: Comparison, evidence: Evidence) -> str:
+    n = counted(compared.selection.n_candidates, "candidate")
+    among = f"selection among {n} included"
+    return confidence_text(evidence.p_value, among, compared.n_queries)
