@@ -1,6 +1,9 @@
 """Questions with the passages or the answer that a test set gives instead of document ids."""
 
 from dataclasses import dataclass
+from hashlib import sha256
+
+ID_LENGTH = 16  # hexadecimal digits: among a million texts, two share an id with odds of 1 to 10^7
 
 
 @dataclass(frozen=True)
@@ -18,3 +21,8 @@ class AnsweredQuestion:
     passages: tuple[str, ...] = ()
     answer: str | None = None
     id: str | None = None
+
+
+def text_id(text: str) -> str:
+    """Return an id for a text that has none: the start of its SHA-256, equal for equal texts."""
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:ID_LENGTH]
