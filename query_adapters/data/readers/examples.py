@@ -126,13 +126,15 @@ def to_dataset(
     for example in examples:
         _check_same(questions.setdefault(example.key, example), example)
         grades = qrels.setdefault(example.key, {})
+        if not example.judgements:
+            skipped.add(example.place, "without a document")
         for judged in example.judgements:
             key = documents.id_of(judged, example.place)
             if judged.grade > 0:
                 grades[key] = max(judged.grade, grades.get(key, 0.0))
     for key, example in questions.items():
-        if not qrels[key]:
-            skipped.add(example.place, "without a relevant document")
+        if not qrels[key] and example.judgements:
+            skipped.add(example.place, "with irrelevant documents alone")
     answered = {key: grades for key, grades in qrels.items() if grades}
     if questions and not answered:
         _refuse_unanswered(questions.values())

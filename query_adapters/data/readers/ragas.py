@@ -18,7 +18,8 @@ def fits(row: Row) -> bool:
 
 def fits_first(row: Row) -> bool:
     """Return whether the row is of Ragas 0.1, whose `contexts` are what a retriever found."""
-    return {"question", "contexts"} <= row.keys() and bool({"ground_truth", "ground_truths"} & row.keys())
+    answers = {"ground_truth", "ground_truths"}
+    return {"question", "contexts"} <= row.keys() and bool(answers & row.keys())
 
 
 def without_hops(row: Row) -> Row:

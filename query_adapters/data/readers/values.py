@@ -10,7 +10,7 @@ from query_adapters.data.readers.examples import Judgement
 from query_adapters.errors import InvalidDatasetError
 
 TEXT_KEYS = ("text", "content", "page_content", "passage", "document", "contents")
-ID_KEYS = ("id", "_id", "doc_id", "docid", "document_id", "passage_id", "chunk_id", "id_", "node_id")
+ID_KEYS = ("id", "_id", "id_", "doc_id", "docid", "document_id", "passage_id", "chunk_id")
 GRADES = {
     **dict.fromkeys(("relevant", "yes", "true", "correct", "positive", "good", "helpful"), 1.0),
     **dict.fromkeys(("thumbs up", "up", "accepted", "pass"), 1.0),

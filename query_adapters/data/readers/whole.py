@@ -67,7 +67,9 @@ def _read_qa_file(source: Path, split: str | None) -> RetrievalDataset:
 
 def _refuse_split(split: str | None, place: str) -> None:
     if split is not None:
-        raise InvalidDatasetError(f"{place}: expected a folder for split {split!r}, got one dataset")
+        raise InvalidDatasetError(
+            f"{place}: expected a folder for split {split!r}, got one dataset"
+        )
 
 
 def _mteb_parts(source: Any) -> Mapping[str, Any]:
@@ -117,14 +119,13 @@ def _only(part: Any, split: str | None) -> str | None:
 def _first(row: Row, names: Iterable[str], place: str) -> str:
     found = next((row[name] for name in names if not is_missing(row.get(name))), None)
     if found is None:
-        raise InvalidDatasetError(f"{place}: expected a column {' or '.join(names)}, got {dict(row)}")
+        raise InvalidDatasetError(
+            f"{place}: expected a column {' or '.join(names)}, got {dict(row)}"
+        )
     return str(found)
 
 
-WHOLE = (
-    WholeFormat("dataset", _is_qa_object, _read_qa_object),
-    WholeFormat("beir", _is_beir, _read_beir),
-    WholeFormat("llama-index-qa", _is_qa_file, _read_qa_file),
-    WholeFormat("mteb", _is_mteb, _read_mteb),
-)
-
+DATASET = WholeFormat("dataset", _is_qa_object, _read_qa_object)
+BEIR = WholeFormat("beir", _is_beir, _read_beir)
+LLAMA_INDEX_QA = WholeFormat("llama-index-qa", _is_qa_file, _read_qa_file)
+MTEB = WholeFormat("mteb", _is_mteb, _read_mteb)
