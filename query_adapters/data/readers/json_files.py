@@ -24,11 +24,19 @@ def read_json(path: Path) -> Iterator[tuple[str, Row]]:
     Raises:
         InvalidDatasetError: If it is not such JSON.
     """
+    return _entries(parse_json(path), path)
+
+
+def parse_json(path: Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        InvalidDatasetError: If it is not JSON.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as exc:
         raise InvalidDatasetError(f"{path}: expected JSON, got {exc}") from exc
-    return _entries(content, path)
 
 
 def read_yaml(path: Path) -> Iterator[tuple[str, Row]]:
