@@ -6,8 +6,7 @@ from typing import Any
 
 from query_adapters.data.answers import AnsweredQuestion
 from query_adapters.data.dataset import RetrievalDataset
-from query_adapters.data.formats import write_beir
-from query_adapters.data.formats import write_llama_index_json as write_json
+from query_adapters.data.formats import write_beir, write_llama_index_json
 from query_adapters.data.lines import read_rows
 from query_adapters.data.readers.examples import Skipped, questions_of, to_dataset, to_questions
 from query_adapters.data.readers.reading import read_examples
@@ -15,6 +14,8 @@ from query_adapters.data.readers.registry import ROW_FORMATS, whole_format
 from query_adapters.data.readers.writing import write_rows
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.typing import Texts
+
+WRITERS = {"beir": write_beir, "llama-index-qa": write_llama_index_json}
 
 
 def load_dataset(
@@ -110,13 +111,11 @@ def write_dataset(
     """
     path = Path(path)
     name = format or _format_for(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if name == "beir":
-        write_beir(dataset, path)
-    elif name == "llama-index-qa":
-        write_json(dataset, path)
-    elif name in ROW_FORMATS:
+    if name in ROW_FORMATS:
         write_rows(dataset, path, ROW_FORMATS[name])
+    elif name in WRITERS:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        WRITERS[name](dataset, path)
     else:
         raise InvalidDatasetError(f"{path}: datasets are not written as {name!r}")
 

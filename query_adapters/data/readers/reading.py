@@ -50,6 +50,8 @@ def _flattened(records: Sequence[Located], found: RowFormat, skipped: Skipped) -
             yield place, found.flat(row)
         except SkippedRowError as exc:
             skipped.add(place, str(exc))
+        except InvalidDatasetError as exc:
+            raise InvalidDatasetError(f"{place}: {exc}") from exc
         except (AttributeError, KeyError, TypeError) as exc:
             raise InvalidDatasetError(
                 f"{place}: expected a row of the format {found.name}, got {dict(row)!r}"

@@ -17,24 +17,27 @@ from query_adapters.data.readers.labelled_rag import LABELLED_RAG
 from query_adapters.errors import DatasetWarning, InvalidDatasetError
 
 
-def write_rows(dataset: RetrievalDataset, path: Path, known: RowFormat) -> None:
-    """Write the dataset as a file of the format.
+def _writer_of(known: RowFormat, path: Path) -> Callable[[RetrievalDataset], Rows]:
+    if known.write is None:
+        raise InvalidDatasetError(
+            f"{path}: datasets are not written as {known.name}; choose another format"
+        )
+    if path.suffix.lower() not in known.suffixes:
+        raise InvalidDatasetError(
+            f"{path}: expected a file of kind {' or '.join(known.suffixes)} for {known.name}"
+        )
+    return known.write
 
-    A warning names what the format does not hold.
+
+def write_rows(dataset: RetrievalDataset, path: Path, known: RowFormat) -> None:
+    """Write the dataset as a file of the format; a warning names what the format does not hold.
 
     Raises:
         InvalidDatasetError: If the format cannot be written, or not as such a file.
     """
-    suffix = path.suffix.lower()
-    if known.write is None or suffix not in known.suffixes:
-        raise InvalidDatasetError(
-            f"{path}: expected a file of kind {' or '.join(known.suffixes)} for {known.name}"
-            if known.write
-            else f"{path}: datasets are not written as {known.name}; choose another format"
-        )
-    lost = [
-        what for what, is_lost in LOSSES.items() if what not in known.keeps and is_lost(dataset)
-    ]
+    rows = _writer_of(known, path)(dataset)
+    missing = LOSSES.keys() - known.keeps
+    lost = [what for what, is_lost in LOSSES.items() if what in missing and is_lost(dataset)]
     if lost:
         warnings.warn(
             f"{path}: the format {known.name} does not hold {', '.join(lost)}; write a BEIR folder "
@@ -42,8 +45,8 @@ def write_rows(dataset: RetrievalDataset, path: Path, known: RowFormat) -> None:
             DatasetWarning,
             stacklevel=3,
         )
-    rows = known.write(dataset)
-    WRITERS[suffix]({"examples": rows} if known is LABELLED_RAG else rows, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    WRITERS[path.suffix.lower()]({"examples": rows} if known is LABELLED_RAG else rows, path)
 
 
 def _has_grades(dataset: RetrievalDataset) -> bool:
@@ -77,7 +80,7 @@ def _write_jsonl(rows: Rows, path: Path) -> None:
 def _write_csv(rows: Rows, path: Path) -> None:
     text = StringIO(newline="")
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    writer = csv.DictWriter(text, list(rows[0]), delimiter=delimiter, lineterminator="\n")
+    writer = csv.DictWriter(text, list(rows[0]), delimiter=delimiter)
     writer.writeheader()
     writer.writerows(rows)
     replace_file(path, [text.getvalue().encode()])

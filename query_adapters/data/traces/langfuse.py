@@ -13,9 +13,7 @@ def read(row: Row, id_key: str | None) -> tuple[Span, list[Feedback]]:
     """Return the trace or the observation as a span, and its scores."""
     key = first(row, ("id",)) or ""
     if "observations" in row:
-        scores = [
-            one for score in row.get("scores") or () for one in feedback_in(score, trace_id=key)
-        ]
+        scores = [one for score in row.get("scores") or () for one in feedback_in(score, trace=key)]
         return Span(key, key), scores
     is_retriever = row["type"] == "RETRIEVER" or "retriev" in str(row.get("name")).lower()
     return Span(

@@ -7,7 +7,7 @@ from query_adapters.data.traces.parts import (
     Row,
     documents_of,
     feedback_in,
-    first,
+    id_in,
     nested,
     query_of,
 )
@@ -44,18 +44,17 @@ def read(row: Row, id_key: str | None) -> tuple[Span, list[Feedback]]:
     attributes = _mapping(span.get("attributes"))
     context = _mapping(span.get("context")) or span
     kind = _mapping(_mapping(attributes.get("openinference")).get("span")).get("kind")
-    key = first(context, ("span_id", "spanId")) or first(span, ("id",)) or ""
-    trace = first(context, ("trace_id", "traceId"))
+    key = id_in(context, ("span_id", "spanId")) or id_in(span, ("id",)) or ""
     is_retriever = str(kind or span.get("span_kind")).upper() == RETRIEVER
     read_span = Span(
         key,
-        trace,
-        first(span, ("parent_id", "parentSpanId", "parentId")),
+        id_in(context, ("trace_id", "traceId")),
+        id_in(span, ("parent_id", "parentSpanId", "parentId")),
         query_of(_mapping(attributes.get("input")).get("value")) if is_retriever else None,
         documents_of(attributes.get("retrieval"), id_key) if is_retriever else (),
     )
     ratings = [entry for name in RATINGS for entry in span.get(name) or ()]
-    return read_span, [one for entry in ratings for one in feedback_in(entry, span_id=key)]
+    return read_span, [one for entry in ratings for one in feedback_in(entry, span=key)]
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -47,6 +47,12 @@ def first(row: Row, names: tuple[str, ...]) -> str | None:
     return None if found is None else str(found)
 
 
+def id_in(row: Row, names: tuple[str, ...]) -> str | None:
+    """Return the id of a span or a trace, as every tool writes it."""
+    found = first(row, names)
+    return None if found is None else found.removeprefix("0x")
+
+
 def parsed(value: Any) -> Any:
     """Return the value, or what a text that is JSON holds."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
@@ -93,14 +99,14 @@ def _document(entry: Row, id_key: str | None) -> TracedDocument:
 
 
 def feedback_in(
-    row: Row, *, span_id: str | None = None, trace_id: str | None = None
+    row: Row, *, span: str | None = None, trace: str | None = None
 ) -> Iterator[Feedback]:
     """Yield the rating in a row of feedback; none if it holds no value.
 
     Args:
         row: A rating, with nested keys.
-        span_id: Span that the row belongs to, if it names none.
-        trace_id: Trace that the row belongs to, if it names none.
+        span: Span that the row belongs to, if it names none.
+        trace: Trace that the row belongs to, if it names none.
 
     Raises:
         InvalidDatasetError: If the value is neither a number nor a known word.
@@ -114,8 +120,8 @@ def feedback_in(
         yield Feedback(
             name,
             _number(value, name),
-            first(row, SPAN_IDS) or first(context, SPAN_IDS) or span_id,
-            first(row, TRACE_IDS) or first(context, TRACE_IDS) or trace_id,
+            id_in(row, SPAN_IDS) or id_in(context, SPAN_IDS) or span,
+            id_in(row, TRACE_IDS) or id_in(context, TRACE_IDS) or trace,
             None if is_missing(position) else int(position),
             first(row, ("document_id",)),
         )

@@ -10,7 +10,9 @@ from query_adapters.data.traces import langfuse, langsmith, openinference
 from query_adapters.data.traces.parts import Row, feedback_in, nested
 from query_adapters.data.traces.spans import Feedback, Span
 
-LISTS = ("data", "spans", "traces", "runs", "observations", "scores", "feedback")
+LISTS = (
+    "data", "spans", "traces", "runs", "child_runs", "observations", "scores", "feedback",
+)  # fmt: skip
 
 
 def read_spans(source: Any, id_key: str | None) -> tuple[list[Span], list[Feedback]]:
