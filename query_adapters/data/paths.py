@@ -10,6 +10,7 @@ from query_adapters.data.formats import write_beir, write_llama_index_json
 from query_adapters.data.lines import read_rows
 from query_adapters.data.readers.examples import Skipped, questions_of, to_dataset, to_questions
 from query_adapters.data.readers.reading import read_examples
+from query_adapters.data.readers.records import READERS
 from query_adapters.data.readers.registry import ROW_FORMATS, whole_format
 from query_adapters.data.readers.writing import write_rows
 from query_adapters.errors import InvalidDatasetError
@@ -102,7 +103,7 @@ def write_dataset(
     Args:
         dataset: The dataset.
         path: A LlamaIndex QA file (`.json`), a table of judgements (`.jsonl`, `.csv`, `.tsv`,
-            `.parquet`, `.xlsx`), or split `train` of a BEIR folder.
+            `.parquet`), or split `train` of a BEIR folder.
         format: Another format: `ragas`, `deepeval`, `labelled-rag` or `pairs`.
 
     Raises:
@@ -142,7 +143,7 @@ def read_texts(path: str | Path) -> dict[str, str]:
 def _format_for(path: Path) -> str:
     if path.suffix == ".json":
         return "llama-index-qa"
-    return "table" if path.suffix.lower() in ROW_FORMATS["table"].suffixes else "beir"
+    return "table" if path.suffix.lower() in READERS else "beir"
 
 
 def _located(source: Any) -> Any:

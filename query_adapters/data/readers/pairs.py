@@ -24,7 +24,7 @@ TABLE = RowFormat(
     guesses=True,
     write=write_table,
     keeps=frozenset({"grades", "ids of questions", "ids of documents"}),
-    suffixes=(".jsonl", ".csv", ".tsv", ".parquet", ".xlsx"),
+    suffixes=(".jsonl", ".csv", ".tsv", ".parquet"),
 )
 PAIRS = RowFormat(
     "pairs",

@@ -29,7 +29,7 @@ def read_row(row: Row, columns: Columns, place: str) -> Example:
         _question(_cell(row, columns, "question"), place),
         (*_judgements(row, columns, place), *negatives),
         _answer(_cell(row, columns, "answer")),
-        _question_id(row, columns),
+        _question_id(row, columns, place),
     )
 
 
@@ -53,18 +53,21 @@ def _answer(value: Any) -> str | None:
     return texts[0] if texts else None
 
 
-def _question_id(row: Row, columns: Columns) -> str | None:
+def _question_id(row: Row, columns: Columns, place: str) -> str | None:
     value = _cell(row, columns, "question_id")
     if value is None and _is_whole(row, columns):
         value = next((row[name] for name in ROW_ID if not is_missing(row.get(name))), None)
-    return None if is_missing(value) else str(value)
+    return None if _is_blank_id(value) else _key(value, place)
+
+
+def _is_blank_id(value: Any) -> bool:
+    return value == "" or (is_missing(value) and not isinstance(value, str))
 
 
 def _is_whole(row: Row, columns: Columns) -> bool:
     """Return whether the row holds all documents of its question, and not one of them."""
     cells = (_cell(row, columns, role) for role in ("document", "document_id"))
-    return any(isinstance(cell, Mapping) or hasattr(cell, "__len__") for cell in cells
-               if not isinstance(cell, str))  # fmt: skip
+    return any(hasattr(cell, "__len__") and not isinstance(cell, str) for cell in cells)
 
 
 def _judgements(row: Row, columns: Columns, place: str) -> tuple[Judgement, ...]:
@@ -89,7 +92,7 @@ def _key(entry: Any, place: str) -> str:
         return str(entry)
     if isinstance(entry, float) and entry.is_integer():  # pandas turns ids with gaps into floats
         return str(int(entry))
-    raise InvalidDatasetError(f"{place}: expected ids of documents, got {entry!r}")
+    raise InvalidDatasetError(f"{place}: expected a text or a whole number as id, got {entry!r}")
 
 
 def _paired(documents: list[Judgement], keys: list[str], place: str) -> list[Judgement]:

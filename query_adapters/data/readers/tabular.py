@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from query_adapters._extras import require_extra
 from query_adapters.data.lines import read_lines
@@ -48,12 +49,11 @@ def read_excel(path: Path) -> Iterator[tuple[str, Row]]:
     """
     require_extra("excel")
     import openpyxl
+    from openpyxl.utils.exceptions import InvalidFileException
 
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (KeyError, ValueError, EOFError, OSError) as exc:
-        if isinstance(exc, FileNotFoundError):
-            raise
+    except (BadZipFile, KeyError, ValueError, InvalidFileException) as exc:
         raise InvalidDatasetError(f"{path}: expected an Excel workbook, got {exc}") from exc
     try:
         rows = book.worksheets[0].iter_rows(values_only=True)

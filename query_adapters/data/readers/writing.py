@@ -3,7 +3,7 @@
 import csv
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -94,27 +94,10 @@ def _write_parquet(rows: Rows, path: Path) -> None:
     parquet.write_table(pyarrow.Table.from_pylist(rows), path)
 
 
-def _write_excel(rows: Rows, path: Path) -> None:
-    require_extra("excel")
-    import openpyxl
-
-    book = openpyxl.Workbook(write_only=True)
-    sheet = book.create_sheet()
-    for cells in _sheet(rows):
-        sheet.append(cells)
-    book.save(path)
-
-
-def _sheet(rows: Rows) -> Iterator[list[Any]]:
-    yield list(rows[0])
-    yield from (list(row.values()) for row in rows)
-
-
 WRITERS: Mapping[str, Callable[[Any, Path], None]] = {
     ".json": _write_json,
     ".jsonl": _write_jsonl,
     ".csv": _write_csv,
     ".tsv": _write_csv,
     ".parquet": _write_parquet,
-    ".xlsx": _write_excel,
 }

@@ -1,6 +1,7 @@
 """Tests of kinds of files and folders: complete reads, and errors that name the place."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,16 @@ def written(path: Path, text: str) -> Path:
     return path
 
 
+QUOTED = '"how far, Jürgen?"{0}"Four miles;\nor more."{1}\n{2}"how ""long""?"{0}An hour.{1}\n'
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("t.csv", 'query,document\n"how far, Jürgen?","Four miles;\nor more."\n\n"how ""long""?",An hour.\n'),
-        ("t.csv", 'query;document\r\nhow far, Jürgen?;"Four miles;\nor more."\r\n"how ""long""?";An hour.\r\n'),
-        ("t.tsv", 'query\tdocument\nhow far, Jürgen?\t"Four miles;\nor more."\n"how ""long""?"\tAn hour.'),
-        ("t.csv", '\ufeffquery,document,\n"how far, Jürgen?","Four miles;\nor more.",\n"how ""long""?",An hour.,,\n'),
+        ("t.csv", "query,document\n" + QUOTED.format(",", "", "\n")),
+        ("t.csv", "query;document\r\n" + QUOTED.format(";", "\r", "")),
+        ("t.tsv", "query\tdocument\n" + QUOTED.format("\t", "", "")),
+        ("t.csv", "\ufeffquery,document,\n" + QUOTED.format(",", ",,", "")),
         ("t.jsonl", "\n".join(map(json.dumps, TABLE))),
         ("t.NDJSON", "\n".join(map(json.dumps, TABLE))),
         ("t.json", json.dumps(TABLE)),
@@ -35,7 +39,7 @@ def written(path: Path, text: str) -> Path:
         ("t.yaml", json.dumps({"tests": TABLE})),
         ("t.yml", json.dumps(TABLE)),
     ],
-)  # fmt: skip
+)
 def test_a_table_is_read_from_a_text_file(name: str, text: str, tmp_path: Path) -> None:
     assert load_dataset(written(tmp_path / name, text)) == EXPECTED
 
@@ -113,7 +117,7 @@ def test_nothing_at_a_path_is_a_missing_file(tmp_path: Path) -> None:
 def test_a_file_that_needs_a_missing_package_says_how_to_install_it(
     module: str, extra: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, module, None)
+    monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match=rf"llama-index-finetune-plugin\[{extra}\]"):
         load_dataset(written(tmp_path / name, ""))
 
@@ -139,7 +143,7 @@ def test_splits_of_hugging_face_are_read_from_memory_and_from_disk(tmp_path: Pat
     for source in (splits, tmp_path / "saved", tmp_path):
         assert list(load_dataset(source).queries.values()) == [TABLE[0]["query"]]
         assert list(load_dataset(source, split="test").queries.values()) == [TABLE[1]["query"]]
-        with pytest.raises(InvalidDatasetError, match="no split 'dev'; expected one of .*'test'"):
+        with pytest.raises(InvalidDatasetError, match=r"no split 'dev'; expected one of .*'test'"):
             load_dataset(source, split="dev")
 
 
@@ -204,7 +208,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_an_option_for_rows_is_refused_with_a_dataset_that_has_ids(tmp_path: Path) -> None:
     write_dataset(EXPECTED, tmp_path / "qa.json")
-    with pytest.raises(InvalidDatasetError, match="llama-index-qa holds .*; columns is for rows"):
+    with pytest.raises(InvalidDatasetError, match=r"llama-index-qa holds .*; columns is for rows"):
         load_dataset(tmp_path / "qa.json", columns={"question": "query"})
     with pytest.raises(InvalidDatasetError, match="for split 'test', got list"):
         load_dataset(TABLE, split="test")

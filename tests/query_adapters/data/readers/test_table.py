@@ -115,7 +115,7 @@ def test_rows_without_a_text_are_left_out_and_counted(text: object) -> None:
 
 @pytest.mark.parametrize("column", ["query", "document"])
 def test_a_text_of_another_type_is_refused_with_its_place(column: str) -> None:
-    with pytest.raises(InvalidDatasetError, match="row 4: expected a .* text, .*got 7"):
+    with pytest.raises(InvalidDatasetError, match=r"row 4: expected a .* text, .*got 7"):
         load_dataset([*ROWS, ROWS[0] | {column: 7}])
 
 
@@ -139,7 +139,9 @@ def test_documents_named_by_id_need_their_texts() -> None:
 def test_texts_are_found_in_a_corpus_and_are_refused_if_they_are_not() -> None:
     rows = [{"question": "how far?", "passage": "Four miles."}]
     assert load_dataset(rows, corpus={"c": "Four miles."}).qrels == {text_id("how far?"): {"c": 1}}
-    with pytest.raises(InvalidDatasetError, match="row 1: .* missing from the corpus: 'Four miles"):
+    with pytest.raises(
+        InvalidDatasetError, match=r"row 1: .* missing from the corpus: 'Four miles"
+    ):
         load_dataset(rows, corpus={"c": "The harbour is four miles away."})
 
 
@@ -186,7 +188,7 @@ def test_questions_with_answers_alone_are_kept_to_be_located() -> None:
         AnsweredQuestion("how far?", (), "Four miles."),
         AnsweredQuestion("how long?", (), "An hour.", "3"),
     )
-    with pytest.raises(InvalidDatasetError, match="none of 2 questions .* load_questions"):
+    with pytest.raises(InvalidDatasetError, match=r"none of 2 questions .* load_questions"):
         load_dataset(rows)
 
 
@@ -211,13 +213,15 @@ def test_ids_that_pandas_made_floats_are_whole_numbers_again() -> None:
     rows = [{"query": "?", "document_id": 3.0}, {"query": "!", "document_id": "4"}]
     dataset = load_dataset(rows, corpus={"3": "three", "4": "four"})
     assert relevant(dataset) == {"?": ["three"], "!": ["four"]}
-    with pytest.raises(InvalidDatasetError, match=r"row 1: expected ids of documents, got 0\.5"):
+    with pytest.raises(
+        InvalidDatasetError, match=r"row 1: expected a text or a whole number as id, got 0\.5"
+    ):
         load_dataset([{"query": "?", "document_id": 0.5}], corpus={"3": "three"})
 
 
 @pytest.mark.parametrize("source", [[("how far?", "Four miles.")], 7, []])
 def test_what_is_no_table_is_refused(source: Any) -> None:
     with pytest.raises(
-        InvalidDatasetError, match="row 1: expected a mapping|expected a path|no row"
+        InvalidDatasetError, match=r"row 1: expected a mapping|expected a path|no row"
     ):
         load_dataset(source)

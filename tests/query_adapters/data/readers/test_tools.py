@@ -158,7 +158,7 @@ def test_contexts_that_ragas_0_1_retrieved_are_not_taken_as_relevant() -> None:
     ]
     assert load_questions(rows) == (AnsweredQuestion(FAR, (), "Four miles."),)
     with (
-        pytest.raises(InvalidDatasetError, match="row 1: none of 1 questions .*load_questions"),
+        pytest.raises(InvalidDatasetError, match=r"row 1: none of 1 questions .*load_questions"),
     ):
         load_dataset(rows)
 
@@ -172,7 +172,7 @@ def test_ragas_rows_keep_their_ids_and_conversations_are_left_out() -> None:
         dataset = load_dataset(rows)
     assert dataset.corpus == {"7": MILES}
     rows = [{"user_input": FAR, "reference_contexts": [MILES], "reference_context_ids": ["a", "b"]}]
-    with pytest.raises(InvalidDatasetError, match="row 1: .* got 2 ids of 1 documents"):
+    with pytest.raises(InvalidDatasetError, match=r"row 1: .* got 2 ids of 1 documents"):
         load_dataset(rows)
 
 
@@ -281,7 +281,7 @@ def test_answers_in_csv_files_of_promptfoo_are_read(cell: str, answer: str | Non
 
 def test_files_that_a_test_case_names_are_refused() -> None:
     rows = [{"vars": {"question": FISH, "context": "file://members.txt"}}]
-    with pytest.raises(InvalidDatasetError, match="row 1: .*file://members.txt"):
+    with pytest.raises(InvalidDatasetError, match=r"row 1: .*file://members.txt"):
         load_dataset(rows)
 
 
@@ -311,5 +311,5 @@ def test_a_row_of_another_format_than_the_named_one_is_refused() -> None:
             InvalidDatasetError, match=f"row 1: expected a row of the format {name}"
         ):
             load_dataset([{"query": "?", "document": "!"}], format=name)
-    with pytest.raises(InvalidDatasetError, match="expected one of the formats .*; got 'rags'"):
+    with pytest.raises(InvalidDatasetError, match=r"expected one of the formats .*; got 'rags'"):
         load_dataset([{"query": "?", "document": "!"}], format="rags")
