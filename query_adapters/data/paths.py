@@ -1,6 +1,6 @@
 """Load datasets from files, folders and tables of many formats, and write them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ from query_adapters.data.readers.writing import write_rows
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.typing import Texts
 
-WRITERS = {"beir": write_beir, "llama-index-qa": write_llama_index_json}
+WRITERS: Mapping[str, Callable[[RetrievalDataset, Path], None]] = {
+    "beir": write_beir,
+    "llama-index-qa": write_llama_index_json,
+}
 
 
 def load_dataset(

@@ -113,7 +113,7 @@ def _only(part: Any, split: str | None) -> str | None:
         names: Iterable[str] = {file.stem.partition("-")[0] for file in part.rglob("*.*")}
     else:
         names = part if isinstance(part, Mapping) else ()
-    return split if split in names else None
+    return split if split is not None and split in names else None
 
 
 def _first(row: Row, names: Iterable[str], place: str) -> str:

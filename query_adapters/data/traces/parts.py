@@ -115,14 +115,14 @@ def feedback_in(
     name = first(row, NAMES) or "feedback"
     value = next((result[key] for key in VALUES if not is_missing(result.get(key))), None)
     context = row["context"] if isinstance(row.get("context"), Mapping) else {}
-    position = row.get("document_position")
+    position = first(row, ("document_position",))
     if value is not None:
         yield Feedback(
             name,
             _number(value, name),
             id_in(row, SPAN_IDS) or id_in(context, SPAN_IDS) or span,
             id_in(row, TRACE_IDS) or id_in(context, TRACE_IDS) or trace,
-            None if is_missing(position) else int(position),
+            None if position is None else int(float(position)),
             first(row, ("document_id",)),
         )
 

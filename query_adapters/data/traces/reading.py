@@ -37,16 +37,20 @@ def read_feedback(source: Any) -> list[Feedback]:
 
 
 def _read(row: Row, id_key: str | None) -> tuple[Span, list[Feedback]]:
-    tool = next((tool for tool in (langsmith, langfuse) if tool.fits(row)), openinference)
-    return tool.read(row, id_key)
+    if langsmith.fits(row):
+        return langsmith.read(row, id_key)
+    if langfuse.fits(row):
+        return langfuse.read(row, id_key)
+    return openinference.read(row, id_key)
 
 
 def _rows(source: Any) -> Iterator[Row]:
     if isinstance(source, str | Path) and Path(source).suffix == ".json":
         return _within(parse_json(Path(source)))
     index = getattr(getattr(source, "index", None), "names", ())
-    if any(index):  # Phoenix keeps the ids of spans in the index of its tables
-        source = source.reset_index(level=[name for name in index if name not in source.columns])
+    levels = [name for name in index if name is not None and name not in source.columns]
+    if levels:  # Phoenix keeps the ids of spans in the index of its tables
+        source = source.reset_index(level=levels)
     return (found for _, row in read_records(source) for found in _within(row))
 
 

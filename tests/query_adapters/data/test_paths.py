@@ -61,7 +61,7 @@ def test_a_split_of_a_folder_is_read_by_its_name(tmp_path: Path) -> None:
     ],
 )
 def test_an_option_that_does_not_go_with_the_file_is_refused(
-    name: str, options: dict[str, str], told: str, tmp_path: Path
+    name: str, options: dict[str, Any], told: str, tmp_path: Path
 ) -> None:
     if name.endswith("jsonl"):
         write_lines(tmp_path / name, {"question": "how far?", "relevant": ["d"]})

@@ -21,7 +21,7 @@ from query_adapters.data.traces import from_traces
 from query_adapters.data.traces.openinference import otlp_spans, read
 
 QUERY, TEXTS = "how far is the harbour?", ("Four miles.", "An hour.")
-ATTRIBUTES = {
+ATTRIBUTES: dict[str, str | float] = {
     "openinference.span.kind": "RETRIEVER",
     "input.value": QUERY,
     "retrieval.documents.0.document.id": "d1",
