@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from hashlib import sha256
 
-ID_LENGTH = 16  # hexadecimal digits: among a million texts, two share an id with odds of 1 to 10^7
+ID_LENGTH = 16  # hexadecimal digits: two of a million texts share an id with a chance of 3 in 10^8
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 from query_adapters.data.readers.columns import ROW_ID, Columns
@@ -88,7 +89,7 @@ def _ids(value: Any) -> list[Any]:
 
 
 def _key(entry: Any, place: str) -> str:
-    if isinstance(entry, str | int):
+    if isinstance(entry, str | Integral):
         return str(entry)
     if isinstance(entry, float) and entry.is_integer():  # pandas turns ids with gaps into floats
         return str(int(entry))

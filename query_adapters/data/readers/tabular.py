@@ -32,7 +32,8 @@ def read_csv(path: Path) -> Iterator[tuple[str, Row]]:
             cells = next(rows, None)
         except csv.Error as exc:
             raise InvalidDatasetError(
-                f"{place}: expected columns of CSV, got {exc}; is a quote open?"
+                f"{place}: expected columns of CSV, got {exc}; is a quote open? Texts longer than "
+                f"{csv.field_size_limit():,} characters need a JSONL file"
             ) from exc
         if cells is None:
             return

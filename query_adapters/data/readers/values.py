@@ -22,10 +22,11 @@ GRADES = {
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether the cell is empty: None, NaN, or a blank text."""
+    """Return whether the cell is empty: None, NaN, NA or NaT of pandas, or a blank text."""
     if isinstance(value, str):
         return not value.strip()
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    is_nan = isinstance(value, float) and math.isnan(value)
+    return value is None or is_nan or type(value).__name__ in ("NAType", "NaTType")
 
 
 def listed(value: Any) -> list[Any]:

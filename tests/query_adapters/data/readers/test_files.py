@@ -71,9 +71,21 @@ def test_a_parquet_file_of_pandas_is_read(tmp_path: Path) -> None:
         assert load_dataset(frame) == dataset
 
 
+def test_gaps_and_numbers_of_pandas_are_understood() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"query": ["?", "!"], "document": ["a", "b"]}).astype("string")
+    frame["document_id"] = pandas.array([7, 8], dtype="Int64")
+    assert load_dataset(frame).corpus == {"7": "a", "8": "b"}
+    frame.loc[1, "document"] = pandas.NA
+    frame.loc[1, "document_id"] = pandas.NA
+    with pytest.warns(match=r"1 without a document \(row 2\)"):
+        assert load_dataset(frame).corpus == {"7": "a"}
+
+
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
+        ("t.csv", "query,document\na," + "b" * 140_000, r"t\.csv:2: .* need a JSONL file"),
         ("t.csv", 'query,document\na,b\n"c,d\n', r"t\.csv:3: expected columns of CSV"),
         ("t.csv", "query,document\na,b\nc,d,e\n", r"t\.csv:3: expected 2 columns as in the header"),
         ("t.csv", "query,document\n", r"t\.csv: holds no rows"),

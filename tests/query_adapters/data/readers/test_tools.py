@@ -86,7 +86,7 @@ LABELLED_RAG = json.dumps(
         ]
     },
     indent=4,
-)  # llama-index-core 0.12, LabelledRagDataset.save_json
+)  # llama-index-core 0.13.6, LabelledRagDataset.save_json
 PROMPTFOO = """\
 description: harbour
 prompts: ['{{question}}']
