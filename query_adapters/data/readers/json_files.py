@@ -63,8 +63,8 @@ def _entries(content: Any, path: Path) -> Iterator[tuple[str, Row]]:
         rows = content.get(key)
     if not isinstance(rows, list):
         raise InvalidDatasetError(
-            f"{path}: expected a list of objects, or an object with one under "
-            f"{', '.join(LISTS)}; got {_described(content)}"
+            f"{path}: expected a list of objects, an object with one under {', '.join(LISTS)}, or "
+            f"one with queries, corpus and relevant_docs; got {_described(content)}"
         )
     for position, row in enumerate(rows):
         place = f"{path}: {key}[{position}]"
@@ -75,5 +75,5 @@ def _entries(content: Any, path: Path) -> Iterator[tuple[str, Row]]:
 
 def _described(content: Any) -> str:
     if isinstance(content, Mapping):
-        return f"the keys {', '.join(map(str, content))}"
+        return f"the keys {', '.join(map(str, content))}" if content else "an empty object"
     return type(content).__name__

@@ -39,6 +39,28 @@ def test_texts_without_ids_are_named_by_their_hash_and_equal_ones_are_one() -> N
     assert list(dataset.corpus) == [text_id("Four miles."), text_id("An hour.")]
 
 
+def test_texts_that_look_like_lists_are_taken_as_they_are() -> None:
+    for text in ("[sic] four miles]", "[1, 2]", "[four miles]"):
+        assert list(load_dataset([{"query": "?", "passage": text}]).corpus.values()) == [text]
+    spelled = [{"query": "?", "passages": "['a', \"b's\"]"}]
+    assert list(load_dataset(spelled).corpus.values()) == ["a", "b's"]
+
+
+def test_a_document_without_a_text_is_refused_with_its_place() -> None:
+    with pytest.raises(
+        InvalidDatasetError, match="row 1: expected a document's text, or an object"
+    ):
+        load_dataset([{"query": "?", "passages": [{"url": "a"}]}])
+
+
+def test_rows_without_any_question_are_no_dataset() -> None:
+    with (
+        pytest.warns(DatasetWarning, match="1 without a question"),
+        pytest.raises(InvalidDatasetError, match="no queries"),
+    ):
+        load_dataset([{"query": None, "document": "a"}])
+
+
 def test_triplets_keep_their_negatives_as_documents_that_compete() -> None:
     rows = [
         {

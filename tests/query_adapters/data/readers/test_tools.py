@@ -261,6 +261,18 @@ def test_an_annotation_that_says_nothing_of_relevance_is_not_taken_for_it() -> N
     assert load_dataset(records, columns={"relevance": "fluent"}).qrels
 
 
+def test_annotators_who_left_a_question_open_do_not_count() -> None:
+    open_ones = {"relevance": [{"value": None, "user_id": "u"}, {"value": "yes", "user_id": "v"}]}
+    records = [record(MILES, responses=open_ones | {"note": [{"value": "", "user_id": "u"}]})]
+    (grades,) = load_dataset(records).qrels.values()
+    assert list(grades.values()) == [1.0]
+
+
+def test_a_cell_of_langsmith_that_is_no_json_holds_no_question() -> None:
+    rows = [{"inputs": "{", "outputs": "7", "question": FAR, "context": MILES}]
+    assert list(load_dataset(rows).corpus.values()) == [MILES]
+
+
 def test_texts_that_annotators_wrote_are_answers() -> None:
     written = {
         "relevance": [{"value": 2, "user_id": "u"}],

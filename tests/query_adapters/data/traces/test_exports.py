@@ -89,6 +89,19 @@ def test_an_otlp_export_is_read(spans: Sequence[ReadableSpan], tmp_path: Path) -
     check(from_traces(path, feedback=[{"trace_id": ids(spans[0])[1], "score": 1}], top=1))
 
 
+def test_a_query_that_looks_like_json_is_a_query_all_the_same() -> None:
+    attributes = ATTRIBUTES | {"input.value": "{how far"}
+    span, _ = read({"context": {"span_id": "s"}, "attributes": attributes}, "chunk")
+    assert span.query == "{how far"
+    assert [document.id for document in span.documents] == ["c1", "c2"]
+
+
+def test_a_rating_without_a_value_is_none() -> None:
+    traces = [{"context": {"span_id": "s"}, "attributes": ATTRIBUTES}]
+    ratings = [{"span_id": "s", "name": "thumb", "result": {"score": score}} for score in (None, 1)]
+    check(from_traces(traces, feedback=ratings, top=1))
+
+
 def test_lists_and_objects_in_otlp_attributes_are_read() -> None:
     document = {"kvlistValue": {"values": [{"key": "document.id", "value": {"stringValue": "d1"}}]}}
     attributes = [
