@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from query_adapters._version import installed_version
 from query_adapters.cli.adapters import export, train, verify
 from query_adapters.cli.config import named
+from query_adapters.cli.conversion import convert
 from query_adapters.cli.data import generate, split
 from query_adapters.cli.demo import demo
 from query_adapters.cli.inspecting import inspect
@@ -16,7 +17,9 @@ from query_adapters.cli.measures import compare, evaluate, report
 from query_adapters.cli.options import quiet_models, shows
 from query_adapters.errors import QueryAdaptersError
 
-COMMANDS = (generate, split, train, evaluate, compare, report, inspect, verify, export, demo)
+COMMANDS = (
+    generate, convert, split, train, evaluate, compare, report, inspect, verify, export, demo,
+)  # fmt: skip
 EXPECTED = (QueryAdaptersError, OSError, ValueError, sqlite3.Error)  # the user can correct these
 RESUMED = ("generate", "train")  # these commands resume when run again
 INTERRUPTED = 130  # exit status of shells after Ctrl-C

@@ -20,14 +20,16 @@ class Similarity(StrEnum):
 Dataset = Annotated[
     Path,
     typer.Argument(
-        help="LlamaIndex QA file (.json), BEIR folder, or questions (.jsonl) with --corpus.",
+        help="BEIR folder, LlamaIndex QA file, or a test set of another tool; see `convert`.",
         exists=True,
     ),
 ]
-Split = Annotated[str | None, typer.Option(help="Split of a BEIR folder.")]
+Split = Annotated[str | None, typer.Option(help="Split of a folder.")]
 Corpus = Annotated[
     Path | None,
-    typer.Option(help="Documents of a .jsonl dataset: JSONL with id and text.", exists=True),
+    typer.Option(
+        help="Documents that the dataset names by id: JSONL with id and text.", exists=True
+    ),
 ]
 Model = Annotated[str, typer.Option("--model", "-m", help="Embedding model, <provider>:<model>.")]
 Dimensions = Annotated[

@@ -195,7 +195,7 @@ def _refuse_questions(found: object) -> NoReturn:
     raise InvalidDatasetError(
         "questions: expected a mapping of question texts to document ids, or pairs of a question "
         f"and its id or ids, got {found!r}; for grades, or ids of questions, give a "
-        "RetrievalDataset, which query_adapters.data.rows.from_rows makes of a table"
+        "RetrievalDataset, which query_adapters.data.load_dataset makes of a table"
     )
 
 

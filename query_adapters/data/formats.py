@@ -12,14 +12,13 @@ from typing import Any
 from query_adapters.atomic import replace_file
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.lines import read_lines, read_rows
-from query_adapters.data.rows import from_clicks, from_rows, to_rows
+from query_adapters.data.rows import from_clicks, to_rows
 from query_adapters.errors import DatasetWarning, InvalidDatasetError
 
 __all__ = [
     "CORPUS",
     "QUERIES",
     "from_clicks",
-    "from_rows",
     "read_beir",
     "read_llama_index_json",
     "to_rows",

@@ -1,58 +1,127 @@
-"""Read and write datasets by path; the kind of file decides the format."""
+"""Load datasets from files, folders and tables of many formats, and write them."""
 
-from collections.abc import Mapping
-from itertools import count
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from query_adapters.data.dataset import RetrievalDataset, is_grade
-from query_adapters.data.formats import read_beir, read_llama_index_json, write_beir
-from query_adapters.data.formats import write_llama_index_json as write_json
+from query_adapters.data.answers import AnsweredQuestion
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.formats import write_beir, write_llama_index_json
 from query_adapters.data.lines import read_rows
+from query_adapters.data.readers.examples import Skipped, questions_of, to_dataset, to_questions
+from query_adapters.data.readers.reading import read_examples
+from query_adapters.data.readers.records import READERS
+from query_adapters.data.readers.registry import ROW_FORMATS, whole_format
+from query_adapters.data.readers.writing import write_rows
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.typing import Texts
+
+WRITERS: Mapping[str, Callable[[RetrievalDataset, Path], None]] = {
+    "beir": write_beir,
+    "llama-index-qa": write_llama_index_json,
+}
 
 
-def read_dataset(
-    path: str | Path, *, split: str | None = None, corpus: str | Path | None = None
+def load_dataset(
+    source: Any,
+    *,
+    format: str | None = None,
+    split: str | None = None,
+    corpus: str | Path | Texts | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> RetrievalDataset:
-    """Return the dataset at the path.
+    """Return the dataset in a file, a folder or a table of any known format.
+
+    Formats that hold passages instead of ids: each text becomes a document, whose id is the hash
+    of the text; equal texts are one document. Negatives of triplets, and documents of grade 0,
+    become documents that answer no question: they compete in the ranking. Rows without a question
+    or without a relevant document are left out with a warning that counts them.
 
     Args:
-        path: A BEIR folder, a file of questions (`.jsonl`, see `read_questions`), or a LlamaIndex
-            QA file.
-        split: Split of a BEIR folder, "train" by default; other formats have none.
-        corpus: File with the documents of a file of questions, see `read_texts`.
+        source: A path, or rows: dicts, a pandas or Hugging Face table, splits by name, or an
+            object with `queries`, `corpus` and `relevant_docs`.
+        format: Name of the format, recognised if None: `beir`, `llama-index-qa`, `mteb`,
+            `labelled-rag`, `ragas`, `deepeval`, `argilla`, `label-studio`, `promptfoo`,
+            `langsmith`, `pairs` or `table`.
+        split: Split of a folder or a mapping; by default its only one, or "train".
+        corpus: Document texts by id, or a file of them (see `read_texts`), for rows that name
+            documents by id. Texts of rows must then be documents of the corpus.
+        columns: Names of columns by role: `question`, `question_id`, `document`, `document_id`,
+            `relevance`, `negative`, `answer`. Others are guessed from known names, and logged.
 
     Raises:
         FileNotFoundError: If the path does not exist.
-        InvalidDatasetError: If it cannot be read, its parts do not fit together, or `split` or
-            `corpus` do not apply to its format.
+        MissingExtraError: If the kind of file needs a package that is not installed.
+        InvalidDatasetError: If it cannot be read, its parts do not fit together, columns are
+            ambiguous, or an option does not apply to the format.
+    """
+    source = _located(source)
+    whole = whole_format(source, format)
+    if whole is not None:
+        _refuse_options(source, whole.name, corpus=corpus, columns=columns)
+        return whole.read(source, split)
+    skipped = Skipped()
+    examples = read_examples(source, skipped, format=format, split=split, columns=columns)
+    texts = corpus if corpus is None or isinstance(corpus, Mapping) else read_texts(corpus)
+    return to_dataset(examples, skipped, texts)
+
+
+def load_questions(
+    source: Any,
+    *,
+    format: str | None = None,
+    split: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> tuple[AnsweredQuestion, ...]:
+    """Return the questions of a test set with their passages and answers.
+
+    Unlike `load_dataset` it keeps questions that have an answer and no passage.
+
+    Args:
+        source: As in `load_dataset`.
+        format: As in `load_dataset`.
+        split: As in `load_dataset`.
+        columns: As in `load_dataset`.
+
+    Raises:
+        FileNotFoundError: If the path does not exist.
+        MissingExtraError: If the kind of file needs a package that is not installed.
+        InvalidDatasetError: As in `load_dataset`.
+    """
+    source = _located(source)
+    whole = whole_format(source, format)
+    if whole is not None:
+        _refuse_options(source, whole.name, corpus=None, columns=columns)
+        return questions_of(whole.read(source, split))
+    skipped = Skipped()
+    examples = read_examples(source, skipped, format=format, split=split, columns=columns)
+    return to_questions(examples, skipped)
+
+
+def write_dataset(
+    dataset: RetrievalDataset, path: str | Path, *, format: str | None = None
+) -> None:
+    """Write the dataset; missing folders are created, and a warning names what a format loses.
+
+    Args:
+        dataset: The dataset.
+        path: A LlamaIndex QA file (`.json`), a table of judgements (`.jsonl`, `.csv`, `.tsv`,
+            `.parquet`), or split `train` of a BEIR folder.
+        format: Another format: `ragas`, `deepeval`, `labelled-rag` or `pairs`.
+
+    Raises:
+        MissingExtraError: If the kind of file needs a package that is not installed.
+        InvalidDatasetError: If the format cannot be written to such a file.
     """
     path = Path(path)
-    questions = path.suffix == ".jsonl"
-    if split is not None and not path.is_dir():
-        raise InvalidDatasetError(f"{path}: expected a BEIR folder for split {split!r}, got a file")
-    if questions != (corpus is not None):
-        needs = "needs a corpus" if questions else "holds its own documents, no corpus goes with it"
-        raise InvalidDatasetError(f"{path}: {needs}; only a file of questions (.jsonl) takes one")
-    if path.is_dir():
-        return read_beir(path, split=split or "train")
-    if corpus is not None:
-        return read_questions(path, read_texts(corpus))
-    return read_llama_index_json(path)
-
-
-def write_dataset(dataset: RetrievalDataset, path: str | Path) -> None:
-    """Write the dataset as a LlamaIndex QA file (`.json`), or as split `train` of a BEIR folder.
-
-    Missing folders are created.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".json":
-        write_json(dataset, path)
+    name = format or _format_for(path)
+    if name in ROW_FORMATS:
+        write_rows(dataset, path, ROW_FORMATS[name])
+    elif name in WRITERS:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        WRITERS[name](dataset, path)
     else:
-        write_beir(dataset, path)
+        raise InvalidDatasetError(f"{path}: datasets are not written as {name!r}")
 
 
 def read_texts(path: str | Path) -> dict[str, str]:
@@ -63,7 +132,7 @@ def read_texts(path: str | Path) -> dict[str, str]:
     """
     texts: dict[str, str] = {}
     for place, row in read_rows(path):
-        key, text = _id(row), row.get("text")
+        key, text = row.get("id", row.get("_id")), row.get("text")
         if key is None or not isinstance(text, str):
             raise InvalidDatasetError(f"{place}: expected an object with id and text, got {row}")
         if str(key) in texts:
@@ -74,49 +143,29 @@ def read_texts(path: str | Path) -> dict[str, str]:
     return texts
 
 
-def read_questions(path: str | Path, corpus: Mapping[str, str]) -> RetrievalDataset:
-    """Return the questions in a JSONL file, with these documents.
+def _format_for(path: Path) -> str:
+    if path.suffix == ".json":
+        return "llama-index-qa"
+    return "table" if path.suffix.lower() in READERS else "beir"
 
-    Each line is an object with `question` (or `query`), `relevant`, and optionally `id` (or `_id`).
-    `relevant` lists the ids of the relevant documents, or maps them to grades. The id of a question
-    without one is its number, from 0, or the next free number.
+
+def _located(source: Any) -> Any:
+    """Return a path for the name of one.
 
     Raises:
-        InvalidDatasetError: If a line cannot be read, an id occurs twice, or a document is not in
-            the corpus.
+        FileNotFoundError: If it does not exist.
     """
-    queries: dict[str, str] = {}
-    qrels: dict[str, Mapping[str, float]] = {}
-    rows = list(read_rows(path))
-    taken = {str(key) for _, row in rows if (key := _id(row)) is not None}
-    for number, (place, row) in enumerate(rows):
-        question, relevant = row.get("question", row.get("query")), row.get("relevant")
-        if not isinstance(question, str) or not isinstance(relevant, list | dict):
-            raise InvalidDatasetError(
-                f"{place}: expected an object with question and relevant (ids, or ids with "
-                f"grades), got {row}"
-            )
-        key = _free(taken, number) if _id(row) is None else str(_id(row))
-        if key in queries:
-            raise InvalidDatasetError(
-                f"{place}: expected unique ids, got {key!r} twice; rename or drop one"
-            )
-        grades = relevant if isinstance(relevant, dict) else dict.fromkeys(map(str, relevant), 1.0)
-        if wrong := [grade for grade in grades.values() if not is_grade(grade)]:
-            raise InvalidDatasetError(
-                f"{place}: expected grades that are numbers above 0, got {wrong[0]!r}; "
-                "correct it or leave the document out"
-            )
-        queries[key], qrels[key] = question, grades
-    return RetrievalDataset(queries, corpus, qrels)
+    if not isinstance(source, str | Path):
+        return source
+    path = Path(source)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    return path
 
 
-def _free(taken: set[str], number: int) -> str:
-    """Return and reserve the number, or the next free one."""
-    key = next(key for key in map(str, count(number)) if key not in taken)
-    taken.add(key)
-    return key
-
-
-def _id(row: Mapping[str, Any]) -> Any:
-    return row.get("id", row.get("_id"))
+def _refuse_options(source: Any, name: str, **options: Any) -> None:
+    given = [option for option, value in options.items() if value is not None]
+    if given:
+        raise InvalidDatasetError(
+            f"{source}: the format {name} holds its own documents by id; {given[0]} is for rows"
+        )

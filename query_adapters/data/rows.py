@@ -1,4 +1,4 @@
-"""Datasets from rows in memory: judged pairs, or the clicks of a query log."""
+"""A dataset as rows of judgements, and datasets from the clicks of a query log."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,30 +8,6 @@ from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.splits import normalise
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.typing import Texts
-
-
-def from_rows(rows: Iterable[Mapping[str, Any]] | Any) -> RetrievalDataset:
-    """Return the dataset of (question, document) rows: dicts, a pandas or a Hugging Face table.
-
-    Each row has `query` and `document` texts and optionally `query_id`, `document_id` and
-    `relevance`. Without ids, equal texts are merged.
-
-    Raises:
-        InvalidDatasetError: If a row lacks a text, or one id has two texts.
-    """
-    queries: dict[str, str] = {}
-    corpus: dict[str, str] = {}
-    qrels: dict[str, dict[str, float]] = {}
-    for number, row in enumerate(_records(rows), start=1):
-        if not isinstance(row, Mapping):
-            raise InvalidDatasetError(
-                f"row {number}: expected a mapping with query and document, got {row!r}; "
-                "of triples, from_clicks makes a dataset"
-            )
-        query = _add(queries, row, "query", number)
-        document = _add(corpus, row, "document", number)
-        qrels.setdefault(query, {})[document] = _relevance(row, number)
-    return RetrievalDataset(queries, corpus, qrels)
 
 
 def from_clicks(
@@ -74,7 +50,7 @@ def from_clicks(
 
 
 def to_rows(dataset: RetrievalDataset) -> list[dict[str, Any]]:
-    """Return one row per judgement, as `from_rows` takes them; unjudged documents are lost."""
+    """Return one row per judgement, as `load_dataset` takes them; unjudged documents are lost."""
     return [
         {
             "query_id": query,
@@ -108,30 +84,3 @@ def _click(row: Sequence[Any] | Mapping[str, Any], number: int) -> tuple[str, st
         f"row {number}: expected a query, a document id and a weight above 0, got {row!r}; "
         "correct or drop it"
     )
-
-
-def _add(texts: dict[str, str], row: Mapping[str, Any], column: str, number: int) -> str:
-    text = row.get(column)
-    if not isinstance(text, str) or not text:  # pandas fills gaps with NaN, which is truthy
-        raise InvalidDatasetError(
-            f"row {number}: expected a text in column {column!r}, got {dict(row)!r}; "
-            "correct or drop it"
-        )
-    key = str(row.get(f"{column}_id", text))
-    if texts.setdefault(key, text) != text:
-        raise InvalidDatasetError(
-            f"row {number}: expected one text per {column}_id, got two for {key!r}; "
-            "correct the id or the text"
-        )
-    return key
-
-
-def _relevance(row: Mapping[str, Any], number: int) -> float:
-    grade = row.get("relevance", 1)
-    try:
-        return float(grade)
-    except (TypeError, ValueError) as exc:
-        raise InvalidDatasetError(
-            f"row {number}: expected a number in column 'relevance', got {grade!r}; "
-            "correct it or leave it out"
-        ) from exc

@@ -11,7 +11,7 @@ import pytest
 from langchain_core.language_models import FakeListChatModel
 
 from query_adapters.data.dataset import RetrievalDataset
-from query_adapters.data.paths import read_dataset, write_dataset
+from query_adapters.data.paths import load_dataset, write_dataset
 from tests import rotated_model
 from tests.integrations.llama_index import PlainLLM
 from tests.query_adapters.cli.command_line import CommandLine
@@ -174,4 +174,4 @@ def test_the_command_line_tutorial_runs_against_a_provider(
     assert "held out" in texts[0]
     assert texts[1].startswith(("Use the adapter.", "Keep the base"))
     assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
-    assert read_dataset(tmp_path / "data", split="test").queries
+    assert load_dataset(tmp_path / "data", split="test").queries

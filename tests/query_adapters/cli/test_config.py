@@ -53,7 +53,7 @@ def test_options_override_the_file(cli: CommandLine, config: Path) -> None:
         ("model = ", "expected TOML"),
         ("modle = 'fake:8'", "'modle' is unknown"),
         ("[train]\nmodle = 'fake:8'", "[train] 'modle' is unknown"),
-        ("[trian]\nmodel = 'fake:8'", "'trian' is unknown; expected one of compare, demo"),
+        ("[trian]\nmodel = 'fake:8'", "'trian' is unknown; expected one of compare, convert, demo"),
         ("[train]\nfolds = 'many'", "'--folds': run.toml: "),
         ("[train]\nguard = 'strickt'", "'--guard': run.toml: "),
         ("[train]\nconfig = 'other.toml'", "'config' is unknown"),

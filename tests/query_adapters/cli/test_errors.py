@@ -251,7 +251,8 @@ def test_a_file_that_is_no_dataset_is_named(
     path = tmp_path / "qa.json"
     path.write_text("{}", encoding="utf-8")
     error = one_line(cli.refusal("evaluate", path, "-m", "fake:8"))
-    assert f"{path}: expected the keys queries, corpus, relevant_docs" in error
+    assert f"{path}: expected a list of objects, " in error
+    assert "queries, corpus and relevant_docs; got an empty object" in error
 
 
 def test_too_few_questions_to_set_apart_are_named(

@@ -14,7 +14,7 @@ import pytest
 from query_adapters import embed_dataset, evaluate_vectors, read_adapter
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.formats import write_beir
-from query_adapters.data.paths import read_dataset
+from query_adapters.data.paths import load_dataset
 from query_adapters.embedders import EMBEDDERS
 from query_adapters.evaluation import Evaluation
 from query_adapters.evaluation.comparison import compare_systems
@@ -71,7 +71,7 @@ def change_head(folder: Path, weights: dict[str, float], *, similarity: str = "c
 
 def systems_of(folder: Path, data: Path, model: Any) -> dict[str, Evaluation]:
     """Return the evaluations of all systems, by calls of the package."""
-    texts = read_dataset(data, split="test")
+    texts = load_dataset(data, split="test")
     embedded = embed_dataset(texts, model)
     fusion = read_fusion(folder).model
     return {
@@ -90,7 +90,7 @@ def test_compare_measures_the_retriever_and_the_hybrids_beside_base_and_adapter(
     expected = compare_systems(
         systems_of(folder, words, model),
         baseline="base",
-        dataset=read_dataset(words, split="test"),
+        dataset=load_dataset(words, split="test"),
     ).to_dict()
     assert compared["parts"] == json.loads(json.dumps(expected["parts"]))
     scores = compared["parts"][0]["scores"]["ndcg@10"]
@@ -146,7 +146,7 @@ def test_the_report_explains_weights_and_the_question_that_gains_most(
     evaluations = systems_of(folder, words, model)
     gains = evaluations["learned retriever"].per_query["ndcg@10"]
     best = int(np.argmax(gains - evaluations["base"].per_query["ndcg@10"]))
-    texts = read_dataset(words, split="test")
+    texts = load_dataset(words, split="test")
     asked = list(texts.queries)[best]
     assert f'<p class="lead">{texts.queries[asked]}</p>' in shown
     example = explain_fusion(

@@ -24,7 +24,7 @@ from query_adapters import (
     save_adapter,
 )
 from query_adapters.adapters import KernelAdapter
-from query_adapters.data.paths import read_dataset, write_dataset
+from query_adapters.data.paths import load_dataset, write_dataset
 from query_adapters.evaluation.pairwise import compare
 from tests.query_adapters.cli.command_line import CommandLine
 from tests.six_words import write_six_words
@@ -50,7 +50,7 @@ def test_split_train_evaluate_compare(
     compared = cli.json("compare", data, "-m", "fake:8", "-a", folder)
 
     saved = read_adapter(folder)
-    embedded = embed_dataset(read_dataset(data, split="test"), embedder)
+    embedded = embed_dataset(load_dataset(data, split="test"), embedder)
     base, adapted = evaluate_vectors(embedded), evaluate_vectors(embedded, saved.adapter)
     assert not trained["keeps_base"]
     assert trained["created"] == cli.json("inspect", folder)["created"] is not None
@@ -163,7 +163,7 @@ def test_what_training_has_embedded_is_not_embedded_again(
     cli.text("compare", data, "-m", "fake:8", "-a", adapter)
     assert embedder.embedded("document") == []
     assert sorted(embedder.embedded("query")) == sorted(
-        read_dataset(data, split="test").queries.values()
+        load_dataset(data, split="test").queries.values()
     )
     embedder.calls.clear()
     cli.text("evaluate", data, "-m", "fake:8", "-a", adapter)
@@ -277,7 +277,7 @@ def test_generate_writes_questions_that_can_be_read(
     assert writer.prompts == []
     made = cli.json("generate", documents, "--llm", "fake:writer", "-o", output)
     assert (made["n_questions"], made["output"]) == (6, str(output))
-    assert len(read_dataset(output).queries) == 6
+    assert len(load_dataset(output).queries) == 6
     again = cli.text("generate", documents, "--llm", "fake:writer", "-o", output)
     assert "6 questions about 3 of 3 chunks" in again
     assert len(writer.prompts) == 3  # the second run reads the journal next to the output
@@ -300,7 +300,7 @@ def test_generate_checks_questions_with_a_base_model(
 
 def test_demo_writes_data_and_trains_on_it(cli: CommandLine, embedder: Any, tmp_path: Path) -> None:
     written = cli.json("demo", "-o", tmp_path, "--questions", 40, "--data-only")
-    assert len(read_dataset(written["data"], split="train").queries) == 28
+    assert len(load_dataset(written["data"], split="train").queries) == 28
     told = cli.text("demo", "-o", tmp_path, "--questions", 40, "--data-only")
     assert told.strip() == written["data"]
     trained = cli.json("demo", "-o", tmp_path, "--questions", 40, "-m", "fake:8")

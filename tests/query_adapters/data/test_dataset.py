@@ -196,7 +196,9 @@ def test_questions_of_another_shape_are_refused_with_what_was_expected(
 
 def test_questions_in_a_pandas_table_are_refused() -> None:
     pandas = pytest.importorskip("pandas")
-    with pytest.raises(InvalidDatasetError, match=r"expected a mapping .*got 'query'; .*from_rows"):
+    with pytest.raises(
+        InvalidDatasetError, match=r"expected a mapping .*got 'query'; .*load_dataset"
+    ):
         to_indexed_dataset(pandas.DataFrame({"query": ["how far?"], "id": ["d1"]}))
 
 

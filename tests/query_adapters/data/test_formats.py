@@ -2,43 +2,23 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.formats import (
     from_clicks,
-    from_rows,
     read_beir,
     read_llama_index_json,
-    to_rows,
     write_beir,
     write_llama_index_json,
 )
 from query_adapters.errors import InvalidDatasetError
-
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda t: t.strip())
-IDS = st.text(st.characters(exclude_categories=["C"]), min_size=1)
-ROWS: list[dict[str, Any]] = [
-    {"query_id": "q1", "query": "how far?", "document_id": "d1", "document": "Four miles."},
-    {"query_id": "q2", "query": "how long?", "document_id": "d2", "document": "An hour."},
-    {"query_id": "q1", "query": "how far?", "document_id": "d2", "document": "An hour."},
-]
-
-
-@st.composite
-def datasets(draw: st.DrawFn) -> RetrievalDataset:
-    """Draw datasets with any texts and ids, and one to three graded documents per question."""
-    corpus = draw(st.dictionaries(IDS, TEXTS, min_size=1, max_size=5))
-    queries = draw(st.dictionaries(IDS, TEXTS, min_size=1, max_size=5))
-    grades = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
-    judged = st.dictionaries(st.sampled_from(list(corpus)), grades, min_size=1, max_size=3)
-    return RetrievalDataset(queries, corpus, {query: draw(judged) for query in queries})
+from tests.query_adapters.data.drawn import datasets
 
 
 @pytest.fixture
@@ -300,111 +280,6 @@ def test_any_dataset_comes_back_from_llama_index_json_without_its_grades(
     path = tmp_path_factory.mktemp("json") / "dataset.json"
     write_llama_index_json(ungraded, path)
     assert read_llama_index_json(path) == ungraded
-
-
-@pytest.mark.slow
-@given(dataset=datasets())
-@settings(deadline=None)
-def test_any_dataset_comes_back_from_rows_but_for_documents_without_a_question(
-    dataset: RetrievalDataset,
-) -> None:
-    corpus = {document: dataset.corpus[document] for document in dataset.labelled_documents}
-    assert from_rows(to_rows(dataset)) == RetrievalDataset(dataset.queries, corpus, dataset.qrels)
-
-
-def test_rows_with_ids_make_one_question_of_each_id() -> None:
-    dataset = from_rows(iter(ROWS))
-    assert dataset.queries == {"q1": "how far?", "q2": "how long?"}
-    assert dataset.corpus == {"d1": "Four miles.", "d2": "An hour."}
-    assert dataset.qrels == {"q1": {"d1": 1, "d2": 1}, "q2": {"d2": 1}}
-
-
-def test_rows_without_ids_make_one_question_of_equal_texts() -> None:
-    dataset = from_rows({"query": row["query"], "document": row["document"]} for row in ROWS)
-    assert dataset.qrels == {
-        "how far?": {"Four miles.": 1, "An hour.": 1},
-        "how long?": {"An hour.": 1},
-    }
-
-
-def test_numbers_as_ids_become_texts_and_relevance_becomes_the_grade() -> None:
-    row = {"query_id": 7, "query": "?", "document_id": 8, "document": "D", "relevance": "3"}
-    assert from_rows([row]).qrels == {"7": {"8": 3.0}}
-
-
-class Frame:
-    """A minimal pandas data frame; iterating over it yields the column names."""
-
-    def __init__(self, rows: list[dict[str, Any]]) -> None:
-        self.rows = rows
-
-    def iterrows(self) -> Iterator[Any]:
-        raise AssertionError("slow, and not needed")
-
-    def to_dict(self, orient: str) -> list[dict[str, Any]]:
-        assert orient == "records"
-        return self.rows
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.rows[0])
-
-
-def test_rows_come_from_what_looks_like_a_pandas_table() -> None:
-    assert from_rows(Frame(ROWS)) == from_rows(ROWS)
-
-
-def test_rows_come_from_a_pandas_table() -> None:
-    pandas = pytest.importorskip("pandas")
-    graded = [row | {"relevance": grade} for grade, row in enumerate(ROWS, start=1)]
-    assert from_rows(pandas.DataFrame(graded)) == from_rows(graded)
-
-
-def test_a_missing_text_in_a_pandas_table_is_refused() -> None:
-    pandas = pytest.importorskip("pandas")
-    table = pandas.DataFrame([*ROWS, {"query": "how come?"}])
-    with pytest.raises(InvalidDatasetError, match="expected a text in column 'document'"):
-        from_rows(table)
-
-
-def test_rows_come_from_a_hugging_face_table() -> None:
-    hugging_face = pytest.importorskip("datasets")
-    assert from_rows(hugging_face.Dataset.from_list(ROWS)) == from_rows(ROWS)
-
-
-@pytest.mark.parametrize("column", ["query", "document"])
-@pytest.mark.parametrize("text", ["", None, float("nan"), 7])
-def test_a_row_without_a_text_is_refused_with_its_column(column: str, text: object) -> None:
-    with pytest.raises(InvalidDatasetError, match=f"expected a text in column '{column}'"):
-        from_rows([*ROWS, ROWS[0] | {column: text}])
-
-
-@pytest.mark.parametrize("column", ["query", "document"])
-def test_one_id_for_two_texts_is_refused(column: str) -> None:
-    with pytest.raises(InvalidDatasetError, match=f"one text per {column}_id, got two for '.1'"):
-        from_rows([*ROWS, ROWS[0] | {column: "another text"}])
-
-
-def test_rows_of_grade_0_are_refused_with_their_ids() -> None:
-    with pytest.raises(
-        InvalidDatasetError, match=r"1 grades that are not above 0: 'q1 -> d1: 0\.0'"
-    ):
-        from_rows([ROWS[0] | {"relevance": 0}])
-
-
-@pytest.mark.parametrize("grade", ["high", None, []])
-def test_a_relevance_that_is_no_number_is_refused_with_its_row(grade: Any) -> None:
-    with pytest.raises(InvalidDatasetError, match="row 2: expected a number in column 'relevance'"):
-        from_rows([ROWS[0], ROWS[1] | {"relevance": grade}])
-
-
-def test_a_row_that_is_no_mapping_is_refused_with_its_number() -> None:
-    with pytest.raises(InvalidDatasetError, match="row 1: expected a mapping"):
-        from_rows([("how far?", "Four miles.")])
-
-
-def test_no_rows_are_refused() -> None:
-    with pytest.raises(InvalidDatasetError, match="no queries"):
-        from_rows([])
 
 
 CLICKS = [

@@ -1,0 +1,1 @@
+"""Readers of test sets that other tools write, one module per tool."""

@@ -1,0 +1,79 @@
+"""Rows of JSON, JSONL and YAML files."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from query_adapters._extras import require_extra
+from query_adapters.data.lines import read_rows
+from query_adapters.data.readers.table import Row
+from query_adapters.errors import InvalidDatasetError
+
+LISTS = ("examples", "tests", "goldens", "data", "records", "rows")  # keys that hold the rows
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[str, Row]]:
+    """Yield the objects of a JSONL file; see `read_rows`."""
+    return read_rows(path)
+
+
+def read_json(path: Path) -> Iterator[tuple[str, Row]]:
+    """Yield the objects of a JSON file: a list of them, or an object that holds such a list.
+
+    Raises:
+        InvalidDatasetError: If it is not such JSON.
+    """
+    return _entries(parse_json(path), path)
+
+
+def parse_json(path: Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        InvalidDatasetError: If it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as exc:
+        raise InvalidDatasetError(f"{path}: expected JSON, got {exc}") from exc
+
+
+def read_yaml(path: Path) -> Iterator[tuple[str, Row]]:
+    """Yield the objects of a YAML file, as of a JSON file (extra: yaml).
+
+    Raises:
+        MissingExtraError: If PyYAML is not installed.
+        InvalidDatasetError: If it is not such YAML.
+    """
+    require_extra("yaml")
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        raise InvalidDatasetError(f"{path}: expected YAML, got {exc}") from exc
+    return _entries(content, path)
+
+
+def _entries(content: Any, path: Path) -> Iterator[tuple[str, Row]]:
+    key, rows = "", content
+    if isinstance(content, Mapping):
+        key = next((name for name in LISTS if isinstance(content.get(name), list)), "")
+        rows = content.get(key)
+    if not isinstance(rows, list):
+        raise InvalidDatasetError(
+            f"{path}: expected a list of objects, an object with one under {', '.join(LISTS)}, or "
+            f"one with queries, corpus and relevant_docs; got {_described(content)}"
+        )
+    for position, row in enumerate(rows):
+        place = f"{path}: {key}[{position}]"
+        if not isinstance(row, Mapping):
+            raise InvalidDatasetError(f"{place}: expected an object, got {row!r}")
+        yield place, row
+
+
+def _described(content: Any) -> str:
+    if isinstance(content, Mapping):
+        return f"the keys {', '.join(map(str, content))}" if content else "an empty object"
+    return type(content).__name__
