@@ -1,0 +1,105 @@
+"""Align a passage with a chunk that shares runs of words with it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from os.path import commonprefix
+
+import numpy as np
+
+from query_adapters.typing import Rows
+
+DRIFT = 0.1  # characters that a noisy copy may gain or lose before a place, a character
+SLACK = 10  # and besides, characters
+NUMBER = re.compile(r"\w*\d\w*")
+
+
+@dataclass(frozen=True)
+class Part:
+    """The part of a passage that a chunk holds.
+
+    Attributes:
+        start: First character of the part in the folded passage.
+        stop: The character after the last.
+        similarity: Of the part to its copy in the chunk, 0..1; 1 if they are equal.
+        complete: Whether the chunk holds all of the passage that fits between its borders.
+    """
+
+    start: int
+    stop: int
+    similarity: float
+    complete: bool
+
+
+def align(passage: str, chunk: str, places: Rows, *, min_similarity: float) -> Part:
+    """Return the part of the passage that the chunk holds.
+
+    The shared words fix where the passage would start and end in the chunk. If the chunk's text
+    there is not similar enough, or has other numbers, the longest equal run of characters is
+    returned, with `complete=False`.
+
+    Args:
+        passage: Folded words, joined by spaces.
+        chunk: The same of the chunk.
+        places: Word positions of shared words in passage and chunk, `(n_shared, 2)`.
+        min_similarity: Least similarity of a noisy copy, 0..1; 1 to compare for equality alone.
+
+    Source:
+        The similarity is the normalized Indel similarity of rapidfuzz, `2 m / (a + b)`, of two
+        texts of `a` and `b` characters whose longest common subsequence has `m`.
+    """
+    starts = np.stack([_starts(passage)[places[:, 0]], _starts(chunk)[places[:, 1]]], axis=1)
+    shared = _on_one_line(starts, SLACK + DRIFT * min(len(passage), len(chunk)))
+    head, tail = (int(place[1] - place[0]) for place in (shared[0], shared[-1]))
+    start, stop = max(0, -head), min(len(passage), len(chunk) - tail)
+    held, copy = passage[start:stop], chunk[max(0, head) : stop + tail]
+    if held == copy:
+        return Part(start, stop, 1.0, True)
+    if min_similarity < 1 and _numbers(held) <= _numbers(copy, edges=True):
+        similarity = _similarity(held, copy, min_similarity)
+        if similarity >= min_similarity:
+            return Part(start, stop, similarity, True)
+    return _equal_run(passage, chunk, shared)
+
+
+def _starts(text: str) -> Rows:
+    """Return where each word starts, in characters."""
+    lengths = [len(word) + 1 for word in text.split(" ")]
+    return np.array(list(accumulate(lengths, initial=0))[:-1], dtype=np.int64)
+
+
+def _on_one_line(places: Rows, slack: float) -> Rows:
+    """Return those places, in order, that one copy explains: their shifts are nearly the same."""
+    shifts = np.sort(places[:, 1] - places[:, 0])
+    within = np.searchsorted(shifts, shifts + slack, side="right") - np.arange(len(shifts))
+    least = shifts[np.argmax(within)]
+    shift = places[:, 1] - places[:, 0]
+    return places[(shift >= least) & (shift <= least + slack)]
+
+
+def _numbers(text: str, *, edges: bool = False) -> set[str]:
+    """Return the words with digits; the first and the last, which may be cut, only if asked for."""
+    words = text.split(" ")
+    return {word for word in (words if edges else words[1:-1]) if NUMBER.fullmatch(word)}
+
+
+def _similarity(one: str, other: str, least: float) -> float:
+    from rapidfuzz.distance import Indel
+
+    return float(Indel.normalized_similarity(one, other, score_cutoff=least))
+
+
+def _equal_run(passage: str, chunk: str, places: Rows) -> Part:
+    """Return the longest run of equal characters through one of the places."""
+    shifts, counts = np.unique(places[:, 1] - places[:, 0], return_counts=True)
+    shift = shifts[np.argmax(counts)]
+    here, there = places[places[:, 1] - places[:, 0] == shift][0].tolist()
+    before = _n_equal(passage[:here][::-1], chunk[:there][::-1])
+    after = _n_equal(passage[here:], chunk[there:])
+    return Part(here - before, here + after, 1.0, False)
+
+
+def _n_equal(one: str, other: str) -> int:
+    texts: Sequence[str] = (one, other)
+    return len(commonprefix(texts))
