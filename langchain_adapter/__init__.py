@@ -20,6 +20,7 @@ from langchain_adapter.evaluation import (
 )
 from langchain_adapter.fusion import FusionRetriever
 from langchain_adapter.generation import generate_questions
+from langchain_adapter.locating import locate, relocate
 from langchain_adapter.stores import stored_vectors
 
 __all__ = [
@@ -36,5 +37,7 @@ __all__ = [
     "evaluate_vectorstore",
     "generate_questions",
     "langsmith_evaluator",
+    "locate",
+    "relocate",
     "stored_vectors",
 ]

@@ -16,6 +16,7 @@ from llama_index_finetune_plugin.engines import (
 from llama_index_finetune_plugin.evaluation import RetrieverEvaluator, evaluate_index
 from llama_index_finetune_plugin.fusion import FusionRetriever
 from llama_index_finetune_plugin.generation import generate_qa_embedding_pairs
+from llama_index_finetune_plugin.locating import locate, relocate
 from llama_index_finetune_plugin.nodes import dataset_from_nodes
 from llama_index_finetune_plugin.stores import stored_vectors
 
@@ -33,5 +34,7 @@ __all__ = [
     "dataset_from_nodes",
     "evaluate_index",
     "generate_qa_embedding_pairs",
+    "locate",
+    "relocate",
     "stored_vectors",
 ]

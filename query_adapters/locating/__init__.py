@@ -1,7 +1,7 @@
 """Labels from answers: the chunks that hold a given answer or passage."""
 
 from query_adapters.locating.chunks import Chunks
-from query_adapters.locating.locate import locate, relocate
+from query_adapters.locating.locate import LocateOptions, locate, relocate
 from query_adapters.locating.placing import Match
 from query_adapters.locating.questions import Answered
 from query_adapters.locating.result import Ambiguous, Located, Placed, Unplaced
@@ -10,6 +10,7 @@ __all__ = [
     "Ambiguous",
     "Answered",
     "Chunks",
+    "LocateOptions",
     "Located",
     "Match",
     "Placed",

@@ -1,10 +1,8 @@
 """Align a passage with a chunk that shares runs of words with it."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from os.path import commonprefix
 
 import numpy as np
 
@@ -12,7 +10,7 @@ from query_adapters.typing import Rows
 
 DRIFT = 0.1  # characters that a noisy copy may gain or lose before a place, a character
 SLACK = 10  # and besides, characters
-NUMBER = re.compile(r"\w*\d\w*")
+NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
@@ -79,9 +77,8 @@ def _on_one_line(places: Rows, slack: float) -> Rows:
 
 
 def _numbers(text: str, *, edges: bool = False) -> set[str]:
-    """Return the words with digits; the first and the last, which may be cut, only if asked for."""
-    words = text.split(" ")
-    return {word for word in (words if edges else words[1:-1]) if NUMBER.fullmatch(word)}
+    """Return the numbers; those in the first and the last word, which may be cut, if asked for."""
+    return set(NUMBER.findall(text if edges else " ".join(text.split(" ")[1:-1])))
 
 
 def _similarity(one: str, other: str, least: float) -> float:
@@ -101,5 +98,5 @@ def _equal_run(passage: str, chunk: str, places: Rows) -> Part:
 
 
 def _n_equal(one: str, other: str) -> int:
-    texts: Sequence[str] = (one, other)
-    return len(commonprefix(texts))
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))

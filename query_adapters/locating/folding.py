@@ -12,7 +12,7 @@ _UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 def fold(text: str) -> list[str]:
-    """Return the words of a text without case, punctuation, hyphens and line breaks.
+    r"""Return the words of a text without case, punctuation, hyphens and line breaks.
 
     Words go through Unicode's compatibility normalization (NFKC) and case folding. A hyphen
     within a word is dropped with the white space after it, so that a word that was hyphenated at
@@ -20,7 +20,7 @@ def fold(text: str) -> list[str]:
     Chinese, is a word.
 
     Example:
-        >>> fold("The quar-\\nterly “Report”")
+        >>> fold("The quar-\nterly “Report”")
         ['the', 'quarterly', 'report']
     """
     if text.isascii():

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 from query_adapters._extras import require_extra
 from query_adapters.data.answers import AnsweredQuestion
@@ -15,6 +16,15 @@ from query_adapters.typing import Qrels, Texts
 
 SIMILARITY = 0.85
 MAX_CHUNKS = 5
+
+
+class LocateOptions(TypedDict, total=False):
+    """Keyword-only options of `locate` and `relocate`, with the defaults of `locate`."""
+
+    min_similarity: float
+    max_chunks: int
+    keep_ambiguous: bool
+    show_progress: bool
 
 
 def locate(
@@ -55,8 +65,11 @@ def locate(
         MissingExtraError: If the extra `locate` is needed and not installed.
 
     Example:
-        >>> chunks = {"c1": "The harbour is four miles", "c2": "away, beyond the old lighthouse."}
-        >>> pairs = [("how far?", "four miles away, beyond the old lighthouse")]
+        >>> chunks = {
+        ...     "c1": "By the road it is four miles",
+        ...     "c2": "away, beyond the old lighthouse.",
+        ... }
+        >>> pairs = [("how far?", "It is four miles away, beyond the old lighthouse.")]
         >>> found = locate(pairs, chunks, min_similarity=1)
         >>> {chunk: round(grade, 2) for chunk, grade in found.dataset.qrels["how far?"].items()}
         {'c2': 0.76, 'c1': 0.24}
@@ -70,11 +83,7 @@ def relocate(
     dataset: RetrievalDataset | QADataset | Questions,
     old: Chunks,
     new: Chunks,
-    *,
-    min_similarity: float = SIMILARITY,
-    max_chunks: int = MAX_CHUNKS,
-    keep_ambiguous: bool = False,
-    show_progress: bool = False,
+    **options: Unpack[LocateOptions],
 ) -> Located:
     """Return the questions of a dataset with labels on new chunks of the same documents.
 
@@ -86,17 +95,14 @@ def relocate(
         old: The old chunks, at least those that are relevant to a question: of a
             RetrievalDataset, its `corpus`.
         new: The new chunks.
-        min_similarity: As in `locate`.
-        max_chunks: As in `locate`.
-        keep_ambiguous: As in `locate`.
-        show_progress: As in `locate`.
+        **options: As in `locate`.
 
     Raises:
         InvalidDatasetError: If a relevant chunk is not among the old ones, or as in `locate`.
         ValueError: As in `locate`.
         MissingExtraError: As in `locate`.
     """
-    options = _Options(min_similarity, max_chunks, keep_ambiguous, show_progress)
+    checked = _Options(**options)
     labelled = to_indexed_dataset(dataset)
     texts = labelled_texts(labelled.labelled_documents, old)
     asked = [
@@ -107,15 +113,15 @@ def relocate(
         query: {texts[key]: grade for key, grade in grades.items()}
         for query, grades in labelled.qrels.items()
     }
-    return _located(asked, list(labelled.queries), new, options, weights)
+    return _located(asked, list(labelled.queries), new, checked, weights)
 
 
 @dataclass(frozen=True)
 class _Options:
-    min_similarity: float
-    max_chunks: int
-    keep_ambiguous: bool
-    show_progress: bool
+    min_similarity: float = SIMILARITY
+    max_chunks: int = MAX_CHUNKS
+    keep_ambiguous: bool = False
+    show_progress: bool = False
 
     def __post_init__(self) -> None:
         if not 0.5 < self.min_similarity <= 1:
@@ -159,7 +165,9 @@ def _located(
     return Located(
         queries={query: question.question for query, question in zip(ids, asked, strict=True)},
         corpus=corpus | {match.chunk: match.text for match in matches},
-        qrels={query: _grades(listed, (weights or {}).get(query)) for query, listed in placed.items()},
+        qrels={
+            query: _grades(listed, (weights or {}).get(query)) for query, listed in placed.items()
+        },
         placed=tuple(one for listed in placed.values() for one in listed),
         unplaced=tuple(unplaced),
         ambiguous=tuple(ambiguous),
@@ -171,7 +179,7 @@ def _in_memory(chunks: Chunks) -> Texts:
 
 
 def _grades(placed: Iterable[Placed], weights: Mapping[str, float] | None) -> dict[str, float]:
-    """Return the grade of each chunk: its largest share of a passage, times the passage's weight."""
+    """Return a grade per chunk: its largest share of a passage, times the passage's weight."""
     grades: dict[str, float] = {}
     for one in placed:
         weight = 1.0 if weights is None else weights[one.text]

@@ -9,7 +9,9 @@ COVERED = 0.8  # share of a passage that its chunks must hold together
 COVERED_OF_FEW = 2 / 3  # of 6 to 10 words: one or two of them at a border are not looked up
 FEW = range(6, 11)
 LEAST_SHARE = 0.2  # of the passage or of the chunk, whichever is shorter, that a chunk must hold
-BETTER = 0.02  # a similarity that is higher by this much tells the copy from a look-alike
+TELLING = 40  # characters, below which equal text at the border of a chunk may be chance
+EXPLAINED = 0.95  # share of a part that better matches hold
+BETTER = 0.01  # a similarity that is higher by this much tells the copy from a look-alike
 SHORT = 3  # words of an answer that chance puts into chunks
 SHORT_CHUNKS = 2  # chunks that may hold a short answer; two, because chunks overlap
 MOST = 200  # chunks that are remembered a passage
@@ -57,15 +59,14 @@ class Match:
 
     @property
     def evidence(self) -> float:
-        """How well the match is established, 0..1: its similarity if it is complete, else 0."""
-        return self.similarity if self.complete else 0.0
+        """How well the match is established, 0..1: its similarity, or less where it may be chance.
 
-    def beats(self, other: "Match") -> bool:
-        """Return whether this match makes the other one a look-alike of the same part."""
-        covers = self.start <= other.start and self.stop >= other.stop
-        if not self.complete and not other.complete:
-            return covers and self.share > other.share
-        return covers and self.evidence > other.evidence + BETTER
+        Half of it for a few words that a border of the chunk cuts off, 0 if it is not complete.
+        """
+        if not self.complete:
+            return 0.0
+        few_words = self.share < 1 and self.stop - self.start < TELLING
+        return self.similarity / 2 if few_words else self.similarity
 
 
 @dataclass(eq=False)
@@ -93,12 +94,13 @@ class Passage:
 
     def holders(self) -> tuple[Match, ...]:
         """Return the matches that together hold the passage, best first; none if they hold less."""
-        best = [match for match in self.matches if match.overlap >= LEAST_SHARE]
-        best = [match for match in best if not any(other.beats(match) for other in best)]
+        best = [match for match in self.matches if not _is_explained(match, self.matches)]
         if len(self.words) <= SHORT and any(match.verbatim for match in best):
             best = [match for match in best if match.verbatim]  # "US" is not "us"
         needed = COVERED_OF_FEW if len(self.words) in FEW else COVERED
-        return tuple(sorted(best, key=_rank)) if covered(best) >= needed else ()
+        labelled = sorted((match for match in best if match.overlap >= LEAST_SHARE), key=_rank)
+        is_held = any(match.complete for match in labelled) and covered(best) >= needed
+        return tuple(labelled) if is_held else ()
 
     def are_too_many(self, holders: Iterable[Match], max_chunks: int) -> bool:
         """Return whether so many different chunks hold the whole that chance may have done it."""
@@ -111,15 +113,27 @@ class Passage:
         return max(self.matches, key=lambda match: match.share * match.similarity, default=None)
 
 
-def covered(matches: Iterable[Match]) -> float:
-    """Return the share of the passage that the matches hold together, 0..1."""
-    share, reached = 0.0, 0
+def covered(matches: Iterable[Match], start: int = 0, stop: int | None = None) -> float:
+    """Return the share of the passage, or of a part of it, that the matches hold, 0..1."""
+    n_held, reached, length = 0, start, stop
     for match in sorted(matches, key=lambda match: match.start):
-        new = max(0, match.stop - max(match.start, reached))
-        share += match.share * new / (match.stop - match.start)
+        length = length or round((match.stop - match.start) / match.share)
+        n_held += max(0, min(match.stop, length) - max(match.start, reached))
         reached = max(reached, match.stop)
-    return share
+    return n_held / (length - start) if length else 0.0
 
 
-def _rank(match: Match) -> tuple[bool, float, float]:
-    return (not match.complete, -match.similarity, -match.share)
+def _is_explained(match: Match, matches: Iterable[Match]) -> bool:
+    """Return whether better matches hold the same part, so that this one is a look-alike."""
+    better = [other for other in matches if _is_better(other, match)]
+    return covered(better, match.start, match.stop) >= EXPLAINED
+
+
+def _is_better(one: Match, other: Match) -> bool:
+    if not one.complete and not other.complete:
+        return one.share > other.share
+    return one.evidence > other.evidence + BETTER
+
+
+def _rank(match: Match) -> tuple[float, bool]:
+    return -match.share * match.similarity, not match.complete

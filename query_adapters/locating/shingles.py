@@ -125,7 +125,7 @@ class PassageIndex:
         shift = places[:, 1] - places[:, 0]
         fits = np.minimum(self._lengths[passages], lengths[chunks] - shift) - np.maximum(0, -shift)
         least = np.minimum.reduceat(fits, first) - size + 1
-        for row in np.flatnonzero(counts >= np.maximum(1, INTACT * least)):
+        for row in np.flatnonzero(counts >= np.maximum(1, np.floor(INTACT * least))):
             start = first[row]
             shared = places[start : start + counts[row]]
             yield Candidate(int(chunks[start]), int(passages[start]), shared)
