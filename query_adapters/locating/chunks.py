@@ -35,7 +35,7 @@ def blocks_of(
     if not n_chunks:
         raise InvalidDatasetError(
             "chunks: expected at least one with text, got none; pass texts by id, or blocks of "
-            "(ids, texts), which an iterator yields only once; a store of an index must return texts"
+            "(ids, texts), which an iterator yields only once; an index has to return its texts"
         )
 
 

@@ -72,9 +72,8 @@ def test_a_similar_text_with_another_number_is_not_the_same() -> None:
 
 
 def test_an_equal_text_makes_a_similar_one_a_look_alike() -> None:
-    chunks = {"2020": "Revenue rose since riders took more trips than in the year before, as said.",
-              "2021": "Revenue rose since riders took more trips than in the years before, as set."}  # fmt: skip
-    text = "Revenue rose since riders took more trips than in the year before, as said"
+    text = "Revenue rose since riders took more trips than in the year before"
+    chunks = {"2020": f"{text}.", "2021": text.replace("since", "because")}
     assert grades(place(text, chunks)) == {"2020": 1.0}
     assert grades(place(text, {"2021": chunks["2021"]})) == {"2021": 1.0}
 
@@ -320,7 +319,8 @@ def test_no_text_breaks_it_and_every_passage_is_accounted_for(
 
 
 def test_labels_move_to_new_chunks_with_their_grades() -> None:
-    old = RetrievalDataset({"q": "first?", "r": "second?"}, CHUNKS, {"q": {"c1": 2}, "r": {"c5": 1, "c6": 1}})  # fmt: skip
+    qrels = {"q": {"c1": 2}, "r": {"c5": 1, "c6": 1}}
+    old = RetrievalDataset({"q": "first?", "r": "second?"}, CHUNKS, qrels)
     new = {f"n{row}": " ".join(BOOK[row * 15 : row * 15 + 15]) for row in range(40)}
     found = relocate(old, old.corpus, new)
     assert grades(found) == {"n2": 0.992, "n3": 0.992}  # 59 of 119 characters, grade 2
