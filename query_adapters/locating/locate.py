@@ -69,7 +69,7 @@ def locate(
         >>> pairs = [("how far?", "It is four miles away, beyond the lighthouse.")]
         >>> found = locate(pairs, chunks, min_similarity=1)
         >>> {chunk: round(grade, 2) for chunk, grade in found.dataset.qrels["how far?"].items()}
-        {'c2': 0.6, 'c1': 0.38}
+        {'c2': 0.6, 'c1': 0.37}
     """
     asked = answered_questions(questions)
     options = _Options(min_similarity, max_chunks, keep_ambiguous, show_progress)
