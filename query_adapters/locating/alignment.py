@@ -1,8 +1,8 @@
 """Align a passage with a chunk that shares runs of words with it."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import numpy as np
 
@@ -11,6 +11,23 @@ from query_adapters.typing import Rows
 DRIFT = 0.1  # characters that a noisy copy may gain or lose before a place, a character
 SLACK = 10  # and besides, characters
 NUMBER = re.compile(r"\d+")
+
+
+class Folded:
+    """The folded words of a text, joined by spaces.
+
+    Args:
+        words: The words.
+
+    Attributes:
+        text: The joined words.
+        starts: The first character of each word, `(n_words,)`.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.text = " ".join(words)
+        lengths = np.fromiter(map(len, words), dtype=np.int64, count=len(words)) + 1
+        self.starts: Rows = np.cumsum(lengths) - lengths
 
 
 @dataclass(frozen=True)
@@ -30,7 +47,7 @@ class Part:
     complete: bool
 
 
-def align(passage: str, chunk: str, places: Rows, *, min_similarity: float) -> Part:
+def align(passage: Folded, chunk: Folded, places: Rows, *, min_similarity: float) -> Part:
     """Return the part of the passage that the chunk holds.
 
     The shared words fix where the passage would start and end in the chunk. If the chunk's text
@@ -38,8 +55,8 @@ def align(passage: str, chunk: str, places: Rows, *, min_similarity: float) -> P
     returned, with `complete=False`.
 
     Args:
-        passage: Folded words, joined by spaces.
-        chunk: The same of the chunk.
+        passage: The passage.
+        chunk: The chunk.
         places: Word positions of shared words in passage and chunk, `(n_shared, 2)`.
         min_similarity: Least similarity of a noisy copy, 0..1; 1 to compare for equality alone.
 
@@ -47,24 +64,19 @@ def align(passage: str, chunk: str, places: Rows, *, min_similarity: float) -> P
         The similarity is the normalized Indel similarity of rapidfuzz, `2 m / (a + b)`, of two
         texts of `a` and `b` characters whose longest common subsequence has `m`.
     """
-    starts = np.stack([_starts(passage)[places[:, 0]], _starts(chunk)[places[:, 1]]], axis=1)
-    shared = _on_one_line(starts, SLACK + DRIFT * min(len(passage), len(chunk)))
+    n_passage, n_chunk = len(passage.text), len(chunk.text)
+    starts = np.stack([passage.starts[places[:, 0]], chunk.starts[places[:, 1]]], axis=1)
+    shared = _on_one_line(starts, SLACK + DRIFT * min(n_passage, n_chunk))
     head, tail = (int(place[1] - place[0]) for place in (shared[0], shared[-1]))
-    start, stop = max(0, -head), min(len(passage), len(chunk) - tail)
-    held, copy = passage[start:stop], chunk[max(0, head) : stop + tail]
+    start, stop = max(0, -head), min(n_passage, n_chunk - tail)
+    held, copy = passage.text[start:stop], chunk.text[max(0, head) : stop + tail]
     if held == copy:
         return Part(start, stop, 1.0, True)
     if min_similarity < 1 and _numbers(held) <= _numbers(copy, edges=True):
         similarity = _similarity(held, copy, min_similarity)
         if similarity >= min_similarity:
             return Part(start, stop, similarity, True)
-    return _equal_run(passage, chunk, shared)
-
-
-def _starts(text: str) -> Rows:
-    """Return where each word starts, in characters."""
-    lengths = [len(word) + 1 for word in text.split(" ")]
-    return np.array(list(accumulate(lengths, initial=0))[:-1], dtype=np.int64)
+    return _equal_run(passage.text, chunk.text, shared)
 
 
 def _on_one_line(places: Rows, slack: float) -> Rows:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from query_adapters.locating.alignment import Part
+from query_adapters.locating.alignment import Folded, Part
 
 COVERED = 0.8  # share of a passage that its chunks must hold together
 COVERED_OF_FEW = 2 / 3  # of 6 to 10 words: one or two of them at a border are not looked up
@@ -83,7 +83,7 @@ class Passage:
     matches: list[Match] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.folded = " ".join(self.words)
+        self.folded = Folded(self.words)
 
     def add(self, match: Match) -> None:
         """Remember the match; beyond `MOST` of them only the best."""

@@ -1,8 +1,9 @@
 """Search blocks of chunks for passages."""
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 
-from query_adapters.locating.alignment import align
+from query_adapters.locating.alignment import Folded, align
 from query_adapters.locating.folding import fold
 from query_adapters.locating.placing import SHORT, Match, Passage
 from query_adapters.locating.shingles import PassageIndex
@@ -36,9 +37,10 @@ def search(
     index = PassageIndex([passage.words for passage in sought])
     for ids, texts in blocks:
         words = [fold(text) for text in texts]
-        for found in index.candidates(words):
-            passage, chunk = sought[found.passage], " ".join(words[found.chunk])
-            part = align(passage.folded, chunk, found.places, min_similarity=min_similarity)
-            sizes = len(passage.folded), len(chunk)
-            name, text = ids[found.chunk], texts[found.chunk]
-            passage.add(Match.of(part, chunk=name, text=text, sizes=sizes))
+        for row, candidates in groupby(index.candidates(words), key=lambda found: found.chunk):
+            chunk = Folded(words[row])
+            for found in candidates:
+                passage = sought[found.passage]
+                part = align(passage.folded, chunk, found.places, min_similarity=min_similarity)
+                sizes = len(passage.folded.text), len(chunk.text)
+                passage.add(Match.of(part, chunk=ids[row], text=texts[row], sizes=sizes))

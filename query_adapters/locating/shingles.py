@@ -83,8 +83,8 @@ class PassageIndex:
     def candidates(self, chunks: Sequence[Sequence[str]]) -> Iterator[Candidate]:
         """Yield the pairs of a chunk and a passage that share enough shingles.
 
-        A copy of the passage, whole or cut off by a border of the chunk, would share all shingles
-        of the part that fits into the chunk; a quarter of them is asked for.
+        A copy of the passage would share all shingles of the part that fits into the chunk. A
+        quarter of them is asked for, rounded down if the whole passage fits.
 
         Args:
             chunks: The folded words of each chunk.
@@ -124,8 +124,11 @@ class PassageIndex:
         counts = np.diff(np.append(first, len(chunks)))
         shift = places[:, 1] - places[:, 0]
         fits = np.minimum(self._lengths[passages], lengths[chunks] - shift) - np.maximum(0, -shift)
-        least = np.minimum.reduceat(fits, first) - size + 1
-        for row in np.flatnonzero(counts >= np.maximum(1, np.floor(INTACT * least))):
+        fit = np.add.reduceat(fits, first) / counts
+        is_whole = fit > self._lengths[passages[first]] - 1
+        n_clean = fit - size + 1
+        needed = np.where(is_whole, np.floor(INTACT * n_clean), np.ceil(INTACT * n_clean))
+        for row in np.flatnonzero(counts >= np.maximum(1, needed)):
             start = first[row]
             shared = places[start : start + counts[row]]
             yield Candidate(int(chunks[start]), int(passages[start]), shared)

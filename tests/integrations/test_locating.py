@@ -42,7 +42,10 @@ def test_answers_are_located_in_every_store_that_returns_texts(
     chunks = [Chunk(keys[key], text, {"kind": "even"}) for key, text in OLD.items()]
     opened = make_store(name, chunks, base)
     base.calls.clear()
-    asked = [("who?", "fish there, on Sundays from the quay"), AnsweredQuestion("when?", answer="at NOON")]
+    asked = [
+        ("who?", "fish there, on Sundays from the quay"),
+        AnsweredQuestion("when?", answer="at NOON"),
+    ]
     if not opened.kind.returns_texts:
         with pytest.raises(InvalidDatasetError, match="has to return its texts"):
             package.locate(asked, opened.store)
