@@ -5,6 +5,7 @@ from query_adapters._extras import require_extra
 require_extra("langchain")
 
 from langchain_adapter._queries import QUERY_BATCH_METHODS
+from langchain_adapter.cached import CachedEmbeddings
 from langchain_adapter.documents import dataset_from_documents
 from langchain_adapter.embedder import LangChainEmbedder
 from langchain_adapter.embeddings import AdapterEmbeddings, LinearAdapterEmbeddings
@@ -26,6 +27,7 @@ from langchain_adapter.stores import stored_vectors
 __all__ = [
     "QUERY_BATCH_METHODS",
     "AdapterEmbeddings",
+    "CachedEmbeddings",
     "EmbeddingAdapterFinetuneEngine",
     "FusionRetriever",
     "LabelFreeFinetuneEngine",

@@ -5,6 +5,7 @@ from query_adapters._extras import require_extra
 require_extra("llama-index")
 
 from llama_index_finetune_plugin._queries import QUERY_BATCH_METHODS
+from llama_index_finetune_plugin.cached import CachedEmbedding
 from llama_index_finetune_plugin.dataset import EmbeddingQAFinetuneDataset
 from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
@@ -23,6 +24,7 @@ from llama_index_finetune_plugin.stores import stored_vectors
 __all__ = [
     "QUERY_BATCH_METHODS",
     "AdapterEmbedding",
+    "CachedEmbedding",
     "EmbeddingAdapterFinetuneEngine",
     "EmbeddingQAFinetuneDataset",
     "FusionRetriever",
