@@ -85,7 +85,8 @@ def _on_one_line(places: Rows, slack: float) -> Rows:
     within = np.searchsorted(shifts, shifts + slack, side="right") - np.arange(len(shifts))
     least = shifts[np.argmax(within)]
     shift = places[:, 1] - places[:, 0]
-    return places[(shift >= least) & (shift <= least + slack)]
+    near: Rows = places[(shift >= least) & (shift <= least + slack)]
+    return near
 
 
 def _numbers(text: str, *, edges: bool = False) -> set[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 from tqdm.auto import tqdm
 
@@ -75,7 +76,7 @@ def _checked(chunks: Chunks) -> Iterator[tuple[str, str]]:
             yield key, text
 
 
-def _pairs(chunks: Chunks) -> Iterator[tuple[object, object]]:
+def _pairs(chunks: Any) -> Iterator[tuple[Any, Any]]:
     if isinstance(chunks, Mapping):
         yield from chunks.items()
         return

@@ -56,7 +56,7 @@ def _of(question: Any) -> AnsweredQuestion:
         question = AnsweredQuestion(text, (passages,) if isinstance(passages, str) else passages)
     if not isinstance(question, AnsweredQuestion) or not _is_text(question.question):
         raise _refused(question)
-    passages = question.passages
+    passages: Any = question.passages
     if isinstance(passages, str) or not isinstance(passages, Iterable):
         raise _refused(question)
     listed = tuple(passages)
