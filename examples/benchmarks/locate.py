@@ -3,12 +3,12 @@
     python examples/benchmarks/locate.py FOLDER --chunks 100000
 
 `FOLDER` is a data set in BEIR's layout. Its documents, joined in order, are cut anew in four ways.
-Answers are runs of one to three sentences, copied as they are, with another layout (case, line
-breaks, hyphenation) or with typing errors. The truth are offsets in the joined text: an answer is
-placed rightly if the chunk that overlaps it most is labelled. Filings repeat sentences, so a label
-may also be on a copy elsewhere; a label is wrong if its chunk holds no such text (partial ratio
-below 90). Without `FOLDER`, only the time is measured: of synthetic chunks of 20 to 180 words (as
-in lexical.py) and 1,000 answers, half of them with typing errors.
+Answers are runs of one to three sentences of at least eight words in all, copied as they are, with
+another layout (case, line breaks, hyphenation) or with typing errors. The truth are offsets in the
+joined text: an answer is placed rightly if the chunk that overlaps it most is labelled. Filings
+repeat sentences, so a label may also be on a copy elsewhere; a label is wrong if its chunk holds no
+such text (partial ratio below 90). Without `FOLDER`, only the time is measured: of synthetic chunks
+of 20 to 180 words (as in lexical.py) and 1,000 answers, half of them with typing errors.
 """
 
 import argparse

@@ -11,11 +11,24 @@ from query_adapters.cli.adapters import export, inspect, train, verify
 from query_adapters.cli.config import named
 from query_adapters.cli.data import generate, split
 from query_adapters.cli.demo import demo
+from query_adapters.cli.locating import locate
 from query_adapters.cli.measures import compare, evaluate, report
 from query_adapters.cli.options import quiet_models, shows
 from query_adapters.errors import QueryAdaptersError
 
-COMMANDS = (generate, split, train, evaluate, compare, report, inspect, verify, export, demo)
+COMMANDS = (
+    generate,
+    locate,
+    split,
+    train,
+    evaluate,
+    compare,
+    report,
+    inspect,
+    verify,
+    export,
+    demo,
+)
 EXPECTED = (QueryAdaptersError, OSError, ValueError, sqlite3.Error)  # the user can correct these
 RESUMED = ("generate", "train")  # these commands resume when run again
 INTERRUPTED = 130  # exit status of shells after Ctrl-C
