@@ -52,8 +52,8 @@ def texts_of(question: AnsweredQuestion) -> list[str]:
 
 def _of(question: Any) -> AnsweredQuestion:
     if isinstance(question, tuple | list) and len(question) == 2:
-        text, passages = question
-        question = AnsweredQuestion(text, (passages,) if isinstance(passages, str) else passages)
+        text, given = question
+        question = AnsweredQuestion(text, (given,) if isinstance(given, str) else given)
     if not isinstance(question, AnsweredQuestion) or not _is_text(question.question):
         raise _refused(question)
     passages: Any = question.passages

@@ -9,11 +9,11 @@ import pytest
 from query_adapters.data.paths import read_dataset
 from tests.query_adapters.cli.command_line import CommandLine
 
-CHUNKS = [
+CHUNKS: list[dict[str, Any]] = [
     {"id": "a", "text": "The harbour is four miles away, beyond the old lighthouse."},
     {"id": "b", "text": "Only members may fish from the quay."},
 ]
-ANSWERS = [
+ANSWERS: list[dict[str, Any]] = [
     {"question": "how far?", "passages": ["harbour is four miles AWAY"], "id": 7},
     {"question": "who?", "passages": "only memebrs may fish from the quay"},
     {"question": "where?", "answer": "Zanzibar"},
