@@ -43,7 +43,7 @@ def locate(
     that together hold at least 80 % of it. A chunk's grade is the share of the passage's
     characters that it holds, above 0 and at most 1. Chunks that hold less than a fifth of the
     passage, or of themselves if they are shorter, have no label, nor has a similar text where a
-    better copy exists.
+    better copy exists. Of one passage, at most 200 chunks are labelled.
 
     Args:
         questions: Questions with passages or an answer, or pairs of a question and its passage or
@@ -54,8 +54,7 @@ def locate(
             equality alone and does not need the extra `locate`.
         max_chunks: Different chunks that may hold a whole passage, 1 to 200; beyond, it is
             ambiguous. A passage of up to three words, such as "in 2021", may be in two.
-        keep_ambiguous: Whether those chunks are all labelled, at most 200; otherwise the passage
-            is left out.
+        keep_ambiguous: Whether those chunks are all labelled; otherwise the passage is left out.
         show_progress: Whether a progress bar is shown.
 
     Raises:

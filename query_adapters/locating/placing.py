@@ -94,13 +94,24 @@ class Passage:
 
     def holders(self) -> tuple[Match, ...]:
         """Return the matches that together hold the passage, best first; none if they hold less."""
-        best = [match for match in self.matches if not _is_explained(match, self.matches)]
+        best = self._without_look_alikes()
         if len(self.words) <= SHORT and any(match.verbatim for match in best):
             best = [match for match in best if match.verbatim]  # "US" is not "us"
         needed = COVERED_OF_FEW if len(self.words) in FEW else COVERED
         labelled = sorted((match for match in best if match.overlap >= LEAST_SHARE), key=_rank)
-        is_held = any(match.complete for match in labelled) and covered(best) >= needed
-        return tuple(labelled) if is_held else ()
+        is_held = any(match.complete for match in labelled)
+        if is_held and covered(best, 0, len(self.folded.text)) >= needed:
+            return tuple(labelled)
+        return ()
+
+    def _without_look_alikes(self) -> list[Match]:
+        """Return the matches whose part no better matches hold."""
+        top = max((match.evidence for match in self.matches), default=0.0)
+        return [
+            match
+            for match in self.matches
+            if match.evidence >= top - BETTER > 0 or not _is_explained(match, self.matches)
+        ]
 
     def are_too_many(self, holders: Iterable[Match], max_chunks: int) -> bool:
         """Return whether so many different chunks hold the whole that chance may have done it."""
@@ -113,14 +124,13 @@ class Passage:
         return max(self.matches, key=lambda match: match.share * match.similarity, default=None)
 
 
-def covered(matches: Iterable[Match], start: int = 0, stop: int | None = None) -> float:
-    """Return the share of the passage, or of a part of it, that the matches hold, 0..1."""
-    n_held, reached, length = 0, start, stop
+def covered(matches: Iterable[Match], start: int, stop: int) -> float:
+    """Return the share of the passage's characters from start to stop that the matches hold."""
+    n_held, reached = 0, start
     for match in sorted(matches, key=lambda match: match.start):
-        length = length or round((match.stop - match.start) / match.share)
-        n_held += max(0, min(match.stop, length) - max(match.start, reached))
+        n_held += max(0, min(match.stop, stop) - max(match.start, reached))
         reached = max(reached, match.stop)
-    return n_held / (length - start) if length else 0.0
+    return n_held / (stop - start)
 
 
 def _is_explained(match: Match, matches: Iterable[Match]) -> bool:

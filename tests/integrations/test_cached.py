@@ -4,6 +4,8 @@ import asyncio
 import copy
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,20 @@ def test_documents_come_back_in_order_and_only_new_ones_are_sent_in_the_bases_ba
     assert max(len(texts) for _, texts in base.calls) <= 3
     assert asyncio.run(framework.calls.adocuments(model, asked)) == found
     assert framework.calls.documents(model, []) == []
+
+
+def test_many_calls_at_once_share_the_file(
+    framework: Framework, cached: Any, base: Any, path: Path
+) -> None:
+    model = cached(base, path)
+
+    async def at_once() -> list[list[float]]:
+        return await asyncio.gather(*(framework.calls.aquery(model, text) for text in TEXTS * 5))
+
+    expected = [single(base.vector("query", text)) for text in TEXTS * 5]
+    assert asyncio.run(at_once()) == expected
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(partial(framework.calls.query, model), TEXTS * 5)) == expected
 
 
 def test_models_share_a_file_but_no_vectors(

@@ -1,5 +1,6 @@
 """Test that answers and passages are found in the chunks that hold them, whole or cut."""
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from query_adapters.data import RetrievalDataset
 from query_adapters.data.answers import AnsweredQuestion
-from query_adapters.errors import InvalidDatasetError
+from query_adapters.errors import InvalidDatasetError, MissingExtraError
 from query_adapters.locating import Located, locate, relocate
 
 WORDS = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in "lmnrs"]  # 125 words
@@ -121,6 +122,10 @@ def test_a_border_within_a_word_is_no_obstacle() -> None:
 def test_a_passage_longer_than_all_chunks_labels_those_that_it_covers() -> None:
     found = locate([("q", " ".join(BOOK[30:150]))], CHUNKS)
     assert grades(found) == dict.fromkeys(["c1", "c2", "c3", "c4"], 0.248)  # 119 of 479
+
+
+def test_a_passage_may_be_the_whole_document() -> None:
+    assert grades(locate([("q", " ".join(BOOK))], CHUNKS)) == dict.fromkeys(CHUNKS, 0.05)
 
 
 def test_a_chunk_that_shares_little_with_the_passage_has_no_label() -> None:
@@ -262,6 +267,16 @@ def test_bad_input_is_refused(questions: Any, chunks: Any, message: str) -> None
 def test_an_option_out_of_range_is_refused(option: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{option}: expected"):
         place("noon", **{option: value})
+
+
+def test_similar_texts_need_the_extra_and_equal_ones_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "rapidfuzz", None)
+    chunks = iter([(list(TOWN), list(TOWN.values()))])
+    with pytest.raises(MissingExtraError, match="locate"):
+        place("leaves at noon", chunks)
+    assert grades(place("leaves at noon", chunks, min_similarity=1)) == {"ferry": 1.0}
 
 
 # Properties
