@@ -90,7 +90,8 @@ def test_many_calls_at_once_share_the_file(
     model = cached(base, path)
 
     async def at_once() -> list[list[float]]:
-        return await asyncio.gather(*(framework.calls.aquery(model, text) for text in TEXTS * 5))
+        calls = (framework.calls.aquery(model, text) for text in TEXTS * 5)
+        return list(await asyncio.gather(*calls))
 
     expected = [single(base.vector("query", text)) for text in TEXTS * 5]
     assert asyncio.run(at_once()) == expected
