@@ -37,7 +37,7 @@ LOWEST = .venv-lowest
 LOWEST_PYTHON = $(LOWEST)/bin/python
 LOWEST_TESTS = $(CORE:%=tests/query_adapters/%) tests/integrations tests/langchain_adapter \
     tests/llama_index_finetune_plugin
-CORE = adapters embedders evaluation finetuning fusion lexical training
+CORE = adapters embedders evaluation finetuning fusion lexical locating training
 
 demo: $(VENV)/.demo
 	$(OFFLINE) $(BIN)/python examples/01_demo.py

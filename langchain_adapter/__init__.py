@@ -5,6 +5,7 @@ from query_adapters._extras import require_extra
 require_extra("langchain")
 
 from langchain_adapter._queries import QUERY_BATCH_METHODS
+from langchain_adapter.cached import CachedEmbeddings
 from langchain_adapter.documents import dataset_from_documents
 from langchain_adapter.embedder import LangChainEmbedder
 from langchain_adapter.embeddings import AdapterEmbeddings, LinearAdapterEmbeddings
@@ -22,12 +23,14 @@ from langchain_adapter.evaluation import (
 )
 from langchain_adapter.fusion import FusionRetriever
 from langchain_adapter.generation import generate_questions
+from langchain_adapter.locating import locate, relocate
 from langchain_adapter.stores import stored_vectors
 from langchain_adapter.weighted import WeightedFusionRetriever
 
 __all__ = [
     "QUERY_BATCH_METHODS",
     "AdapterEmbeddings",
+    "CachedEmbeddings",
     "EmbeddingAdapterFinetuneEngine",
     "FusionFinetuneEngine",
     "FusionRetriever",
@@ -42,5 +45,7 @@ __all__ = [
     "evaluate_vectorstore",
     "generate_questions",
     "langsmith_evaluator",
+    "locate",
+    "relocate",
     "stored_vectors",
 ]

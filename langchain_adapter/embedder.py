@@ -12,6 +12,7 @@ from query_adapters._extras import require_extra
 from query_adapters.arrays import as_matrix
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.identity import identity_of, innermost, model_name_of
+from query_adapters.embedders.role_mixing import warn_of_mixed_roles
 from query_adapters.typing import Vectors
 
 BATCH_SIZE = 64  # below the limit of every provider
@@ -119,6 +120,7 @@ def resolve_base(base: Any) -> Embeddings:
         MissingExtraError: If it is a string and LlamaIndex is not installed.
     """
     if isinstance(base, Embeddings):
+        warn_of_mixed_roles(base)
         return base
     if isinstance(base, str) or _is_llama_index(base):
         require_extra("llama-index")

@@ -5,6 +5,7 @@ from query_adapters._extras import require_extra
 require_extra("llama-index")
 
 from llama_index_finetune_plugin._queries import QUERY_BATCH_METHODS
+from llama_index_finetune_plugin.cached import CachedEmbedding
 from llama_index_finetune_plugin.dataset import EmbeddingQAFinetuneDataset
 from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
@@ -18,6 +19,7 @@ from llama_index_finetune_plugin.engines import (
 from llama_index_finetune_plugin.evaluation import RetrieverEvaluator, evaluate_index
 from llama_index_finetune_plugin.fusion import FusionRetriever
 from llama_index_finetune_plugin.generation import generate_qa_embedding_pairs
+from llama_index_finetune_plugin.locating import locate, relocate
 from llama_index_finetune_plugin.nodes import dataset_from_nodes
 from llama_index_finetune_plugin.stores import stored_vectors
 from llama_index_finetune_plugin.weighted import WeightedFusionRetriever
@@ -25,6 +27,7 @@ from llama_index_finetune_plugin.weighted import WeightedFusionRetriever
 __all__ = [
     "QUERY_BATCH_METHODS",
     "AdapterEmbedding",
+    "CachedEmbedding",
     "EmbeddingAdapterFinetuneEngine",
     "EmbeddingQAFinetuneDataset",
     "FusionFinetuneEngine",
@@ -39,5 +42,7 @@ __all__ = [
     "dataset_from_nodes",
     "evaluate_index",
     "generate_qa_embedding_pairs",
+    "locate",
+    "relocate",
     "stored_vectors",
 ]

@@ -30,43 +30,11 @@ else:
     Host = object
 
 
-class QueryDelegation(Host):
-    """Document vectors of the base; query vectors of the base, mapped by the adapter.
-
-    Documents use `embeddings_cache` as LlamaIndex does. Queries have a separate collection there,
-    keyed by the base's identity, and are stored before the adapter is applied, so that a new
-    adapter reuses them.
-    """
+class DocumentDelegation(Host):
+    """Document vectors of the base, with its cache and rate limiter."""
 
     if TYPE_CHECKING:
         base_embed_model: BaseEmbedding
-
-        @property
-        def adapter(self) -> QueryAdapter | None: ...
-
-    @dispatcher.span
-    def get_query_embedding(self, query: str) -> Embedding:
-        """Return the adapted vector of a query."""
-        with announced(self, [query]) as vectors:
-            vectors.append(self._adapted(query_vector(self.base_embed_model, query, wrapper=self)))
-        return vectors[0]
-
-    @dispatcher.span
-    async def aget_query_embedding(self, query: str) -> Embedding:
-        """Return the adapted vector of a query."""
-        with announced(self, [query]) as vectors:
-            vectors.append(
-                self._adapted(await aquery_vector(self.base_embed_model, query, wrapper=self))
-            )
-        return vectors[0]
-
-    def _get_query_embedding(self, query: str) -> Embedding:
-        base = self.base_embed_model
-        return self._adapted(query_vector(base, query, wrapper=base))
-
-    async def _aget_query_embedding(self, query: str) -> Embedding:
-        base = self.base_embed_model
-        return self._adapted(await aquery_vector(base, query, wrapper=base))
 
     def _get_text_embedding(self, text: str) -> Embedding:
         base = self.base_embed_model
@@ -98,6 +66,44 @@ class QueryDelegation(Host):
         if base.embeddings_cache is None:
             return await base._aget_text_embeddings(texts)
         return await base._aget_text_embeddings_cached(texts)
+
+
+class QueryDelegation(DocumentDelegation):
+    """Document vectors of the base; query vectors of the base, mapped by the adapter.
+
+    Documents use `embeddings_cache` as LlamaIndex does. Queries have a separate collection there,
+    keyed by the base's identity, and are stored before the adapter is applied, so that a new
+    adapter reuses them.
+    """
+
+    if TYPE_CHECKING:
+
+        @property
+        def adapter(self) -> QueryAdapter | None: ...
+
+    @dispatcher.span
+    def get_query_embedding(self, query: str) -> Embedding:
+        """Return the adapted vector of a query."""
+        with announced(self, [query]) as vectors:
+            vectors.append(self._adapted(query_vector(self.base_embed_model, query, wrapper=self)))
+        return vectors[0]
+
+    @dispatcher.span
+    async def aget_query_embedding(self, query: str) -> Embedding:
+        """Return the adapted vector of a query."""
+        with announced(self, [query]) as vectors:
+            vectors.append(
+                self._adapted(await aquery_vector(self.base_embed_model, query, wrapper=self))
+            )
+        return vectors[0]
+
+    def _get_query_embedding(self, query: str) -> Embedding:
+        base = self.base_embed_model
+        return self._adapted(query_vector(base, query, wrapper=base))
+
+    async def _aget_query_embedding(self, query: str) -> Embedding:
+        base = self.base_embed_model
+        return self._adapted(await aquery_vector(base, query, wrapper=base))
 
     def _adapted(self, vector: Embedding) -> Embedding:
         return adapted(self.adapter, vector)

@@ -12,6 +12,7 @@ from llama_index_finetune_plugin._delegation import aquery_vector, query_vector
 from llama_index_finetune_plugin._queries import Embed, batch_method, embed_batch, runs_here
 from query_adapters.arrays import as_matrix
 from query_adapters.embedders.identity import identity_of, model_name_of
+from query_adapters.embedders.role_mixing import warn_of_mixed_roles
 from query_adapters.typing import Vectors
 
 LOCAL_BATCH_SIZE = 64  # enough to sort texts of similar length into one batch
@@ -114,6 +115,7 @@ def resolve_base(embed_model: Any) -> BaseEmbedding:
     if _is_langchain(embed_model):
         from llama_index_finetune_plugin._langchain import LangChainEmbedding  # when there is one
 
+        warn_of_mixed_roles(embed_model)
         return LangChainEmbedding(langchain_embeddings=embed_model)
     raise TypeError(
         "expected a LlamaIndex embedding model (BaseEmbedding), a string such as "

@@ -16,7 +16,7 @@ from llama_index_finetune_plugin.embedder import BaseLike, resolve_base
 from query_adapters.adapters.adapted_model import AdaptedModel
 from query_adapters.adapters.serving import AdapterLike, chosen, from_arrays
 from query_adapters.adapters.storage import SavedAdapter
-from query_adapters.embedders.identity import check_name, identity_of, model_name_of
+from query_adapters.embedders.identity import check_name, identity_of, innermost, model_name_of
 
 
 class Options(TypedDict, total=False):
@@ -106,8 +106,9 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
         return self.base_embed_model
 
     def _embed_probe(self, text: str) -> Embedding:
-        acquire(self.base_embed_model, self)
-        return self.base_embed_model._get_query_embedding(text)
+        base: BaseEmbedding = innermost(self.base_embed_model)
+        acquire(base, self)
+        return base._get_query_embedding(text)
 
     def to_payload(self) -> dict[str, Any]:
         """Return the description of this model in events, without secrets."""

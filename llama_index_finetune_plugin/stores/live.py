@@ -17,8 +17,12 @@ from query_adapters.stores import LiveIndex
 logger = logging.getLogger(__name__)
 
 
-def live_index(index: VectorStoreIndex) -> LiveIndex:
+def live_index(index: VectorStoreIndex, *, mode: MetadataMode = MetadataMode.EMBED) -> LiveIndex:
     """Return the index as the core's LiveIndex.
+
+    Args:
+        index: The index.
+        mode: Which metadata its texts include; by default what LlamaIndex embeds.
 
     Raises:
         UnreadableStoreError: If it is not a VectorStoreIndex, or its vectors cannot be read back.
@@ -33,7 +37,7 @@ def live_index(index: VectorStoreIndex) -> LiveIndex:
     return LiveIndex(
         name=type(index.vector_store).__name__,
         source=open_store(index).source,
-        texts=lambda ids: embedded_texts(index, ids),
+        texts=lambda ids: embedded_texts(index, ids, mode),
         hint=lambda missing: _hint(index, missing),
     )
 
@@ -48,8 +52,10 @@ def without_adapter(model: BaseEmbedding) -> BaseEmbedding:
     return model.base_embed_model if isinstance(model, AdapterEmbedding) else model
 
 
-def embedded_texts(index: VectorStoreIndex, ids: Sequence[str]) -> dict[str, str]:
-    """Return the texts of nodes as LlamaIndex embeds them, with metadata, by node id.
+def embedded_texts(
+    index: VectorStoreIndex, ids: Sequence[str], mode: MetadataMode = MetadataMode.EMBED
+) -> dict[str, str]:
+    """Return the texts of nodes by node id, by default as LlamaIndex embeds them, with metadata.
 
     Nodes that neither the docstore nor the vector store returns are left out.
     """
@@ -57,15 +63,15 @@ def embedded_texts(index: VectorStoreIndex, ids: Sequence[str]) -> dict[str, str
     missing = set(ids).difference(node.node_id for node in nodes)
     if missing:
         nodes = [*nodes, *_stored_nodes(index, node_ids=[key for key in ids if key in missing])]
-    texts = {node.node_id: embedded_text(node) for node in nodes}
+    texts = {node.node_id: embedded_text(node, mode) for node in nodes}
     wanted = set(ids)
     return {key: text for key, text in texts.items() if key in wanted and text}
 
 
-def embedded_text(node: BaseNode) -> str:
-    """Return the text of a node as LlamaIndex embeds it, with metadata; "" if it has none."""
+def embedded_text(node: BaseNode, mode: MetadataMode = MetadataMode.EMBED) -> str:
+    """Return the text of a node, by default as LlamaIndex embeds it; "" if it has none."""
     is_text = isinstance(node, TextNode) and not isinstance(node, ImageNode)
-    return node.get_content(MetadataMode.EMBED) if is_text else ""
+    return node.get_content(mode) if is_text else ""
 
 
 def _hint(index: VectorStoreIndex, missing: Sequence[str]) -> str:

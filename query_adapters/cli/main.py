@@ -13,12 +13,14 @@ from query_adapters.cli.conversion import convert
 from query_adapters.cli.data import generate, split
 from query_adapters.cli.demo import demo
 from query_adapters.cli.inspecting import inspect
+from query_adapters.cli.locating import locate
 from query_adapters.cli.measures import compare, evaluate, report
 from query_adapters.cli.options import quiet_models, shows
 from query_adapters.errors import QueryAdaptersError
 
 COMMANDS = (
-    generate, convert, split, train, evaluate, compare, report, inspect, verify, export, demo,
+    generate, convert, locate, split, train, evaluate, compare, report, inspect, verify, export,
+    demo,
 )  # fmt: skip
 EXPECTED = (QueryAdaptersError, OSError, ValueError, sqlite3.Error)  # the user can correct these
 RESUMED = ("generate", "train")  # these commands resume when run again

@@ -1,13 +1,15 @@
 """Cache of embeddings on disk, by model, role and text."""
 
+import asyncio
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from query_adapters.arrays import check_finite
@@ -54,47 +56,83 @@ class EmbeddingCache:
             ProviderRefusedError: If the model's provider rejects the key. Other errors of its
                 client are raised unchanged, with a note on the finished batches.
         """
-        return self._embed(embedder, "query", embedder.embed_queries, texts, show_progress)
+        return self.embed(embedder, "query", embedder.embed_queries, texts, show_progress)
 
     def embed_documents(
         self, embedder: TextEmbedder, texts: Sequence[str], *, show_progress: bool = False
     ) -> Vectors:
         """Return the vectors of the documents; otherwise as `embed_queries`."""
-        return self._embed(embedder, "document", embedder.embed_documents, texts, show_progress)
+        return self.embed(embedder, "document", embedder.embed_documents, texts, show_progress)
 
-    def _embed(
+    def embed(
         self,
         embedder: TextEmbedder,
         role: Role,
-        embed: Callable[[Sequence[str]], Vectors],
+        embed: Callable[[list[str]], ArrayLike],
         texts: Sequence[str],
-        show_progress: bool,
+        show_progress: bool = False,
     ) -> Vectors:
-        identity = (
-            "" if self.path is None else embedder.identity
-        )  # the identity of a model may take a while to compute
-        size = embedder.batch_size
-        size = min(size, QUERIES_AT_ONCE) if role == "query" else size
-        keys = [vector_key(identity, role, text) for text in texts]
+        """Return the vectors of the texts in a role, `(len(texts), dim)`.
+
+        Args:
+            embedder: The model, whose identity is part of the keys.
+            role: "query" or "document".
+            embed: Embeds a batch of texts that the cache lacks.
+            texts: The texts.
+            show_progress: Whether to show a progress bar.
+
+        Raises:
+            InvalidVectorsError: As in `embed_queries`.
+            ProviderRefusedError: As in `embed_queries`.
+        """
+        keys = self._keys(embedder, role, texts)
         with self._open() as connection:
             known = _look_up(connection, keys)
-            missing = [
-                (k, t) for k, t in dict(zip(keys, texts, strict=True)).items() if k not in known
-            ]
-            total = len(known) + len(missing)
-            with tqdm(
-                total=len(missing), desc=f"Embedding {role} texts", disable=not show_progress
-            ) as bar:
-                for start in range(0, len(missing), size):
-                    batch = dict(missing[start : start + size])
+            batches = _missing(keys, texts, known, size=_size(embedder, role))
+            total = len(known) + sum(map(len, batches))
+            what = f"Embedding {role} texts"
+            with tqdm(total=total - len(known), desc=what, disable=not show_progress) as bar:
+                for batch in batches:
                     with self._failing_well(embedder.model_name, f"{len(known)} of {total} {role}"):
                         given = embed(list(batch.values()))
-                    vectors = _checked(given, len(batch), role)
-                    fresh = dict(zip(batch, vectors, strict=True))
+                    fresh = _fresh(batch, given, role)
                     _store(connection, fresh)
                     known |= fresh
                     bar.update(len(batch))
         return _stacked([known[key] for key in keys], role)
+
+    async def aembed(
+        self,
+        embedder: TextEmbedder,
+        role: Role,
+        embed: Callable[[list[str]], Awaitable[ArrayLike]],
+        texts: Sequence[str],
+    ) -> Vectors:
+        """Return the same as `embed`, by an asynchronous function; the file is read in a thread."""
+        keys = self._keys(embedder, role, texts)
+        known = await asyncio.to_thread(self._known, keys)
+        batches = _missing(keys, texts, known, size=_size(embedder, role))
+        total = len(known) + sum(map(len, batches))
+        for batch in batches:
+            with self._failing_well(embedder.model_name, f"{len(known)} of {total} {role}"):
+                given = await embed(list(batch.values()))
+            fresh = _fresh(batch, given, role)
+            await asyncio.to_thread(self._keep, fresh)
+            known |= fresh
+        return _stacked([known[key] for key in keys], role)
+
+    def _keys(self, embedder: TextEmbedder, role: Role, texts: Sequence[str]) -> list[bytes]:
+        # the identity of a model may take a while to compute
+        identity = "" if self.path is None else embedder.identity
+        return [vector_key(identity, role, text) for text in texts]
+
+    def _known(self, keys: Sequence[bytes]) -> dict[bytes, Vectors]:
+        with self._open() as connection:
+            return _look_up(connection, keys)
+
+    def _keep(self, vectors: Mapping[bytes, Vectors]) -> None:
+        with self._open() as connection:
+            _store(connection, vectors)
 
     @contextmanager
     def _failing_well(self, model_name: str, finished: str) -> Iterator[None]:
@@ -126,6 +164,24 @@ def vector_key(identity: str, role: Role, text: str) -> bytes:
     return hashlib.sha256("\0".join((identity, role, text)).encode()).digest()
 
 
+def _size(embedder: TextEmbedder, role: Role) -> int:
+    """Return the most texts of a batch."""
+    size = embedder.batch_size
+    return min(size, QUERIES_AT_ONCE) if role == "query" else size
+
+
+def _missing(
+    keys: Sequence[bytes], texts: Sequence[str], known: Collection[bytes], *, size: int
+) -> list[dict[bytes, str]]:
+    """Return batches of the texts that are not known, each text once."""
+    missing = [(k, t) for k, t in dict(zip(keys, texts, strict=True)).items() if k not in known]
+    return [dict(missing[start : start + size]) for start in range(0, len(missing), size)]
+
+
+def _fresh(batch: Mapping[bytes, str], given: ArrayLike, role: Role) -> dict[bytes, Vectors]:
+    return dict(zip(batch, _checked(given, len(batch), role), strict=True))
+
+
 def _look_up(connection: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, Vectors]:
     known: dict[bytes, Vectors] = {}
     for start in range(0, len(keys), LOOKED_UP_AT_ONCE):
@@ -145,8 +201,8 @@ def _store(connection: sqlite3.Connection, vectors: Mapping[bytes, Vectors]) -> 
         )
 
 
-def _checked(vectors: Vectors, n_texts: int, role: Role) -> Vectors:
-    vectors = np.asarray(vectors, dtype=np.float32)
+def _checked(given: ArrayLike, n_texts: int, role: Role) -> Vectors:
+    vectors = np.asarray(given, dtype=np.float32)
     if vectors.ndim != 2 or len(vectors) != n_texts:
         raise InvalidVectorsError(
             f"{role} vectors: expected shape ({n_texts}, dim), got {vectors.shape}; "

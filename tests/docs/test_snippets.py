@@ -80,6 +80,12 @@ def saved_dataset(dataset: RetrievalDataset) -> Names:
 
 
 PREPARE: dict[str, Callable[[Names], Names]] = {
+    "guides/dataset.md": lambda names: {
+        "passage": CHUNKS[names["nodes"][0].node_id],
+        "other_passage": CHUNKS[names["nodes"][1].node_id],
+        "old_index": names["index"],
+        "old_texts": CHUNKS,
+    },
     "guides/evaluate.md": lambda names: {"adapted_embed_model": trained("adapter")},
     "guides/existing_index.md": lambda names: {
         "questions": [(text, ids[0]) for text, ids in TRAINING.items()]

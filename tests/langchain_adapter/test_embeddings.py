@@ -119,7 +119,10 @@ def test_verify_embeds_the_probe_although_caches_hold_it(base: Any, adapter: Lin
     vector = np.array(base.vector("query", "probe"), dtype=np.float32)
     saved = SavedAdapter(adapter=adapter, record=record, probe_vector=vector)
     cached = CacheBackedEmbeddings.from_bytes_store(
-        base, InMemoryByteStore(), query_embedding_cache=True, key_encoder="sha256"
+        base,
+        InMemoryByteStore(),
+        query_embedding_cache=InMemoryByteStore(),
+        key_encoder="sha256",
     )
     model = AdapterEmbeddings(cached, saved, query_cache=InMemoryByteStore())
     model.embed_query("probe")

@@ -1,5 +1,7 @@
 """Run LangChain's standard tests on adapters that change queries."""
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from langchain_tests.integration_tests import (
 )
 from langchain_tests.unit_tests import EmbeddingsUnitTests
 
-from langchain_adapter import AdapterEmbeddings, LinearAdapterEmbeddings
+from langchain_adapter import AdapterEmbeddings, CachedEmbeddings, LinearAdapterEmbeddings
 from query_adapters.adapters import KernelAdapter, LinearAdapter
 
 DIM = 6  # required by the standard tests
@@ -21,6 +23,7 @@ NEAR_IDENTITY = np.eye(DIM) + 0.05 * RNG.normal(size=(DIM, DIM))  # "foo" must s
 LINEAR = LinearAdapter(NEAR_IDENTITY)
 KERNEL = KernelAdapter(LINEAR, np.eye(DIM)[:2], 0.05 * RNG.normal(size=(2, DIM)), 5.0)
 BASE = DeterministicFakeEmbedding(size=DIM)
+CACHE = Path(tempfile.mkdtemp()) / "vectors.sqlite"  # the standard tests take no fixture
 
 
 def test_the_adapters_of_these_tests_change_queries() -> None:
@@ -46,6 +49,30 @@ class OfLinearAdapterEmbeddings:
     @property
     def embedding_model_params(self) -> dict[str, Any]:
         return {"base": BASE, "weight": NEAR_IDENTITY}
+
+
+class OfCachedEmbeddings:
+    @property
+    def embeddings_class(self) -> type[Embeddings]:
+        return CachedEmbeddings
+
+    @property
+    def embedding_model_params(self) -> dict[str, Any]:
+        return {"base": BASE, "cache_path": CACHE}
+
+
+class TestCachedEmbeddingsUnit(OfCachedEmbeddings, EmbeddingsUnitTests):
+    pass
+
+
+class TestCachedEmbeddings(OfCachedEmbeddings, EmbeddingsIntegrationTests):
+    pass
+
+
+class TestVectorStoreOfCachedEmbeddings(VectorStoreIntegrationTests):
+    @pytest.fixture
+    def vectorstore(self, tmp_path: Path) -> VectorStore:
+        return InMemoryVectorStore(CachedEmbeddings(BASE, tmp_path / "vectors.sqlite"))
 
 
 class TestAdapterEmbeddingsUnit(OfAdapterEmbeddings, EmbeddingsUnitTests):

@@ -176,7 +176,7 @@ def _refuse_unanswered(questions: Iterable[Example]) -> None:
     found = list(questions)
     has_answers = any(question.answer is not None for question in found)
     remedy = (
-        "; it holds answers: load_questions returns them, to be located in the chunks of an index"
+        "; it holds answers: pass those of load_questions to locate, with the chunks of your index"
         if has_answers
         else ""
     )
