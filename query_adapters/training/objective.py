@@ -28,6 +28,10 @@ class SoftmaxObjective:
     learn that unlabelled documents are wrong. Document vectors are fixed, so scores are linear in
     A, and f is convex with one minimum. A is held in the coordinates of `Subspace`.
 
+    If labels are on units with several vectors, sᵢⱼ is the score of one vector of unit j, at first
+    the best one under the prior. The unit's other vectors are not among the negatives Nᵢ, and
+    `rechosen` moves to the vectors that are best under A.
+
     Args:
         dataset: Training queries with their documents.
         inputs: Computes x.
@@ -49,14 +53,14 @@ class SoftmaxObjective:
         strength: float,
     ) -> None:
         tau, score = np.float32(temperature), inputs.score
-        documents = score.scaled_documents(dataset.documents[dataset.labelled])
+        documents = score.scaled_documents(dataset.documents[dataset.labelled_rows.rows])
         offsets = tau * score.offsets(documents)
         self.subspace = Subspace(tau * documents, inputs(dataset.queries))
         self._start = self.subspace.project(prior(score.scaled_queries(dataset.queries)))
         self._strength = strength
-        self._loss = _softmax_loss(
-            self.subspace.documents, offsets, Positives.of(dataset), self._start
-        )
+        documents = self.subspace.documents
+        positives = Positives.of(dataset).rechosen(self._start, documents, offsets)
+        self._loss = _softmax_loss(documents, offsets, positives, self._start)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -69,12 +73,28 @@ class SoftmaxObjective:
         other._strength = strength
         return other
 
+    def rechosen(self, at: Values) -> "SoftmaxObjective":
+        """Return f with the vector of each relevant unit that is best at the coordinates of A.
+
+        Returns itself if none changes. Else f at these coordinates is lower than before, as the
+        score of a relevant unit is higher.
+        """
+        loss = self._loss.rechosen(self._mapped(at))
+        if loss is self._loss:
+            return self
+        other = copy(self)
+        other._loss = loss
+        return other
+
     def value_and_gradient(self, at: Values) -> tuple[float, Values]:
         """Return f and its gradient at the coordinates of A, both `(n, m)`."""
-        inputs = self.subspace.inputs
-        loss, by_mapped = self._loss(self._start + inputs @ at.T.astype(np.float32))
-        gradient = (by_mapped.T @ inputs).astype(np.float64) + 2 * self._strength * at
+        loss, by_mapped = self._loss(self._mapped(at))
+        gradient = (by_mapped.T @ self.subspace.inputs).astype(np.float64) + 2 * self._strength * at
         return loss + self._strength * float(np.vdot(at, at)), gradient
+
+    def _mapped(self, at: Values) -> Vectors:
+        mapped: Vectors = self._start + self.subspace.inputs @ at.T.astype(np.float32)
+        return mapped
 
 
 def _softmax_loss(

@@ -48,7 +48,8 @@ class Grid:
         self, dataset: EmbeddedDataset, candidate: Candidate, *, precision: Precision = FINE
     ) -> Fit:
         """Return the fit of one candidate."""
-        is_sampled = len(dataset.labelled) > MAX_FULL_DOCUMENTS  # the loss is an estimate anyway
+        n_negatives = len(dataset.labelled_rows.rows)
+        is_sampled = n_negatives > MAX_FULL_DOCUMENTS  # the loss is an estimate anyway
         path = self.path(dataset, candidate, COARSE if is_sampled else precision)
         return path.step(candidate.strength)
 

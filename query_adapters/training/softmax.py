@@ -1,7 +1,7 @@
 """Softmax cross-entropy of mapped queries over documents, with its gradient."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +10,7 @@ from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.typing import Rows, Values, Vectors
 
 SCORES_AT_ONCE = 8_000_000  # scores per block: 32 MB
+SETTLED = 1e-3  # a unit's vector is replaced by one whose score is higher by more
 
 
 class SoftmaxLoss(Protocol):
@@ -21,28 +22,80 @@ class SoftmaxLoss(Protocol):
     def __call__(self, mapped: Vectors) -> tuple[float, Vectors]:
         """Return the loss at z `(n_queries, dim)`, and its gradient with respect to z."""
 
+    def rechosen(self, mapped: Vectors) -> "SoftmaxLoss":
+        """Return the loss with the best vector of each relevant unit; itself if none changes."""
+
 
 @dataclass(frozen=True, eq=False)
 class Positives:
     """Relevance judgements as three parallel arrays, `(n_judgements,)`.
 
+    A unit with several vectors is represented by one of them; its other vectors are neither
+    positives nor negatives of the query.
+
     Attributes:
         queries: Row of the query.
-        columns: Position of the document among the labelled documents.
+        columns: Position of the document, or of a unit's chosen vector, among the labelled vectors.
         weights: Weight in the loss; the weights of a query add up to 1.
+        spans: First and last column (exclusive) of the unit's vectors, `(n_judgements, 2)`; None
+            if each unit has one.
     """
 
     queries: Rows
     columns: Rows
     weights: Values
+    spans: Rows | None = None
 
     @classmethod
     def of(cls, dataset: EmbeddedDataset) -> "Positives":
-        """Return the judgements of the dataset, ordered by query."""
+        """Return the judgements of the dataset, ordered by query; of a unit, its first vector."""
         counts = [len(rows) for rows in dataset.relevant]
-        columns = np.searchsorted(dataset.labelled, np.concatenate(dataset.relevant))
+        places = np.searchsorted(dataset.labelled, np.concatenate(dataset.relevant))
         weights = np.concatenate([grades / grades.sum() for grades in dataset.grades])
-        return cls(np.repeat(np.arange(len(counts)), counts), columns, weights)
+        queries = np.repeat(np.arange(len(counts)), counts)
+        if dataset.units is None:
+            return cls(queries, places, weights)
+        starts = dataset.labelled_rows.starts
+        spans = np.stack([starts[places], starts[places + 1]], axis=1)
+        return cls(queries, spans[:, 0], weights, spans)
+
+    def exclude(self, scores: Vectors) -> None:
+        """Set the scores of all vectors of relevant units to -inf, in place."""
+        if self.spans is None:
+            scores[self.queries, self.columns] = -np.inf
+            return
+        for query, (first, end) in zip(self.queries, self.spans, strict=True):
+            scores[query, first:end] = -np.inf
+
+    def rechosen(self, mapped: Vectors, documents: Vectors, offsets: Vectors) -> "Positives":
+        """Return the positives with each unit's best vector; itself if none changes.
+
+        Args:
+            mapped: z, `(n_queries, dim)`.
+            documents: d, `(n_columns, dim)`.
+            offsets: o, `(n_columns,)`.
+        """
+        if self.spans is None:
+            return self
+        columns = self.columns.copy()
+        for unit, block in self._by_unit():
+            scores = mapped[self.queries[block]] @ documents[unit].T + offsets[unit]
+            best, rows = scores.argmax(axis=1), np.arange(len(block))
+            current = scores[rows, columns[block] - unit.start]
+            better = scores[rows, best] > current + SETTLED
+            columns[block] = np.where(better, unit.start + best, columns[block])
+        return self if np.array_equal(columns, self.columns) else replace(self, columns=columns)
+
+    def _by_unit(self) -> Iterator[tuple[slice, Rows]]:
+        """Yield the columns of each unit with blocks of the judgements that name it."""
+        spans = np.empty((0, 2), np.int64) if self.spans is None else self.spans
+        order = np.argsort(spans[:, 0], kind="stable")
+        _, places = np.unique(spans[order, 0], return_index=True)
+        for judgements in np.split(order, places[1:]):
+            first, end = map(int, spans[judgements[0]])
+            size = SCORES_AT_ONCE // (end - first) + 1
+            for start in range(0, len(judgements), size):
+                yield slice(first, end), judgements[start : start + size]
 
     def blocks(self, n_queries: int, size: int) -> Iterator[tuple[slice, "Positives"]]:
         """Yield blocks of `size` queries with their judgements, rows relative to the block."""
@@ -51,7 +104,12 @@ class Positives:
             part = slice(low, high)
             yield (
                 slice(start, min(start + size, n_queries)),
-                Positives(self.queries[part] - start, self.columns[part], self.weights[part]),
+                Positives(
+                    self.queries[part] - start,
+                    self.columns[part],
+                    self.weights[part],
+                    None if self.spans is None else self.spans[part],
+                ),
             )
 
     def loss(
@@ -100,12 +158,19 @@ class FullSoftmaxLoss:
             gradient[block] = residuals @ self._documents
         return total / len(mapped), gradient / np.float32(len(mapped))
 
+    def rechosen(self, mapped: Vectors) -> "FullSoftmaxLoss":
+        """Return the loss with the best vector of each relevant unit; itself if none changes."""
+        positives = self._positives.rechosen(mapped, self._documents, self._offsets)
+        if positives is self._positives:
+            return self
+        return FullSoftmaxLoss(self._documents, self._offsets, positives)
+
 
 def _residuals(scores: Vectors, positives: Positives) -> tuple[float, Vectors]:
     """Return the summed loss and its derivative by the scores; overwrites `scores`."""
     rows, columns = positives.queries, positives.columns
     relevant = scores[rows, columns].astype(np.float64)
-    scores[rows, columns] = -np.inf
+    positives.exclude(scores)
     negatives, mass = exponentiate(scores)
     loss, pull, push = positives.loss(negatives, relevant, len(scores))
     scores *= (push / np.where(mass > 0, mass, 1)).astype(np.float32)[:, None]

@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.typing import Values
 
+MAX_ROUNDS = 10  # of choosing the vectors of relevant units; 2 to 4 are usual
 logger = logging.getLogger(__name__)
 
 
@@ -39,6 +40,34 @@ def solve(objective: SoftmaxObjective, start: Values, *, precision: Precision = 
         return value, gradient.ravel()
 
     return lbfgs(fun, start.ravel(), precision).reshape(objective.shape)
+
+
+def solve_units(
+    objective: SoftmaxObjective, start: Values, *, precision: Precision = FINE
+) -> tuple[SoftmaxObjective, Values]:
+    """Return the objective and the coordinates after alternate solving and choosing of vectors.
+
+    For labels on units with several vectors: solve, move to the unit's best vector under the
+    solution, solve again from there, until no vector changes, at most 10 times. Each solution has
+    a lower softmax loss over the best vectors, of which there are finitely many choices, so this
+    settles. It is one solve without units.
+
+    Args:
+        objective: f with the vectors chosen so far.
+        start: Where the search begins, `(n, m)`.
+        precision: When each solve stops.
+
+    Source: Yuille, Rangarajan, The Concave-Convex Procedure (2003), theorem 2; Felzenszwalb et
+        al., Object Detection with Discriminatively Trained Part-Based Models (2010), section 5.2,
+        for relabelling the positives alone.
+    """
+    at = solve(objective, start, precision=precision)
+    for _ in range(MAX_ROUNDS - 1):
+        rechosen = objective.rechosen(at)
+        if rechosen is objective:
+            break
+        objective, at = rechosen, solve(rechosen, at, precision=precision)
+    return objective, at
 
 
 def lbfgs(
