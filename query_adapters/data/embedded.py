@@ -163,24 +163,53 @@ def embed_dataset(
             the stored ones are.
     """
     cache, stored = cache or EmbeddingCache(), stored or {}
-    texts = list(dataset.queries.values())
-    first = cache.embed_queries(embedder, texts[:1])
-    _check_dims(first.shape[1], dim, stored)
-    others = cache.embed_queries(embedder, texts[1:], show_progress=show_progress)
+    queries = embed_questions(
+        dataset, embedder, cache=cache, dim=dim, stored=stored, show_progress=show_progress
+    )
     absent = {key: text for key, text in dataset.corpus.items() if key not in stored}
     fresh = cache.embed_documents(embedder, list(absent.values()), show_progress=show_progress)
-    _check_unchanged(first.shape[1], {"query": others, "document": fresh})
+    _check_unchanged(queries.shape[1], {"document": fresh})
     vectors = {**stored, **dict(zip(absent, fresh, strict=True))}
     documents = np.array([vectors[key] for key in dataset.corpus], dtype=np.float32)
     row_of = {key: row for row, key in enumerate(dataset.corpus)}
+    return EmbeddedDataset(queries, documents, *judged_rows(dataset, row_of), query_groups(dataset))
+
+
+def judged_rows(
+    dataset: RetrievalDataset, row_of: Mapping[str, int]
+) -> tuple[tuple[Rows, ...], tuple[Values, ...]]:
+    """Return the relevant rows of each query, and their grades.
+
+    Args:
+        dataset: The judgements.
+        row_of: The row of each document, or the number of each unit, by id.
+    """
     judged = [dataset.qrels[query] for query in dataset.queries]
-    return EmbeddedDataset(
-        np.concatenate([first, others]) if len(others) else first,
-        documents,
+    return (
         tuple(np.array([row_of[document] for document in grades]) for grades in judged),
         tuple(np.array(list(grades.values())) for grades in judged),
-        query_groups(dataset),
     )
+
+
+def embed_questions(
+    dataset: RetrievalDataset,
+    embedder: TextEmbedder,
+    *,
+    cache: EmbeddingCache,
+    dim: int | None = None,
+    stored: Mapping[str, ArrayLike] | None = None,
+    show_progress: bool = False,
+) -> Vectors:
+    """Return the vectors of the dataset's questions, `(n_queries, dim)`.
+
+    The arguments and errors are those of `embed_dataset`.
+    """
+    texts = list(dataset.queries.values())
+    first = cache.embed_queries(embedder, texts[:1])
+    _check_dims(first.shape[1], dim, stored or {})
+    others = cache.embed_queries(embedder, texts[1:], show_progress=show_progress)
+    _check_unchanged(first.shape[1], {"query": others})
+    return np.concatenate([first, others]) if len(others) else first
 
 
 def _check_dims(actual: int, dim: int | None, stored: Mapping[str, ArrayLike]) -> None:
