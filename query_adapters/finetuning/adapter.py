@@ -25,8 +25,8 @@ from query_adapters.finetuning.hybrid import (
     lexical_index,
     trained_fusion,
 )
-from query_adapters.finetuning.search_space import SearchSpace
 from query_adapters.finetuning.options import refuse_hybrid
+from query_adapters.finetuning.search_space import SearchSpace
 from query_adapters.fusion.storage import save_fusion
 from query_adapters.fusion.training import FusionTraining
 from query_adapters.lexical import LexicalIndex
