@@ -200,10 +200,7 @@ def embed_questions(
     stored: Mapping[str, ArrayLike] | None = None,
     show_progress: bool = False,
 ) -> Vectors:
-    """Return the vectors of the dataset's questions, `(n_queries, dim)`.
-
-    The arguments and errors are those of `embed_dataset`.
-    """
+    """Return the questions' vectors, `(n_queries, dim)`; arguments as in `embed_dataset`."""
     texts = list(dataset.queries.values())
     first = cache.embed_queries(embedder, texts[:1])
     _check_dims(first.shape[1], dim, stored or {})
