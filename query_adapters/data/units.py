@@ -213,9 +213,14 @@ def _without(
     without: Sequence[str], keys: set[str], n_vectors: int, rule: UnitRule, name: str
 ) -> str:
     names = ", ".join(map(repr, without[:SHOWN]))
-    known = f"their metadata keys are {sorted(keys)}" if keys else "they cannot be read back"
+    remedy = (
+        f"their metadata keys are {sorted(keys)}: name a key that all have, or pass a function of "
+        "a chunk"
+        if keys
+        else "they cannot be read back from this store, or have no metadata: keep them in a "
+        "docstore, or pass StoredVectors with `units`"
+    )
     return (
         f"{name}: expected a unit for every stored vector by units={rule.name}, got none for "
-        f"{len(without)} of {n_vectors}, such as {names}; {known}: name a key that all have, or "
-        "pass a function of a chunk"
+        f"{len(without)} of {n_vectors}, such as {names}; {remedy}"
     )

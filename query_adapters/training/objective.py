@@ -28,9 +28,9 @@ class SoftmaxObjective:
     learn that unlabelled documents are wrong. Document vectors are fixed, so scores are linear in
     A, and f is convex with one minimum. A is held in the coordinates of `Subspace`.
 
-    If labels are on units with several vectors, sᵢⱼ is the score of one vector of unit j, at first
-    the best one under the prior. The unit's other vectors are not among the negatives Nᵢ, and
-    `rechosen` moves to the vectors that are best under A.
+    If labels are on units with several vectors, j runs over the best vectors of the relevant
+    units, which share the unit's weight by their scores (`Positives.shared`), at first those under
+    the prior; no vector of a relevant unit is a negative. f is convex for given shares.
 
     Args:
         dataset: Training queries with their documents.
@@ -38,6 +38,9 @@ class SoftmaxObjective:
         prior: W₀ and b₀.
         temperature: τ > 0, which multiplies scores.
         strength: λ > 0, the regularization strength.
+
+    Attributes:
+        has_units: Whether labels are on units with several vectors.
 
     Source: Böhning, Multinomial Logistic Regression Algorithm (1992), for the convexity; the
         negatives are those of InfoNCE, van den Oord et al. (2018), over all labelled documents.
@@ -58,8 +61,9 @@ class SoftmaxObjective:
         self.subspace = Subspace(tau * documents, inputs(dataset.queries))
         self._start = self.subspace.project(prior(score.scaled_queries(dataset.queries)))
         self._strength = strength
+        self.has_units = dataset.units is not None
         documents = self.subspace.documents
-        positives = Positives.of(dataset).rechosen(self._start, documents, offsets)
+        positives = Positives.of(dataset).shared(self._start, documents, offsets)
         self._loss = _softmax_loss(documents, offsets, positives, self._start)
 
     @property
@@ -73,17 +77,10 @@ class SoftmaxObjective:
         other._strength = strength
         return other
 
-    def rechosen(self, at: Values) -> "SoftmaxObjective":
-        """Return f with the vector of each relevant unit that is best at the coordinates of A.
-
-        Returns itself if none changes. Else f at these coordinates is lower than before, as the
-        score of a relevant unit is higher.
-        """
-        loss = self._loss.rechosen(self._mapped(at))
-        if loss is self._loss:
-            return self
+    def shared(self, at: Values) -> "SoftmaxObjective":
+        """Return f with the labels of units shared by the scores at the coordinates of A."""
         other = copy(self)
-        other._loss = loss
+        other._loss = self._loss.shared(self._mapped(at))
         return other
 
     def value_and_gradient(self, at: Values) -> tuple[float, Values]:

@@ -84,10 +84,10 @@ class SampledSoftmaxLoss:
             total += loss
         return total / len(mapped), gradient / np.float32(len(mapped))
 
-    def rechosen(self, mapped: Vectors) -> "SampledSoftmaxLoss":
-        """Return the loss with the best vector of each relevant unit; itself if none changes."""
-        positives = self.positives.rechosen(mapped, self.documents, self.offsets)
-        return self if positives is self.positives else replace(self, positives=positives)
+    def shared(self, mapped: Vectors) -> "SampledSoftmaxLoss":
+        """Return the loss with the labels of units shared by the scores of z."""
+        positives = self.positives.shared(mapped, self.documents, self.offsets)
+        return replace(self, positives=positives)
 
     def _block(self, mapped: Vectors, block: slice, positives: Positives) -> tuple[float, Vectors]:
         columns = self.columns[block]

@@ -1,7 +1,7 @@
 """Softmax cross-entropy of mapped queries over documents, with its gradient."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +10,8 @@ from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.typing import Rows, Values, Vectors
 
 SCORES_AT_ONCE = 8_000_000  # scores per block: 32 MB
-SETTLED = 1e-3  # a unit's vector is replaced by one whose score is higher by more
+SHARING = 0.25  # of the scores, in the softmax that shares a label among a unit's vectors
+MOST_SHARING = 32  # vectors of a unit that share a label; bounds the memory for large units
 
 
 class SoftmaxLoss(Protocol):
@@ -22,29 +23,64 @@ class SoftmaxLoss(Protocol):
     def __call__(self, mapped: Vectors) -> tuple[float, Vectors]:
         """Return the loss at z `(n_queries, dim)`, and its gradient with respect to z."""
 
-    def rechosen(self, mapped: Vectors) -> "SoftmaxLoss":
-        """Return the loss with the best vector of each relevant unit; itself if none changes."""
+    def shared(self, mapped: Vectors) -> "SoftmaxLoss":
+        """Return the loss with the labels of units shared by the scores of z; see `Positives`."""
+
+
+@dataclass(frozen=True, eq=False)
+class UnitSpans:
+    """The columns of the vectors of relevant units, `(n_judged_units,)` each.
+
+    Attributes:
+        queries: Row of the query.
+        weights: Weight of the unit in the loss.
+        firsts: The unit's first column.
+        ends: The column after its last one.
+    """
+
+    queries: Rows
+    weights: Values
+    firsts: Rows
+    ends: Rows
+
+    def exclude(self, scores: Vectors) -> None:
+        """Set the scores of these columns to -inf, in place."""
+        for query, first, end in zip(self.queries, self.firsts, self.ends, strict=True):
+            scores[query, first:end] = -np.inf
+
+    def block(self, start: int, end: int) -> "UnitSpans":
+        """Return the spans of the queries from `start` to `end`, rows relative to `start`."""
+        part = slice(*np.searchsorted(self.queries, [start, end]))
+        queries = self.queries[part] - start
+        return UnitSpans(queries, self.weights[part], self.firsts[part], self.ends[part])
+
+    def by_unit(self) -> Iterator[tuple[slice, Rows]]:
+        """Yield the columns of each unit with blocks of the places that name it."""
+        order = np.argsort(self.firsts, kind="stable")
+        starts = np.unique(self.firsts[order], return_index=True)[1]
+        for places in np.split(order, starts[1:]):
+            unit = slice(int(self.firsts[places[0]]), int(self.ends[places[0]]))
+            size = SCORES_AT_ONCE // (unit.stop - unit.start) + 1
+            for start in range(0, len(places), size):
+                yield unit, places[start : start + size]
 
 
 @dataclass(frozen=True, eq=False)
 class Positives:
     """Relevance judgements as three parallel arrays, `(n_judgements,)`.
 
-    A unit with several vectors is represented by one of them; its other vectors are neither
-    positives nor negatives of the query.
-
     Attributes:
         queries: Row of the query.
-        columns: Position of the document, or of a unit's chosen vector, among the labelled vectors.
+        columns: Position of the document among the labelled vectors.
         weights: Weight in the loss; the weights of a query add up to 1.
-        spans: First and last column (exclusive) of the unit's vectors, `(n_judgements, 2)`; None
-            if each unit has one.
+        spans: Where labels are on units with several vectors, the columns of the relevant units:
+            none is a negative. None if each relevant document has one vector.
     """
 
     queries: Rows
     columns: Rows
     weights: Values
-    spans: Rows | None = None
+    spans: UnitSpans | None = None
 
     @classmethod
     def of(cls, dataset: EmbeddedDataset) -> "Positives":
@@ -56,46 +92,50 @@ class Positives:
         if dataset.units is None:
             return cls(queries, places, weights)
         starts = dataset.labelled_rows.starts
-        spans = np.stack([starts[places], starts[places + 1]], axis=1)
-        return cls(queries, spans[:, 0], weights, spans)
+        spans = UnitSpans(queries, weights, starts[places], starts[places + 1])
+        return cls(queries, spans.firsts, weights, spans)
 
-    def exclude(self, scores: Vectors) -> None:
-        """Set the scores of all vectors of relevant units to -inf, in place."""
-        if self.spans is None:
-            scores[self.queries, self.columns] = -np.inf
-            return
-        for query, (first, end) in zip(self.queries, self.spans, strict=True):
-            scores[query, first:end] = -np.inf
+    def shared(
+        self, mapped: Vectors, documents: Vectors, offsets: Vectors, *, most: int = MOST_SHARING
+    ) -> "Positives":
+        """Return the judgements with the weight of a unit shared among its best vectors.
 
-    def rechosen(self, mapped: Vectors, documents: Vectors, offsets: Vectors) -> "Positives":
-        """Return the positives with each unit's best vector; itself if none changes.
+        The shares are a softmax of a quarter of the scores `z·d + o`: the vector that answers is
+        not known, and the scores tell which are likely. Without units, nothing changes.
 
         Args:
             mapped: z, `(n_queries, dim)`.
             documents: d, `(n_columns, dim)`.
             offsets: o, `(n_columns,)`.
+            most: The most vectors of a unit that share its weight, those with the best scores.
         """
         if self.spans is None:
             return self
-        columns = self.columns.copy()
-        for unit, block in self._by_unit():
-            scores = mapped[self.queries[block]] @ documents[unit].T + offsets[unit]
-            best, rows = scores.argmax(axis=1), np.arange(len(block))
-            current = scores[rows, columns[block] - unit.start]
-            better = scores[rows, best] > current + SETTLED
-            columns[block] = np.where(better, unit.start + best, columns[block])
-        return self if np.array_equal(columns, self.columns) else replace(self, columns=columns)
+        places, columns, shares = [], [], []
+        for unit, block in self.spans.by_unit():
+            scores = mapped[self.spans.queries[block]] @ documents[unit].T + offsets[unit]
+            best = np.argsort(-scores, axis=1, kind="stable")[:, :most]
+            exponents = SHARING * np.take_along_axis(scores, best, axis=1).astype(np.float64)
+            portions = np.exp(exponents - exponents[:, :1])
+            places.append(np.repeat(block, best.shape[1]))
+            columns.append((unit.start + best).ravel())
+            shares.append((portions / portions.sum(axis=1, keepdims=True)).ravel())
+        judged = np.concatenate(places)
+        order = np.argsort(judged, kind="stable")
+        judged = judged[order]
+        return Positives(
+            self.spans.queries[judged],
+            np.concatenate(columns)[order],
+            self.spans.weights[judged] * np.concatenate(shares)[order],
+            self.spans,
+        )
 
-    def _by_unit(self) -> Iterator[tuple[slice, Rows]]:
-        """Yield the columns of each unit with blocks of the judgements that name it."""
-        spans = np.empty((0, 2), np.int64) if self.spans is None else self.spans
-        order = np.argsort(spans[:, 0], kind="stable")
-        _, places = np.unique(spans[order, 0], return_index=True)
-        for judgements in np.split(order, places[1:]):
-            first, end = map(int, spans[judgements[0]])
-            size = SCORES_AT_ONCE // (end - first) + 1
-            for start in range(0, len(judgements), size):
-                yield slice(first, end), judgements[start : start + size]
+    def exclude(self, scores: Vectors) -> None:
+        """Set the scores of all vectors of relevant documents to -inf, in place."""
+        if self.spans is None:
+            scores[self.queries, self.columns] = -np.inf
+        else:
+            self.spans.exclude(scores)
 
     def blocks(self, n_queries: int, size: int) -> Iterator[tuple[slice, "Positives"]]:
         """Yield blocks of `size` queries with their judgements, rows relative to the block."""
@@ -108,7 +148,7 @@ class Positives:
                     self.queries[part] - start,
                     self.columns[part],
                     self.weights[part],
-                    None if self.spans is None else self.spans[part],
+                    None if self.spans is None else self.spans.block(start, start + size),
                 ),
             )
 
@@ -158,11 +198,9 @@ class FullSoftmaxLoss:
             gradient[block] = residuals @ self._documents
         return total / len(mapped), gradient / np.float32(len(mapped))
 
-    def rechosen(self, mapped: Vectors) -> "FullSoftmaxLoss":
-        """Return the loss with the best vector of each relevant unit; itself if none changes."""
-        positives = self._positives.rechosen(mapped, self._documents, self._offsets)
-        if positives is self._positives:
-            return self
+    def shared(self, mapped: Vectors) -> "FullSoftmaxLoss":
+        """Return the loss with the labels of units shared by the scores of z."""
+        positives = self._positives.shared(mapped, self._documents, self._offsets)
         return FullSoftmaxLoss(self._documents, self._offsets, positives)
 
 

@@ -36,7 +36,7 @@ def fitted_temperature(dataset: EmbeddedDataset, prior: PriorMap, score: LinearS
     part = _part(dataset)
     documents = score.scaled_documents(part.documents[part.labelled_rows.rows])
     mapped, offsets = prior(score.scaled_queries(part.queries)), score.offsets(documents)
-    positives = Positives.of(part).rechosen(mapped, documents, offsets)
+    positives = Positives.of(part).shared(mapped, documents, offsets, most=1)
     lengths = (1.0,) if score.keeps_length else QUERY_LENGTHS
     fits = [_fitted(np.float32(c) * mapped, documents, offsets, positives) for c in lengths]
     return min(fits)[1]

@@ -14,7 +14,7 @@ from query_adapters.evaluation import evaluate_run
 from query_adapters.stores import StoredVectors, gather
 from tests.integrations.both import each_store
 from tests.integrations.framework import Framework
-from tests.stores.kind import Chunk, OpenStore
+from tests.stores.kind import Chunk, OpenStore, StoreKind
 from tests.stores.planted import (
     N_DOCUMENTS,
     QUICK,
@@ -51,10 +51,9 @@ def base(framework: Framework) -> Any:
 
 
 @pytest.fixture
-def filled(framework: Framework, base: Any) -> Any:
+def filled(make_store: Callable[..., OpenStore], base: Any) -> Any:
     """Return an in-memory store of the chunks with their metadata."""
-    kind = framework.stores.kinds["in-memory"]
-    store = kind.fill(None, CHUNKS, base)  # type: ignore[arg-type]
+    store = make_store("in-memory", CHUNKS, base).store
     base.calls.clear()
     return store
 
@@ -80,8 +79,13 @@ def ranked(vectors: StoredVectors, queries: Mapping[str, Any]) -> dict[str, list
     return run
 
 
+def returns_metadata(kind: StoreKind) -> bool:
+    """Return whether chunks are read back by id; in LangChain, every store returns them."""
+    return kind.returns_texts or kind.__module__ == "tests.stores.langchain"
+
+
 @pytest.mark.slow
-@each_store()
+@each_store(returns_metadata)
 def test_a_store_of_child_chunks_is_trained_on_labels_of_parents(
     framework: Framework,
     name: str,
@@ -112,6 +116,22 @@ def test_a_store_of_child_chunks_is_trained_on_labels_of_parents(
     retriever = opened.retriever(N_DOCUMENTS)  # every chunk, so that every parent is found
     live = framework.evaluator(retriever, units="doc_id").evaluate_dataset(HELD_OUT).means
     assert live == pytest.approx(expected)
+
+
+@pytest.mark.slow
+@each_store(lambda kind: not returns_metadata(kind))
+def test_a_store_that_returns_no_nodes_is_refused(
+    framework: Framework,
+    name: str,
+    make_store: Callable[..., OpenStore],
+    base: Any,
+    output: Path,
+) -> None:
+    opened = make_store(name, CHUNKS, base)
+    base.calls.clear()
+    with pytest.raises(InvalidDatasetError, match=r"60 of 60.*cannot be read back.*docstore"):
+        engine_on(framework, opened.store, output)
+    assert base.calls == []
 
 
 def test_retrieved_chunks_count_as_their_units_each_once_at_its_best_rank(
@@ -196,7 +216,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         r"got 1 of 21 that do not, such as 'parent 99'",
     ),
     "no such key": ({"units": "source"}, r"units='source', got none for 60 of 60.*'doc_id'"),
-    "two units": ({"units": lambda chunk: ["a", "b"]}, r"one unit for each chunk, got \['a', 'b'\]"),
+    "two units": ({"units": lambda chunk: ["a", "b"]}, r"one unit for each chunk, got \['a', 'b'"),
 }  # fmt: skip
 
 

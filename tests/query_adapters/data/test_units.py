@@ -75,7 +75,7 @@ def test_one_chunk_without_a_unit_is_named(nothing: Any) -> None:
 
 
 def test_chunks_that_cannot_be_read_back_are_named() -> None:
-    with pytest.raises(InvalidDatasetError, match=r"3 of 3.*they cannot be read back"):
+    with pytest.raises(InvalidDatasetError, match=r"3 of 3.*cannot be read back"):
         read_units(blocks(), lambda ids: {}, rule("doc_id"), name="Store")
 
 

@@ -18,7 +18,7 @@ from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.prior_map import PriorMap
 from query_adapters.training.sampled_softmax import SampledSoftmaxLoss
 from query_adapters.training.softmax import FullSoftmaxLoss, Positives
-from query_adapters.training.solver import MAX_ROUNDS, solve, solve_units
+from query_adapters.training.solver import MAX_ROUNDS, solve, solve_shared
 from query_adapters.training.subsample import selection_sample
 from query_adapters.typing import Values, Vectors
 
@@ -28,7 +28,7 @@ QUICK: dict[str, Any] = {"strengths": (0.3, 0.03), "guard": "off"}
 seeds = st.integers(0, 10**6)
 
 
-def planted(seed: int, *, n_units: int = 60, size: int = 4) -> EmbeddedDataset:
+def planted(seed: int, *, n_units: int = 60, size: int = 4, noise: float = 0.4) -> EmbeddedDataset:
     """Return two questions a unit, each a rotated vector of one of its chunks plus noise.
 
     Rows of a unit are not next to each other, and unit 0 is relevant to question 1 as well.
@@ -38,7 +38,7 @@ def planted(seed: int, *, n_units: int = 60, size: int = 4) -> EmbeddedDataset:
     documents = rng.normal(size=(len(units), DIM))
     of_unit = np.argsort(units, kind="stable").reshape(n_units, size)
     answers = np.concatenate([of_unit[:, 0], of_unit[:, -1]])
-    queries = documents[answers] @ ROTATION + 0.4 * rng.normal(size=(len(answers), DIM))
+    queries = documents[answers] @ ROTATION + noise * rng.normal(size=(len(answers), DIM))
     relevant = [[unit] for unit in units[answers]]
     relevant[1] = [1, 0]
     return EmbeddedDataset(
@@ -60,17 +60,20 @@ def objective_of(dataset: EmbeddedDataset) -> SoftmaxObjective:
 
 
 def formula(dataset: EmbeddedDataset, mapped: Values) -> float:
-    """Return the mean loss with the best vector of each relevant unit, in plain loops."""
+    """Return the mean loss with labels shared by scores under the identity, in plain loops."""
     assert dataset.units is not None
     documents = dataset.documents.astype(np.float64)
     documents /= np.linalg.norm(documents, axis=1, keepdims=True)
     total = 0.0
-    for z, relevant in zip(mapped, dataset.relevant, strict=True):
-        scores = TEMPERATURE * documents @ z
+    for u, z, relevant in zip(directions(dataset.queries), mapped, dataset.relevant, strict=True):
+        scores, known = TEMPERATURE * documents @ z, TEMPERATURE * documents @ u
         is_negative = np.isin(dataset.units, dataset.labelled) & ~np.isin(dataset.units, relevant)
         others = np.logaddexp.reduce(scores[is_negative])
-        best = [scores[dataset.units == unit].max() for unit in relevant]
-        total += np.mean([np.logaddexp(0, others - score) for score in best])
+        for unit in relevant:
+            rows = np.flatnonzero(dataset.units == unit)
+            shares = np.exp(0.25 * known[rows])
+            losses = np.logaddexp(0, others - scores[rows])
+            total += (shares / shares.sum()) @ losses / len(relevant)
     return float(total / len(mapped))
 
 
@@ -81,7 +84,7 @@ def directions(queries: Vectors) -> Values:
 
 @given(seeds)
 @settings(max_examples=25, deadline=None)
-def test_a_unit_scores_by_its_best_vector_and_its_others_are_no_negatives(seed: int) -> None:
+def test_the_loss_is_the_formula_in_plain_loops(seed: int) -> None:
     dataset = planted(seed, n_units=6)
     value, _ = objective_of(dataset).value_and_gradient(np.zeros(objective_of(dataset).shape))
     assert value == pytest.approx(formula(dataset, directions(dataset.queries)), rel=1e-4)
@@ -116,40 +119,72 @@ def test_a_sibling_of_the_positive_gets_no_push() -> None:
 
 
 @given(seeds)
-@settings(max_examples=15, deadline=None)
-def test_choosing_vectors_settles_and_never_raises_the_loss(seed: int) -> None:
-    current = objective_of(planted(seed, n_units=20))
-    at = solve(current, np.zeros(current.shape))
-    values = [current.value_and_gradient(at)[0]]
-    for _ in range(MAX_ROUNDS):
-        rechosen = current.rechosen(at)
-        if rechosen is current:
-            break
-        assert rechosen.value_and_gradient(at)[0] < values[-1]
-        at = solve(rechosen, at)
-        current = rechosen
-        values.append(current.value_and_gradient(at)[0])
-    assert current.rechosen(at) is current
-    assert values == sorted(values, reverse=True)
-    settled, _ = solve_units(objective_of(planted(seed, n_units=20)), np.zeros(current.shape))
-    assert settled.value_and_gradient(at)[0] == pytest.approx(values[-1], rel=1e-3)
+@settings(max_examples=10, deadline=None)
+def test_there_is_one_minimum_for_given_shares(seed: int) -> None:
+    problem = objective_of(planted(seed, n_units=20))
+    rng = np.random.default_rng(seed)
+    starts = np.zeros(problem.shape), rng.normal(size=problem.shape)
+    ends = [solve(problem, start) for start in starts]
+    first, second = (problem.value_and_gradient(at)[0] for at in ends)
+    assert first == pytest.approx(second, rel=1e-3)
 
 
-def test_no_more_rounds_than_the_limit_are_solved(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seed", range(5))
+def test_sharing_anew_settles_and_finds_the_vectors_that_answer(
+    seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset = planted(seed, noise=0.1)
+    first = objective_of(dataset)
+    at_once = solve(first, np.zeros(first.shape))
+    with caplog.at_level("DEBUG", logger=solver.__name__):
+        last, at = solve_shared(first, np.zeros(first.shape))
+    (said,) = (record.args for record in caplog.records)
+    assert isinstance(said, tuple)
+    assert 1 < int(str(said[0])) < MAX_ROUNDS  # settled before the limit
+    value = last.shared(at).value_and_gradient(at)[0]
+    assert value == pytest.approx(last.value_and_gradient(at)[0], rel=0.1)
+    assert value < first.shared(at_once).value_and_gradient(at_once)[0]
+
+
+def test_no_more_solves_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(solver, "MAX_ROUNDS", 1)
     start = objective_of(planted(0))
-    last, at = solve_units(start, np.zeros(start.shape))
+    last, at = solve_shared(start, np.zeros(start.shape))
     assert last is start
-    assert start.rechosen(at) is not start  # it would go on
+    np.testing.assert_array_equal(at, solve(start, np.zeros(start.shape)))
 
 
-def test_a_choice_in_blocks_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("most", [1, 3, 100])
+def test_the_weight_of_a_unit_is_shared_among_its_best_vectors(most: int) -> None:
+    dataset = planted(3)
+    rows = dataset.labelled_rows.rows
+    offsets = np.zeros(len(rows), np.float32)
+    positives = Positives.of(dataset)
+    shared = positives.shared(dataset.queries, dataset.documents[rows], offsets, most=most)
+    assert dataset.units is not None
+    for query, relevant in enumerate(dataset.relevant):
+        own = shared.queries == query
+        assert shared.weights[own].sum() == pytest.approx(1)
+        for unit in relevant:
+            of_unit = own & (dataset.units[rows[shared.columns]] == unit)
+            assert of_unit.sum() == min(most, 4)
+            scores = dataset.documents[dataset.units == unit] @ dataset.queries[query]
+            best = rows[shared.columns[of_unit][shared.weights[of_unit].argmax()]]
+            assert dataset.documents[best] @ dataset.queries[query] == pytest.approx(
+                scores.max(), rel=1e-4
+            )
+    assert (np.diff(shared.queries) >= 0).all()
+
+
+def test_shares_in_blocks_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = planted(3)
     rows = dataset.labelled_rows.rows
     arguments = dataset.queries, dataset.documents[rows], np.zeros(len(rows), np.float32)
-    at_once = Positives.of(dataset).rechosen(*arguments)
+    at_once = Positives.of(dataset).shared(*arguments)
     monkeypatch.setattr(softmax, "SCORES_AT_ONCE", 1)
-    assert Positives.of(dataset).rechosen(*arguments).columns.tolist() == at_once.columns.tolist()
+    in_blocks = Positives.of(dataset).shared(*arguments)
+    np.testing.assert_allclose(in_blocks.weights, at_once.weights, rtol=1e-5)
+    assert in_blocks.columns.tolist() == at_once.columns.tolist()
 
 
 def test_sampled_negatives_hold_no_vector_of_a_relevant_unit() -> None:
@@ -158,13 +193,11 @@ def test_sampled_negatives_hold_no_vector_of_a_relevant_unit() -> None:
     documents, offsets = dataset.documents[rows], np.zeros(len(rows), np.float32)
     positives = Positives.of(dataset)
     loss = SampledSoftmaxLoss.mined(documents, offsets, positives, dataset.queries)
-    assert positives.spans is not None
-    for query, (first, end) in zip(positives.queries, positives.spans, strict=True):
+    spans = positives.spans
+    assert spans is not None
+    for query, first, end in zip(spans.queries, spans.firsts, spans.ends, strict=True):
         siblings = (loss.columns[query] >= first) & (loss.columns[query] < end)
         assert np.isneginf(loss.corrections[query, siblings]).all()
-    moved = loss.rechosen(dataset.queries)
-    assert moved(dataset.queries)[0] < loss(dataset.queries)[0]
-    assert moved.rechosen(dataset.queries) is moved
 
 
 @pytest.mark.parametrize("limit", [8_000, 50], ids=["all negatives", "sampled"])
