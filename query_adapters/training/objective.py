@@ -40,7 +40,7 @@ class SoftmaxObjective:
         strength: λ > 0, the regularization strength.
 
     Attributes:
-        has_units: Whether labels are on units with several vectors.
+        has_shares: Whether a label is shared, because a relevant unit has several vectors.
 
     Source: Böhning, Multinomial Logistic Regression Algorithm (1992), for the convexity; the
         negatives are those of InfoNCE, van den Oord et al. (2018), over all labelled documents.
@@ -61,7 +61,7 @@ class SoftmaxObjective:
         self.subspace = Subspace(tau * documents, inputs(dataset.queries))
         self._start = self.subspace.project(prior(score.scaled_queries(dataset.queries)))
         self._strength = strength
-        self.has_units = dataset.units is not None
+        self.has_shares = len(dataset.labelled_rows.rows) > len(dataset.labelled)
         documents = self.subspace.documents
         positives = Positives.of(dataset).shared(self._start, documents, offsets)
         self._loss = _softmax_loss(documents, offsets, positives, self._start)

@@ -65,7 +65,7 @@ def solve_shared(
         Problem (1997), for labels on sets.
     """
     at = solve(objective, start, precision=precision)
-    if not objective.has_units:
+    if not objective.has_shares:
         return objective, at
     n_solves, is_settled = 1, False
     while n_solves < MAX_ROUNDS and not is_settled:

@@ -23,13 +23,13 @@ from query_adapters.training.subsample import selection_sample
 from query_adapters.typing import Values, Vectors
 
 DIM, TEMPERATURE, STRENGTH = 8, 20.0, 0.01
-ROTATION = np.linalg.qr(np.random.default_rng(42).normal(size=(DIM, DIM)))[0]
+MIXING = np.eye(DIM) + 0.4 * np.random.default_rng(42).normal(size=(DIM, DIM))
 QUICK: dict[str, Any] = {"strengths": (0.3, 0.03), "guard": "off"}
 seeds = st.integers(0, 10**6)
 
 
 def planted(seed: int, *, n_units: int = 60, size: int = 4, noise: float = 0.4) -> EmbeddedDataset:
-    """Return two questions a unit, each a rotated vector of one of its chunks plus noise.
+    """Return two questions a unit, each a mixed vector of one of its chunks plus noise.
 
     Rows of a unit are not next to each other, and unit 0 is relevant to question 1 as well.
     """
@@ -38,7 +38,7 @@ def planted(seed: int, *, n_units: int = 60, size: int = 4, noise: float = 0.4) 
     documents = rng.normal(size=(len(units), DIM))
     of_unit = np.argsort(units, kind="stable").reshape(n_units, size)
     answers = np.concatenate([of_unit[:, 0], of_unit[:, -1]])
-    queries = documents[answers] @ ROTATION + noise * rng.normal(size=(len(answers), DIM))
+    queries = documents[answers] @ MIXING + noise * rng.normal(size=(len(answers), DIM))
     relevant = [[unit] for unit in units[answers]]
     relevant[1] = [1, 0]
     return EmbeddedDataset(
@@ -130,20 +130,25 @@ def test_there_is_one_minimum_for_given_shares(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_sharing_anew_settles_and_finds_the_vectors_that_answer(
-    seed: int, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_sharing_anew_settles(seed: int, caplog: pytest.LogCaptureFixture) -> None:
     dataset = planted(seed, noise=0.1)
     first = objective_of(dataset)
-    at_once = solve(first, np.zeros(first.shape))
     with caplog.at_level("DEBUG", logger=solver.__name__):
         last, at = solve_shared(first, np.zeros(first.shape))
     (said,) = (record.args for record in caplog.records)
     assert isinstance(said, tuple)
     assert 1 < int(str(said[0])) < MAX_ROUNDS  # settled before the limit
-    value = last.shared(at).value_and_gradient(at)[0]
-    assert value == pytest.approx(last.value_and_gradient(at)[0], rel=0.1)
-    assert value < first.shared(at_once).value_and_gradient(at_once)[0]
+    before, settled, after = (shares_of(f, dataset) for f in (first, last, last.shared(at)))
+    moved_at_last, moved = (np.abs(s - settled).sum() / 2 for s in (after, before))
+    assert moved_at_last < 0.02 * len(dataset.queries) < moved
+
+
+def shares_of(problem: SoftmaxObjective, dataset: EmbeddedDataset) -> Values:
+    """Return the weight of each document for each query, `(n_queries, n_documents)`."""
+    positives: Positives = problem._loss._positives  # type: ignore[attr-defined]
+    shares = np.zeros((len(dataset.queries), len(dataset.documents)))
+    shares[positives.queries, dataset.labelled_rows.rows[positives.columns]] = positives.weights
+    return shares
 
 
 def test_no_more_solves_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
