@@ -140,7 +140,7 @@ def test_sharing_anew_settles(seed: int, caplog: pytest.LogCaptureFixture) -> No
     assert 1 < int(str(said[0])) < MAX_ROUNDS  # settled before the limit
     before, settled, after = (shares_of(f, dataset) for f in (first, last, last.shared(at)))
     moved_at_last, moved = (np.abs(s - settled).sum() / 2 for s in (after, before))
-    assert moved_at_last < 0.02 * len(dataset.queries) < moved
+    assert moved_at_last < 0.03 * len(dataset.queries) < moved
 
 
 def shares_of(problem: SoftmaxObjective, dataset: EmbeddedDataset) -> Values:
