@@ -148,8 +148,8 @@ def test_retrieved_chunks_count_as_their_units_each_once_at_its_best_rank(
         evaluation = evaluator.evaluate_dataset(dataset)
         assert evaluation.run == {question: parents}
         assert evaluation.means == {"mrr@9": 0.5}
-    one = evaluator.evaluate(question, [parents[1]])
-    assert framework.scores(one) == {"mrr@9": 0.5}
+        one = evaluator.evaluate(question, [parents[1]])
+        assert framework.scores(one) == {"mrr@9": 0.5}
 
 
 async def test_units_are_scored_concurrently_too(framework: Framework, filled: Any) -> None:
@@ -190,8 +190,8 @@ def test_labels_on_units_reach_the_constructor_and_its_texts_are_not_embedded(
     engine.finetune()
     assert base.documents == []
     query = np.ones(len(document_vector("a")), dtype=np.float32)
-    adapters = [e.result.saved.adapter for e in (engine, onto)]
-    assert np.allclose(*(adapter(query) for adapter in adapters), atol=1e-3)
+    constructed, read = (e.result.saved.adapter(query) for e in (engine, onto))
+    np.testing.assert_allclose(constructed, read, atol=1e-3)
 
 
 def test_whole_units_are_sampled(framework: Framework, filled: Any, output: Path) -> None:

@@ -79,7 +79,8 @@ def formula(dataset: EmbeddedDataset, mapped: Values) -> float:
 
 def directions(queries: Vectors) -> Values:
     exact = queries.astype(np.float64)
-    return exact / np.linalg.norm(exact, axis=1, keepdims=True)
+    units: Values = exact / np.linalg.norm(exact, axis=1, keepdims=True)
+    return units
 
 
 @given(seeds)
@@ -104,12 +105,8 @@ def test_the_gradient_agrees_with_finite_differences(seed: int) -> None:
 
 def test_a_sibling_of_the_positive_gets_no_push() -> None:
     documents = np.eye(3, dtype=np.float32)
-    dataset = EmbeddedDataset(
-        documents[:2],
-        documents,
-        ([0], [1]),
-        units=np.array([0, 0, 1]),  # type: ignore[arg-type]
-    )
+    relevant = np.array([0]), np.array([1])
+    dataset = EmbeddedDataset(documents[:2], documents, relevant, units=np.array([0, 0, 1]))
     positives = Positives.of(dataset)
     loss = FullSoftmaxLoss(documents, np.zeros(3, np.float32), positives)
     gradient = loss(np.array([[1, 0.9, 0.5], [0, 0, 1]], dtype=np.float32))[1]
