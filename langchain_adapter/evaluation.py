@@ -1,18 +1,16 @@
 """Evaluate LangChain retrievers and vector stores."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.runnables import Runnable
 
 from langchain_adapter._batch import StoreBatch
-from langchain_adapter.documents import document_id
 from langchain_adapter.embedder import BaseLike, as_text_embedder
 from langchain_adapter.stores.live import opened
 from langchain_adapter.stores.reading import Store
-from langchain_adapter.units import rule_of
+from langchain_adapter.units import id_reader
 from query_adapters.data.dataset import QADataset, RetrievalDataset
 from query_adapters.data.units import UnitsOption
 from query_adapters.errors import InvalidDatasetError
@@ -38,7 +36,7 @@ class RetrieverEvaluator(DatasetEvaluator):
         id_key: The metadata key of a document's id, such as Qdrant's "_id"; by default it is
             `Document.id`.
         units: What the dataset's ids name, as in `IndexOptions`. Retrieved documents count as
-            their units, each once, at its best rank; `id_key` is not needed then.
+            their units, each once, at its best rank. Not together with `id_key`.
         workers: Concurrent queries in the asynchronous methods, at least 1.
         show_progress: Whether to show a progress bar.
         batch: Whether to search for all queries of a dataset at once where the result is the
@@ -48,7 +46,7 @@ class RetrieverEvaluator(DatasetEvaluator):
     Raises:
         TypeError: If `retriever` is not a retriever.
         UnknownMetricError: If a metric is unknown, or has no cut-off and the retriever states none.
-        ValueError: If `workers` is below 1.
+        ValueError: If `workers` is below 1, or `id_key` and `units` are both given.
     """
 
     def __init__(
@@ -72,7 +70,7 @@ class RetrieverEvaluator(DatasetEvaluator):
         super().__init__(metrics, top_k=top_k, workers=workers, show_progress=show_progress)
         self.retriever = retriever
         self.id_key = id_key
-        self._id_of = rule_of(units) or partial(document_id, id_key=id_key)
+        self._id_of = id_reader(units, id_key)
         self.batch = batch
 
     def evaluate(
@@ -168,6 +166,7 @@ def langsmith_evaluator(
     metrics: Sequence[str] = DEFAULT_METRICS,
     *,
     id_key: str | None = None,
+    units: UnitsOption = "chunk",
     documents: str = "documents",
     relevant: str = "relevant_docs",
 ) -> Callable[[dict[str, Any], dict[str, Any]], list[dict[str, Any]]]:
@@ -176,11 +175,14 @@ def langsmith_evaluator(
     Args:
         metrics: Names such as "ndcg@10".
         id_key: As in `RetrieverEvaluator`.
+        units: As in `RetrieverEvaluator`.
         documents: Key of the retrieved documents in the outputs of the evaluated system.
         relevant: Key of the relevant ids, a list or a single id, in an example's reference outputs.
 
     Raises:
+        TypeError: If `units` is neither a string nor a function.
         UnknownMetricError: If a metric is unknown, or has no cut-off.
+        ValueError: If `id_key` and `units` are both given.
 
     The evaluator raises an InvalidDatasetError if one of the keys is missing.
 
@@ -191,13 +193,14 @@ def langsmith_evaluator(
         [{'key': 'mrr@10', 'score': 0.5}]
     """
     names = [str(metric) for metric in parse_metrics(metrics)]
+    id_of = id_reader(units, id_key)
 
     def retrieval(
         outputs: dict[str, Any], reference_outputs: dict[str, Any]
     ) -> list[dict[str, Any]]:
         found = _value(outputs, documents, what="outputs", option="documents")
         ids = _value(reference_outputs, relevant, what="reference outputs", option="relevant")
-        run = {"": [document_id(document, id_key) for document in found]}
+        run = {"": [id_of(document) for document in found]}
         qrels: Mapping[str, Mapping[str, float]] = {
             "": dict.fromkeys([ids] if isinstance(ids, str) else ids, 1.0)
         }

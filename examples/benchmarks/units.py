@@ -171,7 +171,8 @@ def nearest(dataset: EmbeddedDataset, query: int) -> Rows:
 
 
 def measured(part: Cut, train: EmbeddedDataset) -> dict[str, Any]:
-    result: TrainingResult = AdapterTrainer(guard="strict").fit(train)
+    """Return the gain on the test questions of an adapter with default settings."""
+    result: TrainingResult = AdapterTrainer().fit(train)
     base = evaluate_vectors(part.test, metrics=[METRIC])
     adapted = evaluate_vectors(part.test, result.adapter, metrics=[METRIC])
     gain = ViewScore.of(adapted.per_query[METRIC] - base.per_query[METRIC])
@@ -217,6 +218,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="holds scifact and lyft_uber")
     parser.add_argument("--model", choices=MODELS, default="minilm")
+    parser.add_argument("--sets", nargs="+", help="names of sets, or how they begin; default all")
     parser.add_argument("--sizes", type=int, nargs="+", default=CHUNK_SIZES)
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--output", type=Path, default=RESULTS)
@@ -226,6 +228,7 @@ def main() -> None:
         compared(case, size, model, cache)
         for case in read(options.folder)
         for size in options.sizes
+        if options.sets is None or case.name.startswith(tuple(options.sets))
     ]
     Console().print(table_of(rows))
     write_results(options.output, {"model": model.model_name, "metric": METRIC, "rows": rows})

@@ -14,6 +14,7 @@ from langchain_adapter import (
     EmbeddingAdapterFinetuneEngine,
     RetrieverEvaluator,
     evaluate_vectorstore,
+    langsmith_evaluator,
 )
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.errors import InvalidDatasetError, UnreadableStoreError
@@ -127,6 +128,22 @@ def test_a_parent_without_an_id_is_named_in_an_evaluation(planted: Any) -> None:
         InvalidDatasetError, match=r"units='doc_id'.*the metadata keys \['source'\]"
     ):
         evaluator.evaluate_dataset(questions("why"))
+
+
+def test_langsmith_scores_units() -> None:
+    found = [
+        Document(text, metadata={"doc_id": key})
+        for text, key in (("1", "a"), ("2", "a"), ("3", "b"))
+    ]
+    evaluator = langsmith_evaluator(["mrr@2"], units="doc_id")
+    assert evaluator({"documents": found}, {"relevant_docs": "b"}) == [
+        {"key": "mrr@2", "score": 0.5}
+    ]
+
+
+def test_ids_of_documents_and_of_units_are_not_both_read(planted: Any) -> None:
+    with pytest.raises(ValueError, match="got id_key='_id' and units='doc_id'"):
+        RetrieverEvaluator(parent_retriever(planted), ["mrr@9"], units="doc_id", id_key="_id")
 
 
 def test_blocks_of_vectors_have_no_metadata(planted: Any) -> None:
