@@ -64,7 +64,11 @@ class SoftmaxObjective:
         self.has_shares = len(dataset.labelled_rows.rows) > len(dataset.labelled)
         documents = self.subspace.documents
         positives = Positives.of(dataset).shared(self._start, documents, offsets)
-        self._loss = _softmax_loss(documents, offsets, positives, self._start)
+        self._loss: SoftmaxLoss = (
+            SampledSoftmaxLoss.mined(documents, offsets, positives, self._start)
+            if samples_negatives(dataset)
+            else FullSoftmaxLoss(documents, offsets, positives)
+        )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -94,9 +98,14 @@ class SoftmaxObjective:
         return mapped
 
 
-def _softmax_loss(
-    documents: Vectors, offsets: Vectors, positives: Positives, start: Vectors
-) -> SoftmaxLoss:
-    if len(documents) <= MAX_FULL_DOCUMENTS:
-        return FullSoftmaxLoss(documents, offsets, positives)
-    return SampledSoftmaxLoss.mined(documents, offsets, positives, start)
+def samples_negatives(dataset: EmbeddedDataset) -> bool:
+    """Return whether the loss on the dataset is over a sample of the negatives.
+
+    With units, many vectors may face few questions, over which the noise of a sample does not
+    average out; then the number of scores decides.
+    """
+    n_vectors = len(dataset.labelled_rows.rows)
+    if n_vectors == len(dataset.labelled):
+        return n_vectors > MAX_FULL_DOCUMENTS
+    most = max(MAX_FULL_DOCUMENTS, MAX_FULL_DOCUMENTS**2 // len(dataset.queries))
+    return n_vectors > most

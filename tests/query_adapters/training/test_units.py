@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from query_adapters.adapters import KernelAdapter, LinearAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation import evaluate_vectors
-from query_adapters.training import AdapterTrainer, objective, selection, softmax, solver, subsample
+from query_adapters.training import AdapterTrainer, objective, softmax, solver, subsample
 from query_adapters.training.inputs import QueryInputs
 from query_adapters.training.linear_score import COSINE
-from query_adapters.training.objective import SoftmaxObjective
+from query_adapters.training.objective import SoftmaxObjective, samples_negatives
 from query_adapters.training.prior_map import PriorMap
 from query_adapters.training.sampled_softmax import SampledSoftmaxLoss
 from query_adapters.training.softmax import FullSoftmaxLoss, Positives
@@ -206,8 +206,7 @@ def test_sampled_negatives_hold_no_vector_of_a_relevant_unit() -> None:
 def test_units_of_one_vector_give_the_same_adapter_bit_for_bit(
     limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (objective, selection):
-        monkeypatch.setattr(module, "MAX_FULL_DOCUMENTS", limit)
+    monkeypatch.setattr(objective, "MAX_FULL_DOCUMENTS", limit)
     chunks = replace(planted(2, n_units=90, size=1), units=None)
     trainer = AdapterTrainer(**QUICK)
     plain = trainer.fit(chunks)
@@ -246,6 +245,18 @@ def test_a_unit_of_thousands_of_vectors_is_trained_on() -> None:
     )
     result = AdapterTrainer(**QUICK, memories=(None,), n_folds=2).fit(large)
     assert np.isfinite(result.adapter(large.queries)).all()
+
+
+def test_few_questions_about_many_vectors_have_all_negatives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dataset = planted(1)  # 120 questions, 240 vectors
+    monkeypatch.setattr(objective, "MAX_FULL_DOCUMENTS", 170)
+    assert not samples_negatives(dataset)
+    monkeypatch.setattr(objective, "MAX_FULL_DOCUMENTS", 169)
+    assert samples_negatives(dataset)
+    chunks = replace(planted(1, n_units=170, size=1), units=None)
+    assert samples_negatives(chunks)  # more than 169 documents
 
 
 def test_a_unit_is_in_one_fold_of_the_view_of_unseen_documents() -> None:
