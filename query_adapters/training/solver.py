@@ -74,7 +74,7 @@ def solve_shared(
         at = solve(objective, at, precision=precision)
         is_settled = before - objective.value_and_gradient(at)[0] < SETTLED * before
         n_solves += 1
-    logger.debug("labels of units were shared %d times", n_solves)
+    logger.debug("labels of units settled after %d solves", n_solves)
     return objective, at
 
 
