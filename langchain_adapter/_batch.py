@@ -4,7 +4,7 @@ Returns the same documents as a `VectorStoreRetriever` over an `InMemoryVectorSt
 queries at once. The retriever's runs are not traced.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Self
@@ -13,7 +13,6 @@ import numpy as np
 from langchain_core.documents import Document
 from langchain_core.vectorstores import InMemoryVectorStore, VectorStoreRetriever
 
-from langchain_adapter.documents import document_id
 from query_adapters.evaluation.search import Doubles, settled_run
 from query_adapters.typing import Run, Texts
 
@@ -25,19 +24,19 @@ class StoreBatch:
     Args:
         store: The vector store.
         k: Documents per query.
-        id_key: The metadata key of a document's id, None for its own.
+        id_of: Returns the id of a document, or of its unit.
         keys: The documents in the store.
         vectors: Their vectors, `(n_documents, dim)`.
     """
 
     store: InMemoryVectorStore
     k: int
-    id_key: str | None
+    id_of: Callable[[Document], str]
     keys: Sequence[str]
     vectors: Doubles
 
     @classmethod
-    def of(cls, retriever: object, id_key: str | None) -> Self | None:
+    def of(cls, retriever: object, id_of: Callable[[Document], str]) -> Self | None:
         """Return the batch search, or None if the retriever's result may differ from it."""
         if type(retriever) is not VectorStoreRetriever or not _is_plain(retriever):
             return None
@@ -48,7 +47,7 @@ class StoreBatch:
             return None
         vectors = np.array([entry["vector"] for entry in store.store.values()])
         in_doubles = len(vectors) > 0 and vectors.dtype == np.float64
-        return cls(store, k, id_key, list(store.store), vectors) if in_doubles else None
+        return cls(store, k, id_of, list(store.store), vectors) if in_doubles else None
 
     def embed(self, text: str) -> list[float]:
         """Return a query's vector, by the same call as the retriever's."""
@@ -67,7 +66,7 @@ class StoreBatch:
         """
         settled = settled_run(vectors, self.keys, self.vectors, k=self.k)
         found = {text: self._documents(vectors[text], settled.get(text)) for text in vectors}
-        ids = {text: [document_id(d, self.id_key) for d in found[text]] for text in found}
+        ids = {text: list(dict.fromkeys(map(self.id_of, found[text]))) for text in found}
         return {query: ids[text] for query, text in queries.items()}
 
     async def arun(self, queries: Texts, vectors: Mapping[str, Sequence[float]]) -> Run:

@@ -7,10 +7,12 @@ from langchain_core.documents import Document
 from langchain_core.runnables import Runnable
 
 from langchain_adapter._batch import StoreBatch
-from langchain_adapter.documents import document_id
 from langchain_adapter.embedder import BaseLike, as_text_embedder
-from langchain_adapter.stores.reading import Store, open_store
+from langchain_adapter.stores.live import opened
+from langchain_adapter.stores.reading import Store
+from langchain_adapter.units import id_reader
 from query_adapters.data.dataset import QADataset, RetrievalDataset
+from query_adapters.data.units import UnitsOption
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.evaluation import (
     DEFAULT_METRICS,
@@ -21,6 +23,7 @@ from query_adapters.evaluation import (
 from query_adapters.evaluation.metrics import parse_metrics
 from query_adapters.evaluation.single_query import ExpectedDocuments
 from query_adapters.evaluation.stored_search import evaluate_stored_vectors
+from query_adapters.stores.reader import gathered
 
 
 class RetrieverEvaluator(DatasetEvaluator):
@@ -32,6 +35,8 @@ class RetrieverEvaluator(DatasetEvaluator):
             `k` of the retriever's `search_kwargs`, or its own `k`.
         id_key: The metadata key of a document's id, such as Qdrant's "_id"; by default it is
             `Document.id`.
+        units: What the dataset's ids name, as in `IndexOptions`. Retrieved documents count as
+            their units, each once, at its best rank. Not together with `id_key`.
         workers: Concurrent queries in the asynchronous methods, at least 1.
         show_progress: Whether to show a progress bar.
         batch: Whether to search for all queries of a dataset at once where the result is the
@@ -41,7 +46,7 @@ class RetrieverEvaluator(DatasetEvaluator):
     Raises:
         TypeError: If `retriever` is not a retriever.
         UnknownMetricError: If a metric is unknown, or has no cut-off and the retriever states none.
-        ValueError: If `workers` is below 1.
+        ValueError: If `workers` is below 1, or `id_key` and `units` are both given.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class RetrieverEvaluator(DatasetEvaluator):
         metrics: Sequence[str] = DEFAULT_METRICS,
         *,
         id_key: str | None = None,
+        units: UnitsOption = "chunk",
         workers: int = 8,
         show_progress: bool = False,
         batch: bool = True,
@@ -64,6 +70,7 @@ class RetrieverEvaluator(DatasetEvaluator):
         super().__init__(metrics, top_k=top_k, workers=workers, show_progress=show_progress)
         self.retriever = retriever
         self.id_key = id_key
+        self._id_of = id_reader(units, id_key)
         self.batch = batch
 
     def evaluate(
@@ -100,11 +107,11 @@ class RetrieverEvaluator(DatasetEvaluator):
         self, expected: ExpectedDocuments, documents: Sequence[Document]
     ) -> dict[str, float]:
         texts = [document.page_content for document in documents]
-        retrieved = list(zip(self._ids(documents), texts, strict=True))
+        retrieved = list(zip(map(self._id_of, documents), texts, strict=True))
         return expected.scores(retrieved, metrics=self.metrics)
 
     def _batch(self) -> StoreBatch | None:
-        return StoreBatch.of(self.retriever, self.id_key) if self.batch else None
+        return StoreBatch.of(self.retriever, self._id_of) if self.batch else None
 
     def _retrieved_ids(self, text: str) -> list[str]:
         return self._ids(self.retriever.invoke(text))
@@ -113,7 +120,8 @@ class RetrieverEvaluator(DatasetEvaluator):
         return self._ids(await self.retriever.ainvoke(text))
 
     def _ids(self, documents: Sequence[Document]) -> list[str]:
-        return [document_id(document, self.id_key) for document in documents]
+        """Return the ids of documents, or of units, each once."""
+        return list(dict.fromkeys(map(self._id_of, documents)))
 
 
 def evaluate_vectorstore(
@@ -122,6 +130,7 @@ def evaluate_vectorstore(
     dataset: RetrievalDataset | QADataset,
     *,
     metrics: Sequence[str] = DEFAULT_METRICS,
+    units: UnitsOption = "chunk",
 ) -> Evaluation:
     """Return the scores of exact search over the vectors that a vector store holds.
 
@@ -133,12 +142,15 @@ def evaluate_vectorstore(
         embeddings: Embeds the queries: the base model, or one with an adapter.
         dataset: Queries with their relevant documents, by the ids of the store.
         metrics: Names such as "ndcg@10".
+        units: What the dataset's ids name, as in `IndexOptions`; units are ranked by their best
+            vector.
 
     Raises:
+        InvalidDatasetError: If a document cannot be read back, or has no unit, or several.
         QueryAdaptersError: As `query_adapters.evaluation.stored_search.evaluate_stored_vectors`.
         UnreadableStoreError: If vectors cannot be read back from the store.
     """
-    stored = open_store(vectorstore).gather()
+    stored = gathered(opened(vectorstore, units))
     return evaluate_stored_vectors(
         dataset,
         as_text_embedder(embeddings),
@@ -146,6 +158,7 @@ def evaluate_vectorstore(
         vectors=stored.vectors,
         similarity=stored.similarity,
         metrics=metrics,
+        units=stored.units,
     )
 
 
@@ -153,6 +166,7 @@ def langsmith_evaluator(
     metrics: Sequence[str] = DEFAULT_METRICS,
     *,
     id_key: str | None = None,
+    units: UnitsOption = "chunk",
     documents: str = "documents",
     relevant: str = "relevant_docs",
 ) -> Callable[[dict[str, Any], dict[str, Any]], list[dict[str, Any]]]:
@@ -161,11 +175,14 @@ def langsmith_evaluator(
     Args:
         metrics: Names such as "ndcg@10".
         id_key: As in `RetrieverEvaluator`.
+        units: As in `RetrieverEvaluator`.
         documents: Key of the retrieved documents in the outputs of the evaluated system.
         relevant: Key of the relevant ids, a list or a single id, in an example's reference outputs.
 
     Raises:
+        TypeError: If `units` is neither a string nor a function.
         UnknownMetricError: If a metric is unknown, or has no cut-off.
+        ValueError: If `id_key` and `units` are both given.
 
     The evaluator raises an InvalidDatasetError if one of the keys is missing.
 
@@ -176,13 +193,14 @@ def langsmith_evaluator(
         [{'key': 'mrr@10', 'score': 0.5}]
     """
     names = [str(metric) for metric in parse_metrics(metrics)]
+    id_of = id_reader(units, id_key)
 
     def retrieval(
         outputs: dict[str, Any], reference_outputs: dict[str, Any]
     ) -> list[dict[str, Any]]:
         found = _value(outputs, documents, what="outputs", option="documents")
         ids = _value(reference_outputs, relevant, what="reference outputs", option="relevant")
-        run = {"": [document_id(document, id_key) for document in found]}
+        run = {"": [id_of(document) for document in found]}
         qrels: Mapping[str, Mapping[str, float]] = {
             "": dict.fromkeys([ids] if isinstance(ids, str) else ids, 1.0)
         }

@@ -4,7 +4,7 @@ Returns the same ids as a `VectorIndexRetriever` over a `SimpleVectorStore`, for
 once. The retriever's events and callbacks are not sent; those of the embedding model are.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Self
@@ -29,14 +29,16 @@ class IndexBatch:
         retriever: The retriever.
         ids: The nodes that it searches.
         vectors: Their vectors, `(n_nodes, dim)`.
+        id_of: Returns the id of a node, or of its unit.
     """
 
     retriever: VectorIndexRetriever
     ids: Sequence[str]
     vectors: Doubles
+    id_of: Callable[[BaseNode], str]
 
     @classmethod
-    def of(cls, retriever: BaseRetriever) -> Self | None:
+    def of(cls, retriever: BaseRetriever, id_of: Callable[[BaseNode], str]) -> Self | None:
         """Return the batch search, or None if the retriever's result may differ from it."""
         if type(retriever) is not VectorIndexRetriever or not _is_plain(retriever):
             return None
@@ -47,7 +49,8 @@ class IndexBatch:
         searched = stored if wanted is None else set(wanted)
         ids = [key for key in stored if key in searched]
         vectors = np.array([stored[key] for key in ids])
-        return cls(retriever, ids, vectors) if vectors.dtype == np.float64 and ids else None
+        in_doubles = vectors.dtype == np.float64 and bool(ids)
+        return cls(retriever, ids, vectors, id_of) if in_doubles else None
 
     def embed(self, text: str) -> Embedding:
         """Return a query's vector, by the same call as the retriever's."""
@@ -87,10 +90,14 @@ class IndexBatch:
     def _returned(self, queries: Texts, found: Run, nodes: Iterable[BaseNode]) -> Run:
         """Leave out queries with index nodes, which are followed, or with missing nodes."""
         known = self.retriever._index.index_struct.nodes_dict
-        ids = (node.node_id for node in nodes if not isinstance(node, IndexNode))
-        returned = {key for key in ids if known.get(key) == key}
+        plain = (node for node in nodes if not isinstance(node, IndexNode))
+        named = {n.node_id: self.id_of(n) for n in plain if known.get(n.node_id) == n.node_id}
         runs = ((query, found[text]) for query, text in queries.items())
-        return {query: ids for query, ids in runs if returned.issuperset(ids)}
+        return {
+            query: list(dict.fromkeys(named[key] for key in ids))
+            for query, ids in runs
+            if named.keys() >= set(ids)
+        }
 
 
 def _distinct(found: Run) -> list[str]:

@@ -7,15 +7,19 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.evaluation.retrieval.base import RetrievalEvalResult
 from llama_index.core.evaluation.retrieval.metrics_base import RetrievalMetricResult
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
-from llama_index.core.schema import NodeWithScore
+from llama_index.core.schema import BaseNode, NodeWithScore
 
 from llama_index_finetune_plugin._batch import IndexBatch
 from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
-from llama_index_finetune_plugin.stores.reading import Store, open_store
+from llama_index_finetune_plugin.stores.live import opened
+from llama_index_finetune_plugin.stores.reading import Store
+from llama_index_finetune_plugin.units import rule_of
 from query_adapters.data.dataset import QADataset, RetrievalDataset
+from query_adapters.data.units import UnitsOption
 from query_adapters.evaluation import DEFAULT_METRICS, DatasetEvaluator, Evaluation
 from query_adapters.evaluation.single_query import ExpectedDocuments
 from query_adapters.evaluation.stored_search import evaluate_stored_vectors
+from query_adapters.stores.reader import gathered
 
 
 class RetrieverEvaluator(DatasetEvaluator):
@@ -26,6 +30,8 @@ class RetrieverEvaluator(DatasetEvaluator):
         metrics: Names such as "ndcg@10", or one; LlamaIndex's "ap" is "map". Where the cut-off is
             left out ("mrr"), it is the retriever's `similarity_top_k`.
         node_postprocessors: Applied to the retrieved nodes, in order.
+        units: What the dataset's ids name, as in `IndexOptions`. Retrieved nodes count as their
+            units, each once, at its best rank.
         workers: Concurrent queries in the asynchronous methods, at least 1.
         show_progress: Whether to show a progress bar.
         batch: Whether to search for all queries of a dataset at once where the result is the
@@ -44,6 +50,7 @@ class RetrieverEvaluator(DatasetEvaluator):
         metrics: Sequence[str] = DEFAULT_METRICS,
         *,
         node_postprocessors: Sequence[BaseNodePostprocessor] = (),
+        units: UnitsOption = "chunk",
         workers: int = 8,
         show_progress: bool = False,
         batch: bool = True,
@@ -59,6 +66,7 @@ class RetrieverEvaluator(DatasetEvaluator):
         )
         self.retriever = retriever
         self.node_postprocessors = tuple(node_postprocessors or ())
+        self._id_of = rule_of(units) or _node_id
         self.batch = batch
 
     @classmethod
@@ -100,13 +108,17 @@ class RetrieverEvaluator(DatasetEvaluator):
 
     def _batch(self) -> IndexBatch | None:
         as_found = self.batch and not self.node_postprocessors
-        return IndexBatch.of(self.retriever) if as_found else None
+        return IndexBatch.of(self.retriever, self._id_of) if as_found else None
 
     def _retrieved_ids(self, text: str) -> list[str]:
-        return [node.node.node_id for node in self._nodes(text)]
+        return self._ids(self._nodes(text))
 
     async def _aretrieved_ids(self, text: str) -> list[str]:
-        return [node.node.node_id for node in await self._anodes(text)]
+        return self._ids(await self._anodes(text))
+
+    def _ids(self, nodes: Sequence[NodeWithScore]) -> list[str]:
+        """Return the ids of nodes, or of units, each once."""
+        return list(dict.fromkeys(self._id_of(node.node) for node in nodes))
 
     def _nodes(self, text: str) -> list[NodeWithScore]:
         return self._postprocessed(self.retriever.retrieve(text), text)
@@ -125,7 +137,7 @@ class RetrieverEvaluator(DatasetEvaluator):
         texts: Sequence[str] | None,
         nodes: Sequence[NodeWithScore],
     ) -> RetrievalEvalResult:
-        retrieved = [(node.node.node_id, node.node.get_content()) for node in nodes]
+        retrieved = [(self._id_of(node.node), node.node.get_content()) for node in nodes]
         scores = expected.scores(retrieved, metrics=self.metrics)
         return RetrievalEvalResult(
             query=expected.query,
@@ -143,6 +155,7 @@ def evaluate_index(
     dataset: RetrievalDataset | QADataset,
     *,
     metrics: Sequence[str] = DEFAULT_METRICS,
+    units: UnitsOption = "chunk",
 ) -> Evaluation:
     """Return the scores of exact search over the vectors that an index stores.
 
@@ -154,12 +167,15 @@ def evaluate_index(
         embed_model: Embeds the queries: the base model, or one with an adapter.
         dataset: Queries with their relevant nodes.
         metrics: Names such as "ndcg@10".
+        units: What the dataset's ids name, as in `IndexOptions`; units are ranked by their best
+            vector.
 
     Raises:
+        InvalidDatasetError: If a node cannot be read back, or has no unit, or several.
         QueryAdaptersError: As `query_adapters.evaluation.stored_search.evaluate_stored_vectors`.
         UnreadableStoreError: If vectors cannot be read back from such a store.
     """
-    stored = open_store(index).gather()
+    stored = gathered(opened(index, units))
     return evaluate_stored_vectors(
         dataset,
         LlamaIndexEmbedder(embed_model),
@@ -167,7 +183,12 @@ def evaluate_index(
         vectors=stored.vectors,
         similarity=stored.similarity,
         metrics=metrics,
+        units=stored.units,
     )
+
+
+def _node_id(node: BaseNode) -> str:
+    return node.node_id
 
 
 def _own_names(metrics: Sequence[str]) -> list[str]:

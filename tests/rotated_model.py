@@ -8,7 +8,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import InMemoryVectorStore
 from llama_index.core import VectorStoreIndex
 from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.schema import TextNode
+from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 
 from query_adapters.data.dataset import RetrievalDataset
 
@@ -72,4 +72,40 @@ def vectorstore(model: Embeddings | None = None) -> InMemoryVectorStore:
     filled = InMemoryVectorStore(RotatedEmbeddings())
     filled.add_documents(documents())
     store.store = filled.store
+    return store
+
+
+def source_of(key: str) -> str:
+    """Return the id of the document that a chunk was split from; each has four."""
+    return f"document-{int(key.removeprefix('chunk-')) // 4}"
+
+
+def source_dataset(questions: dict[str, list[str]]) -> RetrievalDataset:
+    """Return the questions with labels on documents."""
+    relevant = {text: [source_of(ids[0])] for text, ids in questions.items()}
+    sources = {source_of(key): source_of(key) for key in CHUNKS}
+    return RetrievalDataset.from_relevant_docs({q: q for q in questions}, sources, relevant)
+
+
+def split_index() -> VectorStoreIndex:
+    """Return an index of chunks that name their source document and their page."""
+    split = [
+        TextNode(
+            id_=key,
+            text=text,
+            metadata={"file_name": "manual.pdf", "page_label": str(1 + number // 8)},
+            excluded_embed_metadata_keys=["file_name", "page_label"],
+            relationships={NodeRelationship.SOURCE: RelatedNodeInfo(node_id=source_of(key))},
+        )
+        for number, (key, text) in enumerate(CHUNKS.items())
+    ]
+    return VectorStoreIndex(split, embed_model=RotatedEmbedding())
+
+
+def split_vectorstore() -> InMemoryVectorStore:
+    """Return a store of child chunks, as a ParentDocumentRetriever fills it."""
+    store = InMemoryVectorStore(RotatedEmbeddings())
+    store.add_documents(
+        [Document(text, metadata={"doc_id": source_of(key)}) for key, text in CHUNKS.items()]
+    )
     return store

@@ -16,6 +16,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "query_adapters.data.formats": (),
     "query_adapters.data.paths": (),
     "query_adapters.data.rows": (),
+    "query_adapters.data.units": ("Units",),
     "query_adapters.evaluation.comparison": (),
     "query_adapters.evaluation.interop": (),
     "query_adapters.evaluation.pairwise": (),

@@ -13,10 +13,10 @@ from langchain_adapter.embeddings import LinearAdapterEmbeddings
 from langchain_adapter.engines.base import embedder_of
 from langchain_adapter.fusion import FusionOptions, FusionRetriever
 from langchain_adapter.stores import Store
-from langchain_adapter.stores.live import live_index
-from langchain_adapter.stores.reading import open_store
+from langchain_adapter.stores.live import live_index, opened
 from query_adapters.adapters.kernel import RefinableAdapter
 from query_adapters.data.dataset import QADataset, RetrievalDataset
+from query_adapters.data.units import UnitsOption
 from query_adapters.finetuning.engine import AdapterFinetuneEngine, read_start
 from query_adapters.finetuning.from_index import read_existing_index
 from query_adapters.finetuning.options import AnyQuestions, EngineOptions, IndexOptions
@@ -39,6 +39,8 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
             vectors). Vectors of the dataset's documents are read from it instead of embedded, and
             its documents shape the prior. All of them are read; `from_vectorstore` reads a
             sample, and needs no texts.
+        units: As in `IndexOptions`, for a `vectorstore` that is a VectorStore. The dataset's ids
+            are those of units then, and its documents are not embedded.
         adapter_model: A LinearAdapter or KernelAdapter to refine instead of starting from the base.
         dim: Length of the model's vectors, checked on the first question.
         bias: As in `AdapterTrainer`.
@@ -58,6 +60,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
         *,
         model_output_path: str | Path = "model_output",
         vectorstore: Store | None = None,
+        units: UnitsOption = "chunk",
         adapter_model: RefinableAdapter | None = None,
         dim: int | None = None,
         bias: bool = True,
@@ -72,7 +75,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
             embedder,
             model_output_path=model_output_path,
             adapter_model=adapter_model,
-            index=None if vectorstore is None else open_store(vectorstore),
+            index=None if vectorstore is None else opened(vectorstore, units),
             dim=dim,
             bias=bias,
             verbose=verbose,
@@ -133,7 +136,8 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
             QueryAdaptersError: As `query_adapters.finetuning.from_index.read_existing_index`.
         """
         embedder = embedder_of(embeddings, vectorstore)
-        existing = read_existing_index(live_index(vectorstore), dataset, embedder, **options)
+        live = live_index(vectorstore, options.pop("units", "chunk"))
+        existing = read_existing_index(live, dataset, embedder, **options)
         return cls(
             existing.dataset, embedder.embeddings, vectorstore=existing.stored, **existing.options
         )

@@ -11,10 +11,10 @@ from llama_index_finetune_plugin.engines._obsolete import ObsoleteOptions, witho
 from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
 from llama_index_finetune_plugin.fusion import FusionRetriever, RetrieverOptions
 from llama_index_finetune_plugin.stores import Store
-from llama_index_finetune_plugin.stores.live import live_index, own_model
-from llama_index_finetune_plugin.stores.reading import open_store
+from llama_index_finetune_plugin.stores.live import live_index, opened, own_model
 from query_adapters.adapters.kernel import RefinableAdapter
 from query_adapters.data.dataset import QADataset, RetrievalDataset
+from query_adapters.data.units import UnitsOption
 from query_adapters.finetuning.engine import AdapterFinetuneEngine, read_start
 from query_adapters.finetuning.from_index import read_existing_index
 from query_adapters.finetuning.options import AnyQuestions, EngineOptions, IndexOptions
@@ -52,6 +52,8 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
             (ids, vectors). Vectors of the dataset's documents are read from it instead of
             embedded, and its documents shape the prior. All of them are read; `from_index` reads
             a sample, and needs no texts.
+        units: As in `IndexOptions`, for an `index` that is a VectorStoreIndex. The dataset's ids
+            are those of units then, and its documents are not embedded.
         **options: As in `EngineOptions`. Options of the old engine are accepted with the warning
             above.
 
@@ -77,6 +79,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
         bias: bool = True,
         *,
         index: Store | None = None,
+        units: UnitsOption = "chunk",
         **options: Unpack[Options],
     ) -> None:
         positional = {
@@ -95,7 +98,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
             embedder,
             model_output_path=model_output_path,
             adapter_model=adapter_model,
-            index=None if index is None else open_store(index),
+            index=None if index is None else opened(index, units),
             dim=dim,
             bias=bias,
             verbose=verbose,
@@ -128,7 +131,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
         Raises:
             QueryAdaptersError: As `query_adapters.finetuning.from_index.read_existing_index`.
         """
-        live = live_index(index)
+        live = live_index(index, options.pop("units", "chunk"))
         embedder = LlamaIndexEmbedder(own_model(index) if embed_model is None else embed_model)
         existing = read_existing_index(live, dataset, embedder, **options)
         return cls(

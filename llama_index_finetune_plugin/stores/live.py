@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from llama_index.core import VectorStoreIndex
 from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -10,21 +10,30 @@ from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, TextNode
 from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
 
 from llama_index_finetune_plugin.embedding import AdapterEmbedding
-from llama_index_finetune_plugin.stores.reading import open_store
+from llama_index_finetune_plugin.stores.reading import Store, open_store
+from llama_index_finetune_plugin.units import rule_of
+from query_adapters.data.units import UnitsOption
 from query_adapters.errors import UnreadableStoreError
-from query_adapters.stores import LiveIndex
+from query_adapters.stores import LiveIndex, StoredVectors, StoreReader
 
 logger = logging.getLogger(__name__)
 
 
-def live_index(index: VectorStoreIndex, *, mode: MetadataMode = MetadataMode.EMBED) -> LiveIndex:
+def live_index(
+    index: VectorStoreIndex,
+    units: UnitsOption = "chunk",
+    *,
+    mode: MetadataMode = MetadataMode.EMBED,
+) -> LiveIndex:
     """Return the index as the core's LiveIndex.
 
     Args:
         index: The index.
+        units: What labels are on, as in `IndexOptions`.
         mode: Which metadata its texts include; by default what LlamaIndex embeds.
 
     Raises:
+        TypeError: If `units` is neither a string nor a function.
         UnreadableStoreError: If it is not a VectorStoreIndex, or its vectors cannot be read back.
     """
     if not isinstance(index, VectorStoreIndex):
@@ -39,7 +48,22 @@ def live_index(index: VectorStoreIndex, *, mode: MetadataMode = MetadataMode.EMB
         source=open_store(index).source,
         texts=lambda ids: embedded_texts(index, ids, mode),
         hint=lambda missing: _hint(index, missing),
+        chunks=lambda ids: nodes_of(index, ids),
+        units=rule_of(units),
     )
+
+
+def opened(index: Store, units: UnitsOption) -> StoreReader | StoredVectors:
+    """Return the index for reading; with units, its vectors and the units of its nodes.
+
+    Raises:
+        InvalidDatasetError: If a node cannot be read back, or has no unit, or several.
+        UnreadableStoreError: If vectors or nodes cannot be read back from it.
+    """
+    reader = open_store(index)
+    if units == "chunk":
+        return reader
+    return live_index(cast(VectorStoreIndex, index), units).with_units(reader.gather())
 
 
 def own_model(index: VectorStoreIndex) -> BaseEmbedding:
@@ -59,13 +83,18 @@ def embedded_texts(
 
     Nodes that neither the docstore nor the vector store returns are left out.
     """
+    texts = {key: embedded_text(node, mode) for key, node in nodes_of(index, ids).items()}
+    return {key: text for key, text in texts.items() if text}
+
+
+def nodes_of(index: VectorStoreIndex, ids: Sequence[str]) -> dict[str, BaseNode]:
+    """Return nodes by id, of those that the docstore or the vector store returns."""
     nodes = index.docstore.get_nodes(list(ids), raise_error=False)
     missing = set(ids).difference(node.node_id for node in nodes)
     if missing:
         nodes = [*nodes, *_stored_nodes(index, node_ids=[key for key in ids if key in missing])]
-    texts = {node.node_id: embedded_text(node, mode) for node in nodes}
     wanted = set(ids)
-    return {key: text for key, text in texts.items() if key in wanted and text}
+    return {node.node_id: node for node in nodes if node.node_id in wanted}
 
 
 def embedded_text(node: BaseNode, mode: MetadataMode = MetadataMode.EMBED) -> str:
@@ -79,8 +108,8 @@ def _hint(index: VectorStoreIndex, missing: Sequence[str]) -> str:
         chunks = _chunks_of(index, source)
         if chunks:
             return (
-                f"{source!r} is the id of a source document (ref_doc_id): name its nodes instead, "
-                f"such as {chunks[0]!r}"
+                f"{source!r} is the id of a source document (ref_doc_id): pass "
+                f'units="document", or name its nodes, such as {chunks[0]!r}'
             )
     return (
         "ids of its nodes (node_id) are expected: correct them, or drop questions about nodes "

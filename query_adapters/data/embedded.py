@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from query_adapters.arrays import check_finite
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.splits import connected, query_groups
+from query_adapters.data.units import UnitRows, check_units
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
@@ -27,9 +28,12 @@ class EmbeddedDataset:
         grades: For each query, their grades > 0; all 1 if left out.
         query_groups: A group number per query, equal for near-duplicates, which stay in one fold;
             all different if left out.
+        units: The unit of each document, `(n_documents,)`, numbered from 0 without gaps, if
+            labels are on units that have several vectors (`query_adapters.data.units`). Then
+            `relevant` holds numbers of units instead of rows. None if each document is a unit.
 
     Raises:
-        InvalidVectorsError: If a number is not finite, or rows and questions do not match.
+        InvalidVectorsError: If a number is not finite, or rows, units and questions do not match.
         DimensionMismatchError: If questions and documents differ in length.
     """
 
@@ -38,6 +42,7 @@ class EmbeddedDataset:
     relevant: tuple[Rows, ...]
     grades: tuple[Values, ...] = ()
     query_groups: Rows = field(default_factory=lambda: np.empty(0, np.int64))
+    units: Rows | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "queries", _matrix(self.queries, "queries"))
@@ -48,6 +53,8 @@ class EmbeddedDataset:
         object.__setattr__(self, "grades", tuple(np.asarray(g, np.float64) for g in grades))
         groups = self.query_groups if len(self.query_groups) else np.arange(len(self.queries))
         object.__setattr__(self, "query_groups", np.asarray(groups, np.int64))
+        if self.units is not None:
+            object.__setattr__(self, "units", np.asarray(self.units, np.int64))
         self._validate()
 
     def _validate(self) -> None:
@@ -64,13 +71,15 @@ class EmbeddedDataset:
                 f"expected relevant rows, grades and a group for each of {len(self.queries)} "
                 f"queries, got {counts[0]}, {counts[1]} and {counts[2]}"
             )
+        if self.units is not None:
+            check_units(self.units, len(self.documents), n_units=self.n_units)
         for query, (rows, grades) in enumerate(zip(self.relevant, self.grades, strict=True)):
-            in_range = len(rows) > 0 and rows.min() >= 0 and rows.max() < len(self.documents)
+            in_range = len(rows) > 0 and rows.min() >= 0 and rows.max() < self.n_units
             graded = len(rows) == len(grades) and bool((grades > 0).all())
             if not in_range or not graded or len(np.unique(rows)) != len(rows):
                 raise InvalidVectorsError(
                     f"query {query}: expected distinct relevant rows below "
-                    f"{len(self.documents)}, each with a grade above 0; got rows {rows} and "
+                    f"{self.n_units}, each with a grade above 0; got rows {rows} and "
                     f"grades {grades}"
                 )
 
@@ -80,9 +89,25 @@ class EmbeddedDataset:
         return int(self.queries.shape[1])
 
     @cached_property
+    def n_units(self) -> int:
+        """Number of units that labels may be on; by default that of the documents."""
+        return len(self.documents) if self.units is None else int(self.units.max()) + 1
+
+    @cached_property
     def labelled(self) -> Rows:
-        """Rows of the documents that are relevant to a query, ascending."""
+        """The documents (units) that are relevant to a query, ascending."""
         return np.unique(np.concatenate(self.relevant))
+
+    @cached_property
+    def labelled_rows(self) -> UnitRows:
+        """Rows of the vectors of `labelled`, one each without units."""
+        return self.rows_of(self.labelled)
+
+    def rows_of(self, units: Rows) -> UnitRows:
+        """Return the rows of the vectors of these units."""
+        if self.units is None:
+            return UnitRows(units, np.arange(len(units) + 1))
+        return UnitRows.of(self.units).select(units)
 
     @cached_property
     def document_groups(self) -> Rows:
@@ -100,12 +125,16 @@ class EmbeddedDataset:
             tuple(self.relevant[query] for query in queries),
             tuple(self.grades[query] for query in queries),
             self.query_groups[queries],
+            self.units,
         )
 
     def over(self, documents: Rows) -> "EmbeddedDataset":
-        """Return the dataset over these documents: ascending rows with all relevant ones."""
+        """Return the dataset over these documents (units): ascending, with all relevant ones."""
         relevant = tuple(np.searchsorted(documents, rows) for rows in self.relevant)
-        return replace(self, documents=self.documents[documents], relevant=relevant)
+        kept = self.rows_of(documents)
+        rows = np.sort(kept.rows)
+        units = None if self.units is None else np.searchsorted(documents, self.units[rows])
+        return replace(self, documents=self.documents[rows], relevant=relevant, units=units)
 
 
 def embed_dataset(
@@ -134,24 +163,50 @@ def embed_dataset(
             the stored ones are.
     """
     cache, stored = cache or EmbeddingCache(), stored or {}
-    texts = list(dataset.queries.values())
-    first = cache.embed_queries(embedder, texts[:1])
-    _check_dims(first.shape[1], dim, stored)
-    others = cache.embed_queries(embedder, texts[1:], show_progress=show_progress)
+    queries = embed_questions(
+        dataset, embedder, cache=cache, dim=dim, stored=stored, show_progress=show_progress
+    )
     absent = {key: text for key, text in dataset.corpus.items() if key not in stored}
     fresh = cache.embed_documents(embedder, list(absent.values()), show_progress=show_progress)
-    _check_unchanged(first.shape[1], {"query": others, "document": fresh})
+    _check_unchanged(queries.shape[1], {"document": fresh})
     vectors = {**stored, **dict(zip(absent, fresh, strict=True))}
     documents = np.array([vectors[key] for key in dataset.corpus], dtype=np.float32)
     row_of = {key: row for row, key in enumerate(dataset.corpus)}
+    return EmbeddedDataset(queries, documents, *judged_rows(dataset, row_of), query_groups(dataset))
+
+
+def judged_rows(
+    dataset: RetrievalDataset, row_of: Mapping[str, int]
+) -> tuple[tuple[Rows, ...], tuple[Values, ...]]:
+    """Return the relevant rows of each query, and their grades.
+
+    Args:
+        dataset: The judgements.
+        row_of: The row of each document, or the number of each unit, by id.
+    """
     judged = [dataset.qrels[query] for query in dataset.queries]
-    return EmbeddedDataset(
-        np.concatenate([first, others]) if len(others) else first,
-        documents,
+    return (
         tuple(np.array([row_of[document] for document in grades]) for grades in judged),
         tuple(np.array(list(grades.values())) for grades in judged),
-        query_groups(dataset),
     )
+
+
+def embed_questions(
+    dataset: RetrievalDataset,
+    embedder: TextEmbedder,
+    *,
+    cache: EmbeddingCache,
+    dim: int | None = None,
+    stored: Mapping[str, ArrayLike] | None = None,
+    show_progress: bool = False,
+) -> Vectors:
+    """Return the questions' vectors, `(n_queries, dim)`; arguments as in `embed_dataset`."""
+    texts = list(dataset.queries.values())
+    first = cache.embed_queries(embedder, texts[:1])
+    _check_dims(first.shape[1], dim, stored or {})
+    others = cache.embed_queries(embedder, texts[1:], show_progress=show_progress)
+    _check_unchanged(first.shape[1], {"query": others})
+    return np.concatenate([first, others]) if len(others) else first
 
 
 def _check_dims(actual: int, dim: int | None, stored: Mapping[str, ArrayLike]) -> None:

@@ -206,7 +206,8 @@ def _warn_if_strange(run: Run, texts: RetrievalDataset) -> None:
             f"none of {len(retrieved)} retrieved documents is in the dataset, so that every score "
             f"is 0: ids such as {min(retrieved)!r} were retrieved, and {relevant!r} is relevant; "
             "expected the same ids in both: build the index with the dataset's, or, in LangChain, "
-            "name the metadata key that holds them: id_key",
+            "name the metadata key that holds them: id_key; where labels are on documents or "
+            "parents of what is retrieved, pass units",
             EvaluationWarning,
             stacklevel=4,
         )

@@ -59,7 +59,8 @@ def evaluate_vectors(
         adapter: Applied to the queries; None for the base model.
         metrics: Names such as "ndcg@10".
         similarity: What the search ranks by.
-        texts: The dataset's texts, for an evaluation with ids and a run.
+        texts: The dataset's texts, for an evaluation with ids and a run; with units, its corpus
+            holds one text for each unit, in their order.
 
     Raises:
         InvalidDatasetError: If texts and vectors differ in number.
@@ -70,7 +71,9 @@ def evaluate_vectors(
     parsed = parse_metrics(metrics)
     queries = dataset.queries if adapter is None else adapter(dataset.queries)
     depth = max(metric.k for metric in parsed)
-    ranking = exact_search(queries, dataset.documents, k=depth, similarity=similarity)
+    ranking = exact_search(
+        queries, dataset.documents, k=depth, similarity=similarity, units=dataset.units
+    )
     judged = judge_rows(ranking, dataset.relevant, dataset.grades)
     return Evaluation(
         _values(judged, parsed),
@@ -110,7 +113,7 @@ def check_texts(texts: RetrievalDataset, dataset: EmbeddedDataset) -> None:
     Raises:
         InvalidDatasetError: If not.
     """
-    expected = len(dataset.queries), len(dataset.documents)
+    expected = len(dataset.queries), dataset.n_units
     actual = len(texts.queries), len(texts.corpus)
     if expected != actual:
         raise InvalidDatasetError(

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from query_adapters.arrays import unit
+from query_adapters.data.units import UnitRows, Units
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
 from query_adapters.typing import Rows, Run, Similarity, Vectors
 
@@ -18,7 +19,12 @@ Doubles = NDArray[np.float64]
 
 
 def exact_search(
-    queries: Vectors, documents: Vectors, *, k: int, similarity: Similarity = "cosine"
+    queries: Vectors,
+    documents: Vectors,
+    *,
+    k: int,
+    similarity: Similarity = "cosine",
+    units: Rows | None = None,
 ) -> Rows:
     """Return the rows of the k most similar documents, best first, `(n_queries, min(k, n))`.
 
@@ -29,18 +35,32 @@ def exact_search(
         documents: Shape `(n_documents, dim)`.
         k: Documents per query, at least 1.
         similarity: "cosine", "dot", or "euclidean" (nearest first).
+        units: The unit of each document, `(n_documents,)`, numbered from 0 without gaps. Then
+            numbers of units are returned, ranked by their best document.
     """
+    pool = None if units is None else UnitRows.of(units)
     if similarity == "cosine":
         queries, documents = unit(queries), unit(documents)
     offset = -0.5 * np.einsum("ij,ij->i", documents, documents)
-    k = min(k, len(documents))
+    k = min(k, len(documents) if pool is None else len(pool.starts) - 1)
     found = np.empty((len(queries), k), dtype=np.int64)
     for block in _blocks(len(queries), SCORES_AT_ONCE // len(documents) + 1):
         scores = queries[block] @ documents.T
         if similarity == "euclidean":
             scores += offset
-        found[block] = _top(scores, k)
+        found[block] = _top(scores if pool is None else pooled(scores, pool), k)
     return found
+
+
+def pooled(scores: Vectors, pool: UnitRows) -> Vectors:
+    """Return the highest score of each unit's documents, `(n_queries, n_units)`.
+
+    Args:
+        scores: Scores of the documents, `(n_queries, n_documents)`.
+        pool: The documents of each unit.
+    """
+    best: Vectors = np.maximum.reduceat(scores[:, pool.rows], pool.starts[:-1], axis=1)
+    return best
 
 
 def search_run(
@@ -50,6 +70,7 @@ def search_run(
     *,
     k: int,
     similarity: Similarity = "cosine",
+    units: Units | None = None,
 ) -> Run:
     """Return the ids of the k most similar documents of each query, best first.
 
@@ -59,6 +80,7 @@ def search_run(
         documents: Shape `(n_documents, dim)`.
         k: Documents per query, at least 1.
         similarity: As in `exact_search`.
+        units: The units of the documents, if units are ranked instead.
 
     Raises:
         DimensionMismatchError: If vectors of queries and documents differ in length.
@@ -73,8 +95,10 @@ def search_run(
             f"{len(asked)}, such as that of {list(queries)[int(np.argmin(finite))]!r}; embed "
             "them again, or leave them out"
         )
-    found = exact_search(asked, documents, k=k, similarity=similarity).tolist()
-    ranked = ([document_ids[row] for row in rows] for rows in found)
+    unit_of = None if units is None else units.unit_of
+    found = exact_search(asked, documents, k=k, similarity=similarity, units=unit_of).tolist()
+    ids = document_ids if units is None else units.ids
+    ranked = ([ids[row] for row in rows] for rows in found)
     return dict(zip(queries, ranked, strict=True))
 
 

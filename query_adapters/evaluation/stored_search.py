@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Collection, Sequence
 
 from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
+from query_adapters.data.units import Units
 from query_adapters.embedders import TextEmbedder
 from query_adapters.errors import EvaluationWarning, InvalidDatasetError
 from query_adapters.evaluation.evaluate import Evaluation, evaluate_run
@@ -20,6 +21,7 @@ def evaluate_stored_vectors(
     vectors: Vectors,
     similarity: Similarity | None,
     metrics: Sequence[str],
+    units: Units | None = None,
 ) -> Evaluation:
     """Return the scores of exact search over stored document vectors.
 
@@ -30,6 +32,8 @@ def evaluate_stored_vectors(
         vectors: Their vectors, `(len(ids), dim)`.
         similarity: What the store ranks by; None for cosine.
         metrics: Names such as "ndcg@10".
+        units: Units of the documents, if labels are on units: they are ranked instead, each by
+            its best document.
 
     Raises:
         InvalidDatasetError: If no relevant document is stored.
@@ -38,7 +42,7 @@ def evaluate_stored_vectors(
     """
     depth = max(metric.k for metric in parse_metrics(metrics))
     texts = to_retrieval_dataset(dataset)
-    _check_ids(texts.labelled_documents, ids)
+    _check_ids(texts.labelled_documents, ids if units is None else units.ids)
     queries = embedder.embed_queries(list(texts.queries.values()))
     run = search_run(
         dict(zip(texts.queries, queries, strict=True)),
@@ -46,6 +50,7 @@ def evaluate_stored_vectors(
         vectors,
         k=depth,
         similarity=similarity or "cosine",
+        units=units,
     )
     return evaluate_run(run, texts.qrels, metrics=metrics)
 

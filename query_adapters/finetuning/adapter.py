@@ -12,6 +12,7 @@ from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, save_ad
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.data.splits import check_leakage
+from query_adapters.data.units import Units
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.identity import own_name
 from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
@@ -24,12 +25,14 @@ from query_adapters.finetuning.hybrid import (
     lexical_index,
     trained_fusion,
 )
+from query_adapters.finetuning.options import refuse_hybrid
 from query_adapters.finetuning.search_space import SearchSpace
 from query_adapters.fusion.storage import save_fusion
 from query_adapters.fusion.training import FusionTraining
 from query_adapters.lexical import LexicalIndex
 from query_adapters.lexical.collecting import TextBlock, TextBlocks
 from query_adapters.stores import StoredVectors
+from query_adapters.stores.unit_labels import check_labels
 from query_adapters.training import AdapterTrainer, TrainingResult, Verdict
 from query_adapters.training.verdict import ResultWithVerdict
 
@@ -84,8 +87,10 @@ class AdapterFinetuner:
 
     Raises:
         DimensionMismatchError: If `start` does not fit `dim` or the index, or is not square.
+        InvalidDatasetError: If the index has units, and labels name others.
         LeakageError: If a validation question is a training question.
         NotADirectoryError: If the output folder is a file.
+        ValueError: If `hybrid` is wanted over an index with units.
     """
 
     dataset: RetrievalDataset
@@ -108,8 +113,16 @@ class AdapterFinetuner:
             )
         if self.val_dataset is not None:
             check_leakage(self.dataset.queries, self.val_dataset.queries)
+        if self.index is not None and self.index.units is not None:
+            self._check_units(self.index, self.index.units)
         if self.start is not None:
             self._check_start(self.start)
+
+    def _check_units(self, index: StoredVectors, units: Units) -> None:
+        refuse_hybrid(units, hybrid=self.hybrid)
+        unit_of = {key: units.ids[n] for key, n in zip(index.ids, units.unit_of, strict=True)}
+        for dataset in filter(None, (self.dataset, self.val_dataset)):
+            check_labels(dataset.labelled_documents, unit_of, name="index")
 
     def _check_start(self, start: RefinableAdapter) -> None:
         if self._known_dim is not None:

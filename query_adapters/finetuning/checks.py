@@ -90,7 +90,8 @@ def warn_of_unrelated_labels(embedded: EmbeddedDataset) -> None:
     answers, answer_of = np.unique([rows[0] for rows in embedded.relevant], return_inverse=True)
     if len(embedded.queries) < MIN_QUESTIONS or len(answers) == 1:
         return
-    queries, documents = unit(embedded.queries), unit(embedded.documents[answers])
+    rows = embedded.rows_of(answers)
+    queries, documents = unit(embedded.queries), rows.means(unit(embedded.documents[rows.rows]))
     another = (answer_of + len(answers) // 2) % len(answers)
     own = (queries * documents[answer_of]).sum(axis=1)
     other = (queries * documents[another]).sum(axis=1)

@@ -1,6 +1,5 @@
 """The fine-tuning engines of the core; each integration subclasses them for its own types."""
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -22,16 +21,13 @@ from query_adapters.finetuning.options import (
     tuples,
 )
 from query_adapters.lexical.collecting import TextBlocks
-from query_adapters.stores import StoredVectors, StoreReader, gather
-from query_adapters.typing import Similarity, Vectors
+from query_adapters.stores import StoredVectors, StoreReader
+from query_adapters.stores.reader import Index, gathered
+from query_adapters.typing import Similarity
 
 if TYPE_CHECKING:  # the classes below name them in strings, which ruff does not read
     from query_adapters.finetuning.adapter import FinetuneResult  # noqa: F401
     from query_adapters.finetuning.labelfree import LabelFreeResult  # noqa: F401
-
-StoredBlocks = Iterable[tuple[Sequence[str], Vectors]]
-"""Blocks of (document ids, their vectors `(n, dim)`), as read from an index."""
-Index = StoreReader | StoredVectors | StoredBlocks
 
 
 class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
@@ -182,18 +178,6 @@ def read_start(folder: str | Path, *, model_name: str) -> RefinableAdapter:
     saved = read_adapter(folder)
     check_name(model_name, saved.record.base_model)
     return _refinable(saved.adapter)
-
-
-def gathered(index: Index) -> StoredVectors:
-    """Return the index's vectors in one matrix.
-
-    Raises:
-        InvalidVectorsError: If there is no vector, or an id occurs twice.
-        DimensionMismatchError: If vectors differ in length.
-    """
-    if isinstance(index, StoredVectors):
-        return index
-    return index.gather() if isinstance(index, StoreReader) else gather(index)
 
 
 def _similarity_of(index: Index | None) -> Similarity | None:

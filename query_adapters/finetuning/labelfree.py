@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-import numpy as np
-
 from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, save_adapter
 from query_adapters.data.dataset import RetrievalDataset
-from query_adapters.data.embedded import EmbeddedDataset
+from query_adapters.data.embedded import EmbeddedDataset, judged_rows
 from query_adapters.data.splits import query_groups
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
@@ -86,7 +84,7 @@ class LabelFreeFinetuner:
                 f"expected a folder for the adapter, got the file {self.output}"
             )
         labelled = () if self.check is None else self.check.labelled_documents
-        absent = sorted(set(labelled) - set(self.index.ids))
+        absent = sorted(set(labelled) - set(self.index.labels))
         if absent:
             raise InvalidDatasetError(
                 f"check: expected relevant documents that are in the index, got {len(absent)} of "
@@ -146,12 +144,11 @@ class LabelFreeFinetuner:
     def _embedded(self, check: RetrievalDataset, cache: EmbeddingCache) -> EmbeddedDataset:
         """Return the check questions over all documents of the index, as users search them."""
         texts = list(check.queries.values())
-        row_of = {key: row for row, key in enumerate(self.index.ids)}
-        judged = [check.qrels[query] for query in check.queries]
+        index = self.index
         return EmbeddedDataset(
             cache.embed_queries(self.embedder, texts, show_progress=self.show_progress),
-            self.index.vectors,
-            tuple(np.array([row_of[document] for document in grades]) for grades in judged),
-            tuple(np.array(list(grades.values())) for grades in judged),
+            index.vectors,
+            *judged_rows(check, index.labels),
             query_groups(check),
+            None if index.units is None else index.units.unit_of,
         )

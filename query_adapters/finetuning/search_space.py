@@ -6,7 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from query_adapters.data.dataset import RetrievalDataset
-from query_adapters.data.embedded import EmbeddedDataset, embed_dataset
+from query_adapters.data.embedded import (
+    EmbeddedDataset,
+    embed_dataset,
+    embed_questions,
+    judged_rows,
+)
+from query_adapters.data.splits import query_groups
+from query_adapters.data.units import Units
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.finetuning.checks import expected_seen_share, warn_of_unknown_documents
@@ -34,7 +41,7 @@ class SearchSpace:
 
     def shares_labels(self, dataset: RetrievalDataset) -> bool:
         """Return whether a document that is relevant to some question is in the index."""
-        return self.index is not None and not self.index.row_of.keys().isdisjoint(
+        return self.index is not None and not self.index.labels.keys().isdisjoint(
             dataset.labelled_documents
         )
 
@@ -48,8 +55,10 @@ class SearchSpace:
         """Return the dataset over all documents of the index, as users will search them.
 
         If no document with a question is in the index, it is another index that the adapter will
-        serve, and the dataset is searched alone.
+        serve, and the dataset is searched alone. With units, the index alone is searched.
         """
+        if self.index is not None and self.index.units is not None:
+            return self._over_units(dataset, self.index, self.index.units)
         embedded, index = self._embed(dataset), self.index
         if index is None:
             return embedded
@@ -79,7 +88,25 @@ class SearchSpace:
             return expected_seen_share(dataset)
         if not self.shares_labels(dataset):
             return 0.0
-        return expected_seen_share(dataset, self.index.n_stored or len(self.index.ids))
+        return expected_seen_share(dataset, self.index.n_stored or len(self.index.labels))
+
+    def _over_units(
+        self, dataset: RetrievalDataset, index: StoredVectors, units: Units
+    ) -> EmbeddedDataset:
+        queries = embed_questions(
+            dataset,
+            self.embedder,
+            cache=EmbeddingCache(self.cache_path),
+            dim=self.dim,
+            show_progress=self.show_progress,
+        )
+        return EmbeddedDataset(
+            queries,
+            index.vectors,
+            *judged_rows(dataset, units.number_of),
+            query_groups(dataset),
+            units.unit_of,
+        )
 
     def _embed(self, dataset: RetrievalDataset) -> EmbeddedDataset:
         stored: dict[str, Vectors] = {}

@@ -90,7 +90,15 @@ class FusionTrainer:
             lexical: Returns the lexical feature of every document for a question, by its row;
                 None without exact words.
             start: The adapter that was refined, if one was.
+
+        Raises:
+            ValueError: If labels are on units with several vectors.
         """
+        if dataset.units is not None:
+            raise ValueError(
+                "expected labels on the documents that are searched, got labels on units; train "
+                "a scoring head on labels of chunks"
+            )
         began, trainer = time.perf_counter(), self.trainer
         rows = np.arange(0, len(dataset.queries), -(-len(dataset.queries) // MAX_QUERIES))
         part = dataset.select(rows)

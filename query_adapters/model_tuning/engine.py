@@ -6,11 +6,11 @@ from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.finetuning.base import FinetuneEngine
-from query_adapters.finetuning.engine import StoredBlocks
 from query_adapters.model_tuning.finetuner import TowerFinetuner
 from query_adapters.model_tuning.result import TowerResult
 from query_adapters.model_tuning.settings import LossLike, TowerSettings
 from query_adapters.stores import gather
+from query_adapters.stores.reader import StoredBlocks
 
 
 class TowerOptions(TypedDict, total=False):

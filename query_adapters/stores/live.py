@@ -5,18 +5,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from query_adapters.data.units import UnitRule, Units, read_units
 from query_adapters.embedders import TextEmbedder
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.stores.blocks import read_blocks
 from query_adapters.stores.origin import PROBES, check_origin
-from query_adapters.stores.source import VectorSource
+from query_adapters.stores.source import VectorSource, batches
 from query_adapters.stores.stored import Block, StoredVectors, gather
+from query_adapters.stores.unit_labels import check_labels, chunks_of, sampled_chunks
 
 MAX_DOCUMENTS = 100_000
+CHUNKS_AT_ONCE = 1_000
 SHOWN = 3  # ids that an error names; further ones are counted
+
+
+def _unknown(ids: Sequence[str]) -> Mapping[str, Any]:
+    return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +37,16 @@ class LiveIndex:
         texts: Returns the embedded texts of some ids, by id; those that cannot be read back are
             left out.
         hint: Returns advice about missing ids, for the error message.
+        chunks: Returns the framework's chunks of some ids, by id, for `units`.
+        units: How the unit of a chunk is read, if labels are on units; None for labels on ids.
     """
 
     name: str
     source: VectorSource
     texts: Callable[[Sequence[str]], Mapping[str, str]]
     hint: Callable[[Sequence[str]], str]
+    chunks: Callable[[Sequence[str]], Mapping[str, Any]] = _unknown
+    units: UnitRule | None = None
 
     def read(
         self,
@@ -48,10 +60,11 @@ class LiveIndex:
         """Return the vectors of the labelled documents, followed by all others or a sample of them.
 
         Labelled documents are read by id and checked first. The others are read in one pass; of
-        more than `max_documents`, a uniform sample without replacement is kept.
+        more than `max_documents`, a uniform sample without replacement is kept. With `units`, the
+        unit of every chunk is read first, and units are sampled whole.
 
         Args:
-            labelled: Ids of the documents that are relevant to a question.
+            labelled: Ids of the documents that are relevant to a question; with `units`, of units.
             embedder: The model that built the index; it embeds three labelled documents as a check.
                 None to skip the check.
             max_documents: The most other documents, at least 0; None for all.
@@ -59,7 +72,7 @@ class LiveIndex:
             seed: Seed of the sample.
 
         Raises:
-            InvalidDatasetError: If labelled documents are not in the index.
+            InvalidDatasetError: If labelled documents are not in the index, or chunks have no unit.
             AdapterMismatchError: If the model's vectors of documents are not the stored ones.
             InvalidVectorsError: If the store is empty, lost rows while it was read, or holds a
                 vector that is missing, not flat or not finite.
@@ -68,14 +81,42 @@ class LiveIndex:
         """
         if max_documents is not None and max_documents < 0:
             raise ValueError(f"max_documents: expected at least 0 or None, got {max_documents}")
-        needed = self._labelled(labelled)
+        unit_of = None if self.units is None else self._unit_of(self._all_ids(), self.units)
+        if unit_of is not None:
+            check_labels(labelled, unit_of, name=self.name)
+        needed = self._labelled(labelled if unit_of is None else chunks_of(labelled, unit_of))
         if embedder is not None:
             check_origin(needed, self.texts(needed.ids[:PROBES]), embedder, name=self.name)
-        n_stored = self._count()
-        others = self._others(frozenset(needed.ids), n_stored, max_documents, seed)
+        known = frozenset(needed.ids)
+        n_stored = self._count() if unit_of is None else len(set(unit_of.values()))
+        if unit_of is None:
+            others = self._others(known, n_stored, max_documents, seed)
+        else:
+            others = self._among(sampled_chunks(unit_of, known, max_documents, seed))
         with _folder_of(path):
             stored = gather(chain([(needed.ids, needed.vectors)], others), path=path)
-        return replace(stored, n_stored=n_stored, similarity=self.source.similarity)
+        stored = replace(stored, n_stored=n_stored, similarity=self.source.similarity)
+        return stored if unit_of is None else _with(stored, unit_of)
+
+    def with_units(self, stored: StoredVectors) -> StoredVectors:
+        """Return the vectors of the index with their units; as they are without `units`.
+
+        Raises:
+            InvalidDatasetError: If a chunk cannot be read back, or has no unit, or several.
+        """
+        if self.units is None:
+            return stored
+        return _with(stored, self._unit_of(batches(stored.ids, CHUNKS_AT_ONCE), self.units))
+
+    def _unit_of(self, ids: Iterable[Sequence[str]], rule: UnitRule) -> dict[str, str]:
+        return read_units(ids, self.chunks, rule, name=self.name)
+
+    def _all_ids(self) -> Iterator[list[str]]:
+        return (keys for keys, _ in read_blocks(self.source, name=self.name))
+
+    def _among(self, ids: Collection[str]) -> Iterator[Block]:
+        if ids:
+            yield from _kept(read_blocks(self.source, name=self.name), lambda key: key in ids)
 
     @property
     def stored_texts(self) -> "StoredTexts":
@@ -108,7 +149,7 @@ class LiveIndex:
         if most == 0:
             return
         n_others = n_stored - len(labelled)
-        others = _without(read_blocks(self.source, name=self.name), labelled)
+        others = _kept(read_blocks(self.source, name=self.name), lambda key: key not in labelled)
         if most is None or n_others <= most:
             yield from others
         else:
@@ -131,9 +172,13 @@ class StoredTexts:
             yield list(texts), list(texts.values())
 
 
-def _without(blocks: Iterable[Block], ids: Collection[str]) -> Iterator[Block]:
+def _with(stored: StoredVectors, unit_of: Mapping[str, str]) -> StoredVectors:
+    return replace(stored, units=Units.of(unit_of[key] for key in stored.ids))
+
+
+def _kept(blocks: Iterable[Block], is_kept: Callable[[str], bool]) -> Iterator[Block]:
     for keys, vectors in blocks:
-        rows = [row for row, key in enumerate(keys) if key not in ids]
+        rows = [row for row, key in enumerate(keys) if is_kept(key)]
         if rows:
             yield [keys[row] for row in rows], vectors[rows]
 

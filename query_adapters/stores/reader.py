@@ -1,6 +1,6 @@
 """Read the vectors of one store: in blocks, or all of them in one matrix."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from query_adapters.stores.blocks import read_blocks
@@ -42,3 +42,20 @@ class StoreReader:
         if isinstance(self.source, StoredVectors):
             return self.source
         return replace(gather(self.blocks()), similarity=self.similarity)
+
+
+StoredBlocks = Iterable[tuple[Sequence[str], Vectors]]
+"""Blocks of (document ids, their vectors `(n, dim)`), as read from an index."""
+Index = StoreReader | StoredVectors | StoredBlocks
+
+
+def gathered(index: Index) -> StoredVectors:
+    """Return the index's vectors in one matrix.
+
+    Raises:
+        InvalidVectorsError: If there is no vector, or an id occurs twice.
+        DimensionMismatchError: If vectors differ in length.
+    """
+    if isinstance(index, StoredVectors):
+        return index
+    return index.gather() if isinstance(index, StoreReader) else gather(index)

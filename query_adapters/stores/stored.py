@@ -10,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
+from query_adapters.data.units import Units, check_units
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
 from query_adapters.stores.source import RawBlock, batches
 from query_adapters.typing import Similarity, Vectors
@@ -24,14 +25,17 @@ class StoredVectors:
     Attributes:
         ids: Ids of its documents.
         vectors: Their vectors, `(len(ids), dim)`.
-        n_stored: Number of documents in the index, if these are a sample.
+        n_stored: Number of documents in the index, or of units, if these are a sample.
         similarity: What the index ranks by, if known.
+        units: The units that labels are on, if a document has several vectors; None if labels
+            are on the ids themselves.
     """
 
     ids: tuple[str, ...]
     vectors: Vectors
     n_stored: int | None = None
     similarity: Similarity | None = None
+    units: Units | None = None
 
     def __post_init__(self) -> None:
         if not self.ids or self.vectors.shape[:1] != (len(self.ids),):
@@ -40,11 +44,18 @@ class StoredVectors:
                 f"got {len(self.ids)} ids and vectors of shape {self.vectors.shape}"
             )
         _check_unique(self.ids)
+        if self.units is not None:
+            check_units(self.units.unit_of, len(self.ids), n_units=len(self.units.ids))
 
     @cached_property
     def row_of(self) -> Mapping[str, int]:
         """The row of each id."""
         return {key: row for row, key in enumerate(self.ids)}
+
+    @property
+    def labels(self) -> Mapping[str, int]:
+        """The row of each id that a label may name; with units, the number of each unit."""
+        return self.row_of if self.units is None else self.units.number_of
 
     @property
     def dim(self) -> int:

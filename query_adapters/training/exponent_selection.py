@@ -73,7 +73,7 @@ def _split_halves(
         return
     for state in np.random.SeedSequence(seed).generate_state(N_SPLITS):
         fold_of = folds(dataset.document_groups, n_folds=2, seed=int(state))
-        unlabelled = np.random.default_rng(state).integers(2, size=len(dataset.documents))
+        unlabelled = np.random.default_rng(state).integers(2, size=dataset.n_units)
         halves = [_half(dataset, np.flatnonzero(fold_of == h), unlabelled == h) for h in (0, 1)]
         for half in (0, 1):
             held_out = HeldOutFold(

@@ -28,12 +28,19 @@ class SoftmaxObjective:
     learn that unlabelled documents are wrong. Document vectors are fixed, so scores are linear in
     A, and f is convex with one minimum. A is held in the coordinates of `Subspace`.
 
+    If labels are on units with several vectors, j runs over the best vectors of the relevant
+    units, which share the unit's weight by their scores (`Positives.shared`), at first those under
+    the prior; no vector of a relevant unit is a negative. f is convex for given shares.
+
     Args:
         dataset: Training queries with their documents.
         inputs: Computes x.
         prior: W₀ and b₀.
         temperature: τ > 0, which multiplies scores.
         strength: λ > 0, the regularization strength.
+
+    Attributes:
+        has_shares: Whether a label is shared, because a relevant unit has several vectors.
 
     Source: Böhning, Multinomial Logistic Regression Algorithm (1992), for the convexity; the
         negatives are those of InfoNCE, van den Oord et al. (2018), over all labelled documents.
@@ -49,13 +56,18 @@ class SoftmaxObjective:
         strength: float,
     ) -> None:
         tau, score = np.float32(temperature), inputs.score
-        documents = score.scaled_documents(dataset.documents[dataset.labelled])
+        documents = score.scaled_documents(dataset.documents[dataset.labelled_rows.rows])
         offsets = tau * score.offsets(documents)
         self.subspace = Subspace(tau * documents, inputs(dataset.queries))
         self._start = self.subspace.project(prior(score.scaled_queries(dataset.queries)))
         self._strength = strength
-        self._loss = _softmax_loss(
-            self.subspace.documents, offsets, Positives.of(dataset), self._start
+        self.has_shares = len(dataset.labelled_rows.rows) > len(dataset.labelled)
+        documents = self.subspace.documents
+        positives = Positives.of(dataset).shared(self._start, documents, offsets)
+        self._loss: SoftmaxLoss = (
+            SampledSoftmaxLoss.mined(documents, offsets, positives, self._start)
+            if samples_negatives(dataset)
+            else FullSoftmaxLoss(documents, offsets, positives)
         )
 
     @property
@@ -69,17 +81,31 @@ class SoftmaxObjective:
         other._strength = strength
         return other
 
+    def shared(self, at: Values) -> "SoftmaxObjective":
+        """Return f with the labels of units shared by the scores at the coordinates of A."""
+        other = copy(self)
+        other._loss = self._loss.shared(self._mapped(at))
+        return other
+
     def value_and_gradient(self, at: Values) -> tuple[float, Values]:
         """Return f and its gradient at the coordinates of A, both `(n, m)`."""
-        inputs = self.subspace.inputs
-        loss, by_mapped = self._loss(self._start + inputs @ at.T.astype(np.float32))
-        gradient = (by_mapped.T @ inputs).astype(np.float64) + 2 * self._strength * at
+        loss, by_mapped = self._loss(self._mapped(at))
+        gradient = (by_mapped.T @ self.subspace.inputs).astype(np.float64) + 2 * self._strength * at
         return loss + self._strength * float(np.vdot(at, at)), gradient
 
+    def _mapped(self, at: Values) -> Vectors:
+        mapped: Vectors = self._start + self.subspace.inputs @ at.T.astype(np.float32)
+        return mapped
 
-def _softmax_loss(
-    documents: Vectors, offsets: Vectors, positives: Positives, start: Vectors
-) -> SoftmaxLoss:
-    if len(documents) <= MAX_FULL_DOCUMENTS:
-        return FullSoftmaxLoss(documents, offsets, positives)
-    return SampledSoftmaxLoss.mined(documents, offsets, positives, start)
+
+def samples_negatives(dataset: EmbeddedDataset) -> bool:
+    """Return whether the loss on the dataset is over a sample of the negatives.
+
+    With units, many vectors may face few questions, over which the noise of a sample does not
+    average out; then the number of scores decides.
+    """
+    n_vectors = len(dataset.labelled_rows.rows)
+    if n_vectors == len(dataset.labelled):
+        return n_vectors > MAX_FULL_DOCUMENTS
+    most = max(MAX_FULL_DOCUMENTS, MAX_FULL_DOCUMENTS**2 // len(dataset.queries))
+    return n_vectors > most

@@ -62,7 +62,9 @@ class HeldOutFold:
 
     def _scores(self, queries: Vectors) -> Values:
         data, k = self.data, Metric.parse(self.metric).k
-        ranking = exact_search(queries, data.documents, k=k, similarity=self.similarity)
+        ranking = exact_search(
+            queries, data.documents, k=k, similarity=self.similarity, units=data.units
+        )
         return own_and_control_scores(ranking, data, self.metric)
 
 

@@ -12,7 +12,7 @@ from query_adapters.training.inputs import QueryInputs
 from query_adapters.training.linear_score import LinearScore
 from query_adapters.training.objective import SoftmaxObjective
 from query_adapters.training.prior_map import PriorMap
-from query_adapters.training.solver import Precision, solve
+from query_adapters.training.solver import Precision, solve_shared
 from query_adapters.typing import Similarity, Vectors
 
 
@@ -71,6 +71,7 @@ class RegularizationPath:
     """Fits of one candidate's settings at one strength after another.
 
     The objective has one minimum, so the warm start changes the time of a fit, not its result.
+    Labels on units are first shared as at the previous strength.
 
     Args:
         dataset: Training queries.
@@ -101,6 +102,8 @@ class RegularizationPath:
         """Return the fit at this λ, warm-started from the previous step; the prior if λ is inf."""
         if strength < inf:
             objective = self._objective.at_strength(strength)
-            self._current = solve(objective, self._current, precision=self._precision)
+            self._objective, self._current = solve_shared(
+                objective, self._current, precision=self._precision
+            )
         coordinates = self._current.astype(np.float32)
         return Fit(self._prior, self._objective.subspace.expand(coordinates), self._inputs)

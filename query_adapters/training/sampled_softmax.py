@@ -1,6 +1,6 @@
 """Softmax loss over a sample of the negatives, for many labelled documents."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +66,7 @@ class SampledSoftmaxLoss:
         corrections[:, N_HARDEST:] = np.log(len(documents) / N_RANDOM)
         for block, judged in positives.blocks(len(mapped), SCORES_AT_ONCE // len(documents) + 1):
             scores = mapped[block] @ documents.T + offsets
-            scores[judged.queries, judged.columns] = -np.inf
+            judged.exclude(scores)
             hardest = np.argpartition(scores, -N_HARDEST, axis=1)[:, -N_HARDEST:]
             drawn = rng.integers(len(documents), size=(len(scores), N_RANDOM))
             columns[block] = np.concatenate([hardest, drawn], axis=1)
@@ -83,6 +83,11 @@ class SampledSoftmaxLoss:
             loss, gradient[block] = self._block(mapped[block], block, positives)
             total += loss
         return total / len(mapped), gradient / np.float32(len(mapped))
+
+    def shared(self, mapped: Vectors) -> "SampledSoftmaxLoss":
+        """Return the loss with the labels of units shared by the scores of z."""
+        positives = self.positives.shared(mapped, self.documents, self.offsets)
+        return replace(self, positives=positives)
 
     def _block(self, mapped: Vectors, block: slice, positives: Positives) -> tuple[float, Vectors]:
         columns = self.columns[block]

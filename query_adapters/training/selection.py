@@ -13,7 +13,7 @@ from query_adapters.adapters import QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.training.candidates import Candidate, OutOfFoldTable
 from query_adapters.training.folds import View
-from query_adapters.training.objective import MAX_FULL_DOCUMENTS
+from query_adapters.training.objective import samples_negatives
 from query_adapters.training.out_of_fold import HeldOutFold
 from query_adapters.training.regularization_path import Fit, PathOptions, Prior, RegularizationPath
 from query_adapters.training.solver import COARSE, FINE, Precision
@@ -48,8 +48,8 @@ class Grid:
         self, dataset: EmbeddedDataset, candidate: Candidate, *, precision: Precision = FINE
     ) -> Fit:
         """Return the fit of one candidate."""
-        is_sampled = len(dataset.labelled) > MAX_FULL_DOCUMENTS  # the loss is an estimate anyway
-        path = self.path(dataset, candidate, COARSE if is_sampled else precision)
+        is_estimate = samples_negatives(dataset)
+        path = self.path(dataset, candidate, COARSE if is_estimate else precision)
         return path.step(candidate.strength)
 
     def path(

@@ -10,6 +10,8 @@ from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.typing import Rows, Values, Vectors
 
 SCORES_AT_ONCE = 8_000_000  # scores per block: 32 MB
+SHARING = 0.25  # of the scores, in the softmax that shares a label among a unit's vectors
+MOST_SHARING = 32  # vectors of a unit that share a label; bounds the memory for large units
 
 
 class SoftmaxLoss(Protocol):
@@ -21,6 +23,47 @@ class SoftmaxLoss(Protocol):
     def __call__(self, mapped: Vectors) -> tuple[float, Vectors]:
         """Return the loss at z `(n_queries, dim)`, and its gradient with respect to z."""
 
+    def shared(self, mapped: Vectors) -> "SoftmaxLoss":
+        """Return the loss with the labels of units shared by the scores of z; see `Positives`."""
+
+
+@dataclass(frozen=True, eq=False)
+class UnitSpans:
+    """The columns of the vectors of relevant units, `(n_judged_units,)` each.
+
+    Attributes:
+        queries: Row of the query.
+        weights: Weight of the unit in the loss.
+        firsts: The unit's first column.
+        ends: The column after its last one.
+    """
+
+    queries: Rows
+    weights: Values
+    firsts: Rows
+    ends: Rows
+
+    def exclude(self, scores: Vectors) -> None:
+        """Set the scores of these columns to -inf, in place."""
+        for query, first, end in zip(self.queries, self.firsts, self.ends, strict=True):
+            scores[query, first:end] = -np.inf
+
+    def block(self, start: int, end: int) -> "UnitSpans":
+        """Return the spans of the queries from `start` to `end`, rows relative to `start`."""
+        part = slice(*np.searchsorted(self.queries, [start, end]))
+        queries = self.queries[part] - start
+        return UnitSpans(queries, self.weights[part], self.firsts[part], self.ends[part])
+
+    def by_unit(self) -> Iterator[tuple[slice, Rows]]:
+        """Yield the columns of each unit with blocks of the places that name it."""
+        order = np.argsort(self.firsts, kind="stable")
+        starts = np.unique(self.firsts[order], return_index=True)[1]
+        for places in np.split(order, starts[1:]):
+            unit = slice(int(self.firsts[places[0]]), int(self.ends[places[0]]))
+            size = SCORES_AT_ONCE // (unit.stop - unit.start) + 1
+            for start in range(0, len(places), size):
+                yield unit, places[start : start + size]
+
 
 @dataclass(frozen=True, eq=False)
 class Positives:
@@ -28,21 +71,71 @@ class Positives:
 
     Attributes:
         queries: Row of the query.
-        columns: Position of the document among the labelled documents.
+        columns: Position of the document among the labelled vectors.
         weights: Weight in the loss; the weights of a query add up to 1.
+        spans: Where labels are on units with several vectors, the columns of the relevant units:
+            none is a negative. None if each relevant document has one vector.
     """
 
     queries: Rows
     columns: Rows
     weights: Values
+    spans: UnitSpans | None = None
 
     @classmethod
     def of(cls, dataset: EmbeddedDataset) -> "Positives":
-        """Return the judgements of the dataset, ordered by query."""
+        """Return the judgements of the dataset, ordered by query; of a unit, its first vector."""
         counts = [len(rows) for rows in dataset.relevant]
-        columns = np.searchsorted(dataset.labelled, np.concatenate(dataset.relevant))
+        places = np.searchsorted(dataset.labelled, np.concatenate(dataset.relevant))
         weights = np.concatenate([grades / grades.sum() for grades in dataset.grades])
-        return cls(np.repeat(np.arange(len(counts)), counts), columns, weights)
+        queries = np.repeat(np.arange(len(counts)), counts)
+        if dataset.units is None:
+            return cls(queries, places, weights)
+        starts = dataset.labelled_rows.starts
+        spans = UnitSpans(queries, weights, starts[places], starts[places + 1])
+        return cls(queries, spans.firsts, weights, spans)
+
+    def shared(
+        self, mapped: Vectors, documents: Vectors, offsets: Vectors, *, most: int = MOST_SHARING
+    ) -> "Positives":
+        """Return the judgements with the weight of a unit shared among its best vectors.
+
+        The shares are a softmax of a quarter of the scores `z·d + o`: the vector that answers is
+        not known, and the scores tell which are likely. Without units, nothing changes.
+
+        Args:
+            mapped: z, `(n_queries, dim)`.
+            documents: d, `(n_columns, dim)`.
+            offsets: o, `(n_columns,)`.
+            most: The most vectors of a unit that share its weight, those with the best scores.
+        """
+        if self.spans is None:
+            return self
+        places, columns, shares = [], [], []
+        for unit, block in self.spans.by_unit():
+            scores = mapped[self.spans.queries[block]] @ documents[unit].T + offsets[unit]
+            best = np.argsort(-scores, axis=1, kind="stable")[:, :most]
+            exponents = SHARING * np.take_along_axis(scores, best, axis=1).astype(np.float64)
+            portions = np.exp(exponents - exponents[:, :1])
+            places.append(np.repeat(block, best.shape[1]))
+            columns.append((unit.start + best).ravel())
+            shares.append((portions / portions.sum(axis=1, keepdims=True)).ravel())
+        judged = np.concatenate(places)
+        order = np.argsort(judged, kind="stable")
+        judged = judged[order]
+        return Positives(
+            self.spans.queries[judged],
+            np.concatenate(columns)[order],
+            self.spans.weights[judged] * np.concatenate(shares)[order],
+            self.spans,
+        )
+
+    def exclude(self, scores: Vectors) -> None:
+        """Set the scores of all vectors of relevant documents to -inf, in place."""
+        if self.spans is None:
+            scores[self.queries, self.columns] = -np.inf
+        else:
+            self.spans.exclude(scores)
 
     def blocks(self, n_queries: int, size: int) -> Iterator[tuple[slice, "Positives"]]:
         """Yield blocks of `size` queries with their judgements, rows relative to the block."""
@@ -51,7 +144,12 @@ class Positives:
             part = slice(low, high)
             yield (
                 slice(start, min(start + size, n_queries)),
-                Positives(self.queries[part] - start, self.columns[part], self.weights[part]),
+                Positives(
+                    self.queries[part] - start,
+                    self.columns[part],
+                    self.weights[part],
+                    None if self.spans is None else self.spans.block(start, start + size),
+                ),
             )
 
     def loss(
@@ -100,12 +198,17 @@ class FullSoftmaxLoss:
             gradient[block] = residuals @ self._documents
         return total / len(mapped), gradient / np.float32(len(mapped))
 
+    def shared(self, mapped: Vectors) -> "FullSoftmaxLoss":
+        """Return the loss with the labels of units shared by the scores of z."""
+        positives = self._positives.shared(mapped, self._documents, self._offsets)
+        return FullSoftmaxLoss(self._documents, self._offsets, positives)
+
 
 def _residuals(scores: Vectors, positives: Positives) -> tuple[float, Vectors]:
     """Return the summed loss and its derivative by the scores; overwrites `scores`."""
     rows, columns = positives.queries, positives.columns
     relevant = scores[rows, columns].astype(np.float64)
-    scores[rows, columns] = -np.inf
+    positives.exclude(scores)
     negatives, mass = exponentiate(scores)
     loss, pull, push = positives.loss(negatives, relevant, len(scores))
     scores *= (push / np.where(mass > 0, mass, 1)).astype(np.float32)[:, None]

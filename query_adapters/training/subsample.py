@@ -52,8 +52,12 @@ def _sampled_queries(dataset: EmbeddedDataset, rng: np.random.Generator) -> Rows
 def _sampled_documents(
     dataset: EmbeddedDataset, similarity: Similarity, rng: np.random.Generator
 ) -> Rows:
-    found = exact_search(dataset.queries, dataset.documents, k=NEAREST, similarity=similarity)
+    """Return documents to search; of units, as many as have so many vectors on average."""
+    most = MAX_DOCUMENTS * dataset.n_units // len(dataset.documents)
+    found = exact_search(
+        dataset.queries, dataset.documents, k=NEAREST, similarity=similarity, units=dataset.units
+    )
     needed = np.union1d(dataset.labelled, found)
-    others = np.setdiff1d(np.arange(len(dataset.documents)), needed, assume_unique=True)
-    drawn = rng.choice(others, min(len(others), max(0, MAX_DOCUMENTS - len(needed))), False)
+    others = np.setdiff1d(np.arange(dataset.n_units), needed, assume_unique=True)
+    drawn = rng.choice(others, min(len(others), max(0, most - len(needed))), False)
     return np.union1d(needed, drawn)

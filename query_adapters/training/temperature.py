@@ -34,9 +34,9 @@ def fitted_temperature(dataset: EmbeddedDataset, prior: PriorMap, score: LinearS
     Source: Guo et al., On Calibration of Modern Neural Networks (2017), 4.2 (temperature scaling).
     """
     part = _part(dataset)
-    documents = score.scaled_documents(part.documents[part.labelled])
+    documents = score.scaled_documents(part.documents[part.labelled_rows.rows])
     mapped, offsets = prior(score.scaled_queries(part.queries)), score.offsets(documents)
-    positives = Positives.of(part)
+    positives = Positives.of(part).shared(mapped, documents, offsets, most=1)
     lengths = (1.0,) if score.keeps_length else QUERY_LENGTHS
     fits = [_fitted(np.float32(c) * mapped, documents, offsets, positives) for c in lengths]
     return min(fits)[1]
@@ -61,5 +61,5 @@ def _fitted(
 
 def _part(dataset: EmbeddedDataset) -> EmbeddedDataset:
     n_queries = len(dataset.queries)
-    step = max(1, n_queries // MAX_QUERIES, len(dataset.labelled) // MAX_DOCUMENTS)
+    step = max(1, n_queries // MAX_QUERIES, len(dataset.labelled_rows.rows) // MAX_DOCUMENTS)
     return dataset.select(np.arange(0, n_queries, step)) if step > 1 else dataset

@@ -7,7 +7,7 @@ from threadpoolctl import threadpool_limits
 
 from query_adapters.data.embedded import EmbeddedDataset
 
-SCORES_FOR_THREADS = 10_000_000  # questions times labelled documents
+SCORES_FOR_THREADS = 10_000_000  # questions times vectors of labelled documents
 
 
 def blas_threads_for(dataset: EmbeddedDataset) -> AbstractContextManager[object]:
@@ -21,4 +21,4 @@ def workers_for(dataset: EmbeddedDataset) -> int:
 
 
 def _is_small(dataset: EmbeddedDataset) -> bool:
-    return len(dataset.queries) * len(dataset.labelled) < SCORES_FOR_THREADS
+    return len(dataset.queries) * len(dataset.labelled_rows.rows) < SCORES_FOR_THREADS

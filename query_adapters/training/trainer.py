@@ -158,7 +158,7 @@ class AdapterTrainer:
             seen_share=self._seen_share,
             n_queries=len(dataset.queries),
             n_compared=len(sample.queries),
-            n_documents=len(dataset.documents),
+            n_documents=dataset.n_units,
             elapsed_seconds=time.perf_counter() - began,
         )
 

@@ -27,6 +27,7 @@ OTHERS = (
     "guides/existing_index.md",
     "guides/generate_questions.md",
     "guides/label_free.md",
+    "guides/labels.md",
     "guides/learned_retriever.md",
     "guides/memory.md",
     "guides/refine.md",
@@ -79,6 +80,16 @@ def saved_dataset(dataset: RetrievalDataset) -> Names:
     return {}
 
 
+def split_documents(names: Names) -> Names:
+    """Return an index and a vector store of chunks, and questions with ids of documents."""
+    return {
+        "index": rotated_model.split_index(),
+        "vectorstore": rotated_model.split_vectorstore(),
+        "questions": [(text, rotated_model.source_of(ids[0])) for text, ids in TRAINING.items()],
+        "test_dataset": rotated_model.source_dataset(TEST),
+    }
+
+
 PREPARE: dict[str, Callable[[Names], Names]] = {
     "guides/dataset.md": lambda names: {
         "passage": CHUNKS[names["nodes"][0].node_id],
@@ -98,6 +109,7 @@ PREPARE: dict[str, Callable[[Names], Names]] = {
         "bm25": names["index"].as_retriever(similarity_top_k=5),
         "bm25_retriever": names["vectorstore"].as_retriever(search_kwargs={"k": 5}),
     },
+    "guides/labels.md": split_documents,
     "guides/refine.md": lambda names: {"old": trained("my_adapter")},
     "guides/serve.md": lambda names: {"old": trained("my_adapter")},
     "migration.md": lambda names: saved_dataset(names["train_dataset"]),

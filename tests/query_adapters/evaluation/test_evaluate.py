@@ -110,3 +110,30 @@ def test_with_their_texts_vectors_give_ids_a_run_and_ranks() -> None:
         assert rank == min(relevant, default=0)
     with pytest.raises(InvalidDatasetError, match="9 questions and 11 documents, got 9 and 12"):
         evaluate_vectors(random_dataset(seed=3, n_queries=9, n_documents=11), texts=texts)
+
+
+def test_units_are_judged_by_their_best_documents_as_in_a_run() -> None:
+    rng = np.random.default_rng(4)
+    units = np.concatenate([np.arange(15), rng.integers(15, size=25)])
+    labels = random_dataset(seed=4, n_documents=15)
+    dataset = EmbeddedDataset(
+        labels.queries,
+        random_dataset(seed=5).documents,
+        labels.relevant,
+        labels.grades,
+        units=units,
+    )
+    texts = RetrievalDataset(
+        {query: query for query in as_qrels(dataset)},
+        {f"d{unit}": f"unit {unit}" for unit in range(15)},
+        as_qrels(dataset),
+    )
+    chunks = exact_search(dataset.queries, dataset.documents, k=40)
+    run = {
+        f"q{query}": list(dict.fromkeys(f"d{units[row]}" for row in rows))
+        for query, rows in enumerate(chunks)
+    }
+    found = evaluate_vectors(dataset, metrics=EVERY_METRIC, texts=texts)
+    expected = evaluate_run(run, as_qrels(dataset), metrics=EVERY_METRIC)
+    assert found.means == pytest.approx(expected.means)
+    assert found.run == run

@@ -151,3 +151,31 @@ def test_a_question_without_a_vector_is_refused_and_gets_no_other_ones_ranking(
     with pytest.raises(InvalidVectorsError, match=r"NaN or infinity in 1 of 2, .* 'bad'"):
         search_run(queries, ["a", "b"], documents, k=1)
     assert search_run({"good": documents[1]}, ["a", "b"], documents, k=1) == {"good": ["b"]}
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    n_documents=st.integers(1, 40),
+    k=st.integers(1, 50),
+    similarity=st.sampled_from(SIMILARITIES),
+    at_once=st.sampled_from([1, 50, 10**6]),
+    seed=st.integers(0, 10**6),
+)
+def test_units_are_ranked_by_their_best_document(
+    n_documents: int, k: int, similarity: Similarity, at_once: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    queries, documents = rng.normal(size=(5, DIM)), rng.normal(size=(n_documents, DIM))
+    units = np.unique(rng.integers(8, size=n_documents), return_inverse=True)[1]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(search, "SCORES_AT_ONCE", at_once)
+        found = exact_search(
+            queries.astype(np.float32),
+            documents.astype(np.float32),
+            k=k,
+            similarity=similarity,
+            units=units,
+        )
+    ranked = units[sorted_search(queries, documents, n_documents, similarity)]
+    expected = [list(dict.fromkeys(row.tolist()))[:k] for row in ranked]
+    assert found.tolist() == expected

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from query_adapters.adapters.storage import read_adapter
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import embed_dataset
+from query_adapters.data.units import Units
 from query_adapters.errors import DimensionMismatchError, InvalidDatasetError, UnknownMetricError
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.finetuning.labelfree import PROBE, LabelFreeFinetuner
@@ -169,3 +171,16 @@ def test_a_setting_out_of_range_is_refused_before_a_question_is_embedded(
 ) -> None:
     with pytest.raises((ValueError, UnknownMetricError), match=words):
         make(**wrong)
+
+
+def test_check_questions_may_be_about_units(
+    make: Callable[..., LabelFreeFinetuner], index: StoredVectors, check: RetrievalDataset
+) -> None:
+    by_id = make(check=check).run().whitening.comparison
+    alone = replace(index, units=Units.of(index.ids))
+    by_unit = make(check=check, index=alone).run().whitening.comparison
+    assert by_id is not None
+    assert by_unit == by_id
+    pairs = replace(index, units=Units.of(f"pair {row // 2}" for row in range(50)))
+    with pytest.raises(InvalidDatasetError, match="got 3 of 3 that are not"):
+        make(check=check, index=pairs)

@@ -46,6 +46,14 @@ def one_answer_each(**settings: Any) -> Planted:
     return Planted(dataset=dataset, words=np.zeros((80, 80), dtype=np.float32))
 
 
+def test_labels_on_units_are_refused() -> None:
+    planted = one_answer_each(seed=0)
+    units = np.arange(len(planted.dataset.documents))
+    labelled = replace(planted, dataset=replace(planted.dataset, units=units))
+    with pytest.raises(ValueError, match="got labels on units"):
+        trained_head(labelled, result_of=base_kept)
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_where_exact_words_find_the_answer_they_get_a_weight_that_helps_new_questions(
     seed: int,
