@@ -6,14 +6,13 @@ integration, the script times its own retriever (`similarity_top_k` or `k` of 10
 `FusionRetriever` with and without exact words, which scores the 100 nearest documents, the 100 with
 the best exact words and 50 that were voted for. The three take turns on the same questions; the
 base model returns its vector at once. A question's time is the least processor time of seven
-repeats. The script prints and saves the median milliseconds of a question, the median of what
-`FusionRetriever` adds to it, and the memory of the lexical index.
+repeats. The script prints and saves the median milliseconds of a question, and the median of what
+`FusionRetriever` adds to it.
 
     OMP_NUM_THREADS=1 python examples/benchmarks/retriever_latency.py --documents 100000
 """
 
 import argparse
-import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -195,13 +194,10 @@ def main() -> None:
     questions = list(given.vector_of)
     makers = {"LangChain": of_langchain, "LlamaIndex": of_llama_index}
     rows = {name: latencies(make(given), questions) for name, make in makers.items()}
-    lexical_mib = sum(a.nbytes for a in vars(given.lexical).values() if isinstance(a, np.ndarray))
     about = {
         "documents": options.documents,
         "dim": DIM,
         "questions": QUESTIONS,
-        "lexical_index_mib": round(lexical_mib / 2**20),
-        "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
         "packages": {name: installed(name) for name in ("faiss-cpu", "bm25s")},
     }
     write_results(options.results, {**about, "milliseconds": rows})
