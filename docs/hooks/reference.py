@@ -34,6 +34,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     ),
     "query_adapters.generation.options": ("GeneratorOptions",),
     "query_adapters.typing": ("Vectors", "Similarity", "Qrels", "Run"),
+    "query_adapters.upgrade.bridge": (),
     "llama_index_finetune_plugin.folder": ("PdfPages", "read_folder", "page_ranges"),
     "llama_index_finetune_plugin.generation": (),
     "llama_index_finetune_plugin.metrics": (),

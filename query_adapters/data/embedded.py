@@ -27,6 +27,8 @@ class EmbeddedDataset:
         grades: For each query, their grades > 0; all 1 if left out.
         query_groups: A group number per query, equal for near-duplicates, which stay in one fold;
             all different if left out.
+        of_two_models: Whether another model embeds the queries than the documents, so that their
+            lengths may differ: then an adapter maps every query before it is compared.
 
     Raises:
         InvalidVectorsError: If a number is not finite, or rows and questions do not match.
@@ -38,6 +40,7 @@ class EmbeddedDataset:
     relevant: tuple[Rows, ...]
     grades: tuple[Values, ...] = ()
     query_groups: Rows = field(default_factory=lambda: np.empty(0, np.int64))
+    of_two_models: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "queries", _matrix(self.queries, "queries"))
@@ -51,7 +54,7 @@ class EmbeddedDataset:
         self._validate()
 
     def _validate(self) -> None:
-        if self.queries.shape[1] != self.documents.shape[1]:
+        if not self.of_two_models and self.queries.shape[1] != self.documents.shape[1]:
             raise DimensionMismatchError(
                 "document vectors",
                 expected=self.queries.shape[1],
@@ -76,7 +79,7 @@ class EmbeddedDataset:
 
     @property
     def dim(self) -> int:
-        """Length of one vector."""
+        """Length of one query vector."""
         return int(self.queries.shape[1])
 
     @cached_property
@@ -100,6 +103,7 @@ class EmbeddedDataset:
             tuple(self.relevant[query] for query in queries),
             tuple(self.grades[query] for query in queries),
             self.query_groups[queries],
+            self.of_two_models,
         )
 
     def over(self, documents: Rows) -> "EmbeddedDataset":
