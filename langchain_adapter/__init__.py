@@ -11,6 +11,7 @@ from langchain_adapter.embeddings import AdapterEmbeddings, LinearAdapterEmbeddi
 from langchain_adapter.engines import (
     EmbeddingAdapterFinetuneEngine,
     LabelFreeFinetuneEngine,
+    ModelUpgradeEngine,
     SentenceTransformersFinetuneEngine,
 )
 from langchain_adapter.evaluation import (
@@ -30,6 +31,7 @@ __all__ = [
     "LabelFreeFinetuneEngine",
     "LangChainEmbedder",
     "LinearAdapterEmbeddings",
+    "ModelUpgradeEngine",
     "RetrieverEvaluator",
     "SentenceTransformersFinetuneEngine",
     "dataset_from_documents",

@@ -11,6 +11,7 @@ from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapte
 from llama_index_finetune_plugin.engines import (
     EmbeddingAdapterFinetuneEngine,
     LabelFreeFinetuneEngine,
+    ModelUpgradeEngine,
     SentenceTransformersFinetuneEngine,
 )
 from llama_index_finetune_plugin.evaluation import RetrieverEvaluator, evaluate_index
@@ -28,6 +29,7 @@ __all__ = [
     "LabelFreeFinetuneEngine",
     "LinearAdapterEmbedding",
     "LlamaIndexEmbedder",
+    "ModelUpgradeEngine",
     "RetrieverEvaluator",
     "SentenceTransformersFinetuneEngine",
     "dataset_from_nodes",

@@ -3,9 +3,11 @@
 from langchain_adapter.engines.adapter import EmbeddingAdapterFinetuneEngine
 from langchain_adapter.engines.labelfree import LabelFreeFinetuneEngine
 from langchain_adapter.engines.sentence_transformers import SentenceTransformersFinetuneEngine
+from langchain_adapter.engines.upgrade import ModelUpgradeEngine
 
 __all__ = [
     "EmbeddingAdapterFinetuneEngine",
     "LabelFreeFinetuneEngine",
+    "ModelUpgradeEngine",
     "SentenceTransformersFinetuneEngine",
 ]

@@ -6,10 +6,12 @@ from llama_index_finetune_plugin.engines.labelfree import LabelFreeFinetuneEngin
 from llama_index_finetune_plugin.engines.sentence_transformers import (
     SentenceTransformersFinetuneEngine,
 )
+from llama_index_finetune_plugin.engines.upgrade import ModelUpgradeEngine
 
 __all__ = [
     "BaseEmbeddingFinetuneEngine",
     "EmbeddingAdapterFinetuneEngine",
     "LabelFreeFinetuneEngine",
+    "ModelUpgradeEngine",
     "SentenceTransformersFinetuneEngine",
 ]

@@ -12,8 +12,8 @@ from query_adapters.evaluation.search import exact_search
 from query_adapters.training.linear_score import LinearScore
 from query_adapters.typing import Rows, Similarity, Values, Vectors
 from query_adapters.upgrade.maps import Affine, map_kinds
+from query_adapters.upgrade.plan import MIN_TEXTS
 
-MIN_TEXTS = 40  # with fewer, chance and a good bridge cannot be told apart
 HELD_OUT = 0.2  # share of the texts that the kinds of map are compared on
 MAX_HELD_OUT = 1_000
 DEPTH = 10

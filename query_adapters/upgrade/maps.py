@@ -28,7 +28,7 @@ def procrustes(inputs: Vectors, targets: Vectors) -> Affine:
     """
     x, y, centres = _centred(inputs, targets)
     left, singular, right = np.linalg.svd(y.T @ x, full_matrices=False)
-    rotation = left @ right
+    rotation: Values = left @ right
     squares = float(((x @ rotation.T) ** 2).sum())
     scale = float(singular.sum()) / squares if squares else 1.0
     return _affine(scale * rotation, centres)
@@ -47,7 +47,7 @@ def ridge(inputs: Vectors, targets: Vectors, strength: float) -> Affine:
     x, y, centres = _centred(inputs, targets)
     gram = x.T @ x
     mean = float(np.trace(gram)) / len(gram) or 1.0
-    weight = np.linalg.solve(gram + strength * mean * np.eye(len(gram)), x.T @ y).T
+    weight: Values = np.linalg.solve(gram + strength * mean * np.eye(len(gram)), x.T @ y).T
     return _affine(weight, centres)
 
 

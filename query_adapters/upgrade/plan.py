@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 CHARACTERS_PER_TOKEN = 4
+MIN_TEXTS = 40  # with fewer, chance and a good bridge cannot be told apart
 
 
 @dataclass(frozen=True, kw_only=True)
