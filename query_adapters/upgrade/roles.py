@@ -6,6 +6,7 @@ import numpy as np
 
 from query_adapters.arrays import unit
 from query_adapters.embedders import TextEmbedder
+from query_adapters.errors import DimensionMismatchError
 from query_adapters.typing import Vectors
 
 N_TEXTS = 3  # texts embedded in the other role
@@ -30,8 +31,18 @@ def missing_prefix(embedder: TextEmbedder, texts: list[str], documents: Vectors)
 
     Returns:
         The note; None if the roles differ, or the model's name is not known to need a prefix.
+
+    Raises:
+        DimensionMismatchError: If questions and documents have vectors of different lengths.
     """
     asked = unit(embedder.embed_queries(texts[:N_TEXTS]))
+    if asked.shape[1] != documents.shape[1]:
+        raise DimensionMismatchError(
+            f"vectors of questions by {embedder.model_name}",
+            expected=documents.shape[1],
+            actual=asked.shape[1],
+            remedy="the model must give one length; after a change, use another cache file",
+        )
     cosine = float(np.median((asked * unit(documents[:N_TEXTS])).sum(axis=1)))
     if cosine < SAME or not NEEDS_PREFIX.search(embedder.model_name):
         return None
