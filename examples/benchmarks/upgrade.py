@@ -19,6 +19,7 @@ from quality_cases import Case, read_cases
 from quality_models import MODELS
 
 from query_adapters import EmbeddedDataset, QueryAdapter
+from query_adapters.errors import AdapterMismatchError
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.evaluation.groups import usable_groups
 from query_adapters.evaluation.pairwise import compare
@@ -58,7 +59,11 @@ def measured(new: Case, old: Case) -> Iterator[dict[str, Any]]:
         rows = np.sort(np.random.default_rng(0).permutation(n)[: round(share * n)])
         if len(rows) < MIN_TEXTS:
             continue
-        bridge = fit_bridge(new.test.documents[rows], old.test.documents[rows])
+        try:
+            bridge = fit_bridge(new.test.documents[rows], old.test.documents[rows])
+        except AdapterMismatchError:
+            yield {"set": new.name, "n_texts": len(rows), "n_documents": n, "refused": True}
+            continue
         systems: dict[str, QueryAdapter] = {"bridge": bridge.adapter}
         if share == 1:
             trainer = AdapterTrainer(seen_share=new.seen_share)
@@ -130,15 +135,13 @@ def main() -> None:
 
 
 def show(record: dict[str, Any]) -> None:
-    means = {
-        name: round(100 * row["ndcg@10"]["mean"], 1) for name, row in record["candidates"].items()
-    }
-    again = round(100 * record["again"]["ndcg@10"], 1)
-    estimated = round(100 * record["again_estimated"], 1)
-    print(
-        record["set"], f"{record['new']} -> {record['old']}", record["n_texts"], means,
-        f"again {again}, estimated {estimated}", flush=True,
-    )  # fmt: skip
+    pair = f"{record['set']} {record['new']} -> {record['old']} {record['n_texts']}"
+    if "refused" in record:
+        return print(pair, "refused", flush=True)
+    rows = record["candidates"].items()
+    means = ", ".join(f"{name} {100 * row['ndcg@10']['mean']:.1f}" for name, row in rows)
+    again, estimated = 100 * record["again"]["ndcg@10"], 100 * record["again_estimated"]
+    print(f"{pair}: {means}, again {again:.1f}, estimated {estimated:.1f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -47,8 +47,8 @@ def ridge(inputs: Vectors, targets: Vectors, strength: float) -> Affine:
     x, y, centres = _centred(inputs, targets)
     gram = x.T @ x
     mean = float(np.trace(gram)) / len(gram) or 1.0
-    weight: Values = np.linalg.solve(gram + strength * mean * np.eye(len(gram)), x.T @ y).T
-    return _affine(weight, centres)
+    solved = np.linalg.solve(gram + strength * mean * np.eye(len(gram)), x.T @ y)
+    return _affine(np.asarray(solved.T, dtype=np.float64), centres)
 
 
 def low_rank(inputs: Vectors, targets: Vectors, strength: float, rank: int) -> Affine:

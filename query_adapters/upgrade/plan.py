@@ -91,4 +91,4 @@ def _tokens(n_characters: int) -> int:
 
 
 def _at(cost: float | None) -> str:
-    return "" if cost is None else f", about {cost:.2f} at the price given"
+    return "" if cost is None else f", about {cost:,.4f} at the price given"
