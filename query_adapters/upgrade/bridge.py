@@ -17,7 +17,7 @@ from query_adapters.upgrade.plan import MIN_TEXTS
 HELD_OUT = 0.2  # share of the texts that the kinds of map are compared on
 MAX_HELD_OUT = 1_000
 DEPTH = 10
-SURE = 2.0  # standard errors by which it must find more than the least
+SURE = 2.0  # standard errors that count as a difference
 LEAST_FOUND = 0.25  # nDCG@10; unrelated spaces give at most 0.12 with 40 texts, and less with more
 
 
@@ -63,7 +63,7 @@ def fit_bridge(
     The kinds of map are orthogonal Procrustes, ridge regression and a low-rank affine map. A fifth
     of the texts is held out, and each kind is judged as a search: the bridged vector of a held-out
     text has to find the text's own stored vector among those of all texts. Another kind replaces
-    Procrustes only if it is better by more than a standard error, because a map without free
+    Procrustes only if it is better by more than two standard errors, because a map without free
     scales carries over best from texts to questions. The chosen kind is then fitted on all texts.
 
     Args:
@@ -150,14 +150,14 @@ def _split(n_texts: int, seed: int) -> tuple[Rows, Rows]:
 
 
 def _chosen(scores: dict[str, Values]) -> str:
-    """Return the best kind of those that beat the first by more than a standard error."""
+    """Return the best kind of those that beat the first by more than two standard errors."""
     first, *others = scores
     better: Sequence[str] = [name for name in others if _is_better(scores[name] - scores[first])]
     return max((first, *better), key=lambda name: float(scores[name].mean()))
 
 
 def _is_better(differences: Values) -> bool:
-    return bool(differences.mean() > _error(differences))
+    return bool(differences.mean() > SURE * _error(differences))
 
 
 def _error(values: Values) -> float:
