@@ -18,7 +18,7 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 EXAMPLES = 01_demo.py 03_seed_guide.py 04_langchain.py 05_generate.py \
     06_llama_index_stores.py 07_langchain_stores.py 08_finetune_model.py \
-    09_walkthrough.py
+    09_walkthrough.py 10_new_model.py
 
 VENV = .venv
 BIN = $(VENV)/bin

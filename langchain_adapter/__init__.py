@@ -14,6 +14,7 @@ from langchain_adapter.engines import (
     FusionFinetuneEngine,
     HybridWeightFinetuneEngine,
     LabelFreeFinetuneEngine,
+    ModelUpgradeEngine,
     SentenceTransformersFinetuneEngine,
 )
 from langchain_adapter.evaluation import (
@@ -38,6 +39,7 @@ __all__ = [
     "LabelFreeFinetuneEngine",
     "LangChainEmbedder",
     "LinearAdapterEmbeddings",
+    "ModelUpgradeEngine",
     "RetrieverEvaluator",
     "SentenceTransformersFinetuneEngine",
     "WeightedFusionRetriever",

@@ -14,6 +14,7 @@ from llama_index_finetune_plugin.engines import (
     FusionFinetuneEngine,
     HybridWeightFinetuneEngine,
     LabelFreeFinetuneEngine,
+    ModelUpgradeEngine,
     SentenceTransformersFinetuneEngine,
 )
 from llama_index_finetune_plugin.evaluation import RetrieverEvaluator, evaluate_index
@@ -36,6 +37,7 @@ __all__ = [
     "LabelFreeFinetuneEngine",
     "LinearAdapterEmbedding",
     "LlamaIndexEmbedder",
+    "ModelUpgradeEngine",
     "RetrieverEvaluator",
     "SentenceTransformersFinetuneEngine",
     "WeightedFusionRetriever",

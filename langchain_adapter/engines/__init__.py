@@ -4,11 +4,13 @@ from langchain_adapter.engines.adapter import EmbeddingAdapterFinetuneEngine
 from langchain_adapter.engines.fusion import FusionFinetuneEngine, HybridWeightFinetuneEngine
 from langchain_adapter.engines.labelfree import LabelFreeFinetuneEngine
 from langchain_adapter.engines.sentence_transformers import SentenceTransformersFinetuneEngine
+from langchain_adapter.engines.upgrade import ModelUpgradeEngine
 
 __all__ = [
     "EmbeddingAdapterFinetuneEngine",
     "FusionFinetuneEngine",
     "HybridWeightFinetuneEngine",
     "LabelFreeFinetuneEngine",
+    "ModelUpgradeEngine",
     "SentenceTransformersFinetuneEngine",
 ]

@@ -10,6 +10,7 @@ from llama_index_finetune_plugin.engines.labelfree import LabelFreeFinetuneEngin
 from llama_index_finetune_plugin.engines.sentence_transformers import (
     SentenceTransformersFinetuneEngine,
 )
+from llama_index_finetune_plugin.engines.upgrade import ModelUpgradeEngine
 
 __all__ = [
     "BaseEmbeddingFinetuneEngine",
@@ -17,5 +18,6 @@ __all__ = [
     "FusionFinetuneEngine",
     "HybridWeightFinetuneEngine",
     "LabelFreeFinetuneEngine",
+    "ModelUpgradeEngine",
     "SentenceTransformersFinetuneEngine",
 ]

@@ -16,14 +16,15 @@ from query_adapters.cli.inspecting import inspect
 from query_adapters.cli.locating import locate
 from query_adapters.cli.measures import compare, evaluate, report
 from query_adapters.cli.options import quiet_models, shows
+from query_adapters.cli.upgrading import upgrade
 from query_adapters.errors import QueryAdaptersError
 
 COMMANDS = (
-    generate, convert, locate, split, train, evaluate, compare, report, inspect, verify, export,
-    demo,
+    generate, convert, locate, split, train, evaluate, compare, report, inspect, verify, upgrade,
+    export, demo,
 )  # fmt: skip
 EXPECTED = (QueryAdaptersError, OSError, ValueError, sqlite3.Error)  # the user can correct these
-RESUMED = ("generate", "train")  # these commands resume when run again
+RESUMED = ("generate", "train", "upgrade")  # these commands resume when run again
 INTERRUPTED = 130  # exit status of shells after Ctrl-C
 DESCRIPTION = """Better retrieval on an index that stays as it is.
 

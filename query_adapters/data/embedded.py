@@ -31,6 +31,8 @@ class EmbeddedDataset:
         units: The unit of each document, `(n_documents,)`, numbered from 0 without gaps, if
             labels are on units that have several vectors (`query_adapters.data.units`). Then
             `relevant` holds numbers of units instead of rows. None if each document is a unit.
+        of_two_models: Whether another model embeds the queries than the documents, so that their
+            lengths may differ: then an adapter maps every query before it is compared.
 
     Raises:
         InvalidVectorsError: If a number is not finite, or rows, units and questions do not match.
@@ -43,6 +45,7 @@ class EmbeddedDataset:
     grades: tuple[Values, ...] = ()
     query_groups: Rows = field(default_factory=lambda: np.empty(0, np.int64))
     units: Rows | None = None
+    of_two_models: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "queries", _matrix(self.queries, "queries"))
@@ -58,7 +61,7 @@ class EmbeddedDataset:
         self._validate()
 
     def _validate(self) -> None:
-        if self.queries.shape[1] != self.documents.shape[1]:
+        if not self.of_two_models and self.queries.shape[1] != self.documents.shape[1]:
             raise DimensionMismatchError(
                 "document vectors",
                 expected=self.queries.shape[1],
@@ -85,7 +88,7 @@ class EmbeddedDataset:
 
     @property
     def dim(self) -> int:
-        """Length of one vector."""
+        """Length of one query vector."""
         return int(self.queries.shape[1])
 
     @cached_property
@@ -119,13 +122,12 @@ class EmbeddedDataset:
 
     def select(self, queries: Rows) -> "EmbeddedDataset":
         """Return the dataset with these questions (rows) only, over all documents."""
-        return EmbeddedDataset(
-            self.queries[queries],
-            self.documents,
-            tuple(self.relevant[query] for query in queries),
-            tuple(self.grades[query] for query in queries),
-            self.query_groups[queries],
-            self.units,
+        return replace(
+            self,
+            queries=self.queries[queries],
+            relevant=tuple(self.relevant[query] for query in queries),
+            grades=tuple(self.grades[query] for query in queries),
+            query_groups=self.query_groups[queries],
         )
 
     def over(self, documents: Rows) -> "EmbeddedDataset":

@@ -1,6 +1,6 @@
 """Decide between the best candidate and the reference."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,12 +31,14 @@ class Evidence:
         tested: The gain on a question's own answers less that on other questions' answers, with
             its standard error: what the test is about.
         p_value: Of the tested gain, one-sided.
+        per_question: Gain on each question, both views weighted, `(n_queries,)`.
     """
 
     gain: Interval
     by_view: dict[str, ViewScore]
     tested: ViewScore
     p_value: float
+    per_question: Values = field(default_factory=lambda: np.empty(0), compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -158,6 +160,7 @@ def evidence_for(
         by_view={name: grouped_score(own[name], unit[name]) for name in names},
         tested=tested,
         p_value=combined_p_value(p_values, list(weights.values())),
+        per_question=np.sum([weights[name] * own[name] for name in names], axis=0),
     )
 
 

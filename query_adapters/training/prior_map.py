@@ -15,8 +15,8 @@ class PriorMap:
     """The map `z = W u + b` of scaled queries u, plus the memory of an adapter to refine.
 
     Attributes:
-        weight: W, `(dim, dim)`.
-        bias: b, `(dim,)`.
+        weight: W, `(dim_out, dim_in)`.
+        bias: b, `(dim_out,)`.
         memory: The adapter whose memory is added; None without one.
     """
 
@@ -45,7 +45,7 @@ class PriorMap:
         return cls.of(adapter.weight, score.bias(adapter, queries))
 
     def __call__(self, scaled: Vectors) -> Vectors:
-        """Return z, `(n_queries, dim)`."""
+        """Return z, `(n_queries, dim_out)`."""
         mapped: Vectors = scaled @ self.weight.T + self.bias
         if self.memory is not None:
             lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
@@ -53,7 +53,7 @@ class PriorMap:
         return mapped
 
     def shifted(self, shift: Vectors) -> "PriorMap":
-        """Return the map with `shift` `(dim, dim)` added to W."""
+        """Return the map with `shift` `(dim_out, dim_in)` added to W."""
         return replace(self, weight=self.weight + shift)
 
     def with_memory(self, linear: LinearAdapter) -> QueryAdapter:

@@ -4,6 +4,7 @@ from math import ceil
 
 import numpy as np
 
+from query_adapters.adapters import QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.evaluation.search import exact_search
 from query_adapters.typing import Rows, Similarity
@@ -15,7 +16,11 @@ NEAREST = 20  # documents kept per query: its nearest ones
 
 
 def selection_sample(
-    dataset: EmbeddedDataset, *, similarity: Similarity, seed: int
+    dataset: EmbeddedDataset,
+    *,
+    similarity: Similarity,
+    seed: int,
+    start: QueryAdapter | None = None,
 ) -> EmbeddedDataset:
     """Return the dataset with at most 2,500 of its queries and 100,000 of its documents.
 
@@ -27,12 +32,13 @@ def selection_sample(
         dataset: Training queries with their documents.
         similarity: Similarity that the store ranks by.
         seed: Seed of the sampling.
+        start: Adapter that maps queries before they are compared with documents.
     """
     rng = np.random.default_rng(seed)
     if len(dataset.queries) > MAX_QUERIES:
         dataset = dataset.select(_sampled_queries(dataset, rng))
     if len(dataset.documents) > MAX_DOCUMENTS:
-        dataset = dataset.over(_sampled_documents(dataset, similarity, rng))
+        dataset = dataset.over(_sampled_documents(dataset, similarity, rng, start))
     return dataset
 
 
@@ -50,12 +56,16 @@ def _sampled_queries(dataset: EmbeddedDataset, rng: np.random.Generator) -> Rows
 
 
 def _sampled_documents(
-    dataset: EmbeddedDataset, similarity: Similarity, rng: np.random.Generator
+    dataset: EmbeddedDataset,
+    similarity: Similarity,
+    rng: np.random.Generator,
+    start: QueryAdapter | None,
 ) -> Rows:
     """Return documents to search; of units, as many as have so many vectors on average."""
     most = MAX_DOCUMENTS * dataset.n_units // len(dataset.documents)
+    queries = dataset.queries if start is None else start(dataset.queries)
     found = exact_search(
-        dataset.queries, dataset.documents, k=NEAREST, similarity=similarity, units=dataset.units
+        queries, dataset.documents, k=NEAREST, similarity=similarity, units=dataset.units
     )
     needed = np.union1d(dataset.labelled, found)
     others = np.setdiff1d(np.arange(dataset.n_units), needed, assume_unique=True)

@@ -13,12 +13,12 @@ import numpy as np
 from query_adapters.adapters import KernelAdapter, LinearAdapter, QueryAdapter
 from query_adapters.adapters.kernel import RefinableAdapter
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.errors import DimensionMismatchError
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.training.adapter_verdict import VerdictContext
 from query_adapters.training.adaptive_selection import SelectionOptions
 from query_adapters.training.candidates import Candidate
 from query_adapters.training.decision import Selection
+from query_adapters.training.dimensions import check_dims
 from query_adapters.training.exponent_selection import select_exponent
 from query_adapters.training.guard import Guard
 from query_adapters.training.linear_score import LinearScore
@@ -125,12 +125,13 @@ class AdapterTrainer:
                 trained on itself, a gain can hardly be shown.
 
         Raises:
-            DimensionMismatchError: If `served` or `start` have another dimension.
+            DimensionMismatchError: If `served` or `start` have another dimension, or a dataset of
+                two models has no `start`.
         """
         began = time.perf_counter()
-        _check_dims(dataset.dim, served, start)
+        check_dims(dataset, served, start)
         grid = self.grid(dataset, start)
-        sample = selection_sample(dataset, similarity=self.similarity, seed=self.seed)
+        sample = selection_sample(dataset, similarity=self.similarity, seed=self.seed, start=start)
         with blas_threads_for(sample):
             table, selection = self._selection.select(grid, sample)
         adapter: QueryAdapter = start or LinearAdapter.identity(dataset.dim)
@@ -222,19 +223,6 @@ class AdapterTrainer:
 
 def _reference(start: QueryAdapter | None) -> Reference:
     return "base" if start is None else "start"
-
-
-def _check_dims(dim: int, served: Vectors | None, start: RefinableAdapter | None) -> None:
-    if served is not None and served.shape[1] != dim:
-        raise DimensionMismatchError(
-            "vectors of the served index",
-            expected=dim,
-            actual=served.shape[1],
-            remedy="pass the index that was built with this embedding model",
-        )
-    if start is not None:
-        start.check_dim(dim)
-        start.check_square()
 
 
 def _is_seed(given: object) -> bool:

@@ -32,9 +32,11 @@ OTHERS = (
     "guides/memory.md",
     "guides/refine.md",
     "guides/serve.md",
+    "guides/upgrade.md",
     "migration.md",
 )
 OWN_TESTS = ("extending/", "providers/")  # these pages have separate test modules
+DECISIONS = ("adapter", "base", "start", "stay", "bridge", "re-embed")
 Names = dict[str, Any]
 
 
@@ -75,6 +77,19 @@ def reader_names() -> Names:
     }
 
 
+class ShortEmbedding(RotatedEmbedding):
+    """Another model: the vectors of the first, turned and without their last dimension."""
+
+    model_name: str = "short"
+
+    def _get_query_embedding(self, query: str) -> list[float]:
+        return self._get_text_embedding(query)
+
+    def _get_text_embedding(self, text: str) -> list[float]:
+        turned: list[float] = (rotated_model.ROTATION @ rotated_model.vector(text))[:-1].tolist()
+        return turned
+
+
 def saved_dataset(dataset: RetrievalDataset) -> Names:
     write_dataset(dataset, "train_dataset.json")
     return {}
@@ -112,6 +127,11 @@ PREPARE: dict[str, Callable[[Names], Names]] = {
     "guides/labels.md": split_documents,
     "guides/refine.md": lambda names: {"old": trained("my_adapter")},
     "guides/serve.md": lambda names: {"old": trained("my_adapter")},
+    "guides/upgrade.md": lambda names: {
+        "new_model": ShortEmbedding(),
+        "new_embeddings": ShortEmbedding(),
+        "questions": TRAINING,
+    },
     "migration.md": lambda names: saved_dataset(names["train_dataset"]),
 }
 
@@ -149,7 +169,7 @@ def test_the_code_of_a_page_runs(page: str) -> None:
     assert blocks(page), "a page without code needs no test"
     names = run_page(page)
     if "engine" in names:
-        assert names["engine"].result.decision in ("adapter", "base", "start")
+        assert names["engine"].result.decision in DECISIONS
 
 
 def test_every_page_with_python_code_is_run() -> None:

@@ -72,6 +72,8 @@ class Engines:
         label_free: The class of the label-free engine.
         tower: Takes a dataset, a model, `store` and settings, returns an engine that trains the
             model itself.
+        upgrade: Takes a store, a new model, a folder, `old_model` and settings, returns an engine
+            that serves the store with the new model.
         tower_model: The class that serves a model trained by such an engine.
     """
 
@@ -80,6 +82,7 @@ class Engines:
     refine: Make
     label_free: Make
     tower: Make
+    upgrade: Make
     tower_model: Make
 
 

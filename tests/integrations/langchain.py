@@ -23,6 +23,7 @@ from langchain_adapter import (
     LabelFreeFinetuneEngine,
     LangChainEmbedder,
     LinearAdapterEmbeddings,
+    ModelUpgradeEngine,
     RetrieverEvaluator,
     SentenceTransformersFinetuneEngine,
     dataset_from_documents,
@@ -155,6 +156,10 @@ def refine(dataset: Any, model: Any, path: Path, *, store: Any = None, **options
     )
 
 
+def upgrade(store: Any, model: Any, path: Path, *, old_model: Any = None, **options: Any) -> Any:
+    return ModelUpgradeEngine(store, model, path, old_embeddings=old_model, **options)
+
+
 def tower(dataset: Any, model_id: str, *, store: Any = None, **options: Any) -> Any:
     return SentenceTransformersFinetuneEngine(dataset, model_id, vectorstore=store, **options)
 
@@ -210,6 +215,7 @@ LANGCHAIN = Framework(
         refine=refine,
         label_free=LabelFreeFinetuneEngine,
         tower=tower,
+        upgrade=upgrade,
         tower_model=SentenceTransformersEmbeddings,
     ),
     generation=Generation(

@@ -21,6 +21,7 @@ from llama_index_finetune_plugin import (
     LabelFreeFinetuneEngine,
     LinearAdapterEmbedding,
     LlamaIndexEmbedder,
+    ModelUpgradeEngine,
     RetrieverEvaluator,
     SentenceTransformersFinetuneEngine,
     dataset_from_nodes,
@@ -224,6 +225,7 @@ LLAMA_INDEX = Framework(
         refine=refine,
         label_free=LabelFreeFinetuneEngine,
         tower=tower,
+        upgrade=ModelUpgradeEngine,
         tower_model=SentenceTransformersEmbedding,
     ),
     generation=Generation(

@@ -1,0 +1,177 @@
+"""The upgrade engine of the core; each integration subclasses it for its own types."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+import numpy as np
+
+from query_adapters._extras import require_extra
+from query_adapters.data.dataset import RetrievalDataset, to_indexed_dataset
+from query_adapters.embedders import TextEmbedder
+from query_adapters.errors import InvalidDatasetError
+from query_adapters.finetuning.base import FinetuneEngine
+from query_adapters.finetuning.options import (
+    AnyQuestions,
+    Memory,
+    TrainerOptions,
+    known,
+    ranked_by,
+    tuples,
+)
+from query_adapters.stores import LiveIndex, StoredVectors, read_blocks
+from query_adapters.stores.origin import PROBES
+from query_adapters.stores.source import batches
+from query_adapters.upgrade.plan import MIN_TEXTS, UpgradePlan
+
+if TYPE_CHECKING:
+    from query_adapters.upgrade.result import UpgradeResult  # noqa: F401 (in a string)
+
+N_TEXTS = 5_000
+MAX_DOCUMENTS = 50_000
+MAX_QUESTIONS = 2_500  # more make the comparison slow, and hardly surer
+TEXTS_AT_ONCE = 500
+
+
+class UpgradeOptions(TrainerOptions, total=False):
+    """Keyword-only arguments that the upgrade engine of every integration takes.
+
+    Attributes:
+        n_texts: The most stored texts to embed with the new model besides those that are relevant
+            to a question, a random sample; 5,000 by default.
+        texts: Texts by document id, where the store does not return them.
+        price_per_million_tokens: Price of the new model, for the cost in `plan` and the verdict.
+        max_documents: The most stored vectors to read besides those that are relevant to a
+            question; 50,000 by default.
+        memory: As in `RunOptions`.
+        cache_path: As in `RunOptions`.
+        verbose: Whether to show progress bars; False by default.
+    """
+
+    n_texts: int
+    texts: Mapping[str, str] | None
+    price_per_million_tokens: float | None
+    max_documents: int
+    memory: Memory
+    cache_path: str | Path | None
+    verbose: bool
+
+
+class UpgradeEngine(FinetuneEngine["UpgradeResult"]):
+    """Serves an index with another embedding model than the one that built it.
+
+    A map from the new model's vectors into the space of the stored ones, the bridge, is fitted on
+    a sample of stored texts. With labelled questions, an adapter is learned on top of it, and the
+    old model, the bridge and an estimate of embedding the whole index again are compared.
+    Constructing the engine reads the index and embeds at most three texts, with the old model;
+    `plan` states what `finetune()` will embed.
+
+    Args:
+        index: The index.
+        new: The new model.
+        model_output_path: Folder of the adapter.
+        old: The model that built the index; None if it cannot be called any more.
+        dataset: Labelled questions with the ids of their relevant documents; of more than 2,500, a
+            random sample is used.
+        **options: As in `UpgradeOptions`.
+
+    Raises:
+        AdapterMismatchError: If `old` did not build the index.
+        InvalidDatasetError: If relevant documents or texts are not in the index.
+        InvalidVectorsError: If the index is empty.
+        MissingExtraError: If the extra `train` is not installed.
+        TypeError: If an argument is unknown.
+        ValueError: If a setting is out of range.
+    """
+
+    def __init__(
+        self,
+        index: LiveIndex,
+        new: TextEmbedder,
+        *,
+        model_output_path: str | Path,
+        old: TextEmbedder | None = None,
+        dataset: AnyQuestions | None = None,
+        **options: Unpack[UpgradeOptions],
+    ) -> None:
+        require_extra("train")
+        from query_adapters.training import AdapterTrainer, memories_of
+        from query_adapters.upgrade.upgrader import ModelUpgrader  # needs scipy; serving must not
+
+        rest = known(options, UpgradeOptions)
+        n_texts, given = rest.pop("n_texts", N_TEXTS), rest.pop("texts", None)
+        price = rest.pop("price_per_million_tokens", None)
+        max_documents = rest.pop("max_documents", MAX_DOCUMENTS)
+        verbose, cache_path = rest.pop("verbose", False), rest.pop("cache_path", None)
+        memories = memories_of(rest.pop("memory", "auto"))
+        seed = rest.get("seed", 0)
+        trainer = AdapterTrainer(
+            memories=memories,
+            show_progress=verbose,
+            **ranked_by(index.source.similarity, tuples(rest)),
+        )
+        questions = None if dataset is None else _sampled(to_indexed_dataset(dataset), seed)
+        labelled = list(questions.corpus) if questions else _first_ids(index)
+        stored = index.read(labelled, embedder=old, max_documents=max_documents, seed=seed)
+        wanted = [*labelled, *_drawn(stored, labelled, n_texts, seed)]
+        self._old = old
+        self._finetuner = ModelUpgrader(
+            index=stored,
+            texts=_texts(index, wanted, given),
+            new=new,
+            old=old,
+            questions=questions,
+            trainer=trainer,
+            price_per_million_tokens=price,
+            output=Path(model_output_path),
+            cache_path=None if cache_path is None else Path(cache_path),
+            show_progress=verbose,
+        )
+        self._plan = self._finetuner.plan
+
+    @property
+    def plan(self) -> UpgradePlan:
+        """What `finetune()` will embed with the new model, and its cost; embeds nothing."""
+        return self._plan
+
+
+def _sampled(questions: RetrievalDataset, seed: int) -> RetrievalDataset:
+    ids = list(questions.queries)
+    if len(ids) <= MAX_QUESTIONS:
+        return questions
+    rows = np.random.default_rng(seed).choice(len(ids), MAX_QUESTIONS, replace=False)
+    return to_indexed_dataset(questions.select(ids[row] for row in sorted(rows)))
+
+
+def _first_ids(index: LiveIndex) -> list[str]:
+    keys, _ = next(read_blocks(index.source, name=index.name))
+    return list(keys[:PROBES])
+
+
+def _drawn(stored: StoredVectors, labelled: Sequence[str], n_texts: int, seed: int) -> list[str]:
+    if n_texts < 1:
+        raise ValueError(f"n_texts: expected at least 1, got {n_texts}")
+    known_ids = frozenset(labelled)
+    others = [key for key in stored.ids if key not in known_ids]
+    if len(others) <= n_texts:
+        return others
+    rows = np.random.default_rng(seed).choice(len(others), n_texts, replace=False)
+    return [others[row] for row in sorted(rows)]
+
+
+def _texts(index: LiveIndex, ids: Sequence[str], given: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the texts of those ids that have one, from the user or from the store."""
+    found: dict[str, str] = {}
+    if given is not None:
+        found = {key: given[key] for key in ids if given.get(key)}
+    else:
+        for keys in batches(ids, TEXTS_AT_ONCE):
+            texts = index.texts(keys)
+            found |= {key: texts[key] for key in keys if texts.get(key)}
+    n_different = len(set(found.values()))
+    if n_different < MIN_TEXTS:
+        raise InvalidDatasetError(
+            f"{index.name}: expected at least {MIN_TEXTS} different texts of stored documents, got "
+            f"{n_different}; pass more of them by id as texts={{...}}"
+        )
+    return found

@@ -1,0 +1,94 @@
+"""What an upgrade embeds, and what embedding the whole index again would cost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+CHARACTERS_PER_TOKEN = 4
+MIN_TEXTS = 40  # with fewer, chance and a good bridge cannot be told apart
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpgradePlan:
+    """Texts to embed with the new model, with their cost; a token is taken as four characters.
+
+    Attributes:
+        model_name: The new model.
+        n_texts: Stored texts, sampled or labelled.
+        n_questions: Labelled questions.
+        tokens: Estimated tokens of both.
+        n_stored: Documents of the index.
+        index_tokens: Estimated tokens of the whole index, from the sampled texts.
+        price_per_million: Price of a million tokens, in any currency; None if unknown.
+    """
+
+    model_name: str
+    n_texts: int
+    n_questions: int
+    tokens: int
+    n_stored: int
+    index_tokens: int
+    price_per_million: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        model_name: str,
+        texts: Sequence[str],
+        questions: Sequence[str],
+        *,
+        n_stored: int,
+        price_per_million: float | None,
+    ) -> "UpgradePlan":
+        """Return the plan for these texts and labelled questions.
+
+        Raises:
+            ValueError: If the price is below 0.
+        """
+        if price_per_million is not None and not price_per_million >= 0:
+            raise ValueError(
+                f"price_per_million_tokens: expected a number from 0, got {price_per_million}"
+            )
+        n_characters = sum(map(len, texts))
+        return cls(
+            model_name=model_name,
+            n_texts=len(texts),
+            n_questions=len(questions),
+            tokens=_tokens(n_characters + sum(map(len, questions))),
+            n_stored=n_stored,
+            index_tokens=_tokens(round(n_characters / max(1, len(texts)) * n_stored)),
+            price_per_million=price_per_million,
+        )
+
+    @property
+    def cost(self) -> float | None:
+        """Estimated price of the upgrade; None without a price."""
+        return self._price(self.tokens)
+
+    @property
+    def index_cost(self) -> float | None:
+        """Estimated price of embedding the whole index again; None without a price."""
+        return self._price(self.index_tokens)
+
+    def _price(self, tokens: int) -> float | None:
+        return None if self.price_per_million is None else tokens * self.price_per_million / 1e6
+
+    @property
+    def index_text(self) -> str:
+        """The cost of embedding the whole index again, in words."""
+        return f"{self.n_stored:,} texts, about {self.index_tokens:,} tokens{_at(self.index_cost)}"
+
+    def __str__(self) -> str:
+        questions = f" and {self.n_questions:,} questions" if self.n_questions else ""
+        return (
+            f"{self.model_name} embeds {self.n_texts:,} stored texts{questions}: about "
+            f"{self.tokens:,} tokens{_at(self.cost)}. The whole index again: {self.index_text}. "
+            f"Estimated at {CHARACTERS_PER_TOKEN} characters a token."
+        )
+
+
+def _tokens(n_characters: int) -> int:
+    return -(-n_characters // CHARACTERS_PER_TOKEN)
+
+
+def _at(cost: float | None) -> str:
+    return "" if cost is None else f", about {cost:,.4f} at the price given"

@@ -1,0 +1,52 @@
+"""Notice a model that should embed questions and documents differently, but does not."""
+
+import re
+
+import numpy as np
+
+from query_adapters.arrays import unit
+from query_adapters.embedders import TextEmbedder
+from query_adapters.errors import DimensionMismatchError
+from query_adapters.typing import Vectors
+
+N_TEXTS = 3  # texts embedded in the other role
+SAME = 0.9999  # cosine of two vectors of one text
+NEEDS_PREFIX = re.compile(
+    r"(^|[/_-])e5([/_-]|$)|bge-.*-(en|zh)|nomic-embed|arctic-embed|mxbai|instructor"
+    r"|embeddinggemma|qwen3?-embedding|jina-embeddings-v[345]",
+    re.IGNORECASE,
+)
+"""Names of models whose cards ask for a prefix or prompt before questions."""
+
+
+def missing_prefix(embedder: TextEmbedder, texts: list[str], documents: Vectors) -> str | None:
+    """Return a note on a model that needs a prefix before questions and was called without one.
+
+    Three texts are embedded as questions and compared with their vectors as documents.
+
+    Args:
+        embedder: The model.
+        texts: Some texts.
+        documents: Their vectors as documents, `(n_texts, dim)`.
+
+    Returns:
+        The note; None if the roles differ, or the model's name is not known to need a prefix.
+
+    Raises:
+        DimensionMismatchError: If questions and documents have vectors of different lengths.
+    """
+    asked = unit(embedder.embed_queries(texts[:N_TEXTS]))
+    if asked.shape[1] != documents.shape[1]:
+        raise DimensionMismatchError(
+            f"vectors of questions by {embedder.model_name}",
+            expected=documents.shape[1],
+            actual=asked.shape[1],
+            remedy="the model must give one length; after a change, use another cache file",
+        )
+    cosine = float(np.median((asked * unit(documents[:N_TEXTS])).sum(axis=1)))
+    if cosine < SAME or not NEEDS_PREFIX.search(embedder.model_name):
+        return None
+    return (
+        f"{embedder.model_name} gave questions and documents equal vectors, but models of this "
+        "name need a prefix or prompt before questions: set it, then run again"
+    )
