@@ -37,7 +37,7 @@ ORDER = (
 MAX_LINES = 250
 MAX_TOP_LEVEL_MODULES = 10
 MIN_DUPLICATED_LINES = 6
-IMPORT_LINE = re.compile(r"(from [\w.]+ )?import |[\w.]+,$")
+IMPORT_LINE = re.compile(r'(from [\w.]+ )?import |"?[\w.]+"?,$')  # also names in __all__
 SERVE_LLAMA_INDEX = """
 from llama_index.core.embeddings import MockEmbedding
 from llama_index_finetune_plugin import LinearAdapterEmbedding
@@ -130,7 +130,7 @@ def unit_of(module: str) -> str:
 
 
 def code_lines(path: Path) -> list[str]:
-    """Return the stripped lines of a module without imports, blanks and lone punctuation."""
+    """Return the stripped lines of a module without imports, exports, blanks and punctuation."""
     stripped = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
     return [line for line in stripped if re.search(r"\w", line) and not IMPORT_LINE.match(line)]
 
