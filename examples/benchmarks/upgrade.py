@@ -2,9 +2,9 @@
 
     python examples/benchmarks/upgrade.py <folder with BEIR data sets> --cache vectors.sqlite
 
-Every ordered pair of the three models is measured on every set. The bridge is fitted on a part of
-the documents; the adapter on top of it is trained on the training questions. All scores are on the
-test questions, over all documents.
+Every ordered pair of the models is measured on every set (`--models`: all three by default). The
+bridge is fitted on a part of the documents; the adapter on top of it is trained on the training
+questions. All scores are on the test questions, over all documents.
 """
 
 import argparse
@@ -105,6 +105,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--cache", type=Path, default=Path("upgrade.sqlite"))
     parser.add_argument("--sets", nargs="+")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--max-queries", type=int, default=2500)
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
@@ -113,14 +114,14 @@ def main() -> None:
             case.name: case
             for case in read_cases(
                 arguments.folder,
-                model(),
+                MODELS[name](),
                 sets=arguments.sets,
                 max_queries=arguments.max_queries,
                 cache_path=arguments.cache,
             )
             if case.served is None
         }
-        for name, model in MODELS.items()
+        for name in arguments.models
     }
     results: list[dict[str, Any]] = []
     for of_set in next(iter(cases.values())):
