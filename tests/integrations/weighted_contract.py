@@ -339,7 +339,8 @@ class WeightedContract:
             scripts = [finder(1, seed=1), finder(2, seed=2)]
             self.trained(weighing, scripts, model_output_path=output, verbose=verbose)
             shown = capsys.readouterr().err
-            assert (f"Retrieving: 100%|██████████| {2 * N}/{2 * N}" in shown) is verbose
+            assert ("Retrieving" in shown) is verbose
+            assert (f" {2 * N}/{2 * N} " in shown) is verbose
 
     def test_something_else_than_retrievers_is_refused(self, weighing: Weighing) -> None:
         with pytest.raises(TypeError, match="retrievers: expected"):
