@@ -8,6 +8,7 @@ from typing import Generic, Literal, TypeVar
 from tqdm.auto import tqdm
 
 from query_adapters.embedders.http_status import status_of
+from query_adapters.embedders.tokens import tokens_in
 from query_adapters.errors import GenerationError
 from query_adapters.generation.costs import Usage
 from query_adapters.generation.journal import Journal, Key
@@ -38,6 +39,11 @@ class Request(Generic[Value]):
     key: Key
     prompt: str
     read: Callable[[str], tuple[Value, str]]
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Estimated tokens of the prompt."""
+        return tokens_in(len(self.prompt))
 
     def is_settled(self, journal: Journal, *, retry_limit: int) -> bool:
         """Return whether the journal holds a usable answer, or as many as `retry_limit` allows."""

@@ -2,13 +2,9 @@
 
 from dataclasses import dataclass
 
-CHARACTERS_PER_TOKEN = 4
+from query_adapters.embedders.tokens import CHARACTERS_PER_TOKEN, tokens_in
+
 TOKENS_PER_QUESTION = 25
-
-
-def tokens_in(n_characters: int) -> int:
-    """Return the estimated number of tokens; for English within about 25 %."""
-    return -(-n_characters // CHARACTERS_PER_TOKEN)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.errors import GenerationError
 from query_adapters.generation.background import run_in_background
 from query_adapters.generation.calls import Asker, CallOptions, Outcome, Request
-from query_adapters.generation.costs import TOKENS_PER_QUESTION, Plan, Prices, Usage, tokens_in
+from query_adapters.generation.costs import TOKENS_PER_QUESTION, Plan, Prices, Usage
 from query_adapters.generation.journal import Journal, Key
 from query_adapters.generation.parsing import parse_questions
 from query_adapters.generation.prompts import (
@@ -90,7 +90,7 @@ class QuestionGenerator:
         journal.check_belongs(request.key for request in requests)
         limit = self.options.retry_limit
         calls = [r for r in requests if not r.is_settled(journal, retry_limit=limit)]
-        prompt_tokens = sum(tokens_in(len(request.prompt)) for request in calls)
+        prompt_tokens = sum(request.prompt_tokens for request in calls)
         answer_tokens = len(calls) * self.n_questions * TOKENS_PER_QUESTION
         return Plan(
             model_name=self.llm.model_name,

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-CHARACTERS_PER_TOKEN = 4
+from query_adapters.embedders.tokens import CHARACTERS_PER_TOKEN, tokens_in
+
 MIN_TEXTS = 40  # with fewer, chance and a good bridge cannot be told apart
 
 
@@ -53,9 +54,9 @@ class UpgradePlan:
             model_name=model_name,
             n_texts=len(texts),
             n_questions=len(questions),
-            tokens=_tokens(n_characters + sum(map(len, questions))),
+            tokens=tokens_in(n_characters + sum(map(len, questions))),
             n_stored=n_stored,
-            index_tokens=_tokens(round(n_characters / max(1, len(texts)) * n_stored)),
+            index_tokens=tokens_in(round(n_characters / max(1, len(texts)) * n_stored)),
             price_per_million=price_per_million,
         )
 
@@ -84,10 +85,6 @@ class UpgradePlan:
             f"{self.tokens:,} tokens{_at(self.cost)}. The whole index again: {self.index_text}. "
             f"Estimated at {CHARACTERS_PER_TOKEN} characters a token."
         )
-
-
-def _tokens(n_characters: int) -> int:
-    return -(-n_characters // CHARACTERS_PER_TOKEN)
 
 
 def _at(cost: float | None) -> str:
