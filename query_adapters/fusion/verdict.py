@@ -56,8 +56,8 @@ def head_verdict(
         expected_gain=evidence.gain,
         p_value=evidence.p_value,
         details=(
-            (_gain_label(selection, adapted), _gain(evidence, trainer.metric, n_queries)),
-            ("Confidence", _confidence(selection, evidence, n_queries)),
+            (_gain_label(selection, adapted), gain_of(evidence, trainer.metric, n_queries)),
+            ("Confidence", confidence_of(selection, evidence, n_queries, alpha=HEAD_ALPHA)),
             *guard_lines(trainer.guard),
             ("By kind of question", by_kind(evidence, adapted.seen_share)),
             ("Weights beside the similarity", _weights(head)),
@@ -77,15 +77,17 @@ def _gain_label(selection: Selection, adapted: TrainingResult) -> str:
     return f"Expected gain{'' if selection.is_kept else ' of the best candidate'} over {over}"
 
 
-def _gain(evidence: Evidence, metric: str, n_queries: int) -> str:
+def gain_of(evidence: Evidence, metric: str, n_queries: int) -> str:
+    """Return the expected gain in words."""
     return gain_text(
         evidence.gain, metric, f"out-of-fold, {counted(n_queries, 'training question')}"
     )
 
 
-def _confidence(selection: Selection, evidence: Evidence, n_queries: int) -> str:
+def confidence_of(selection: Selection, evidence: Evidence, n_queries: int, *, alpha: float) -> str:
+    """Return how sure the gain is in words."""
     among = f"selection among {counted(selection.n_candidates, 'candidate')} included"
-    return confidence_text(evidence.p_value, among, n_queries, alpha=HEAD_ALPHA)
+    return confidence_text(evidence.p_value, among, n_queries, alpha=alpha)
 
 
 def _advice(

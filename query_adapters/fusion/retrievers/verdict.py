@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from query_adapters.training.decision import Evidence, Selection
+from query_adapters.fusion.verdict import confidence_of, gain_of
+from query_adapters.training.decision import Selection
 from query_adapters.training.guard import ALPHA, Guard
 from query_adapters.training.verdict import (
     COMPARE,
@@ -10,9 +11,6 @@ from query_adapters.training.verdict import (
     LABEL_MORE,
     Verdict,
     advice_without_gain,
-    confidence_text,
-    counted,
-    gain_text,
     guard_lines,
 )
 
@@ -59,7 +57,7 @@ def verdict_of(
             details=(("Expected gain", "not measured; there are too few questions"), *details),
             advice=LABEL_MORE,
         )
-    is_proven = evidence.p_value <= ALPHA
+    is_proven, n_queries = evidence.p_value <= ALPHA, compared.n_queries
     best = "" if is_used else " of the best candidate"
     return Verdict(
         decision="retriever" if is_used else "base",
@@ -68,14 +66,17 @@ def verdict_of(
         expected_gain=evidence.gain,
         p_value=evidence.p_value,
         details=(
-            (f"Expected gain{best} over {compared.base}", _gain(compared, evidence)),
-            ("Confidence", _confidence(compared, evidence)),
+            (
+                f"Expected gain{best} over {compared.base}",
+                gain_of(evidence, compared.metric, n_queries),
+            ),
+            ("Confidence", confidence_of(compared.selection, evidence, n_queries, alpha=ALPHA)),
             *guard_lines(compared.guard),
             *details,
         ),
         advice=(DEPLOY if is_proven else COMPARE)
         if is_used
-        else advice_without_gain(evidence.tested.mean, evidence.tested.error, compared.n_queries),
+        else advice_without_gain(evidence.tested.mean, evidence.tested.error, n_queries),
     )
 
 
@@ -86,14 +87,3 @@ def _headline(compared: Comparison, *, is_used: bool, is_proven: bool) -> str:
         return f"Use {compared.found}"
     kept = f"{compared.found[0].upper()}{compared.found[1:]}"
     return f'{kept} kept without proof of a gain (guard="{compared.guard}")'
-
-
-def _gain(compared: Comparison, evidence: Evidence) -> str:
-    basis = f"out-of-fold, {counted(compared.n_queries, 'training question')}"
-    return gain_text(evidence.gain, compared.metric, basis)
-
-
-def _confidence(compared: Comparison, evidence: Evidence) -> str:
-    n = counted(compared.selection.n_candidates, "candidate")
-    among = f"selection among {n} included"
-    return confidence_text(evidence.p_value, among, compared.n_queries)
