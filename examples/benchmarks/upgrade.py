@@ -26,6 +26,7 @@ from query_adapters.evaluation.pairwise import compare
 from query_adapters.training import AdapterTrainer
 from query_adapters.upgrade.bridge import fit_bridge
 from query_adapters.upgrade.candidates import Reembedding, scores_of
+from query_adapters.upgrade.plan import MIN_TEXTS
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from results_file import write_results
@@ -33,7 +34,6 @@ from results_file import write_results
 RESULTS = Path(__file__).with_name("results") / "upgrade.json"
 METRICS = ("ndcg@10", "recall@10")
 SHARES = (1.0, 0.5, 0.25)
-MIN_TEXTS = 40
 
 
 def of_two_models(new: EmbeddedDataset, old: EmbeddedDataset) -> EmbeddedDataset:

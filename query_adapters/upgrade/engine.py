@@ -114,7 +114,6 @@ class UpgradeEngine(FinetuneEngine["UpgradeResult"]):
         labelled = list(questions.corpus) if questions else _first_ids(index)
         stored = index.read(labelled, embedder=old, max_documents=max_documents, seed=seed)
         wanted = [*labelled, *_drawn(stored, labelled, n_texts, seed)]
-        self._old = old
         self._finetuner = ModelUpgrader(
             index=stored,
             texts=_texts(index, wanted, given),

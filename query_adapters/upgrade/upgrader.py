@@ -12,7 +12,7 @@ import numpy as np
 from query_adapters.adapters import QueryAdapter
 from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, save_adapter
 from query_adapters.data.dataset import RetrievalDataset
-from query_adapters.data.embedded import EmbeddedDataset
+from query_adapters.data.embedded import EmbeddedDataset, judged_rows
 from query_adapters.data.splits import query_groups
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
@@ -205,12 +205,10 @@ class ModelUpgrader:
         """Return the questions by the model over the index."""
         texts = list(questions.queries.values())
         queries = self._cache.embed_queries(model, texts, show_progress=self.show_progress)
-        judged = [questions.qrels[query] for query in questions.queries]
         return EmbeddedDataset(
             queries,
             self.index.vectors,
-            tuple(np.array([self.index.row_of[key] for key in grades]) for grades in judged),
-            tuple(np.array(list(grades.values())) for grades in judged),
+            *judged_rows(questions, self.index.row_of),
             query_groups(questions),
             **options,
         )
