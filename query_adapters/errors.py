@@ -26,12 +26,14 @@
     ├── LexicalIndexWarning                             a lexical index that may be out of date
     └── ObsoleteOptionWarning    (FutureWarning)        an option of the old package without effect
 
-Each error is also the builtin that a caller would expect, so that `except ValueError` catches an
-invalid dataset and `except ImportError` a missing extra.
+Each error is also the builtin that a caller would expect: `except ValueError` catches an invalid
+dataset. Messages are bounded in length, and hold no character that acts on a terminal.
 """
 
+from query_adapters.text.shown import ReadableError
 
-class QueryAdaptersError(Exception):
+
+class QueryAdaptersError(ReadableError):
     """Raised when this package refuses a call; the base of all its errors.
 
     Remedy: Read the message, which states what was expected, what was found and what to do.
@@ -123,8 +125,7 @@ class AdapterMismatchError(QueryAdaptersError, ValueError):
 class AdapterFileError(QueryAdaptersError, ValueError):
     """Raised when an adapter folder is incomplete, altered, of an unknown format, or a pickle.
 
-    Remedy: Save the adapter again, or copy the whole folder again; update the package if the
-    message says that the format is newer.
+    Remedy: Save the adapter or copy its folder again; update the package if the format is newer.
     """
 
 
@@ -157,8 +158,7 @@ class ProviderRefusedError(QueryAdaptersError, PermissionError):
 class GenerationError(QueryAdaptersError, RuntimeError):
     """Raised when a language model refuses the calls, or none of its answers can be used.
 
-    Remedy: Read the reason in the message; check the prompt, the model and the account. Answers
-    that arrived are kept in the journal, and the next run resumes from them.
+    Remedy: Check what the message names; the next run resumes from the answers in the journal.
     """
 
 
@@ -201,7 +201,7 @@ class NotFinetunedError(QueryAdaptersError, RuntimeError):
     """
 
 
-class QueryAdaptersWarning(UserWarning):
+class QueryAdaptersWarning(ReadableError, UserWarning):
     """Issued when a call succeeds, but differs from what was probably meant; the base class.
 
     Remedy: Read the message, which states what was found and what to do.

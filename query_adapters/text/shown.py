@@ -1,0 +1,90 @@
+"""Show text of unknown origin to people: shortened, on a terminal without effects, listed.
+
+Characters that act on a terminal or mislead a reader are replaced by their JSON escapes, so that
+JSON in which they are replaced is the same JSON.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+
+MAX_SHOWN = 200  # characters of one value in a message
+MAX_MESSAGE = 1_000  # characters of a message; a longer one loses its middle
+HEAD, TAIL = 500, 300  # characters of a shortened message that are kept
+LISTED = 3  # entries of a list that a message names
+ACTING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and newline
+    "\u2028\u2029"  # separators of lines and paragraphs
+    "\u202a-\u202e\u2066-\u2069"  # embeddings, overrides and isolates of bidirectional text
+    "\ufff9-\ufffb"  # interlinear annotations
+    "\U000e0000-\U000e007f"  # invisible tags
+    "\ud800-\udfff]"  # lone surrogates, which UTF-8 cannot hold
+)
+
+
+class ReadableError(Exception):
+    """An error or a warning whose message is bounded in length and safe to print."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(message(part) if isinstance(part, str) else part for part in args))
+
+
+def visible(text: str) -> str:
+    r"""Return the text with JSON escapes in place of characters that act instead of being seen.
+
+    These are control characters but newline and tab, overrides of the direction of writing,
+    invisible tags and lone surrogates.
+
+    Example:
+        >>> visible("a\x1b[31mb")
+        'a\\u001b[31mb'
+    """
+    return text if text.isprintable() else ACTING.sub(_escaped, text)
+
+
+def one_line(text: str) -> str:
+    """Return the text as one line, otherwise as `visible` does; runs of white space are a space."""
+    return visible(" ".join(text.split()))
+
+
+def shortened(text: str, limit: int = MAX_SHOWN) -> str:
+    """Return the text, cut after `limit` characters with an ellipsis."""
+    return text if len(text) <= limit else f"{text[:limit].rstrip()}…"
+
+
+def quoted(value: object, limit: int = MAX_SHOWN) -> str:
+    """Return the value as Python spells it, for a message, with at most about `limit` characters.
+
+    Args:
+        value: Any value; what it holds is shown no deeper than Python can.
+        limit: Characters to show; of a longer value, its size is added.
+    """
+    if isinstance(value, str):
+        more = f"… ({len(value)} characters)" if len(value) > limit else ""
+        return f"{visible(repr(value[:limit]))}{more}"
+    try:
+        spelled = repr(value)
+    except (RecursionError, ValueError):  # nested too deep, or an integer of too many digits
+        return f"a {type(value).__name__} that cannot be shown"
+    more = f" ({len(spelled)} characters)" if len(spelled) > limit else ""
+    return f"{visible(shortened(spelled, limit))}{more}"
+
+
+def listed(entries: Iterable[str], n: int = LISTED) -> str:
+    """Return the first `n` entries, each shortened, and the number of further ones."""
+    found: Sequence[str] = entries if isinstance(entries, Sequence) else list(entries)
+    more = f" and {len(found) - n} more" if len(found) > n else ""
+    return ", ".join(shortened(entry) for entry in found[:n]) + more
+
+
+def message(text: str) -> str:
+    """Return the text of a message: visible, and without its middle if it is too long."""
+    shown = visible(text)
+    if len(shown) <= MAX_MESSAGE:
+        return shown
+    left_out = len(shown) - HEAD - TAIL
+    return f"{shown[:HEAD]} … ({left_out} characters left out) … {shown[-TAIL:]}"
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return json.dumps(match.group())[1:-1]
