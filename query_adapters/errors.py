@@ -30,10 +30,10 @@ Each error is also the builtin that a caller would expect: `except ValueError` c
 dataset. Messages are bounded in length, and hold no character that acts on a terminal.
 """
 
-from query_adapters.text.shown import ReadableError
+from query_adapters.text.shown import ReadableMessage
 
 
-class QueryAdaptersError(ReadableError):
+class QueryAdaptersError(ReadableMessage, Exception):
     """Raised when this package refuses a call; the base of all its errors.
 
     Remedy: Read the message, which states what was expected, what was found and what to do.
@@ -201,7 +201,7 @@ class NotFinetunedError(QueryAdaptersError, RuntimeError):
     """
 
 
-class QueryAdaptersWarning(ReadableError, UserWarning):
+class QueryAdaptersWarning(ReadableMessage, UserWarning):
     """Issued when a call succeeds, but differs from what was probably meant; the base class.
 
     Remedy: Read the message, which states what was found and what to do.

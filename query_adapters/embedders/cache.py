@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from query_adapters.arrays import check_finite
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.http_status import status_of
+from query_adapters.embedders.texts import check_texts
 from query_adapters.errors import (
     DimensionMismatchError,
     InvalidVectorsError,
@@ -51,6 +52,7 @@ class EmbeddingCache:
         """Return the vectors of the queries, `(len(texts), dim)`; embeds each uncached text once.
 
         Raises:
+            InvalidDatasetError: If UTF-8 cannot hold a text; nothing has been embedded.
             InvalidVectorsError: If the model's vectors are not finite, or differ in length.
                 Finished batches stay in the cache.
             ProviderRefusedError: If the model's provider rejects the key. Other errors of its
@@ -122,6 +124,7 @@ class EmbeddingCache:
         return _stacked([known[key] for key in keys], role)
 
     def _keys(self, embedder: TextEmbedder, role: Role, texts: Sequence[str]) -> list[bytes]:
+        check_texts(texts, role)
         # the identity of a model may take a while to compute
         identity = "" if self.path is None else embedder.identity
         return [vector_key(identity, role, text) for text in texts]
@@ -161,7 +164,8 @@ class EmbeddingCache:
 
 def vector_key(identity: str, role: Role, text: str) -> bytes:
     """Return the cache key of a text in a role, 32 bytes."""
-    return hashlib.sha256("\0".join((identity, role, text)).encode()).digest()
+    joined = "\0".join((identity, role, text)).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(joined).digest()
 
 
 def _size(embedder: TextEmbedder, role: Role) -> int:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 SURROGATES = "lone surrogates (halves of characters, which UTF-8 cannot hold)"
 
 
-def is_encodable(text: str) -> bool:
-    """Return whether UTF-8 can hold the text; it cannot hold lone surrogates."""
-    if text.isascii():
+def is_encodable(text: object) -> bool:
+    """Return whether UTF-8 can hold the text, not so with lone surrogates; True for other types."""
+    if not isinstance(text, str) or text.isascii():
         return True
     try:
         text.encode()

@@ -22,11 +22,12 @@ ACTING = re.compile(
 )
 
 
-class ReadableError(Exception):
-    """An error or a warning whose message is bounded in length and safe to print."""
+class ReadableMessage:
+    """Part of an error or a warning whose message is bounded in length and safe to print."""
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*(message(part) if isinstance(part, str) else part for part in args))
+        shown = (message(part) if isinstance(part, str) else part for part in args)
+        super().__init__(*shown)  # the exception's own
 
 
 def visible(text: str) -> str:
