@@ -46,7 +46,7 @@ def show(*parts: RenderableType) -> None:
 
 def note(text: str) -> None:
     """Print a line on stderr."""
-    typer.echo(message(one_line(text)), err=True)
+    typer.echo(one_line(message(text)), err=True)
 
 
 def facts(rows: Mapping[str, Any]) -> Table:

@@ -16,6 +16,6 @@ def check_texts(texts: Sequence[str], role: str) -> None:
     wrong = [f"number {place}" for place, text in enumerate(texts) if not is_encodable(text)]
     if wrong:
         raise InvalidDatasetError(
-            f"{len(wrong)} {role} texts with {SURROGATES}: {listed(wrong)}, counted from 0; expected "
+            f"{len(wrong)} {role} texts with {SURROGATES}: {listed(wrong)}, from 0; expected "
             "none, correct or drop them"
         )

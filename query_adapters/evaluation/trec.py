@@ -122,8 +122,8 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, float]]:
 def _ranking(query: str, found: Sequence[str] | Mapping[str, float]) -> Sequence[str]:
     if isinstance(found, str):
         raise TypeError(
-            f"query {quoted(query)}: expected retrieved ids, best first, or scores by id, got the text "
-            f"{quoted(found)}; put a single id in a list"
+            f"query {quoted(query)}: expected retrieved ids, best first, or scores by id, got "
+            f"the text {quoted(found)}; put a single id in a list"
         )
     if not isinstance(found, Mapping):
         return found

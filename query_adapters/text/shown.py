@@ -5,21 +5,23 @@ JSON in which they are replaced is the same JSON.
 """
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 
 MAX_SHOWN = 200  # characters of one value in a message
 MAX_MESSAGE = 1_000  # characters of a message; a longer one loses its middle
 HEAD, TAIL = 500, 300  # characters of a shortened message that are kept
 LISTED = 3  # entries of a list that a message names
-ACTING = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and newline
-    "\u2028\u2029"  # separators of lines and paragraphs
-    "\u202a-\u202e\u2066-\u2069"  # embeddings, overrides and isolates of bidirectional text
-    "\ufff9-\ufffb"  # interlinear annotations
-    "\U000e0000-\U000e007f"  # invisible tags
-    "\ud800-\udfff]"  # lone surrogates, which UTF-8 cannot hold
+ACTING = (
+    *(code for code in range(0x20) if chr(code) not in "\t\n"),  # control characters
+    *range(0x7F, 0xA0),
+    *(0x2028, 0x2029),  # separators of lines and paragraphs
+    *range(0x202A, 0x202F),  # embeddings and overrides of bidirectional text
+    *range(0x2066, 0x206A),  # isolates of bidirectional text
+    *range(0xFFF9, 0xFFFC),  # interlinear annotations
+    *range(0xE0000, 0xE0080),  # invisible tags
+    *range(0xD800, 0xE000),  # lone surrogates, which UTF-8 cannot hold
 )
+ESCAPES = {code: json.dumps(chr(code))[1:-1] for code in ACTING}
 
 
 class ReadableMessage:
@@ -40,7 +42,7 @@ def visible(text: str) -> str:
         >>> visible("a\x1b[31mb")
         'a\\u001b[31mb'
     """
-    return text if text.isprintable() else ACTING.sub(_escaped, text)
+    return text if text.isprintable() else text.translate(ESCAPES)
 
 
 def one_line(text: str) -> str:
@@ -80,12 +82,8 @@ def listed(entries: Iterable[str], n: int = LISTED) -> str:
 
 def message(text: str) -> str:
     """Return the text of a message: visible, and without its middle if it is too long."""
-    shown = visible(text)
+    shown = visible(text) if len(text) <= MAX_MESSAGE else text
     if len(shown) <= MAX_MESSAGE:
         return shown
-    left_out = len(shown) - HEAD - TAIL
-    return f"{shown[:HEAD]} … ({left_out} characters left out) … {shown[-TAIL:]}"
-
-
-def _escaped(match: re.Match[str]) -> str:
-    return json.dumps(match.group())[1:-1]
+    head, tail = visible(text[:HEAD])[:HEAD], visible(text[-TAIL:])[-TAIL:]
+    return f"{head} … (shortened from {len(text)} characters) … {tail}"
