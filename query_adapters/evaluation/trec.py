@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite, isnan
 from pathlib import Path
 
-from query_adapters.atomic import replace_file
 from query_adapters.data.lines import read_lines
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.files.atomic import replace_file
 from query_adapters.text.incoming import is_encodable
 from query_adapters.text.shown import quoted
 from query_adapters.typing import Qrels, Run, ScoredRun

@@ -8,7 +8,6 @@ from pathlib import Path
 from string import Template
 from typing import Any, Protocol
 
-from query_adapters.atomic import replace_file
 from query_adapters.evaluation.comparison import Comparison
 from query_adapters.evaluation.explanation import RetrieverExplanation
 from query_adapters.evaluation.html_report.changes import changes_section
@@ -21,6 +20,7 @@ from query_adapters.evaluation.html_report.sections import (
     slices_section,
 )
 from query_adapters.evaluation.html_report.verdict import training_section
+from query_adapters.files.atomic import replace_file
 from query_adapters.text.markup import html_text
 
 
