@@ -10,6 +10,7 @@ from query_adapters.data.readers.table import Row
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.files.json_reading import read_json_file
 from query_adapters.files.reading import WHOLE_BYTES
+from query_adapters.text.shown import quoted
 
 LISTS = ("examples", "tests", "goldens", "data", "records", "rows")  # keys that hold the rows
 
@@ -67,7 +68,7 @@ def _entries(content: Any, path: Path) -> Iterator[tuple[str, Row]]:
     for position, row in enumerate(rows):
         place = f"{path}: {key}[{position}]"
         if not isinstance(row, Mapping):
-            raise InvalidDatasetError(f"{place}: expected an object, got {row!r}")
+            raise InvalidDatasetError(f"{place}: expected an object, got {quoted(row)}")
         yield place, row
 
 
