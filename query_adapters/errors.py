@@ -27,8 +27,7 @@
     ├── LexicalIndexWarning                             a lexical index that may be out of date
     └── ObsoleteOptionWarning    (FutureWarning)        an option of the old package without effect
 
-Each error is also the builtin that a caller would expect: `except ValueError` catches an invalid
-dataset. Messages are bounded in length, and hold no character that acts on a terminal.
+Each is also the builtin that a caller would expect, and its message is short and safe to print.
 """
 
 from query_adapters.text.shown import ReadableMessage

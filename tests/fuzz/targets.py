@@ -16,7 +16,8 @@ from safetensors.numpy import save
 from typer.testing import CliRunner
 
 from query_adapters.adapters import LinearAdapter
-from query_adapters.adapters.storage import _digest, load_adapter
+from query_adapters.adapters.storage import load_adapter
+from query_adapters.adapters.weights_file import digest
 from query_adapters.cli import app
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.paths import load_dataset, load_questions, read_texts, write_dataset
@@ -195,7 +196,7 @@ def _signed(record: str, attachments: str, *, name: str = "fusion") -> bytes:
         tensors[f"{name}/queries"] = np.eye(2, dtype=np.float32)
     header = {"record": record, "attachments": attachments}
     try:
-        return save(tensors, {**header, "sha256": _digest(record + attachments, tensors)})
+        return save(tensors, {**header, "sha256": digest(record + attachments, tensors)})
     except UnicodeEncodeError:
         return b""
 
