@@ -27,12 +27,13 @@
     ├── LexicalIndexWarning                             a lexical index that may be out of date
     └── ObsoleteOptionWarning    (FutureWarning)        an option of the old package without effect
 
-Each error is also the builtin that a caller would expect, so that `except ValueError` catches an
-invalid dataset and `except ImportError` a missing extra.
+Each is also the builtin that a caller would expect, and its message is short and safe to print.
 """
 
+from query_adapters.text.shown import ReadableMessage
 
-class QueryAdaptersError(Exception):
+
+class QueryAdaptersError(ReadableMessage, Exception):
     """Raised when this package refuses a call; the base of all its errors.
 
     Remedy: Read the message, which states what was expected, what was found and what to do.
@@ -158,8 +159,7 @@ class ProviderRefusedError(QueryAdaptersError, PermissionError):
 class GenerationError(QueryAdaptersError, RuntimeError):
     """Raised when a language model refuses the calls, or none of its answers can be used.
 
-    Remedy: Read the reason in the message; check the prompt, the model and the account. Answers
-    that arrived are kept in the journal, and the next run resumes from them.
+    Remedy: Check what the message names; the next run resumes from the answers in the journal.
     """
 
 
@@ -201,7 +201,7 @@ class NotFinetunedError(QueryAdaptersError, RuntimeError):
     """
 
 
-class QueryAdaptersWarning(UserWarning):
+class QueryAdaptersWarning(ReadableMessage, UserWarning):
     """Issued when a call succeeds, but differs from what was probably meant; the base class.
 
     Remedy: Read the message, which states what was found and what to do.

@@ -6,8 +6,10 @@ from pathlib import Path
 from query_adapters.adapters.base import QueryAdapter
 from query_adapters.errors import AdapterFileError
 from query_adapters.files.reading import read_text
+from query_adapters.text.markup import markdown_text
 
 CARD_MARK = "library_name: llama-index-finetune-plugin"
+SHOWN_LINES, SHOWN_LINE = 40, 1_000  # lines of a verdict, and their characters
 
 
 def may_write(card: Path) -> bool:
@@ -21,8 +23,9 @@ def may_write(card: Path) -> bool:
 
 
 def model_card(adapter: QueryAdapter, base_model: str | None, verdict: str, created: str) -> str:
-    """Return the text of the card, in Markdown."""
-    model = base_model or "an unnamed embedding model"
+    """Return the text of the card, in Markdown; what is not the card's own is shown as text."""
+    model = markdown_text(base_model or "an unnamed embedding model")
+    kind, when = markdown_text(adapter.kind), markdown_text(created)
     return f"""---
 {CARD_MARK}
 tags: [query-adapter, retrieval]
@@ -30,8 +33,8 @@ tags: [query-adapter, retrieval]
 
 # Query adapter for {model}
 
-A {adapter.kind} map ({adapter.dim_in} → {adapter.dim_out}) on *query* embeddings; document
-vectors stay as they are. Created {created}, fingerprint `{adapter.fingerprint}`.
+A {kind} map ({adapter.dim_in} → {adapter.dim_out}) on *query* embeddings; document
+vectors stay as they are. Created {when}, fingerprint `{adapter.fingerprint}`.
 
 ## Verdict of its training
 
@@ -55,5 +58,6 @@ In LlamaIndex: `AdapterEmbedding(base_embed_model, "path/to/this/folder")`; in L
 
 def _bullet_list(block: str) -> str:
     """Return the lines of a block as Markdown, the first one in bold, the others as a list."""
-    first, *others = block.splitlines() or [""]
+    lines = block.splitlines()[:SHOWN_LINES] or [""]
+    first, *others = (markdown_text(line, SHOWN_LINE) for line in lines)
     return "\n".join([f"**{first}**", *([""] if others else []), *(f"- {line}" for line in others)])

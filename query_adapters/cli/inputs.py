@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import typer
-
+from query_adapters.cli import output
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.paths import load_dataset
 from query_adapters.data.readers import reading
@@ -52,7 +51,7 @@ class _Notes(logging.Handler):
     """Shows what the library notes on stderr, which tests replace; so it is looked up each time."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        typer.echo(record.getMessage(), err=True)
+        output.note(record.getMessage())
 
 
 def cache_at(path: Path | None, *, adapter: Path | None = None) -> EmbeddingCache:

@@ -1,19 +1,28 @@
 """The command `inspect`: what an adapter's folder holds, without its model or its texts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.table import Column, Table
 
 from query_adapters.adapters.storage import SavedAdapter, read_adapter
+from query_adapters.adapters.training_record import (
+    VIEWS,
+    RecordedCandidate,
+    RecordedScore,
+    RecordedTraining,
+    read_training,
+)
 from query_adapters.cli import output
 from query_adapters.cli.config import Config
 from query_adapters.cli.options import Folder, Json
+from query_adapters.errors import AdapterFileError, LexicalIndexError
 from query_adapters.fusion import ScoringHead
 from query_adapters.fusion.explain import weights_in_words
 from query_adapters.fusion.storage import LEXICAL_FOLDER, has_fusion, read_without_words
 from query_adapters.lexical.loading import read_record
+from query_adapters.text.shown import quoted
 
 
 def inspect(folder: Folder, as_json: Json = False, config: Config = None) -> None:
@@ -28,15 +37,16 @@ def inspect(folder: Folder, as_json: Json = False, config: Config = None) -> Non
     retriever = _retriever(folder) if has_fusion(saved) else None
     if as_json:
         return output.show_json(facts if retriever is None else {**facts, "retriever": retriever})
-    training = facts.pop("training")
+    record = facts.pop("training")
+    training = read_training(record)
     dims = f"{facts.pop('dim_in')} → {facts.pop('dim_out')}"
-    counts = {name: training.get(f"n_{name}") for name in ("queries", "documents")}
+    counts = {name: record.get(f"n_{name}") for name in ("queries", "documents")}
     output.show(output.facts({**facts, "dimensions": dims, **counts}))
-    if training.get("verdict"):
-        output.show("", str(training["verdict"]))
+    if training.verdict:
+        output.show("", training.verdict)
     if retriever is not None:
-        _show_retriever(retriever, training.get("retriever", {}))
-    if training.get("table"):
+        _show_retriever(retriever, read_training(record.get("retriever") or {}).verdict)
+    if training.table:
         output.show("", _candidates(training))
 
 
@@ -69,12 +79,18 @@ def _retriever(folder: Path) -> dict[str, Any]:
 
 def _lexical(folder: Path) -> dict[str, Any]:
     record = read_record(folder)
-    return {"documents": record["documents"], "language": record["tokenizer"]["language"]}
+    try:
+        return {"documents": record["documents"], "language": record["tokenizer"]["language"]}
+    except (KeyError, TypeError) as exc:
+        raise LexicalIndexError(
+            f"{folder}: expected a record with documents and tokenizer, got {quoted(record)}; "
+            "build the index again"
+        ) from exc
 
 
-def _show_retriever(retriever: Mapping[str, Any], training: Mapping[str, Any]) -> None:
+def _show_retriever(retriever: Mapping[str, Any], verdict: str) -> None:
     """Print the verdict on the learned retriever, its weights in words, and its exact words."""
-    output.show("", f"Learned retriever: {training.get('verdict', 'verdict not recorded')}", "")
+    output.show("", f"Learned retriever: {verdict or 'verdict not recorded'}", "")
     table = Table.grid("", "", Column(overflow="fold"), padding=(0, 2, 0, 0))
     for one in weights_in_words(ScoringHead.from_record(retriever["weights"])):
         table.add_row(one.part, f"{one.weight:.3g}", one.meaning)
@@ -85,31 +101,36 @@ def _show_retriever(retriever: Mapping[str, Any], training: Mapping[str, Any]) -
         output.show(f"lexical index: {lexical['documents']} documents, {language}")
 
 
-def _candidates(training: Mapping[str, Any]) -> Table:
+def _candidates(training: RecordedTraining) -> Table:
     """Return the out-of-fold table with the chosen row marked."""
     headings = ("", "whitening", "λ", "memory", "seen", "unseen", "overall")
-    chosen = training.get("chosen")
-    rows = [(_mark(row == chosen), *_settings(row["candidate"]), *_scores(row))
-            for row in training["table"]]  # fmt: skip
-    table = output.plain_table(headings, rows)
-    table.title = f"out-of-fold differences from the base, {training.get('metric')} × 100"
-    return table
-
-
-def _mark(chosen: bool) -> str:
-    return "*" if chosen else ""
-
-
-def _settings(candidate: Mapping[str, Any]) -> list[str]:
-    memory = candidate["memory"]
-    strength = candidate["strength"]
-    return [
-        f"{candidate['whitening']:g}",
-        "∞" if strength is None else f"{strength:g}",
-        "" if memory is None else f"r={memory['ease']:g} β={memory['sharpness']:g}",
+    rows = [
+        ("*" if row == training.chosen else "", *_settings(row), *map(_score, _views(row)))
+        for row in training.table
     ]
+    title = f"out-of-fold differences from the base, {training.metric} × 100"
+    return output.plain_table(headings, rows, title=title)
 
 
-def _scores(row: Mapping[str, Any]) -> list[str]:
-    views = (row[view] for view in ("seen", "unseen", "overall"))
-    return ["" if v is None else f"{100 * v['mean']:+z.1f} ± {100 * v['error']:.1f}" for v in views]
+def _settings(row: RecordedCandidate) -> tuple[str, str, str]:
+    try:
+        candidate = dict(row.settings)
+        memory, strength = candidate["memory"], candidate["strength"]
+        return (
+            f"{candidate['whitening']:g}",
+            "∞" if strength is None else f"{strength:g}",
+            "" if memory is None else f"r={memory['ease']:g} β={memory['sharpness']:g}",
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as exc:
+        raise AdapterFileError(
+            "training record: expected candidates with whitening, strength and memory, got "
+            f"{quoted(row.settings)}; save the adapter again"
+        ) from exc
+
+
+def _views(row: RecordedCandidate) -> Iterator[RecordedScore | None]:
+    return (row.scores.get(view) for view in VIEWS)
+
+
+def _score(view: RecordedScore | None) -> str:
+    return "" if view is None else f"{100 * view.mean:+z.1f} ± {100 * view.error:.1f}"

@@ -16,8 +16,10 @@ from query_adapters.cli.inspecting import inspect
 from query_adapters.cli.locating import locate
 from query_adapters.cli.measures import compare, evaluate, report
 from query_adapters.cli.options import quiet_models, shows
+from query_adapters.cli.output import note
 from query_adapters.cli.upgrading import upgrade
 from query_adapters.errors import QueryAdaptersError
+from query_adapters.text.shown import message
 
 COMMANDS = (
     generate, convert, locate, split, train, evaluate, compare, report, inspect, verify, upgrade,
@@ -50,15 +52,17 @@ class ReportingGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except typer.BadParameter as exc:
-            raise named(exc) from exc.__cause__
+            shown = named(exc)
+            shown.message = message(shown.message)
+            raise shown from exc.__cause__
         except KeyboardInterrupt as exc:
             if ctx.invoked_subcommand in RESUMED:
-                typer.echo("interrupted; the same command again goes on from here", err=True)
+                note("interrupted; the same command again goes on from here")
             raise typer.Exit(INTERRUPTED) from exc
         except EXPECTED as exc:
             if ctx.params.get("traceback"):
                 raise
-            typer.echo(f"error: {' '.join(str(exc).split())}", err=True)
+            note(f"error: {exc}")
             raise typer.Exit(1) from exc
 
 

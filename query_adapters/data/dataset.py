@@ -8,12 +8,12 @@ from types import MappingProxyType
 from typing import Any, NoReturn, Protocol
 
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.text.incoming import SURROGATES, unencodable
+from query_adapters.text.shown import listed, quoted
 from query_adapters.typing import Qrels, Texts
 
 Questions = Mapping[str, str | Iterable[str]] | Iterable[tuple[str, str | Iterable[str]]]
 """Question texts, each with the id of its relevant document, or with several."""
-
-SHOWN = 3  # ids that an error names; further ones are counted
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class RetrievalDataset:
         qrels: For each query, the grades (> 0) of its relevant documents.
 
     Raises:
-        InvalidDatasetError: If there is no question, a text is empty, a question has no
-            relevant document, a judgement names an unknown id, or a grade is not a finite number
-            above 0.
+        InvalidDatasetError: If there is no question, a text is empty or UTF-8 cannot hold it, a
+            question has no relevant document, a judgement names an unknown id, or a grade is not a
+            finite number above 0.
 
     Example:
         >>> dataset = RetrievalDataset({"q": "how far?"}, {"d": "Four miles."}, {"q": {"d": 1}})
@@ -181,8 +181,8 @@ def listed_ids(query: str, ids: Iterable[str]) -> list[str]:
     """
     if isinstance(ids, str) or not isinstance(ids, Iterable):
         raise InvalidDatasetError(
-            f"query {query!r}: expected a list of document ids, got {ids!r}; "
-            f"write [{ids!r}] for a single one"
+            f"query {quoted(query)}: expected a list of document ids, got {quoted(ids)}; "
+            "put a single one in a list"
         )
     return list(ids)
 
@@ -194,7 +194,7 @@ def _iterated(found: Any) -> Iterable[Any]:
 def _refuse_questions(found: object) -> NoReturn:
     raise InvalidDatasetError(
         "questions: expected a mapping of question texts to document ids, or pairs of a question "
-        f"and its id or ids, got {found!r}; for grades, or ids of questions, give a "
+        f"and its id or ids, got {quoted(found)}; for grades, or ids of questions, give a "
         "RetrievalDataset, which query_adapters.data.load_dataset makes of a table"
     )
 
@@ -204,6 +204,8 @@ def _validate(dataset: RetrievalDataset) -> None:
     if not queries:
         raise InvalidDatasetError("the dataset has no queries; expected at least one")
     judged = [(q, d, grade) for q, grades in qrels.items() for d, grade in grades.items()]
+    for what, texts in {"queries": queries, "documents": corpus}.items():
+        _refuse(f"{what} with {SURROGATES}", unencodable(texts))
     _refuse("queries without text", (q for q, text in queries.items() if _is_blank(text)))
     _refuse("documents without text", (d for d, text in corpus.items() if _is_blank(text)))
     _refuse("judgements of unknown queries", (q for q in qrels if q not in queries))
@@ -234,8 +236,7 @@ def _is_blank(text: object) -> bool:
 def _refuse(what: str, offenders: Iterable[str]) -> None:
     found = list(dict.fromkeys(offenders))
     if found:
-        names = ", ".join(repr(offender) for offender in found[:SHOWN])
-        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         raise InvalidDatasetError(
-            f"{len(found)} {what}: {names}{more}; expected none, correct or drop them"
+            f"{len(found)} {what}: {listed(map(quoted, found))}; expected none, correct or "
+            "drop them"
         )

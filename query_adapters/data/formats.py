@@ -16,6 +16,7 @@ from query_adapters.errors import DatasetWarning, InvalidDatasetError
 from query_adapters.files.atomic import replace_file
 from query_adapters.files.json_reading import read_json_file
 from query_adapters.files.reading import WHOLE_BYTES
+from query_adapters.text.shown import quoted
 
 __all__ = [
     "CORPUS",
@@ -122,7 +123,7 @@ def _check_shape(content: Mapping[str, Any], path: str | Path) -> None:
     if wrong:
         raise InvalidDatasetError(
             f"{path}: expected a list of ids for each question under relevant_docs, "
-            f"got {documents[wrong[0]]!r} for {wrong[0]!r}"
+            f"got {quoted(documents[wrong[0]])} for {wrong[0]!r}"
         )
 
 
@@ -160,7 +161,7 @@ def _beir_texts(path: Path) -> Iterator[tuple[str, str]]:
             yield key, " ".join(part for part in (row.get("title"), text) if part)
         except (KeyError, TypeError) as exc:
             raise InvalidDatasetError(
-                f"{place}: expected a JSON object with _id and text, got {row}"
+                f"{place}: expected a JSON object with _id and text, got {quoted(row)}"
             ) from exc
 
 
@@ -176,7 +177,7 @@ def _parsed(rows: Any, path: Path) -> Iterator[list[str]]:
 def _beir_lines(texts: Mapping[str, str]) -> Iterator[bytes]:
     for key, text in texts.items():
         row = {"_id": key, "title": "", "text": text}
-        yield (json.dumps(row, ensure_ascii=False) + "\n").encode()
+        yield (json.dumps(row, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
 
 
 def _beir_qrels(path: Path) -> Iterator[tuple[str, str, float]]:
@@ -189,10 +190,11 @@ def _beir_qrels(path: Path) -> Iterator[tuple[str, str, float]]:
             grade = float(text)
         except ValueError as exc:
             raise InvalidDatasetError(
-                f"{path}:{rows.line_num}: expected query-id, corpus-id, score; got {row}"
+                f"{path}:{rows.line_num}: expected query-id, corpus-id, score; got {quoted(row)}"
             ) from exc
         if not math.isfinite(grade):
             raise InvalidDatasetError(
-                f"{path}:{rows.line_num}: expected a finite score, got {row}; correct or drop it"
+                f"{path}:{rows.line_num}: expected a finite score, got {quoted(row)}; correct or "
+                "drop it"
             )
         yield query, document, grade

@@ -7,6 +7,7 @@ from typing import Any
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.files import reading
 from query_adapters.files.json_reading import parse_json
+from query_adapters.text.shown import quoted
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[str, str]]:
@@ -32,7 +33,7 @@ def read_rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
             continue
         row = parse_json(line, place, error=_one_a_line, expected="a JSON object")
         if not isinstance(row, dict):
-            raise _one_a_line(f"{place}: expected a JSON object, got {row!r}")
+            raise _one_a_line(f"{place}: expected a JSON object, got {quoted(row)}")
         yield place, row
 
 

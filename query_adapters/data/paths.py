@@ -14,6 +14,7 @@ from query_adapters.data.readers.records import READERS
 from query_adapters.data.readers.registry import ROW_FORMATS, whole_format
 from query_adapters.data.readers.writing import write_rows
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.text.shown import quoted
 from query_adapters.typing import Texts
 
 WRITERS: Mapping[str, Callable[[RetrievalDataset, Path], None]] = {
@@ -134,7 +135,9 @@ def read_texts(path: str | Path) -> dict[str, str]:
     for place, row in read_rows(path):
         key, text = row.get("id", row.get("_id")), row.get("text")
         if key is None or not isinstance(text, str):
-            raise InvalidDatasetError(f"{place}: expected an object with id and text, got {row}")
+            raise InvalidDatasetError(
+                f"{place}: expected an object with id and text, got {quoted(row)}"
+            )
         if str(key) in texts:
             raise InvalidDatasetError(
                 f"{place}: expected unique ids, got {key!r} twice; rename or drop one"

@@ -7,6 +7,7 @@ from typing import Any
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.splits import normalise
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.text.shown import quoted
 from query_adapters.typing import Texts
 
 
@@ -81,6 +82,6 @@ def _click(row: Sequence[Any] | Mapping[str, Any], number: int) -> tuple[str, st
     except (KeyError, TypeError, ValueError, OverflowError):
         pass
     raise InvalidDatasetError(
-        f"row {number}: expected a query, a document id and a weight above 0, got {row!r}; "
+        f"row {number}: expected a query, a document id and a weight above 0, got {quoted(row)}; "
         "correct or drop it"
     )

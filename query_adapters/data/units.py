@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from query_adapters.errors import InvalidDatasetError, InvalidVectorsError
+from query_adapters.text.shown import quoted
 from query_adapters.typing import Rows, Vectors
 
 UnitsOption = str | Callable[[Any], object]
@@ -114,7 +115,8 @@ class UnitRule:
         found = self.read(chunk)
         if isinstance(found, Iterable) and not isinstance(found, str):
             raise InvalidDatasetError(
-                f"units={self.name}: expected one unit for each chunk, got {found!r}; return a "
+                f"units={self.name}: expected one unit for each chunk, got {quoted(found)}; "
+                "return a "
                 "string, because a chunk with two units could answer for either"
             )
         return None if found is None or found == "" else str(found)

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.call import Call, Role, usable
 from query_adapters.embedders.http_status import status_of
+from query_adapters.embedders.texts import check_texts
 from query_adapters.embedders.vector_file import VectorFile
 from query_adapters.errors import ProviderRefusedError
 from query_adapters.typing import Vectors
@@ -47,6 +48,7 @@ class EmbeddingCache:
         """Return the vectors of the queries, `(len(texts), dim)`; embeds each uncached text once.
 
         Raises:
+            InvalidDatasetError: If UTF-8 cannot hold a text; nothing has been embedded.
             InvalidVectorsError: If the model's vectors are not finite, or differ in length.
                 Finished batches stay in the cache; the one that differs is not stored.
             EmbeddingCacheError: If the file is damaged, locked, not writable or of another program,
@@ -120,6 +122,7 @@ class EmbeddingCache:
         return call
 
     def _keys(self, embedder: TextEmbedder, role: Role, texts: Sequence[str]) -> list[bytes]:
+        check_texts(texts, role)
         # the identity of a model may take a while to compute
         identity = "" if self.path is None else embedder.identity
         return [vector_key(identity, role, text) for text in texts]
@@ -150,7 +153,8 @@ class EmbeddingCache:
 
 def vector_key(identity: str, role: Role, text: str) -> bytes:
     """Return the cache key of a text in a role, 32 bytes."""
-    return hashlib.sha256("\0".join((identity, role, text)).encode()).digest()
+    joined = "\0".join((identity, role, text)).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(joined).digest()
 
 
 def _size(embedder: TextEmbedder, role: Role) -> int:

@@ -1,10 +1,10 @@
 """Scores as HTML tables; every text is escaped here."""
 
 from collections.abc import Iterable, Sequence
-from html import escape
 
 from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.evaluation.scores import Contrast, Score, Scores
+from query_adapters.text.markup import html_text
 
 BRACKETS = "brackets: 95 % intervals"
 WON = "wins / ties / losses"
@@ -22,14 +22,14 @@ def table(
         kind: Class of the table.
         caption: Text above it; escaped here.
     """
-    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in headings)
+    head = "".join(f'<th scope="col">{html_text(text)}</th>' for text in headings)
     body = "".join(
         f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
         for first, *cells in rows
     )
-    caption_html = f"<caption>{escape(caption)}</caption>" if caption else ""
+    caption_html = f"<caption>{html_text(caption)}</caption>" if caption else ""
     return (
-        f'<table class="{escape(kind)}">{caption_html}<thead><tr>{head}</tr></thead>'
+        f'<table class="{html_text(kind)}">{caption_html}<thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table>"
     )
 
@@ -42,7 +42,7 @@ def scores_table(scores: Scores, *, caption: str = "") -> str:
         caption: Text above the table; escaped here.
     """
     rows = (
-        (_once(escape(metric), is_first=place == 0), escape(system), *_cells(score))
+        (_once(html_text(metric), is_first=place == 0), html_text(system), *_cells(score))
         for metric, systems in scores.items()
         for place, (system, score) in enumerate(systems.items())
     )
@@ -51,7 +51,7 @@ def scores_table(scores: Scores, *, caption: str = "") -> str:
 
 def section(title: str, content: str) -> str:
     """Return a section of the page; the title is escaped, the content is HTML."""
-    return f"<section><h2>{escape(title)}</h2>{content}</section>"
+    return f"<section><h2>{html_text(title)}</h2>{content}</section>"
 
 
 def figure(name: str, plot: str, caption: str) -> str:

@@ -18,6 +18,7 @@ from query_adapters.evaluation.groups import together_in
 from query_adapters.evaluation.html_tables import BRACKETS
 from query_adapters.evaluation.pairwise import MetricComparison
 from query_adapters.evaluation.scores import Score
+from query_adapters.text.shown import one_line, quoted, shortened
 
 
 def comparison_table(comparison: Mapping[str, MetricComparison], *, title: str = "") -> Table:
@@ -26,14 +27,14 @@ def comparison_table(comparison: Mapping[str, MetricComparison], *, title: str =
     Each mean has its 95 % interval. The last column has the numbers of queries on which the adapted
     system is better, equal and worse. The table fits into 80 columns.
     """
-    table = Table(title=title or None, box=None, padding=(0, 2, 0, 0), title_justify="left")
+    table = _table(title)
     table.add_column("× 100", no_wrap=True)
     for heading in ("base", "adapted", "difference"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("+/=/−", justify="right", overflow="fold")
     for name, row in comparison.items():
         table.add_row(
-            name,
+            _name(name),
             _cell(row.base),
             _cell(row.adapted),
             _cell(row.difference, sign="+"),
@@ -59,8 +60,8 @@ def systems_table(comparison: Comparison, *, title: str = "", kind: str | None =
     """
     parts = [part for part in comparison.parts if part[0] == (kind or ALL)]
     if not parts:
-        raise ValueError(f"expected a slice of {list(comparison.slices)}, got {kind!r}")
-    table = Table(title=title or None, box=None, padding=(0, 2, 0, 0), title_justify="left")
+        raise ValueError(f"expected a slice of {list(comparison.slices)}, got {quoted(kind)}")
+    table = _table(title)
     table.add_column("× 100", no_wrap=True)
     table.add_column("system", overflow="fold")
     for heading in ("mean", "difference", "p"):
@@ -69,13 +70,22 @@ def systems_table(comparison: Comparison, *, title: str = "", kind: str | None =
     names = _labels(comparison.evaluations)
     for _, label, part in parts:
         if kind:
-            table.add_row(f"[bold]{escape(label)}[/bold] ({part.n_queries})")
+            table.add_row(f"[bold]{_name(label)}[/bold] ({part.n_queries})")
         for metric, systems in part.scores.items():
             for place, (system, score) in enumerate(systems.items()):
                 heading = "" if place else metric
-                table.add_row(heading, escape(names[system]), *_score_cells(score))
+                table.add_row(_name(heading), _name(names[system]), *_score_cells(score))
     _add_caption(table, comparison.n_groups)
     return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=_name(title) or None, box=None, padding=(0, 2, 0, 0), title_justify="left")
+
+
+def _name(name: str) -> str:
+    """Return a name of a user's as one line, without markup."""
+    return escape(shortened(one_line(name)))
 
 
 def _add_caption(table: Table, n_groups: int | None) -> None:

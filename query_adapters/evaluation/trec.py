@@ -4,16 +4,21 @@ run      question Q0 document rank score tag
 qrels    question 0 document grade
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import isfinite
+from math import isfinite, isnan
 from pathlib import Path
 
 from query_adapters.data.lines import read_lines
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.files.atomic import replace_file
+from query_adapters.text.incoming import is_encodable
+from query_adapters.text.shown import quoted
 from query_adapters.typing import Qrels, Run, ScoredRun
 
 DEFAULT_TAG = "query_adapters"
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+RANK = re.compile(r"\d+", re.ASCII)
 
 
 def ranked(run: Run | ScoredRun) -> dict[str, Sequence[str]]:
@@ -22,6 +27,7 @@ def ranked(run: Run | ScoredRun) -> dict[str, Sequence[str]]:
     That is by descending score, ties by descending id.
 
     Raises:
+        InvalidDatasetError: If a score is not a number.
         TypeError: If a query has a string instead of a list of ids.
     """
     return {query: _ranking(query, found) for query, found in run.items()}
@@ -49,7 +55,8 @@ def write_run(run: Run | ScoredRun, path: str | Path, *, tag: str = DEFAULT_TAG)
         tag: Name of the system, in the last column.
 
     Raises:
-        InvalidDatasetError: If an id or the tag is empty or holds white space.
+        InvalidDatasetError: If an id or the tag is empty, or holds white space, a null character
+            or a lone surrogate.
     """
     lines = (
         f"{_word(query)} Q0 {_word(document)} {place} {score:g} {_word(tag)}\n"
@@ -62,13 +69,19 @@ def write_run(run: Run | ScoredRun, path: str | Path, *, tag: str = DEFAULT_TAG)
 def read_run(path: str | Path) -> dict[str, list[str]]:
     """Return the run in a file, ordered as trec_eval orders it: by score, ties by falling id.
 
-    The ranks in the file are not looked at.
+    The ranks in the file do not order it.
 
     Raises:
-        InvalidDatasetError: If a line does not have six columns, or its score is no number.
+        InvalidDatasetError: If a line does not have six columns, its rank is not a whole number, or
+            its score is not a finite number. The message names the line.
     """
     found: dict[str, list[tuple[float, str]]] = {}
-    for where, (query, _, document, _, score, _) in _rows(path, columns=6):
+    for where, (query, _, document, rank, score, _) in _rows(path, columns=6):
+        if not RANK.fullmatch(rank):
+            raise InvalidDatasetError(
+                f"{where}: expected a whole number from 0 as the rank, got {quoted(rank)}; are the "
+                "columns question, Q0, document, rank, score, tag?"
+            )
         found.setdefault(query, []).append((_number(where, score), document))
     return {
         query: [document for _, document in sorted(ranking, reverse=True)]
@@ -95,13 +108,12 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, float]]:
     """Return the judgements in a file that are above 0, by question.
 
     Raises:
-        InvalidDatasetError: If a line does not have four columns, or its grade is no number.
+        InvalidDatasetError: If a line does not have four columns, or its grade is not a finite
+            number. The message names the line.
     """
     found: dict[str, dict[str, float]] = {}
     for where, (query, _, document, text) in _rows(path, columns=4):
         grade = _number(where, text)
-        if not isfinite(grade):
-            raise InvalidDatasetError(f"{where}: expected a finite grade, got {text!r}")
         if grade > 0:
             found.setdefault(query, {})[document] = grade
     return found
@@ -110,11 +122,16 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, float]]:
 def _ranking(query: str, found: Sequence[str] | Mapping[str, float]) -> Sequence[str]:
     if isinstance(found, str):
         raise TypeError(
-            f"query {query!r}: expected retrieved ids, best first, or scores by id, got the text "
-            f"{found!r}; put a single id in a list"
+            f"query {quoted(query)}: expected retrieved ids, best first, or scores by id, got "
+            f"the text {quoted(found)}; put a single id in a list"
         )
     if not isinstance(found, Mapping):
         return found
+    wrong = [document for document, score in found.items() if isnan(score)]
+    if wrong:
+        raise InvalidDatasetError(
+            f"query {quoted(query)}: expected numbers as scores, got NaN for {quoted(wrong[0])}"
+        )
     return sorted(found, key=lambda document: (found[document], document), reverse=True)
 
 
@@ -136,25 +153,29 @@ def _rows(path: str | Path, *, columns: int) -> Iterator[tuple[str, list[str]]]:
 
 
 def _number(where: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as exc:
-        raise InvalidDatasetError(f"{where}: expected a number, got {text!r}") from exc
+    """Return the finite number that the text spells in ASCII digits."""
+    number = float(text) if NUMBER.fullmatch(text) else float("nan")
+    if not isfinite(number):
+        raise InvalidDatasetError(
+            f"{where}: expected a finite number, got {quoted(text)}; correct or drop the line"
+        )
+    return number
 
 
 def _word(text: str) -> str:
-    if text.split() != [text]:
+    if text.split() != [text] or "\0" in text or not is_encodable(text):
         raise InvalidDatasetError(
-            f"expected an id without white space, which TREC's format parts columns by, got "
-            f"{text!r}; rename it"
+            "expected an id without white space, which TREC's format parts columns by, null "
+            f"characters and lone surrogates, got {quoted(text)}; rename it"
         )
     return text
 
 
 def _whole(query: str, document: str, grade: float) -> int:
-    if grade != int(grade):
+    if not isfinite(grade) or grade != int(grade):
         raise InvalidDatasetError(
-            f"query {query!r}, document {document!r}: expected a whole grade, got {grade}; "
+            f"query {quoted(query)}, document {quoted(document)}: expected a whole grade, got "
+            f"{grade}; "
             "multiply all grades"
         )
     return int(grade)

@@ -5,6 +5,7 @@ from math import exp
 
 import numpy as np
 
+from query_adapters.adapters.training_record import read_training
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import InvalidDatasetError
@@ -53,7 +54,7 @@ def explain_fusion(
     return RetrieverExplanation(
         weights=weights_in_words(model.head),
         example=None if query_id is None else _example(dataset, model, texts, query_id),
-        verdict=saved.record.training.get("retriever", {}).get("verdict", ""),
+        verdict=read_training(saved.record.training.get("retriever") or {}).verdict,
     )
 
 

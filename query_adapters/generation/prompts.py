@@ -5,6 +5,10 @@ import string
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from query_adapters.errors import InvalidDatasetError
+from query_adapters.text.incoming import SURROGATES, is_encodable
+from query_adapters.text.shown import quoted
+
 EXAMPLES_SHOWN = 8  # few-shot examples in one prompt
 FIELDS = ("context_str", "num_questions_per_chunk")
 
@@ -63,7 +67,15 @@ def check_template(template: str) -> None:
 def build_prompt(
     template: str, passage: str, *, n_questions: int, style: str = "", examples: Sequence[str] = ()
 ) -> str:
-    """Return the prompt for one passage; braces in the passage are kept."""
+    """Return the prompt for one passage; braces in the passage are kept.
+
+    Raises:
+        InvalidDatasetError: If UTF-8 cannot hold the passage.
+    """
+    if not is_encodable(passage):
+        raise InvalidDatasetError(
+            f"expected chunks without {SURROGATES}, got {quoted(passage)}; correct or drop it"
+        )
     parts = [template.format(context_str=passage, num_questions_per_chunk=n_questions)]
     if style:
         parts.append(STYLES[style])

@@ -5,6 +5,7 @@ from typing import Any
 
 from query_adapters.data.answers import AnsweredQuestion
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.text.shown import quoted
 
 Answered = AnsweredQuestion | tuple[str, str | Sequence[str]]
 """A question with passages or an answer, or a pair of a question and its passage or passages."""
@@ -72,5 +73,5 @@ def _is_text(text: object) -> bool:
 def _refused(found: object) -> InvalidDatasetError:
     return InvalidDatasetError(
         "questions: expected a list of AnsweredQuestion, or of pairs of a question and its "
-        f"passage or passages, all of them texts, got {found!r}; correct or drop it"
+        f"passage or passages, all of them texts, got {quoted(found)}; correct or drop it"
     )

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from query_adapters.data.answers import AnsweredQuestion, text_id
-from query_adapters.data.dataset import SHOWN, RetrievalDataset
+from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.errors import DatasetWarning, InvalidDatasetError
+from query_adapters.text.shown import listed
 from query_adapters.typing import Texts
 
 
@@ -53,15 +54,10 @@ class Skipped:
         """Issue one warning that counts the rows of each reason and names the first ones."""
         if self.places:
             parts = (
-                f"{len(places)} {reason} ({_shown(places)})"
+                f"{len(places)} {reason} ({listed(places)})"
                 for reason, places in self.places.items()
             )
             warnings.warn(f"left out: {'; '.join(parts)}", DatasetWarning, stacklevel=4)
-
-
-def _shown(places: Sequence[str]) -> str:
-    more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
-    return ", ".join(places[:SHOWN]) + more
 
 
 class Documents:
@@ -181,7 +177,7 @@ def _refuse_unanswered(questions: Iterable[Example]) -> None:
         else ""
     )
     raise InvalidDatasetError(
-        f"{_shown([question.place for question in found])}: none of {len(found)} questions has a "
+        f"{listed([question.place for question in found])}: none of {len(found)} questions has a "
         f"relevant document; expected passages or ids of documents{remedy}"
     )
 

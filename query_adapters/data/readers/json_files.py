@@ -11,6 +11,7 @@ from query_adapters.errors import InvalidDatasetError
 from query_adapters.files.foreign import refusing
 from query_adapters.files.json_reading import MAX_DEPTH, expanded_size, read_json_file
 from query_adapters.files.reading import WHOLE_BYTES, read_text
+from query_adapters.text.shown import quoted
 
 MAX_VALUES = 10_000_000  # of a YAML file, whose aliases may repeat a part any number of times
 LISTS = ("examples", "tests", "goldens", "data", "records", "rows")  # keys that hold the rows
@@ -90,7 +91,7 @@ def _entries(content: Any, path: Path) -> Iterator[tuple[str, Row]]:
     for position, row in enumerate(rows):
         place = f"{path}: {key}[{position}]"
         if not isinstance(row, Mapping):
-            raise InvalidDatasetError(f"{place}: expected an object, got {row!r}")
+            raise InvalidDatasetError(f"{place}: expected an object, got {quoted(row)}")
         yield place, row
 
 

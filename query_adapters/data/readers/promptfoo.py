@@ -6,6 +6,7 @@ from typing import Any
 from query_adapters.data.readers.format import RowFormat
 from query_adapters.data.readers.table import Row
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.text.shown import quoted
 
 ANSWERING = ("equals", "similar", "factuality", "contains", "icontains", "context-recall")
 """Assertions whose value is the expected answer, in the order in which one is taken."""
@@ -25,7 +26,8 @@ def flat(row: Row) -> Row:
     for value in values.values():
         if isinstance(value, str) and value.startswith("file://"):
             raise InvalidDatasetError(
-                f"expected texts in vars, got {value!r}; files that a test case names are not read"
+                f"expected texts in vars, got {quoted(value)}; files that a test case names are "
+                "not read"
             )
     expected = _expected(row.get("assert") or ())
     return {**values} if expected is None else {"expected": expected, **values}

@@ -11,6 +11,7 @@ from query_adapters.data.readers.records import Located, read_records
 from query_adapters.data.readers.registry import row_format
 from query_adapters.data.readers.table import read_row
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.text.shown import quoted
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def _flattened(records: Sequence[Located], found: RowFormat, skipped: Skipped) -
             raise InvalidDatasetError(f"{place}: {exc}") from exc
         except (AttributeError, LookupError, TypeError, ValueError) as exc:
             raise InvalidDatasetError(
-                f"{place}: expected a row of the format {found.name}, got {dict(row)!r}"
+                f"{place}: expected a row of the format {found.name}, got {quoted(dict(row))}"
             ) from exc
 
 

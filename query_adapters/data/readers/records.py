@@ -7,6 +7,7 @@ from typing import Any
 from query_adapters.data.readers import folders, json_files, tabular
 from query_adapters.data.readers.table import Row
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.text.shown import quoted
 
 Located = tuple[str, Row]
 
@@ -72,5 +73,7 @@ def _rows(table: Any) -> Iterator[Located]:
         )
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, Mapping):
-            raise InvalidDatasetError(f"row {number}: expected a mapping by column, got {row!r}")
+            raise InvalidDatasetError(
+                f"row {number}: expected a mapping by column, got {quoted(row)}"
+            )
         yield f"row {number}", row

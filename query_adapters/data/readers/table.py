@@ -9,6 +9,7 @@ from query_adapters.data.readers.columns import ROW_ID, Columns
 from query_adapters.data.readers.examples import Example, Judgement, SkippedRowError
 from query_adapters.data.readers.values import document_of, grade_of, is_missing, listed
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.text.shown import quoted
 
 Row = Mapping[str, Any]
 
@@ -45,7 +46,7 @@ def _question(value: Any, place: str) -> str:
     if isinstance(value, list | tuple):
         raise SkippedRowError("with a conversation instead of a question")
     if not isinstance(value, str):
-        raise InvalidDatasetError(f"{place}: expected a question's text, got {value!r}")
+        raise InvalidDatasetError(f"{place}: expected a question's text, got {quoted(value)}")
     return value
 
 
@@ -93,7 +94,9 @@ def _key(entry: Any, place: str) -> str:
         return str(entry)
     if isinstance(entry, float) and entry.is_integer():  # pandas turns ids with gaps into floats
         return str(int(entry))
-    raise InvalidDatasetError(f"{place}: expected a text or a whole number as id, got {entry!r}")
+    raise InvalidDatasetError(
+        f"{place}: expected a text or a whole number as id, got {quoted(entry)}"
+    )
 
 
 def _paired(documents: list[Judgement], keys: list[str], place: str) -> list[Judgement]:
@@ -112,6 +115,6 @@ def _above_0(value: Any, place: str) -> float:
     if grade > 0:
         return grade
     raise InvalidDatasetError(
-        f"{place}: expected grades that are numbers above 0, got {value!r}; "
+        f"{place}: expected grades that are numbers above 0, got {quoted(value)}; "
         "correct it or leave the document out"
     )

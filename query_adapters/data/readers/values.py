@@ -9,6 +9,7 @@ from typing import Any
 from query_adapters.data.readers.examples import Judgement
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.files.json_reading import is_deep
+from query_adapters.text.shown import quoted
 
 TEXT_KEYS = ("text", "content", "page_content", "passage", "document", "contents")
 ID_KEYS = ("id", "_id", "id_", "doc_id", "docid", "document_id", "passage_id", "chunk_id")
@@ -77,7 +78,7 @@ def document_of(entry: Any, place: str) -> Judgement:
             return Judgement(titled, None if key is None else str(key))
     raise InvalidDatasetError(
         f"{place}: expected a document's text, or an object with one of {', '.join(TEXT_KEYS)}, "
-        f"got {entry!r}; correct or drop the row"
+        f"got {quoted(entry)}; correct or drop the row"
     )
 
 
@@ -108,6 +109,6 @@ def grade_of(value: Any, place: str) -> float:
     if not 0 <= grade < math.inf:
         raise InvalidDatasetError(
             f"{place}: expected grades that are numbers from 0, or words such as relevant and "
-            f"irrelevant, yes and no; got {value!r}; write a number"
+            f"irrelevant, yes and no; got {quoted(value)}; write a number"
         )
     return grade

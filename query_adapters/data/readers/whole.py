@@ -13,6 +13,7 @@ from query_adapters.data.readers.records import read_records
 from query_adapters.data.readers.table import Row
 from query_adapters.data.readers.values import grade_of, is_missing, titled_text
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.text.shown import quoted
 
 QRELS = ("qrels", "default", "data")  # names of MTEB's judgements
 TEXT_ID, QUERY_ID, DOCUMENT_ID = ("_id", "id"), ("query-id", "query_id"), ("corpus-id", "corpus_id")
@@ -120,7 +121,7 @@ def _first(row: Row, names: Iterable[str], place: str) -> str:
     found = next((row[name] for name in names if not is_missing(row.get(name))), None)
     if found is None:
         raise InvalidDatasetError(
-            f"{place}: expected a column {' or '.join(names)}, got {dict(row)}"
+            f"{place}: expected a column {' or '.join(names)}, got {quoted(dict(row))}"
         )
     return str(found)
 

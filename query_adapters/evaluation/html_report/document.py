@@ -3,7 +3,6 @@
 from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import sha256
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -11,10 +10,10 @@ from typing import Any, Protocol
 
 from query_adapters.evaluation.comparison import Comparison
 from query_adapters.evaluation.explanation import RetrieverExplanation
+from query_adapters.evaluation.html_report.changes import changes_section
 from query_adapters.evaluation.html_report.retriever import retriever_section
 from query_adapters.evaluation.html_report.sections import (
     about_section,
-    changes_section,
     headline,
     questions_section,
     scores_section,
@@ -22,6 +21,7 @@ from query_adapters.evaluation.html_report.sections import (
 )
 from query_adapters.evaluation.html_report.verdict import training_section
 from query_adapters.files.atomic import replace_file
+from query_adapters.text.markup import html_text
 
 
 class Recorded(Protocol):
@@ -83,7 +83,7 @@ def page_html(
     ]
     style, script = _part("page.css"), _part("page.js")
     return Template(_part("page.html")).substitute(
-        title=escape(title),
+        title=html_text(title),
         headline=headline(comparison),
         body="\n".join(filter(None, sections)),
         style=style,

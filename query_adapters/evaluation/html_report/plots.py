@@ -5,12 +5,13 @@ All are 360 units wide, so that their text is readable on a phone.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import pairwise
 
 import numpy as np
 
 from query_adapters.evaluation.bootstrap import Interval
+from query_adapters.text.markup import html_text
+from query_adapters.text.shown import shortened
 from query_adapters.typing import Rows, Values
 
 WIDTH = 360
@@ -58,7 +59,7 @@ def whisker_plot(rows: Sequence[Whisker | str], *, label: str) -> str:
         if isinstance(row, Whisker):
             parts += _whisker(row, y, zero, scale)
         else:
-            parts.append(_text(0, y + 4, _shortened(row, 20), "note", title=row))
+            parts.append(_text(0, y + 4, shortened(row, 19), "note", title=row))
     return _svg(foot + 22, label, parts)
 
 
@@ -134,7 +135,7 @@ def _whisker(row: Whisker, y: float, zero: float, scale: float) -> list[str]:
         zero + scale * x for x in (row.interval.low, row.interval.mean, row.interval.high)
     )
     return [
-        _text(0, y + 4, _shortened(row.label, 20), title=row.label),
+        _text(0, y + 4, shortened(row.label, 19), title=row.label),
         _line(low, y, high, y, f"whisker {row.kind}"),
         f'<circle class="{row.kind}" cx="{mean:.1f}" cy="{y:.1f}" r="4"/>',
     ]
@@ -162,7 +163,7 @@ def _steps(
 
 def _svg(height: float, label: str, parts: Iterable[str]) -> str:
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(label)}">'
+        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{html_text(label)}">'
         f"{''.join(parts)}</svg>"
     )
 
@@ -174,16 +175,12 @@ def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
 def _text(
     x: float, y: float, text: str, kind: str = "", anchor: str = "start", *, title: str = ""
 ) -> str:
-    tooltip = f"<title>{escape(title)}</title>" if title and title != text else ""
+    tooltip = f"<title>{html_text(title)}</title>" if title and title != text else ""
     return (
         f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">'
-        f"{tooltip}{escape(text.replace('-', '−') if _is_figure(text) else text)}</text>"
+        f"{tooltip}{html_text(text.replace('-', '−') if _is_figure(text) else text)}</text>"
     )
 
 
 def _is_figure(text: str) -> bool:
     return text[:1] in "+-" and text[1:2].isdigit()
-
-
-def _shortened(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -1,7 +1,6 @@
 """The section about the learned retriever: its weights, and one question part by part."""
 
 from collections.abc import Iterator
-from html import escape
 
 from query_adapters.evaluation.explanation import (
     ExplainedDocument,
@@ -9,9 +8,10 @@ from query_adapters.evaluation.explanation import (
     PartWeight,
     RetrieverExplanation,
 )
-from query_adapters.evaluation.html_report.sections import SHOWN_SNIPPET, cut
+from query_adapters.evaluation.html_report.changes import SHOWN_SNIPPET
 from query_adapters.evaluation.html_report.verdict import verdict_html
 from query_adapters.evaluation.html_tables import section, table, wide
+from query_adapters.text.markup import html_text
 
 
 def retriever_section(explained: RetrieverExplanation) -> str:
@@ -27,7 +27,7 @@ def retriever_section(explained: RetrieverExplanation) -> str:
 
 
 def _weight_row(one: PartWeight) -> tuple[str, ...]:
-    return escape(one.part), f"{one.weight:.3g}", escape(one.meaning)
+    return html_text(one.part), f"{one.weight:.3g}", html_text(one.meaning)
 
 
 def _example(example: ExplainedQuestion) -> str:
@@ -41,7 +41,7 @@ def _example(example: ExplainedQuestion) -> str:
     )
     return (
         "<h3>One question, part by part</h3>"
-        f'<p class="lead">{escape(example.question)}</p>{_lead(example)}{caption}'
+        f'<p class="lead">{html_text(example.question)}</p>{_lead(example)}{caption}'
         f"{wide(table(headings, rows, kind='parts'))}"
     )
 
@@ -51,18 +51,18 @@ def _lead(example: ExplainedQuestion) -> str:
     overtaken = example.overtaken
     if not overtaken:
         return ""
-    by = ", ".join(f"{escape(part)} {_number(gain, '+')}" for part, gain in overtaken.items())
+    by = ", ".join(f"{html_text(part)} {_number(gain, '+')}" for part, gain in overtaken.items())
     before = next(one for one in example.documents if one.rank_before == 1)
     return (
-        f'<p><span class="id">{escape(example.documents[0].id)}</span> leads '
-        f'<span class="id">{escape(before.id)}</span>, the base model’s first, by: {by}.</p>'
+        f'<p><span class="id">{html_text(example.documents[0].id)}</span> leads '
+        f'<span class="id">{html_text(before.id)}</span>, the base model’s first, by: {by}.</p>'
     )
 
 
 def _document_row(one: ExplainedDocument) -> Iterator[str]:
     tick, kind = (" ✓", "id better") if one.is_relevant else ("", "id")
-    snippet = escape(cut(one.text, SHOWN_SNIPPET))
-    yield f'<span class="{kind}">{escape(one.id)}{tick}</span> <span class="quiet">{snippet}</span>'
+    name, snippet = html_text(one.id), html_text(one.text, SHOWN_SNIPPET)
+    yield f'<span class="{kind}">{name}{tick}</span> <span class="quiet">{snippet}</span>'
     yield from (str(one.rank_before), str(one.rank), _number(one.score))
     yield from map(_number, one.parts.values())
 

@@ -34,7 +34,7 @@ def write_json(record: Mapping[str, Any], folder: Path, name: str) -> Path:
     """Write the record to a file of this name, and return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(record, indent=2, ensure_ascii=False)
-    replace_file(folder / name, [f"{text}\n".encode()])
+    replace_file(folder / name, [f"{text}\n".encode(errors="backslashreplace")])
     return folder
 
 
