@@ -27,7 +27,6 @@ from query_adapters.data.splits import split_by_document, split_by_query
 from query_adapters.embedders import resolve_embedder
 from query_adapters.errors import MissingKeyError
 from query_adapters.files.reading import read_text
-from query_adapters.text.shown import visible
 
 
 class By(StrEnum):
@@ -121,7 +120,7 @@ def generate(
     planned = generator.plan(chunks)
     if plan:
         return output.show_json(vars(planned)) if as_json else output.show(str(planned))
-    typer.echo(visible(str(planned)), err=True)
+    typer.echo(output.safe(str(planned)), err=True)
     made = generator.run(chunks)
     write_dataset(made.dataset, output_path)
     if as_json:

@@ -19,6 +19,7 @@ from query_adapters.cli.options import quiet_models, shows
 from query_adapters.cli.output import note
 from query_adapters.cli.upgrading import upgrade
 from query_adapters.errors import QueryAdaptersError
+from query_adapters.providers.redaction import redacting_errors
 from query_adapters.text.shown import message
 
 COMMANDS = (
@@ -50,7 +51,8 @@ class ReportingGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; report expected errors."""
         try:
-            return super().invoke(ctx)
+            with redacting_errors():
+                return super().invoke(ctx)
         except typer.BadParameter as exc:
             shown = named(exc)
             shown.message = message(shown.message)

@@ -1,6 +1,6 @@
 """Output of the commands: JSON for programs, lines and tables for people.
 
-Whatever is printed is made visible first, so that no text of a file acts on the terminal.
+Whatever is printed is made safe first: no text of a file acts on the terminal or shows a secret.
 """
 
 import json
@@ -13,40 +13,47 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from query_adapters.providers.redaction import redacted, redacted_value
 from query_adapters.text.shown import message, one_line, visible
 
 MIN_WIDTH = 80  # columns; narrower terminals wrap lines themselves
 UNLIMITED = 100_000  # columns, if the output is no terminal
 
 
-class _Visible:
-    """Renders what it holds, with escapes in place of characters that act on a terminal."""
+class _Safe:
+    """Renders what it holds, each piece of text made safe."""
 
     def __init__(self, part: RenderableType) -> None:
         self.part = part
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for segment in console.render(self.part, options):
-            shown = segment.text if segment.control else visible(segment.text)
+            shown = segment.text if segment.control else safe(segment.text)
             yield Segment(shown, segment.style, segment.control)
 
 
+def safe(text: str) -> str:
+    """Return the text without secrets, and with escapes for what acts on a terminal."""
+    return visible(redacted(text))
+
+
 def show_json(content: Mapping[str, Any]) -> None:
-    """Print the content as JSON."""
-    typer.echo(visible(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)))
+    """Print the content as JSON, without secrets."""
+    shown = json.dumps(redacted_value(content), indent=2, ensure_ascii=False, allow_nan=False)
+    typer.echo(visible(shown))
 
 
 def show(*parts: RenderableType) -> None:
-    """Print lines and tables; in a file or a pipe, lines are not wrapped."""
+    """Print lines and tables, without secrets; in a file or a pipe, lines are not wrapped."""
     console = Console(highlight=False, soft_wrap=True)
     console.width = max(console.width, MIN_WIDTH) if console.is_terminal else UNLIMITED
     for part in parts:
-        console.print(Text(visible(part)) if isinstance(part, str) else _Visible(part))
+        console.print(Text(safe(part)) if isinstance(part, str) else _Safe(part))
 
 
 def note(text: str) -> None:
     """Print a line on stderr."""
-    typer.echo(one_line(message(text)), err=True)
+    typer.echo(one_line(message(redacted(text))), err=True)
 
 
 def facts(rows: Mapping[str, Any]) -> Table:
@@ -56,7 +63,7 @@ def facts(rows: Mapping[str, Any]) -> Table:
     table.add_column(overflow="fold")
     for name, value in rows.items():
         if value is not None:
-            table.add_row(Text(name), Text(visible(str(value))))
+            table.add_row(Text(name), Text(safe(str(value))))
     return table
 
 
@@ -69,5 +76,5 @@ def plain_table(
     for position, heading in enumerate(headings):
         table.add_column(Text(heading), justify="right" if position else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row))
+        table.add_row(*(Text(one_line(redacted(cell))) for cell in row))
     return table

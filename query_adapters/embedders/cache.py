@@ -11,10 +11,10 @@ from tqdm.auto import tqdm
 
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.call import Call, Role, usable
-from query_adapters.embedders.http_status import status_of
 from query_adapters.embedders.texts import check_texts
 from query_adapters.embedders.vector_file import VectorFile
 from query_adapters.errors import ProviderRefusedError
+from query_adapters.providers.failures import unreadable_answers_of
 from query_adapters.typing import Vectors
 
 QUERIES_AT_ONCE = (
@@ -141,11 +141,11 @@ class EmbeddingCache:
     def _failing_well(self, model_name: str, finished: str) -> Iterator[None]:
         """Raise ProviderRefusedError for a rejected key; note on other errors what is kept."""
         try:
-            yield
+            with unreadable_answers_of(model_name):
+                yield
+        except ProviderRefusedError:
+            raise
         except Exception as error:
-            status = status_of(error)
-            if status in (401, 403):
-                raise ProviderRefusedError(model_name, status) from error
             if self.path is not None:
                 error.add_note(f"{finished} texts are kept in {self.path}: run again to go on")
             raise

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from query_adapters.arrays import check_finite
+from query_adapters.arrays import as_numbers, check_finite
 from query_adapters.embedders.vector_file import StoredRows
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError, QueryAdaptersWarning
 from query_adapters.typing import Vectors
@@ -116,7 +116,7 @@ def _warn(reason: str) -> None:
 
 
 def _checked(given: ArrayLike, n_texts: int, role: Role) -> Vectors:
-    vectors = np.asarray(given, dtype=np.float32)
+    vectors = as_numbers(given, f"{role} vectors")
     if vectors.ndim != 2 or len(vectors) != n_texts or vectors.shape[1] == 0:
         raise InvalidVectorsError(
             f"{role} vectors: expected shape ({n_texts}, dim), got {vectors.shape}; "
