@@ -23,7 +23,7 @@ from safetensors.numpy import save
 
 from query_adapters.adapters import ADAPTER_KINDS, QueryAdapter
 from query_adapters.adapters.legacy import is_old_folder, read_old_adapter
-from query_adapters.adapters.model_card import may_write, model_card
+from query_adapters.adapters.model_card import may_write
 from query_adapters.adapters.weights_file import (
     check_tensors,
     checked_record,
@@ -36,6 +36,7 @@ from query_adapters.errors import AdapterFileError, AdapterFileWarning, QueryAda
 from query_adapters.files.atomic import replace_file
 from query_adapters.files.foreign import refusing
 from query_adapters.files.json_reading import read_json_file
+from query_adapters.processes.locks import reading, writing
 from query_adapters.providers.redaction import redacted, redacted_value
 from query_adapters.typing import Vectors
 
@@ -98,8 +99,8 @@ class SavedAdapter:
 def save_adapter(adapter: QueryAdapter | SavedAdapter, folder: str | Path) -> Path:
     """Save the adapter and return its folder; other files in the folder are not touched.
 
-    Each file is written to a temporary file and then renamed, the weights first. A process that
-    dies in between leaves a complete adapter, the old or the new one.
+    Each file is written to a temporary file and then renamed, the weights first: a process that
+    dies in between leaves a complete adapter. Another one that saves here waits, up to 10 s.
     """
     saved = adapter if isinstance(adapter, SavedAdapter) else SavedAdapter(adapter=adapter)
     created = saved.record.created or datetime.now(UTC).isoformat(timespec="seconds")
@@ -107,10 +108,11 @@ def save_adapter(adapter: QueryAdapter | SavedAdapter, folder: str | Path) -> Pa
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     description = _describe(saved)
-    replace_file(folder / WEIGHTS, [_weights_bytes(saved, description)])
-    replace_file(folder / RECORD, [(json.dumps(description, indent=2) + "\n").encode()])
-    if may_write(folder / CARD):
-        replace_file(folder / CARD, [redacted(_card(saved)).encode()])
+    with writing(folder, refusal=AdapterFileError):
+        replace_file(folder / WEIGHTS, [_weights_bytes(saved, description)])
+        replace_file(folder / RECORD, [(json.dumps(description, indent=2) + "\n").encode()])
+        if may_write(folder / CARD):
+            replace_file(folder / CARD, [redacted(_card(saved)).encode()])
     return folder
 
 
@@ -143,7 +145,8 @@ def read_adapter(folder: str | Path) -> SavedAdapter:
     if not folder.is_dir():
         raise FileNotFoundError(f"no adapter folder at {folder}; expected one with {WEIGHTS}")
     if os.path.lexists(folder / WEIGHTS):
-        return _read_safetensors(folder)
+        with reading(folder) as undisturbed:
+            return _read_safetensors(folder, undisturbed=undisturbed)
     if is_old_folder(folder):
         return SavedAdapter(adapter=read_old_adapter(folder))
     pickles = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLES)
@@ -151,7 +154,7 @@ def read_adapter(folder: str | Path) -> SavedAdapter:
     raise AdapterFileError(f"{folder}: expected {WEIGHTS}, found none{reason}; train again")
 
 
-def _read_safetensors(folder: Path) -> SavedAdapter:
+def _read_safetensors(folder: Path, *, undisturbed: bool) -> SavedAdapter:
     path = folder / WEIGHTS
     content = read_weights_file(path)
     kind = _kind_of(content.description, path)
@@ -165,7 +168,8 @@ def _read_safetensors(folder: Path) -> SavedAdapter:
             raise restorable(f"{path}: {exc}") from exc
         record = AdapterRecord(**fields)
     check_tensors(adapter, tensors, probe_vector, path)
-    _warn_if_copy_differs(folder / RECORD, content.description)
+    if undisturbed:
+        _warn_if_copy_differs(folder / RECORD, content.description)
     return SavedAdapter(
         adapter=adapter, record=record, probe_vector=probe_vector, attachments=attachments
     )
@@ -231,8 +235,7 @@ def _weights_bytes(saved: SavedAdapter, description: Mapping[str, Any]) -> bytes
         tensors["probe"] = np.ascontiguousarray(saved.probe_vector, dtype=np.float32)
     metadata = {"record": json.dumps(description)}
     if saved.attachments:
-        records = {name: attached.record for name, attached in saved.attachments.items()}
-        metadata["attachments"] = json.dumps(records)
+        metadata["attachments"] = json.dumps({n: a.record for n, a in saved.attachments.items()})
     for name, attached in saved.attachments.items():
         arrays = {f"{name}{SEPARATOR}{key}": tensor for key, tensor in attached.tensors.items()}
         tensors |= {key: np.ascontiguousarray(tensor) for key, tensor in arrays.items()}

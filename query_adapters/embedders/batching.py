@@ -1,13 +1,13 @@
 """Embed many texts in few requests, within a provider's limit, with bounded concurrency."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 
 import numpy as np
 
 from query_adapters.arrays import as_matrix
 from query_adapters.errors import InvalidVectorsError
+from query_adapters.processes.threads import DaemonThreads
 from query_adapters.typing import Vectors
 
 Send = Callable[[Sequence[str]], Sequence[Sequence[float]] | Vectors]
@@ -32,7 +32,7 @@ def embed_in_requests(send: Send, texts: Sequence[str], *, limit: int, concurren
     def checked(part: Sequence[str]) -> Vectors:
         return as_matrix(send(part), len(part))
 
-    with ThreadPoolExecutor(concurrency) as pool:
+    with DaemonThreads(concurrency) as pool:
         return stacked(list(pool.map(checked, parts)))
 
 

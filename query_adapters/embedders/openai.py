@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from query_adapters._extras import require_extra
 from query_adapters.embedders.batching import check_at_least_one, embed_in_requests
 from query_adapters.embedders.identity import identity_from
+from query_adapters.processes.forks import PerProcess
 from query_adapters.providers.answers import rows_in_order, vectors_of
 from query_adapters.providers.failures import failures_of
 from query_adapters.providers.naming import key_from
@@ -57,7 +58,11 @@ class OpenAIEmbedder:
         self.batch_size = batch_size
         self.concurrency = concurrency
         self.max_retries = max_retries
-        self._client = _client(timeout)
+        self._clients = PerProcess(lambda: _client(timeout))
+
+    @property
+    def _client(self) -> "OpenAI":
+        return self._clients.get()
 
     @property
     def identity(self) -> str:

@@ -13,7 +13,7 @@ from query_adapters.files.appending import Appender
 from query_adapters.files.atomic import naming
 from query_adapters.files.json_reading import parse_json
 from query_adapters.files.reading import WHOLE_BYTES, check_file, read_bytes
-from query_adapters.generation.locks import lock
+from query_adapters.processes.locks import lock, release
 
 HEADER = b'{"format": "query_adapters.generation", "version": 1}\n'
 
@@ -102,7 +102,7 @@ class Journal:
                     self._appender.append(HEADER)
             yield self
         finally:
-            os.close(file)
+            release(file)
 
     def check_belongs(self, keys: Iterable[Key]) -> None:
         """Check that the journal is empty or has answers about one of these chunks.

@@ -6,6 +6,7 @@ from typing import Any
 
 from query_adapters._extras import require_extra
 from query_adapters.generation.protocol import TextGenerator
+from query_adapters.processes.forks import PerProcess
 from query_adapters.providers.failures import failures_of
 from query_adapters.providers.naming import key_from, resolve
 
@@ -32,8 +33,12 @@ class OpenAIGenerator:
         from query_adapters.providers.http_client import LimitedAsyncClient
 
         self.model_name = model
-        limits = LimitedAsyncClient(seconds=SECONDS, most_bytes=MOST_BYTES)
-        self._client = AsyncOpenAI(api_key=key, max_retries=0, http_client=limits)
+
+        def client() -> AsyncOpenAI:
+            limited = LimitedAsyncClient(seconds=SECONDS, most_bytes=MOST_BYTES)
+            return AsyncOpenAI(api_key=key, max_retries=0, http_client=limited)
+
+        self._clients = PerProcess(client)
 
     async def complete(self, prompt: str) -> str:
         """Return the model's answer.
@@ -43,7 +48,7 @@ class OpenAIGenerator:
             ProviderError: If the request fails, or its answer cannot be used. The caller retries.
         """
         with failures_of(f"openai:{self.model_name}"):
-            answer = await self._client.chat.completions.create(
+            answer = await self._clients.get().chat.completions.create(
                 model=self.model_name, messages=[{"role": "user", "content": prompt}]
             )
             return _text(answer.choices[0].message.content)
@@ -68,19 +73,20 @@ class CohereGenerator:
         from query_adapters.providers.http_client import LimitedAsyncClient
 
         self.model_name = model
-        self._client = AsyncClientV2(
-            api_key=key,
-            base_url=os.environ.get("CO_API_URL"),
-            timeout=SECONDS,
-            httpx_client=LimitedAsyncClient(seconds=SECONDS, most_bytes=MOST_BYTES),
-        )
+        url = os.environ.get("CO_API_URL")
+
+        def client() -> AsyncClientV2:
+            limited = LimitedAsyncClient(seconds=SECONDS, most_bytes=MOST_BYTES)
+            return AsyncClientV2(api_key=key, base_url=url, timeout=SECONDS, httpx_client=limited)
+
+        self._clients = PerProcess(client)
 
     async def complete(self, prompt: str) -> str:
         """Return the model's answer; errors are those of `OpenAIGenerator.complete`."""
         from cohere import UserChatMessageV2
 
         with failures_of(f"cohere:{self.model_name}"):
-            answer = await self._client.chat(
+            answer = await self._clients.get().chat(
                 model=self.model_name,
                 messages=[UserChatMessageV2(content=prompt)],
                 request_options={"max_retries": 0},

@@ -13,6 +13,7 @@ from tenacity import (
 )
 from tenacity.wait import wait_random_exponential
 
+from query_adapters.errors import GenerationError
 from query_adapters.providers.failures import shortened
 from query_adapters.providers.http_status import causes, status_of
 from query_adapters.providers.retry_after import asks_too_long, retry_after
@@ -21,7 +22,10 @@ LONGEST_WAIT = 60.0  # the most seconds between two attempts without `Retry-Afte
 NOTABLE_WAIT = 5.0  # a longer wait is logged
 WORTH_ANOTHER_TRY = (408, 409, 425, 429)  # and everything but 4xx, such as a truncated 200
 NOT_ALLOWED = (401, 403, 404)  # these fail for every chunk
-BUGS = (TypeError, AttributeError, NameError, ImportError, NotImplementedError, AssertionError)
+BUGS = (
+    TypeError, AttributeError, NameError, ImportError, NotImplementedError, AssertionError,
+    GenerationError,
+)  # fmt: skip
 FINAL = ("DecodingError", "TooManyRedirects", "UnsupportedProtocol", "InvalidURL")  # of httpx
 logger = logging.getLogger(__name__)
 
