@@ -23,7 +23,7 @@ from safetensors.numpy import save
 
 from query_adapters.adapters import ADAPTER_KINDS, QueryAdapter
 from query_adapters.adapters.legacy import is_old_folder, read_old_adapter
-from query_adapters.adapters.model_card import may_write
+from query_adapters.adapters.model_card import may_write, model_card
 from query_adapters.adapters.weights_file import (
     check_tensors,
     checked_record,
