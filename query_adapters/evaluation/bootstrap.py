@@ -10,7 +10,7 @@ require_extra("train")
 
 from scipy.special import ndtr, ndtri
 
-from query_adapters.evaluation.groups import group_sums
+from query_adapters.evaluation.groups import resampling_sums
 from query_adapters.typing import Rows, Values
 
 CONFIDENCE = 0.95
@@ -44,7 +44,8 @@ def bootstrap_intervals(
 
     Queries about one document are not independent. In simulations with 5 similar queries about each
     of 60 documents, resampling single queries covers the true mean in 61 of 100 cases; resampling
-    whole `groups` covers it in 94.
+    whole `groups` covers it in 94. More than 10,000 queries or groups are resampled in 10,000
+    random parts of equal size.
 
     Args:
         values: One value per query and column, `(n_queries, n_columns)`; paired differences for a
@@ -61,7 +62,7 @@ def bootstrap_intervals(
         Clustered Data (2007), the cluster bootstrap.
     """
     means = values.mean(axis=0)
-    sums, sizes = group_sums(values - means, groups)
+    sums, sizes = resampling_sums(values - means, groups, seed=seed)
     varied = np.ptp(sums / sizes[:, None], axis=0) >= ROUNDING
     ends = np.stack([means, means])
     if varied.any():

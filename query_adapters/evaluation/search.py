@@ -41,15 +41,24 @@ def exact_search(
     pool = None if units is None else UnitRows.of(units)
     if similarity == "cosine":
         queries, documents = unit(queries), unit(documents)
-    offset = -0.5 * np.einsum("ij,ij->i", documents, documents)
     k = min(k, len(documents) if pool is None else len(pool.starts) - 1)
     found = np.empty((len(queries), k), dtype=np.int64)
-    for block in _blocks(len(queries), SCORES_AT_ONCE // len(documents) + 1):
-        scores = queries[block] @ documents.T
-        if similarity == "euclidean":
-            scores += offset
-        found[block] = _top(scores if pool is None else pooled(scores, pool), k)
+    for block in blocks_of(len(queries), SCORES_AT_ONCE // len(documents) + 1):
+        scores = scores_of(queries[block], documents, similarity)
+        found[block] = top_columns(scores if pool is None else pooled(scores, pool), k)
     return found
+
+
+def scores_of(queries: Vectors, documents: Vectors, similarity: Similarity) -> Vectors:
+    """Return the score of each query and document, `(n_queries, n_documents)`.
+
+    For "cosine" the vectors must have length 1. For "euclidean" the scores rank by distance: half
+    the squared length of the document is subtracted from the product.
+    """
+    scores = queries @ documents.T
+    if similarity == "euclidean":
+        scores -= 0.5 * np.einsum("ij,ij->i", documents, documents)
+    return scores
 
 
 def pooled(scores: Vectors, pool: UnitRows) -> Vectors:
@@ -130,7 +139,7 @@ def settled_run(
         return {}
     asked, keys = _directions(asked), list(queries)
     found: dict[str, list[str]] = {}
-    for block in _blocks(len(asked), SCORES_AT_ONCE // len(documents) + 1):
+    for block in blocks_of(len(asked), SCORES_AT_ONCE // len(documents) + 1):
         best, settled = _settled(asked[block] @ directions.T, k)
         ranked = zip(keys[block], best.tolist(), settled, strict=True)
         found |= {key: [document_ids[row] for row in rows] for key, rows, sure in ranked if sure}
@@ -147,7 +156,7 @@ def _directions(vectors: Doubles) -> Doubles:
 
 def _settled(scores: Doubles, k: int) -> tuple[Rows, NDArray[np.bool_]]:
     """Return the columns of the k highest scores of each row, and whether they are unambiguous."""
-    best = _top(scores, min(k + 1, scores.shape[1]))
+    best = top_columns(scores, min(k + 1, scores.shape[1]))
     gaps = -np.diff(np.take_along_axis(scores, best, axis=1), axis=1)
     settled: NDArray[np.bool_] = np.all(gaps > SETTLED, axis=1)
     return best[:, :k], settled
@@ -163,11 +172,12 @@ def _check_dims(queries: NDArray[np.floating], documents: NDArray[np.floating]) 
         )
 
 
-def _blocks(n: int, size: int) -> Iterator[slice]:
+def blocks_of(n: int, size: int) -> Iterator[slice]:
+    """Return the slices of at most `size` rows that cover n rows."""
     return (slice(start, start + size) for start in range(0, n, size))
 
 
-def _top(scores: NDArray[np.floating], k: int) -> Rows:
+def top_columns(scores: NDArray[np.floating], k: int) -> Rows:
     """Return the columns of the k highest scores of each row; ties by ascending column."""
     rows, columns = np.divmod(
         np.flatnonzero(scores >= _reached(scores, k)[:, None]), scores.shape[1]

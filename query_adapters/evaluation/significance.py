@@ -10,7 +10,7 @@ require_extra("train")
 
 from scipy.special import ndtri
 
-from query_adapters.evaluation.groups import group_sums
+from query_adapters.evaluation.groups import group_sums, resampling_sums
 from query_adapters.typing import Rows, Values
 
 ALPHA = 0.05
@@ -46,7 +46,8 @@ def sign_flip_test(differences: Values, *, groups: Rows | None = None, seed: int
 
     Queries about one document are not independent. In simulations with 5 similar queries about each
     of 60 documents, flipping single queries rejects a true null hypothesis in 38 of 100 cases;
-    flipping whole `groups` rejects it in 5.
+    flipping whole `groups` rejects it in 5. More than 10,000 queries or groups are flipped in
+    10,000 random parts of equal size.
 
     Args:
         differences: System minus baseline, `(n_queries, n_metrics, n_systems)`.
@@ -62,7 +63,7 @@ def sign_flip_test(differences: Values, *, groups: Rows | None = None, seed: int
         Testing (1993), 2.6; for groups, Cameron, Gelbach, Miller, Bootstrap-Based Improvements
         for Inference with Clustered Errors (2008), III, signs by cluster.
     """
-    sums, _ = group_sums(differences, groups)
+    sums, _ = resampling_sums(differences, groups, seed=seed)
     n, *shape = sums.shape
     scale = np.sqrt((sums**2).sum(axis=0))  # the same under every flip
     scale[scale == 0] = np.inf

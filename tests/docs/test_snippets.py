@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from langchain_core.language_models import FakeListChatModel
 
@@ -106,6 +107,20 @@ def split_documents(names: Names) -> Names:
     }
 
 
+def evaluated_model(names: Names) -> Names:
+    """Return an adapted model, and blocks of questions over documents in a file of vectors."""
+    adapted, base = trained("adapter"), names["base_embed_model"]
+    np.save("documents.npy", base.get_text_embedding_batch(list(CHUNKS.values())))
+    row_of = {key: row for row, key in enumerate(CHUNKS)}
+    vectors = np.array([base.get_query_embedding(text) for text in TEST], dtype=np.float32)
+    relevant = [np.array([row_of[key] for key in ids]) for ids in TEST.values()]
+    return {
+        "adapted_embed_model": adapted,
+        "adapter": adapted.adapter,
+        "question_blocks": [(vectors, relevant)],
+    }
+
+
 PREPARE: dict[str, Callable[[Names], Names]] = {
     "guides/dataset.md": lambda names: {
         "passage": CHUNKS[names["nodes"][0].node_id],
@@ -113,7 +128,7 @@ PREPARE: dict[str, Callable[[Names], Names]] = {
         "old_index": names["index"],
         "old_texts": CHUNKS,
     },
-    "guides/evaluate.md": lambda names: {"adapted_embed_model": trained("adapter")},
+    "guides/evaluate.md": evaluated_model,
     "guides/existing_index.md": lambda names: {
         "questions": [(text, ids[0]) for text, ids in TRAINING.items()]
     },

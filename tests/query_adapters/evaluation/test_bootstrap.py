@@ -6,6 +6,7 @@ from scipy import stats
 
 from query_adapters.evaluation import bootstrap
 from query_adapters.evaluation.bootstrap import Interval, bootstrap_interval, bootstrap_intervals
+from query_adapters.evaluation.groups import MOST_DRAWN, resampling_sums
 from query_adapters.typing import Values
 from tests.ndcg_values import ndcg_values
 
@@ -79,3 +80,22 @@ def test_columns_of_one_value_are_certain_beside_others_that_are_not() -> None:
     certain, other = bootstrap_intervals(values)
     assert certain == Interval(mean=0.25, low=0.25, high=0.25)
     assert other.low < other.mean == 4 < other.high
+
+
+def test_many_queries_are_resampled_in_parts_with_the_same_standard_error() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.exponential(size=50_000)
+    found = bootstrap_interval(values)
+    error = values.std() / np.sqrt(len(values))
+    assert found.mean == values.mean()
+    assert (found.high - found.low) / (2 * 1.96 * error) == pytest.approx(1, abs=0.03)
+
+
+def test_parts_of_many_groups_hold_all_queries_and_whole_groups() -> None:
+    groups = np.random.default_rng(0).integers(0, 30_000, size=90_000)
+    values = np.stack([np.ones(90_000), groups == 7], axis=1)
+    sums, sizes = resampling_sums(values, groups, seed=0)
+    assert len(sums) == MOST_DRAWN
+    assert sizes.sum() == 90_000
+    np.testing.assert_array_equal(sums[:, 0], sizes)
+    assert np.count_nonzero(sums[:, 1]) == 1

@@ -127,3 +127,11 @@ def test_the_detectable_effect_is_found_four_times_of_five(monkeypatch: pytest.M
     needed = detectable_effect(rng.normal(size=100_000)) * sqrt(100_000 / QUESTIONS)
     flips = flips_of(rng.normal(loc=needed, size=(QUESTIONS, 2_000)))
     assert np.mean(flips.two_sided <= 0.05) == pytest.approx(0.8, abs=0.03)
+
+
+def test_signs_of_many_queries_are_flipped_in_parts_with_the_p_value_of_a_t_test() -> None:
+    differences = np.random.default_rng(4).normal(0.0035, 0.5, size=(40_000, 1))
+    found = flips_of(differences)
+    expected = stats.ttest_1samp(differences[:, 0], 0)
+    assert 0.01 < expected.pvalue < 0.9
+    assert found.two_sided[0, 0] == pytest.approx(expected.pvalue, abs=0.02)
