@@ -1,7 +1,9 @@
 """The model card that is saved beside an adapter."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from query_adapters.adapters.base import QueryAdapter
 from query_adapters.errors import AdapterFileError
@@ -22,8 +24,17 @@ def may_write(card: Path) -> bool:
         return False
 
 
-def model_card(adapter: QueryAdapter, base_model: str | None, verdict: str, created: str) -> str:
-    """Return the text of the card, in Markdown; what is not the card's own is shown as text."""
+def model_card(
+    adapter: QueryAdapter,
+    base_model: str | None,
+    created: str,
+    training: Mapping[str, Any],
+) -> str:
+    """Return the text of the card, in Markdown, with the verdict and units of the training.
+
+    What is not the card's own is shown as text.
+    """
+    verdict = str(training.get("verdict", "not recorded"))
     model = markdown_text(base_model or "an unnamed embedding model")
     kind, when = markdown_text(adapter.kind), markdown_text(created)
     return f"""---
@@ -35,7 +46,7 @@ tags: [query-adapter, retrieval]
 
 A {kind} map ({adapter.dim_in} → {adapter.dim_out}) on *query* embeddings; document
 vectors stay as they are. Created {when}, fingerprint `{adapter.fingerprint}`.
-
+{_labels(training.get("units"))}
 ## Verdict of its training
 
 {_bullet_list(verdict)}
@@ -54,6 +65,17 @@ In LlamaIndex: `AdapterEmbedding(base_embed_model, "path/to/this/folder")`; in L
 
 `adapter.json` holds the full training record.
 """
+
+
+def _labels(units: object) -> str:
+    """Return what labels were on; nothing where each vector is a document."""
+    if not isinstance(units, Mapping):
+        return ""
+    rule = units.get("rule")
+    made = "given with the vectors" if rule is None else f"units={rule!r}"
+    counts = f"{units.get('units')} units of {units.get('vectors')} vectors"
+    said = f"Labels were on units ({made}): {counts}, each ranked by its best one."
+    return f"\n{markdown_text(said)}\n"
 
 
 def _bullet_list(block: str) -> str:

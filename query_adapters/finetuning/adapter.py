@@ -1,6 +1,6 @@
 """End-to-end fine-tuning: embed, train, validate, save (extra: train)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,23 +15,25 @@ from query_adapters.data.splits import check_leakage
 from query_adapters.data.units import Units
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.identity import own_name
+from query_adapters.errors import InvalidDatasetError
 from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
 from query_adapters.evaluation.groups import dataset_groups
 from query_adapters.evaluation.pairwise import MetricComparison, compare
 from query_adapters.finetuning.checks import warn_of_unrelated_labels
 from query_adapters.finetuning.hybrid import (
+    WITHOUT_TEXTS,
     SearchedQuestions,
+    all_texts,
     fusion_of,
     lexical_index,
     trained_fusion,
 )
-from query_adapters.finetuning.options import refuse_hybrid
 from query_adapters.finetuning.probe import ProbeText
 from query_adapters.finetuning.search_space import SearchSpace
 from query_adapters.fusion.storage import save_fusion
 from query_adapters.fusion.training import FusionTraining
 from query_adapters.lexical import LexicalIndex
-from query_adapters.lexical.collecting import TextBlock, TextBlocks
+from query_adapters.lexical.collecting import TextBlocks
 from query_adapters.stores import StoredVectors
 from query_adapters.stores.unit_labels import check_labels
 from query_adapters.training import AdapterTrainer, TrainingResult, Verdict
@@ -89,10 +91,10 @@ class AdapterFinetuner:
 
     Raises:
         DimensionMismatchError: If `start` does not fit `dim` or the index, or is not square.
-        InvalidDatasetError: If the index has units, and labels name others.
+        InvalidDatasetError: If the index has units, and labels name others, or `hybrid` has no
+            texts.
         LeakageError: If a validation question is a training question.
         NotADirectoryError: If the output folder is a file.
-        ValueError: If `hybrid` is wanted over an index with units.
     """
 
     dataset: RetrievalDataset
@@ -116,13 +118,14 @@ class AdapterFinetuner:
             )
         if self.val_dataset is not None:
             check_leakage(self.dataset.queries, self.val_dataset.queries)
-        if self.index is not None and self.index.units is not None:
-            self._check_units(self.index, self.index.units)
+        if self.index is not None and self._units is not None:
+            self._check_units(self.index, self._units)
         if self.start is not None:
             self._check_start(self.start)
 
     def _check_units(self, index: StoredVectors, units: Units) -> None:
-        refuse_hybrid(units, hybrid=self.hybrid)
+        if self.hybrid and self.texts is None:
+            raise InvalidDatasetError(WITHOUT_TEXTS)
         unit_of = {key: units.ids[n] for key, n in zip(index.ids, units.unit_of, strict=True)}
         for dataset in filter(None, (self.dataset, self.val_dataset)):
             check_labels(dataset.labelled_documents, unit_of, name="index")
@@ -178,18 +181,13 @@ class AdapterFinetuner:
         return replace(result, saved=saved, fusion=head)
 
     def _lexical(self) -> LexicalIndex:
-        """Return the exact words of the index's documents and of the dataset's other ones."""
-        return lexical_index(self._text_blocks(), show_progress=self.show_progress)
+        """Return the exact words of the index's documents and, without units, of the dataset's."""
+        own = self.dataset.corpus if self._units is None else {}
+        return lexical_index(all_texts(self.texts or (), own), show_progress=self.show_progress)
 
-    def _text_blocks(self) -> Iterator[TextBlock]:
-        """Yield the given texts, then the dataset's own of documents that are not among them."""
-        given: set[str] = set()
-        for ids, texts in self.texts or ():
-            yield ids, texts
-            given.update(ids)
-        own = {key: text for key, text in self.dataset.corpus.items() if key not in given}
-        if own:
-            yield list(own), list(own.values())
+    @property
+    def _units(self) -> Units | None:
+        return None if self.index is None else self.index.units
 
     @property
     def _known_dim(self) -> int | None:
@@ -238,7 +236,8 @@ class AdapterFinetuner:
                 "similarity": self.trainer.similarity,
                 "validation": measured,
                 "libraries": library_versions(),
-            },
+            }
+            | ({} if self._units is None else {"units": self._units.to_record()}),
         )
         return SavedAdapter(adapter=training.adapter, record=record, probe_vector=probe_vector)
 

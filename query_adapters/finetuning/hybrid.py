@@ -1,6 +1,6 @@
 """Learn the scoring head after an adapter, on the texts of the index (extras: train, hybrid)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,10 +13,16 @@ from query_adapters.errors import InvalidDatasetError
 from query_adapters.fusion.model import FusionModel
 from query_adapters.fusion.storage import SavedFusion
 from query_adapters.fusion.training import FusionTrainer, FusionTraining
+from query_adapters.fusion.votes import answering
 from query_adapters.lexical import LexicalIndex
-from query_adapters.lexical.collecting import TextBlocks
+from query_adapters.lexical.collecting import TextBlock, TextBlocks
 from query_adapters.training import AdapterTrainer, TrainingResult
-from query_adapters.typing import Rows, Vectors
+from query_adapters.typing import Rows, Texts, Vectors
+
+WITHOUT_TEXTS = (
+    "hybrid: expected texts of the index's documents, got none; pass texts=[(ids, texts)], or "
+    "leave hybrid out"
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,15 +92,41 @@ def fusion_of(
 ) -> SavedFusion:
     """Return the learned retriever, ready to be saved."""
     embedded, ids = searched.embedded, searched.ids
+    adapted = saved.adapter(embedded.queries)
+    answers = answering(embedded, adapted, trainer.similarity)
     model = FusionModel(
         adapter=saved.adapter,
         head=training.head,
         queries=embedded.queries,
-        answers=tuple(tuple(ids[row] for row in rows) for rows in embedded.relevant),
+        answers=tuple(tuple(ids[row] for row in rows) for rows in answers),
         lexical=lexical if training.head.needs_text else None,
         similarity=trainer.similarity,
+        units=_units_with_answers(embedded, ids),
     )
     return SavedFusion(model=model, saved=saved)
+
+
+def _units_with_answers(
+    embedded: EmbeddedDataset, ids: Sequence[str]
+) -> tuple[tuple[str, ...], ...]:
+    """Return the ids of the documents of each unit with a question; empty without units."""
+    if embedded.units is None:
+        return ()
+    labelled = embedded.labelled_rows
+    return tuple(
+        tuple(ids[row] for row in labelled.rows[span].tolist()) for span in labelled.spans()
+    )
+
+
+def all_texts(given: TextBlocks, own: Texts) -> Iterator[TextBlock]:
+    """Yield the given blocks, then the dataset's own texts of documents that are not in them."""
+    known: set[str] = set()
+    for ids, texts in given:
+        yield ids, texts
+        known.update(ids)
+    rest = {key: text for key, text in own.items() if key not in known}
+    if rest:
+        yield list(rest), list(rest.values())
 
 
 def lexical_index(blocks: TextBlocks, *, show_progress: bool = False) -> LexicalIndex:
@@ -106,8 +138,5 @@ def lexical_index(blocks: TextBlocks, *, show_progress: bool = False) -> Lexical
     """
     index = LexicalIndex.build(blocks, show_progress=show_progress)
     if not index.counts.lengths.any():
-        raise InvalidDatasetError(
-            "hybrid: expected texts of the index's documents, got none; pass texts=[(ids, texts)], "
-            "or leave hybrid out"
-        )
+        raise InvalidDatasetError(WITHOUT_TEXTS)
     return index

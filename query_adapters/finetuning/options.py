@@ -84,9 +84,9 @@ class IndexOptions(RunOptions, total=False):
 
     Attributes:
         units: What the questions' ids name: "chunk" (the default), the ids of stored vectors; a
-            metadata key, whose values they are; in LlamaIndex also "document", "parent" or
-            "index_id"; or a function of a node or document that returns the id of its unit. See
-            the guide on labels.
+            metadata key, whose values they are; "text", whole texts, so that equal texts under
+            two ids are one; in LlamaIndex also "document", "parent" or "index_id"; or a function
+            of a node or document that returns the id of its unit. See the guide on labels.
         val_dataset: Questions that only measure the result; they search the vectors read.
         model_output_path: Folder of the adapter; "model_output" by default.
         check_model: Whether to embed three stored documents and to refuse a model whose vectors
@@ -190,19 +190,6 @@ def check_flags(**flags: object) -> None:
     for name, flag in flags.items():
         if not isinstance(flag, bool):
             raise TypeError(f"{name}: expected True or False, got {flag!r}")
-
-
-def refuse_hybrid(units: object, *, hybrid: bool) -> None:
-    """Refuse a learned retriever where labels are on units with several vectors.
-
-    Raises:
-        ValueError: If both are wanted.
-    """
-    if hybrid and units is not None:
-        raise ValueError(
-            "hybrid: the learned retriever scores chunks and cannot be trained on labels of units; "
-            'leave hybrid out, or give labels on chunks with units="chunk"'
-        )
 
 
 def ranked_by(similarity: Similarity | None, settings: Mapping[str, Any]) -> dict[str, Any]:

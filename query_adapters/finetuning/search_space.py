@@ -5,14 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from query_adapters.data.chunked import over_units
 from query_adapters.data.dataset import RetrievalDataset
-from query_adapters.data.embedded import (
-    EmbeddedDataset,
-    embed_dataset,
-    embed_questions,
-    judged_rows,
-)
-from query_adapters.data.splits import query_groups
+from query_adapters.data.embedded import EmbeddedDataset, embed_dataset, embed_questions
 from query_adapters.data.units import Units
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
@@ -85,6 +80,8 @@ class SearchSpace:
         """Return the ids of the documents of `embedded`, in the order of its rows."""
         if self.index is None or not self.shares_labels(dataset):
             return list(dataset.corpus)
+        if self.index.units is not None:
+            return list(self.index.ids)
         known = self.index.row_of
         return [*self.index.ids, *(key for key in dataset.corpus if key not in known)]
 
@@ -106,13 +103,7 @@ class SearchSpace:
             dim=self.dim,
             show_progress=self.show_progress,
         )
-        return EmbeddedDataset(
-            queries,
-            index.vectors,
-            *judged_rows(dataset, units.number_of),
-            query_groups(dataset),
-            units.unit_of,
-        )
+        return over_units(dataset, queries, index.vectors, units)
 
     def _embed(self, dataset: RetrievalDataset) -> EmbeddedDataset:
         stored: dict[str, Vectors] = {}
