@@ -112,13 +112,10 @@ def save_adapter(adapter: QueryAdapter | SavedAdapter, folder: str | Path) -> Pa
         replace_file(folder / WEIGHTS, [_weights_bytes(saved, description)])
         replace_file(folder / RECORD, [(json.dumps(description, indent=2) + "\n").encode()])
         if may_write(folder / CARD):
-            replace_file(folder / CARD, [redacted(_card(saved)).encode()])
+            record = saved.record
+            card = model_card(saved.adapter, record.base_model, record.created, record.training)
+            replace_file(folder / CARD, [redacted(card).encode()])
     return folder
-
-
-def _card(saved: SavedAdapter) -> str:
-    record = saved.record
-    return model_card(saved.adapter, record.base_model, record.created, record.training)
 
 
 def load_adapter(folder: str | Path) -> QueryAdapter:

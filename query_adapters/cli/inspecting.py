@@ -66,12 +66,12 @@ def described(saved: SavedAdapter) -> dict[str, Any]:
     }
 
 
-def _labels(units: Mapping[str, Any] | None) -> str | None:
+def _labels(units: object) -> str | None:
     """Return what labels were on; None where each vector is a document."""
-    if units is None:
+    if not isinstance(units, Mapping):
         return None
-    rule = "units" if units["rule"] is None else f"units by {units['rule']}"
-    return f"{rule}: {units['units']} of {units['vectors']} vectors"
+    rule = "units" if units.get("rule") is None else f"units by {units['rule']}"
+    return f"{rule}: {units.get('units')} of {units.get('vectors')} vectors"
 
 
 def _retriever(folder: Path) -> dict[str, Any]:
