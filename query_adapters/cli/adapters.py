@@ -20,6 +20,7 @@ from query_adapters.cli.options import (
     Dataset,
     Dimensions,
     Folder,
+    Jobs,
     Json,
     Model,
     Progress,
@@ -89,6 +90,7 @@ def train(
     ] = None,
     folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 4,
     seed: Seed = 0,
+    jobs: Jobs = None,
     cache: Cache = None,
     progress: Progress = None,
     as_json: Json = False,
@@ -119,6 +121,7 @@ def train(
         seen_share=seen_share,
         n_folds=folds,
         seed=seed,
+        n_jobs=jobs,
         cache_path=cache or output_path / VECTORS,
         verbose=shows(progress),
     )

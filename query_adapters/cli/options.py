@@ -90,6 +90,15 @@ Progress = Annotated[
         callback=_taken,
     ),
 ]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        help="Worker processes of the selection; -1 for one per core.  "
+        "[default: threads of this process]",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of random choices.")]
 Ranking = Annotated[Similarity, typer.Option(help="What your store ranks by.")]
 BootstrapSeed = Annotated[int, typer.Option("--seed", min=0, help="Of bootstrap and test.")]

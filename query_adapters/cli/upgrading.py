@@ -13,6 +13,7 @@ from query_adapters.cli.options import (
     Corpus,
     Dataset,
     Dimensions,
+    Jobs,
     Json,
     Model,
     Progress,
@@ -49,6 +50,7 @@ def upgrade(
         bool, typer.Option("--dry-run", help="Show what the new model would embed, and its price.")
     ] = False,
     seed: Seed = 0,
+    jobs: Jobs = None,
     cache: Cache = None,
     progress: Progress = None,
     as_json: Json = False,
@@ -83,6 +85,7 @@ def upgrade(
         price_per_million_tokens=price,
         metric=metric,
         seed=seed,
+        n_jobs=jobs,
         cache_path=path,
         verbose=shows(progress),
     )
