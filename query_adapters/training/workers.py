@@ -1,12 +1,12 @@
 """Run independent fits in threads, in processes, or on a cluster behind joblib."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from numbers import Integral
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from joblib import Parallel, delayed
 from joblib.parallel import get_active_backend
@@ -17,7 +17,9 @@ from query_adapters.errors import WorkerDiedError
 from query_adapters.evaluation.metrics import METRICS
 from query_adapters.training.threads import blas_threads, is_small
 
-Shared, Job, Result = TypeVar("Shared"), TypeVar("Job"), TypeVar("Result")
+Shared = TypeVar("Shared")
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 N_RETRIES = 2
 logger = logging.getLogger(__name__)
 
@@ -57,7 +59,7 @@ class Workers:
 
     def map(
         self, task: Callable[[Shared, Job], Result], shared: Shared, jobs: Sequence[Job]
-    ) -> Iterator[Result]:
+    ) -> Generator[Result, None, None]:
         """Yield the task's result for each job, in order, as they arrive.
 
         Arrays in `shared` of 1 MB and more are written once, and worker processes map them into
@@ -74,7 +76,7 @@ class Workers:
             WorkerDiedError: If a worker process dies a third time.
         """
         n_done, n_deaths = 0, 0
-        prepared = _Task(task, shared, self.blas_threads)
+        prepared: _Task[Job, Result] = _Task(task, shared, self.blas_threads)
         while n_done < len(jobs):
             try:
                 with closing(self._results(prepared, jobs[n_done:])) as results:
@@ -87,7 +89,9 @@ class Workers:
                     raise WorkerDiedError(n_deaths, n_left=len(jobs) - n_done) from error
                 logger.warning("a worker process died; %d fits start again", len(jobs) - n_done)
 
-    def _results(self, task: "_Task[Job, Result]", jobs: Sequence[Job]) -> Iterator[Result]:
+    def _results(
+        self, task: "_Task[Job, Result]", jobs: Sequence[Job]
+    ) -> Generator[Result, None, None]:
         active, _ = get_active_backend()
         streams = self.backend is not None or active.supports_return_generator
         parallel = Parallel(
@@ -110,7 +114,7 @@ class _Task(Generic[Job, Result]):
     function: Callable[..., Result]
     shared: object
     blas_threads: int | None
-    metrics: dict[str, object] = field(default_factory=METRICS.copy)  # also those of the user
+    metrics: dict[str, Any] = field(default_factory=METRICS.copy)  # also those of the user
 
     def __sizeof__(self) -> int:
         """Return a size above which Dask sends an argument to each worker once, not per call."""
@@ -124,7 +128,8 @@ def _run(task: _Task[Job, Result], job: Job) -> Result:
 
 
 def _blas_limit(n_threads: int) -> AbstractContextManager[object]:
-    return threadpool_limits(limits=n_threads, user_api="blas")
+    limit: AbstractContextManager[object] = threadpool_limits(limits=n_threads, user_api="blas")
+    return limit
 
 
 def is_number_of_jobs(given: object) -> bool:
