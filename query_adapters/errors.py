@@ -203,8 +203,8 @@ class WorkerDiedError(QueryAdaptersError, RuntimeError):
 
     def __init__(self, n_deaths: int, *, n_left: int) -> None:
         super().__init__(
-            f"n_jobs: expected worker processes that finish their fits, got {n_deaths} that died, "
-            f"with {n_left} fits left; the system may be out of memory: use a smaller n_jobs, or "
+            f"n_jobs: expected worker processes that finish their fits, got {n_deaths} that died "
+            f"(fits left: {n_left}); the system may be out of memory: use a smaller n_jobs, or "
             "n_jobs=1 for no other process"
         )
 

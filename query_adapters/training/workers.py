@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, CancelledError
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from numbers import Integral
@@ -21,6 +21,7 @@ Shared = TypeVar("Shared")
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 N_RETRIES = 2
+DEATHS = (BrokenExecutor, CancelledError)  # of a process; of a Dask worker that held vectors
 logger = logging.getLogger(__name__)
 
 
@@ -63,8 +64,8 @@ class Workers:
         """Yield the task's result for each job, in order, as they arrive.
 
         Arrays in `shared` of 1 MB and more are written once, and worker processes map them into
-        memory; clusters send them to each worker. If a worker process dies, the jobs without a
-        result start again, at most twice. Workers stop if the iterator is closed or the program
+        memory; Dask sends them to each worker once. If a worker dies, the jobs without a result
+        start again, at most twice. Workers stop if the iterator is closed or the program
         is interrupted.
 
         Args:
@@ -73,7 +74,7 @@ class Workers:
             jobs: What differs.
 
         Raises:
-            WorkerDiedError: If a worker process dies a third time.
+            WorkerDiedError: If a worker dies a third time.
         """
         n_done, n_deaths = 0, 0
         prepared: _Task[Job, Result] = _Task(task, shared, self.blas_threads)
@@ -83,11 +84,11 @@ class Workers:
                     for result in results:
                         n_done += 1
                         yield result
-            except BrokenExecutor as error:
+            except DEATHS as error:
                 n_deaths += 1
                 if n_deaths > N_RETRIES:
                     raise WorkerDiedError(n_deaths, n_left=len(jobs) - n_done) from error
-                logger.warning("a worker process died; %d fits start again", len(jobs) - n_done)
+                logger.warning("a worker died; %d fits start again", len(jobs) - n_done)
 
     def _results(
         self, task: "_Task[Job, Result]", jobs: Sequence[Job]

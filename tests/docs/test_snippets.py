@@ -31,6 +31,7 @@ OTHERS = (
     "guides/learned_retriever.md",
     "guides/memory.md",
     "guides/refine.md",
+    "guides/scale.md",
     "guides/serve.md",
     "guides/upgrade.md",
     "migration.md",

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +130,20 @@ def test_fits_of_a_worker_that_dies_start_again(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("2-*"))) == 2
 
 
+def lost_once(folder: Path, job: int) -> int:
+    if job == 1 and not (folder / "lost").exists():
+        (folder / "lost").touch()
+        raise CancelledError
+    return 10 * job
+
+
+def test_fits_whose_vectors_are_lost_with_a_node_of_a_cluster_start_again(tmp_path: Path) -> None:
+    assert list(Workers().map(lost_once, tmp_path, range(3))) == [0, 10, 20]
+
+
 @pytest.mark.slow
 def test_workers_that_die_again_and_again_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(WorkerDiedError, match=r"got 3 that died, with 1 fits left.*smaller n_jobs"):
+    with pytest.raises(WorkerDiedError, match=r"got 3 that died \(fits left: 1\).*smaller n_jobs"):
         list(PROCESSES.map(dying, tmp_path, [0, 9]))
     assert len(list(tmp_path.glob("9-*"))) == 1 + N_RETRIES
 
