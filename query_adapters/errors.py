@@ -17,6 +17,7 @@
     ├── ProviderError                (RuntimeError)     a provider whose call fails
     │   └── MissingKeyError                             no API key in the environment
     ├── UnknownMetricError           (KeyError)         a metric name that is not registered
+    ├── WorkerDiedError              (RuntimeError)     worker processes of training that die
     └── NotFinetunedError            (RuntimeError)     a result requested before `finetune()`
 
     QueryAdaptersWarning             (UserWarning)
@@ -192,6 +193,20 @@ class UnknownMetricError(QueryAdaptersError, KeyError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class WorkerDiedError(QueryAdaptersError, RuntimeError):
+    """Raised when worker processes of training die again and again, often for lack of memory.
+
+    Remedy: Use a smaller `n_jobs`; with `n_jobs=1` no other process is started.
+    """
+
+    def __init__(self, n_deaths: int, *, n_left: int) -> None:
+        super().__init__(
+            f"n_jobs: expected worker processes that finish their fits, got {n_deaths} that died "
+            f"(fits left: {n_left}); the system may be out of memory: use a smaller n_jobs, or "
+            "n_jobs=1 for no other process"
+        )
 
 
 class NotFinetunedError(QueryAdaptersError, RuntimeError):

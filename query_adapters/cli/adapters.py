@@ -20,6 +20,7 @@ from query_adapters.cli.options import (
     Dataset,
     Dimensions,
     Folder,
+    Jobs,
     Json,
     Model,
     NoProbe,
@@ -98,6 +99,7 @@ def train(
     probe_text: ProbeText = None,
     no_probe: NoProbe = False,
     seed: Seed = 0,
+    jobs: Jobs = None,
     cache: Cache = None,
     progress: Progress = None,
     as_json: Json = False,
@@ -141,6 +143,7 @@ def train(
         seen_share=seen_share,
         n_folds=folds,
         seed=seed,
+        n_jobs=jobs,
         cache_path=vectors,
         verbose=shows(progress),
         **probe_options(probe_text, no_probe=no_probe),  # type: ignore[arg-type]

@@ -118,6 +118,15 @@ def probe_options(probe_text: str | None, *, no_probe: bool) -> dict[str, str | 
     return {"probe_text": probe_text} if no_probe or probe_text is not None else {}
 
 
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        help="Worker processes of the selection; -1 for one per core.  "
+        "[default: threads of this process]",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of random choices.")]
 Ranking = Annotated[Similarity, typer.Option(help="What your store ranks by.")]
 BootstrapSeed = Annotated[int, typer.Option("--seed", min=0, help="Of bootstrap and test.")]

@@ -13,6 +13,7 @@ from query_adapters.cli.options import (
     Corpus,
     Dataset,
     Dimensions,
+    Jobs,
     Json,
     Model,
     NoProbe,
@@ -54,6 +55,7 @@ def upgrade(
     probe_text: ProbeText = None,
     no_probe: NoProbe = False,
     seed: Seed = 0,
+    jobs: Jobs = None,
     cache: Cache = None,
     progress: Progress = None,
     as_json: Json = False,
@@ -88,6 +90,7 @@ def upgrade(
         price_per_million_tokens=price,
         metric=metric,
         seed=seed,
+        n_jobs=jobs,
         cache_path=path,
         verbose=shows(progress),
         **probe_options(probe_text, no_probe=no_probe),  # type: ignore[arg-type]

@@ -33,6 +33,7 @@ class TrainerOptions(TypedDict, total=False):
             the index states, or "cosine".
         n_folds: Folds of the cross-validation, at least 2.
         seed: Seed of the fold assignment, the test and the bootstrap; at least 0.
+        n_jobs: How many fits of the selection run at once: as in `AdapterTrainer`.
     """
 
     metric: str
@@ -43,6 +44,7 @@ class TrainerOptions(TypedDict, total=False):
     similarity: Similarity
     n_folds: int
     seed: int
+    n_jobs: int | None
 
 
 class RunOptions(TrainerOptions, total=False):

@@ -1,6 +1,7 @@
 """Out-of-fold features: what each training question's documents score without the question."""
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,6 +17,7 @@ from query_adapters.fusion.model import DEPTH, FEWEST_VOTES, MAX_VOTED, VOTED
 from query_adapters.fusion.similarities import similarity_blocks
 from query_adapters.fusion.votes import Votes, answering, summed
 from query_adapters.training.folds import View
+from query_adapters.training.workers import SERIAL, Workers
 from query_adapters.typing import Rows, Similarity, Values, Vectors
 
 QUERIES_AT_ONCE = 64
@@ -104,6 +106,7 @@ class PoolMaker:
         lexical: Lexical feature of every document for a question; None without exact words.
         similarity: What the store ranks by.
         depth: As in `FusionModel`.
+        workers: Where adapters are trained; by default one after another.
     """
 
     dataset: EmbeddedDataset
@@ -111,15 +114,24 @@ class PoolMaker:
     lexical: LexicalScores | None
     similarity: Similarity
     depth: int = DEPTH
+    workers: Workers = SERIAL
 
     def pools(self, view: View) -> Pools:
         """Return the pools of all questions, each by what the other folds teach."""
         pools: dict[int, _Pool] = {}
-        for training, held_out in view.splits():
-            fold = _Fold(self, self.dataset.select(training))
-            pools |= dict(zip(held_out.tolist(), fold.pools(held_out), strict=True))
+        splits = list(view.splits())
+        shared, parts = (self.adapter_of, self.dataset), [training for training, _ in splits]
+        with closing(self.workers.map(_trained, shared, parts)) as adapters:
+            for (training, held_out), adapter in zip(splits, adapters, strict=True):
+                fold = _Fold(self, self.dataset.select(training), adapter)
+                pools |= dict(zip(held_out.tolist(), fold.pools(held_out), strict=True))
         each = [pools[query] for query in range(len(self.dataset.queries))]
         return Pools.of(each, self.dataset.units)
+
+
+def _trained(shared: tuple[AdapterOf, EmbeddedDataset], training: Rows) -> QueryAdapter:
+    adapter_of, dataset = shared
+    return adapter_of(dataset.select(training))
 
 
 class _Fold:
@@ -128,11 +140,11 @@ class _Fold:
     Args:
         maker: The settings.
         training: Training questions without the held-out ones.
+        adapter: The adapter that is trained on them.
     """
 
-    def __init__(self, maker: PoolMaker, training: EmbeddedDataset) -> None:
-        self._maker, self._labelled = maker, training.labelled
-        self._adapter = maker.adapter_of(training)
+    def __init__(self, maker: PoolMaker, training: EmbeddedDataset, adapter: QueryAdapter) -> None:
+        self._maker, self._labelled, self._adapter = maker, training.labelled, adapter
         adapted = self._adapter(training.queries)
         found = answering(training, adapted, maker.similarity)
         self._voted = np.unique(np.concatenate(found))

@@ -3,6 +3,7 @@
 import logging
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,12 @@ from query_adapters.fusion.selection import ALONE, HEAD_ALPHA, HeadComparison, c
 from query_adapters.fusion.verdict import head_verdict
 from query_adapters.fusion.weights import JudgedPools, fit_head
 from query_adapters.training import AdapterTrainer, TrainingResult
+from query_adapters.training.candidates import Candidate
 from query_adapters.training.decision import QuestionGroups, Selection, select_candidate
 from query_adapters.training.folds import View, make_views
-from query_adapters.training.threads import blas_threads_for
+from query_adapters.training.selection import Grid
 from query_adapters.training.verdict import ResultWithVerdict
+from query_adapters.training.workers import Workers
 from query_adapters.typing import Rows
 
 MAX_QUERIES = 1_000  # questions that weights are fitted on; a handful of numbers needs no more
@@ -108,8 +111,9 @@ class FusionTrainer:
             lexical=None if lexical is None else lambda row: lexical(int(rows[row])),
             similarity=trainer.similarity,
             depth=max(self.depth, Metric.parse(trainer.metric).k),
+            workers=Workers.of(part, trainer.n_jobs),
         )
-        with blas_threads_for(part):
+        with maker.workers.limited():
             selection, fitted = self._selected(maker, views, self._reference(part, start))
         head = fitted.with_votes_times(len(rows) / len(dataset.queries))
         verdict = head_verdict(selection, head, trainer, adapted, n_queries=len(rows))
@@ -167,6 +171,13 @@ class FusionTrainer:
         alone: QueryAdapter = start or LinearAdapter.identity(dataset.dim)
         chosen = adapted.chosen
         if chosen is None:
-            return lambda _: alone
-        grid = self.trainer.grid(dataset, start)
-        return lambda training: grid.fit(training, chosen.candidate).as_adapter(training.queries)
+            return partial(_unchanged, alone)
+        return partial(_fitted, self.trainer.grid(dataset, start), chosen.candidate)
+
+
+def _unchanged(adapter: QueryAdapter, _: EmbeddedDataset) -> QueryAdapter:
+    return adapter
+
+
+def _fitted(grid: Grid, candidate: Candidate, training: EmbeddedDataset) -> QueryAdapter:
+    return grid.fit(training, candidate).as_adapter(training.queries)

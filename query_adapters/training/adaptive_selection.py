@@ -8,6 +8,7 @@ from query_adapters.training.decision import QuestionGroups, Selection, select_c
 from query_adapters.training.folds import make_views
 from query_adapters.training.guard import Guard
 from query_adapters.training.selection import Grid
+from query_adapters.training.workers import SERIAL, Workers
 
 CLOSE = (0.005, 0.3)  # p values between which the decision may depend on the fold assignment
 N_MORE = 2  # fold assignments that are added then
@@ -24,6 +25,7 @@ class SelectionOptions:
         guard: How sure the gain must be.
         seed: Of the folds and the test.
         show_progress: Whether to show a progress bar.
+        workers: Where candidates are fitted.
     """
 
     n_folds: int
@@ -32,6 +34,7 @@ class SelectionOptions:
     guard: Guard
     seed: int
     show_progress: bool
+    workers: Workers = SERIAL
 
     def select(
         self, grid: Grid, dataset: EmbeddedDataset
@@ -71,4 +74,10 @@ class SelectionOptions:
         )
         if not views:
             return None
-        return grid.score(dataset, views, known=known, show_progress=self.show_progress)
+        return grid.score(
+            dataset,
+            views,
+            known=known,
+            workers=self.workers,
+            show_progress=self.show_progress,
+        )

@@ -53,10 +53,15 @@ class HeldOutFold:
 
     def gains(self, adapter: QueryAdapter) -> Values:
         """Return adapter minus reference on own and on control answers, `(2, n_held_out)`."""
-        return self._scores(adapter(self.data.queries)) - self._reference_scores
+        return self.scores(adapter) - self.reference_scores
+
+    def scores(self, adapter: QueryAdapter) -> Values:
+        """Return the metric on own and on control answers, `(2, n_held_out)`."""
+        return self._scores(adapter(self.data.queries))
 
     @cached_property
-    def _reference_scores(self) -> Values:
+    def reference_scores(self) -> Values:
+        """The metric of the reference on own and on control answers, `(2, n_held_out)`."""
         queries = self.data.queries
         return self._scores(queries if self.reference is None else self.reference(queries))
 

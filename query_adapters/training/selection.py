@@ -1,6 +1,7 @@
 """Cross-validation of the candidates: the out-of-fold table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import groupby
 from math import inf
@@ -10,17 +11,34 @@ from tqdm.auto import tqdm
 
 from query_adapters.adapters import QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.processes.threads import DaemonThreads
 from query_adapters.training.candidates import Candidate, OutOfFoldTable
 from query_adapters.training.folds import View
 from query_adapters.training.objective import samples_negatives
 from query_adapters.training.out_of_fold import HeldOutFold
 from query_adapters.training.regularization_path import Fit, PathOptions, Prior, RegularizationPath
 from query_adapters.training.solver import COARSE, FINE, Precision
-from query_adapters.training.threads import workers_for
+from query_adapters.training.workers import SERIAL, Workers
 from query_adapters.typing import Rows, Similarity, Values
 
-_Job = tuple[list[int], int, Rows, HeldOutFold]  # path, view, training rows, held-out fold
+REFERENCE: list[int] = []  # in place of a path
+
+
+@dataclass(frozen=True, eq=False)
+class _Split:
+    """One fold of one view.
+
+    Attributes:
+        view: Position of the view.
+        training: Rows of the questions to fit on.
+        held_out: Rows of the questions to score.
+    """
+
+    view: int
+    training: Rows
+    held_out: Rows
+
+
+_Job = tuple[list[int], _Split]  # positions of a path's candidates
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,6 +83,7 @@ class Grid:
         views: Sequence[View],
         *,
         known: OutOfFoldTable | None = None,
+        workers: Workers = SERIAL,
         show_progress: bool = False,
     ) -> OutOfFoldTable:
         """Return the out-of-fold gains of every candidate, averaged over repetitions of the folds.
@@ -73,6 +92,7 @@ class Grid:
             dataset: Training queries with their documents.
             views: Fold assignments, at least one view.
             known: The table of the first repetitions of these views, which are not fitted again.
+            workers: Where paths are fitted; by default one after another.
             show_progress: Whether to show a progress bar.
         """
         gains = np.zeros((len(self.candidates), len(views), 2, len(dataset.queries)))
@@ -81,25 +101,34 @@ class Grid:
             n_known = len(known.views[0].fold_of)
             gains += known.gains * n_known / len(views[0].fold_of)
         splits = [
-            (place, training, self._held_out(dataset, held_out))
+            _Split(place, *rows)
             for place, view in enumerate(views)
-            for training, held_out in view.splits(n_known)
+            for rows in view.splits(n_known)
         ]
-        jobs = [(path, *split) for path in _paths(self.candidates) for split in splits]
-
-        def found(job: _Job) -> Values:
-            path, _, training, held_out = job
-            return self._gains(dataset.select(training), held_out, path)
-
+        paths = sorted(_paths(self.candidates), key=self._effort, reverse=True)
+        jobs: list[_Job] = [(path, split) for path in [REFERENCE, *paths] for split in splits]
+        references: dict[_Split, Values] = {}
+        found = workers.map(_scores, (self, dataset), jobs)
         bar = tqdm(total=len(jobs), desc="Cross-validating", disable=not show_progress)
-        with bar, DaemonThreads(workers_for(dataset)) as pool:
-            for (path, place, _, held_out), values in zip(jobs, pool.map(found, jobs), strict=True):
-                at = np.ix_(np.array(path), np.array([place]), np.arange(2), held_out.rows)
-                gains[at] += values[:, None] / len(views[place].fold_of)
+        with bar, closing(found):
+            for (path, split), scores in zip(jobs, found, strict=True):
+                if path is REFERENCE:
+                    references[split] = scores[0]
+                else:
+                    at = np.ix_(
+                        np.array(path), np.array([split.view]), np.arange(2), split.held_out
+                    )
+                    difference = (scores - references[split])[:, None]
+                    gains[at] += difference / len(views[split.view].fold_of)
                 bar.update()
         return OutOfFoldTable(self.candidates, views, gains)
 
-    def _held_out(self, dataset: EmbeddedDataset, rows: Rows) -> HeldOutFold:
+    def _effort(self, path: Sequence[int]) -> tuple[bool, int]:
+        """Return what orders paths by time: the longest first, so that workers end together."""
+        return self.candidates[path[0]].memory is not None, len(path)
+
+    def held_out(self, dataset: EmbeddedDataset, rows: Rows) -> HeldOutFold:
+        """Return the fold of these rows, searched over all documents."""
         return HeldOutFold(
             rows=rows,
             data=dataset.select(rows),
@@ -108,14 +137,22 @@ class Grid:
             reference=self.reference,
         )
 
-    def _gains(
-        self, training: EmbeddedDataset, held_out: HeldOutFold, positions: Sequence[int]
-    ) -> Values:
-        """Return the gains of one path's candidates, `(n_candidates, 2, n_held_out)`."""
-        candidates = [self.candidates[position] for position in positions]
-        path = self.path(training, candidates[0], COARSE)
-        fits = (path.step(candidate.strength) for candidate in candidates)
-        return np.stack([held_out.gains(fit.as_adapter(training.queries)) for fit in fits])
+    def adapters(self, training: EmbeddedDataset, path: Sequence[int]) -> Iterator[QueryAdapter]:
+        """Yield the adapters of one path's candidates, trained on these questions."""
+        candidates = [self.candidates[position] for position in path]
+        fits = self.path(training, candidates[0], COARSE)
+        for candidate in candidates:
+            yield fits.step(candidate.strength).as_adapter(training.queries)
+
+
+def _scores(shared: tuple[Grid, EmbeddedDataset], job: _Job) -> Values:
+    """Return the scores of one path's candidates, `(n_candidates, 2, n_held_out)`."""
+    (grid, dataset), (path, split) = shared, job
+    fold = grid.held_out(dataset, split.held_out)
+    if not path:
+        return fold.reference_scores[None]
+    adapters = grid.adapters(dataset.select(split.training), path)
+    return np.stack([fold.scores(adapter) for adapter in adapters])
 
 
 def _paths(candidates: Sequence[Candidate]) -> list[list[int]]:

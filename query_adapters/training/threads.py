@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 from os import cpu_count
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from query_adapters.data.embedded import EmbeddedDataset
 
@@ -12,13 +12,19 @@ SCORES_FOR_THREADS = 10_000_000  # questions times vectors of labelled documents
 
 def blas_threads_for(dataset: EmbeddedDataset) -> AbstractContextManager[object]:
     """Return a context with one BLAS thread if the dataset is small, else without a limit."""
-    return threadpool_limits(limits=1, user_api="blas") if _is_small(dataset) else nullcontext()
+    return threadpool_limits(limits=1, user_api="blas") if is_small(dataset) else nullcontext()
 
 
-def workers_for(dataset: EmbeddedDataset) -> int:
-    """Return how many fits run at once: one per core if the dataset is small, else one."""
-    return cpu_count() or 1 if _is_small(dataset) else 1
+def blas_threads() -> int:
+    """Return how many threads BLAS may use; the number of cores if BLAS does not say.
+
+    It is less than one per core where the environment (`OMP_NUM_THREADS`) or a pool of processes
+    limits it.
+    """
+    pools = (pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+    return max(pools, default=cpu_count() or 1)
 
 
-def _is_small(dataset: EmbeddedDataset) -> bool:
+def is_small(dataset: EmbeddedDataset) -> bool:
+    """Return whether a fit on the dataset is too small for several BLAS threads."""
     return len(dataset.queries) * len(dataset.labelled_rows.rows) < SCORES_FOR_THREADS

@@ -32,6 +32,7 @@ from query_adapters.training.subsample import selection_sample
 from query_adapters.training.temperature import fitted_temperature
 from query_adapters.training.threads import blas_threads_for
 from query_adapters.training.verdict import Reference, Verdict
+from query_adapters.training.workers import Workers, is_number_of_jobs
 from query_adapters.typing import Similarity, Vectors
 
 DEFAULT_SEEN_SHARE = 0.5
@@ -61,6 +62,9 @@ class AdapterTrainer:
             standard error; "off" keeps the best candidate without a condition.
         seed: Of the folds, the test and the bootstrap; a whole number from 0.
         show_progress: Whether to show a progress bar.
+        n_jobs: How many fits of the selection run at once, as in joblib: -1 for one per core. With
+            None, the active `joblib.parallel_config` decides; without one, they run in threads of
+            this process. The result does not depend on it.
 
     Raises:
         ValueError: If a setting is out of range.
@@ -79,6 +83,7 @@ class AdapterTrainer:
     guard: Guard = "strict"
     seed: int = 0
     show_progress: bool = False
+    n_jobs: int | None = None
 
     def __post_init__(self) -> None:
         Metric.parse(self.metric)
@@ -95,6 +100,8 @@ class AdapterTrainer:
         _require(self.n_repeats >= 1, "at least 1 repeat", self.n_repeats)
         _require(0 <= self._seen_share <= 1, "a seen_share between 0 and 1", self.seen_share)
         _require(_is_seed(self.seed), "a whole number from 0 as the seed", self.seed)
+        expected = "n_jobs of None or a whole number other than 0"
+        _require(is_number_of_jobs(self.n_jobs), expected, repr(self.n_jobs))
 
     @property
     def _seen_share(self) -> float:
@@ -132,16 +139,21 @@ class AdapterTrainer:
         check_dims(dataset, served, start)
         grid = self.grid(dataset, start)
         sample = selection_sample(dataset, similarity=self.similarity, seed=self.seed, start=start)
-        with blas_threads_for(sample):
-            table, selection = self._selection.select(grid, sample)
+        workers = Workers.of(sample, self.n_jobs)
+        with workers.limited():
+            table, selection = self._selection(workers).select(grid, sample)
         adapter: QueryAdapter = start or LinearAdapter.identity(dataset.dim)
         exponent: float | None = None
         if selection.chosen is not None:
             candidate = selection.chosen.candidate
+            if served is not None and start is None:
+                with workers.limited():
+                    exponent = select_exponent(
+                        grid, sample, candidate, seed=self.seed, workers=workers
+                    )
             with blas_threads_for(dataset):
                 fit = grid.fit(dataset, candidate)
-                if served is not None and start is None:
-                    exponent = select_exponent(grid, sample, candidate, self.seed)
+                if served is not None and exponent is not None:
                     own_prior = grid.priors[candidate.whitening].map.weight
                     fit = fit.shifted(self._prior(served, exponent) - own_prior)
                 adapter = fit.as_adapter(dataset.queries)
@@ -163,8 +175,7 @@ class AdapterTrainer:
             elapsed_seconds=time.perf_counter() - began,
         )
 
-    @property
-    def _selection(self) -> SelectionOptions:
+    def _selection(self, workers: Workers) -> SelectionOptions:
         return SelectionOptions(
             n_folds=self.n_folds,
             n_repeats=self.n_repeats,
@@ -172,6 +183,7 @@ class AdapterTrainer:
             guard=self.guard,
             seed=self.seed,
             show_progress=self.show_progress,
+            workers=workers,
         )
 
     def _verdict(

@@ -33,6 +33,7 @@ OTHERS = (
     "guides/memory.md",
     "guides/providers.md",
     "guides/refine.md",
+    "guides/scale.md",
     "guides/serve.md",
     "guides/upgrade.md",
     "migration.md",

@@ -168,7 +168,7 @@ def test_options_reach_the_trainer(
     options: dict[str, Any] = {
         "metric": "recall@3", "guard": "off", "seen_share": 1.0, "strengths": [0.3, 0.1],
         "whitenings": [0.0], "n_folds": 3, "bias": False, "dim": DIM, "verbose": True,
-        "memory": False,
+        "memory": False, "n_jobs": 1,
         "cache_path": str(tmp_path / "cache.sqlite"),
     }  # fmt: skip
     tables = []
@@ -496,6 +496,7 @@ class TestRefusals:
         [
             ({"seen_share": 1.5}, ValueError, "expected a seen_share between 0 and 1"),
             ({"n_folds": 1}, ValueError, "expected at least 2 folds"),
+            ({"n_jobs": 0}, ValueError, "expected n_jobs of None or a whole number"),
             ({"strengths": []}, ValueError, "expected .*strengths above 0"),
             ({"guard": "lax"}, ValueError, "expected a guard of"),
             ({"metric": "mrr"}, UnknownMetricError, "unknown metric 'mrr'"),

@@ -182,7 +182,7 @@ def test_a_cache_of_ones_own_is_used_instead(
 
 
 def test_settings_of_training_reach_the_trainer(cli: CommandLine, data: Path) -> None:
-    options = ["--memory", "--no-bias", "--metric", "mrr@5", "--folds", 3]
+    options = ["--memory", "--no-bias", "--metric", "mrr@5", "--folds", 3, "--jobs", 1]
     more = ["--guard", "off", "--similarity", "dot", "--seen-share", 1, "--seed", 3]
     trained = cli.json("train", data, "-m", "fake:8", "-o", data.parent / "a", *options, *more)
     record = trained["training"]

@@ -35,7 +35,7 @@ def grid(dataset: EmbeddedDataset, whitening: float) -> Grid:
 
 def exponent(dataset: EmbeddedDataset, whitening: float, seed: int = 0) -> float:
     candidate = Candidate(whitening, 1e6)  # so large that the fit equals the prior
-    return select_exponent(grid(dataset, whitening), dataset, candidate, seed)
+    return select_exponent(grid(dataset, whitening), dataset, candidate, seed=seed)
 
 
 @pytest.mark.parametrize("whitening", [0.0, 0.1])

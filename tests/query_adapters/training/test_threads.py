@@ -1,14 +1,13 @@
 """Tests of threads: how many fits run at once, and that results do not depend on it."""
 
-import os
-
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.training import AdapterTrainer, threads
-from query_adapters.training.threads import blas_threads_for, workers_for
+from query_adapters.training.threads import blas_threads_for
+from query_adapters.training.workers import Workers
 from tests.query_adapters.training.test_guard_modes import problem
 
 
@@ -30,8 +29,9 @@ def test_questions_times_labelled_documents_decide_how_threads_are_used(
 ) -> None:
     monkeypatch.setattr(threads, "SCORES_FOR_THREADS", 60)
     small, large = asked(11, 5), asked(12, 5)
-    assert workers_for(small) == os.cpu_count()
-    assert workers_for(large) == 1
+    with threadpool_limits(limits=3, user_api="blas"):
+        assert Workers.of(small, None).n_jobs == 3
+        assert Workers.of(large, None).n_jobs == 1
     assert blas_threads(small) == {1}
     assert blas_threads(large) == {2}
 
@@ -44,14 +44,12 @@ def test_a_limit_ends_with_its_context() -> None:
         assert [pool["num_threads"] for pool in threadpool_info()] == before
 
 
-def test_the_number_of_fits_at_once_does_not_change_the_result(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_number_of_threads_does_not_change_the_result() -> None:
     trainer, dataset = AdapterTrainer(strengths=(0.3, 0.03), n_folds=3), problem(signal=1.0)
     results = []
-    for n_cores in (1, 5):
-        monkeypatch.setattr(threads, "cpu_count", lambda n=n_cores: n)
-        results.append(trainer.fit(dataset))
+    for n_threads in (1, 5):
+        with threadpool_limits(limits=n_threads, user_api="blas"):
+            results.append(trainer.fit(dataset))
     one, five = results
     assert one.adapter.fingerprint == five.adapter.fingerprint
     assert one.table == five.table
