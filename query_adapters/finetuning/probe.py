@@ -36,7 +36,10 @@ def embedded_probe(
         embedder: The model to be identified.
         cache: Its cache, which usually holds the question's vector.
     """
-    if text is None:
-        return None, None
-    chosen = question if isinstance(text, EllipsisType) else text
-    return chosen, cache.embed_queries(embedder, [chosen])[0]
+    chosen = chosen_probe(text, question)
+    return chosen, None if chosen is None else cache.embed_queries(embedder, [chosen])[0]
+
+
+def chosen_probe(text: ProbeText, question: str) -> str | None:
+    """Return the text to store: that of the setting, or the question if it leaves the choice."""
+    return question if isinstance(text, EllipsisType) else text
