@@ -32,6 +32,7 @@ from query_adapters.upgrade.candidates import (
     Scores,
     scores_of,
 )
+from query_adapters.upgrade.migration.sample import MigrationSample
 from query_adapters.upgrade.plan import UpgradePlan
 from query_adapters.upgrade.result import UpgradeResult, decide
 from query_adapters.upgrade.roles import missing_prefix
@@ -101,7 +102,8 @@ class ModelUpgrader:
             training=result.to_record()
             | {"similarity": self.trainer.similarity, "libraries": library_versions()},
         )
-        result = replace(result, saved=replace(result.saved, record=record))
+        saved = self._sample(vectors).saved_with(replace(result.saved, record=record))
+        result = replace(result, saved=saved)
         save_adapter(result.saved, self.output)
         logger.info("%s", result.advice)
         return result
@@ -122,6 +124,15 @@ class ModelUpgrader:
             vectors[once],
             self.index.vectors[self._rows[once]],
             similarity=self.trainer.similarity,
+            seed=self.trainer.seed,
+        )
+
+    def _sample(self, vectors: Vectors) -> MigrationSample:
+        return MigrationSample.of(
+            list(self.texts),
+            vectors,
+            self.index.vectors[self._rows],
+            questions=self.questions,
             seed=self.trainer.seed,
         )
 

@@ -1,0 +1,70 @@
+"""In which order to embed documents again."""
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from query_adapters.adapters import QueryAdapter
+from query_adapters.arrays import unit
+from query_adapters.evaluation.search import exact_search
+from query_adapters.typing import Values, Vectors
+from query_adapters.upgrade.migration.sample import MigrationSample
+
+NEIGHBOURS = 10
+UNASKED = 0.5  # questions that a document counts with besides those that asked for it
+
+Pending = tuple[Sequence[str], Vectors]
+"""Ids of documents that are to be embedded, and their stored vectors."""
+
+
+@dataclass(frozen=True, eq=False)
+class BridgeErrors:
+    """How badly a bridge serves stored documents, estimated from a sample.
+
+    The error of a sampled document is one minus the cosine of its bridged new vector and its stored
+    one. That of another document is taken as the mean of its ten nearest sampled ones, for its
+    new vector is not known before it is embedded.
+
+    Attributes:
+        stored: Stored vectors of the sample, `(n, dim_out)`.
+        errors: Errors of the sample, 0..2, `(n,)`.
+    """
+
+    stored: Vectors
+    errors: Values
+
+    @classmethod
+    def of(cls, adapter: QueryAdapter, sample: MigrationSample) -> "BridgeErrors":
+        """Return the errors of the sample's documents under the adapter."""
+        bridged = unit(adapter(sample.new))
+        return cls(sample.old, 1 - np.einsum("ij,ij->i", bridged, unit(sample.old)))
+
+    def __call__(self, vectors: Vectors) -> Values:
+        """Return the estimated errors of stored vectors, `(n_vectors,)`."""
+        nearest = exact_search(vectors, self.stored, k=NEIGHBOURS)
+        errors: Values = self.errors[nearest].mean(axis=1)
+        return errors
+
+
+def most_urgent(
+    pending: Iterable[Pending], n: int, *, asked: Mapping[str, int], errors: BridgeErrors
+) -> list[str]:
+    """Return the ids of the `n` documents to embed first.
+
+    They are those with the highest expected loss: how often a document is asked for, plus one half,
+    times how badly the bridge serves it.
+
+    Args:
+        pending: Blocks of documents of the old index alone.
+        n: Number of documents, at least 1.
+        asked: How often documents were asked for, by id.
+        errors: How badly the bridge serves documents.
+    """
+    losses = (
+        ((asked.get(key, 0) + UNASKED) * error, key)
+        for keys, vectors in pending
+        for key, error in zip(keys, errors(vectors).tolist(), strict=True)
+    )
+    return [key for _, key in heapq.nlargest(n, losses, key=lambda loss: loss[0])]
