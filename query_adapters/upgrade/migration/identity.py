@@ -45,16 +45,19 @@ class SameIds:
         self._new = new
 
     def migrated(self, old_ids: Sequence[str], new_ids: Sequence[str] = ()) -> Collection[str]:
+        """Return those ids of the old index whose documents are in the new one."""
         known = set(new_ids)
         unknown = [key for key in old_ids if key not in known]
         return known.union(_stored(self._new(), unknown) if unknown else ())
 
     def count(self) -> int:
+        """Return the number of documents in the new index."""
         index = self._new()
         count = index.source.count()
         return sum(1 for _ in _all(index)) if count is None else count
 
     def documents(self, old_ids: Sequence[str]) -> Sequence[str]:
+        """Return the document of each id of the old index."""
         return old_ids
 
     def refresh(self) -> None:
@@ -79,18 +82,22 @@ class SameUnits:
         self.refresh()
 
     def migrated(self, old_ids: Sequence[str], new_ids: Sequence[str] = ()) -> Collection[str]:
+        """Return those ids of the old index whose documents are in the new one."""
         self._note([key for key in new_ids if key not in self._known])
         units = _units(self._old(), old_ids)
         return {key for key, unit in units.items() if unit in self._there}
 
     def count(self) -> int:
+        """Return the number of documents in the new index."""
         return len(self._there)
 
     def documents(self, old_ids: Sequence[str]) -> Sequence[str]:
+        """Return the document of each id of the old index."""
         units = _units(self._old(), old_ids)
         return [units[key] for key in old_ids]
 
     def refresh(self) -> None:
+        """Read the units of the new index again."""
         index = self._new()
         ids = _all(index)
         self._known, self._there = set(ids), set(_units(index, ids).values())

@@ -7,7 +7,7 @@ import numpy as np
 
 from query_adapters.typing import Values
 
-NEAREST = 10  # documents that the upper anchor is the mean of
+NEAREST = 5  # documents that the upper anchor is the mean of
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class CommonScale:
         level + slope * (score - centre)
 
     The line takes two anchors of the old scores to those of the new ones: the mean over a sample
-    of documents that both models embedded, and the mean of the sample's ten highest scores. It is
+    of documents that both models embedded, and the mean of the sample's five highest scores. It is
     fitted for each question anew, because the spread of scores differs between questions. The slope
     is above 0, so the order of the old index is kept.
 
@@ -53,5 +53,5 @@ class CommonScale:
 
 
 def _anchors(scores: Values) -> tuple[float, float]:
-    """Return the mean score and the mean of the ten highest ones."""
+    """Return the mean score and the mean of the five highest ones."""
     return float(scores.mean()), float(np.sort(scores)[-NEAREST:].mean())
