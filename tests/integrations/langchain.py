@@ -169,8 +169,8 @@ def migrating(
     old: Any, new: Any, bridge: Any, k: int, *, only_even: bool = False, **options: Any
 ) -> MigratingRetriever:
     kinds = {"InMemoryVectorStore": "in-memory", "QdrantVectorStore": "qdrant"}
-    even = KINDS[kinds.get(type(old).__name__, "faiss")].only_even
-    return MigratingRetriever(old, new, bridge, k=k, **(even if only_even else {}), **options)
+    even = KINDS[kinds.get(type(old).__name__, "faiss")].only_even["filter"]
+    return MigratingRetriever(old, new, bridge, k=k, filter=even if only_even else None, **options)
 
 
 def ranked(retriever: BaseRetriever, text: str) -> list[tuple[str, float]]:

@@ -30,21 +30,26 @@ class BridgeErrors:
     Attributes:
         stored: Stored vectors of the sample, `(n, dim_out)`.
         errors: Errors of the sample, 0..2, `(n,)`.
+        row_of: Row of each sampled document, by id.
     """
 
     stored: Vectors
     errors: Values
+    row_of: Mapping[str, int]
 
     @classmethod
     def of(cls, adapter: QueryAdapter, sample: MigrationSample) -> "BridgeErrors":
         """Return the errors of the sample's documents under the adapter."""
         bridged = unit(adapter(sample.new))
-        return cls(sample.old, 1 - np.einsum("ij,ij->i", bridged, unit(sample.old)))
+        errors = 1 - np.einsum("ij,ij->i", bridged, unit(sample.old))
+        return cls(sample.old, errors, {key: row for row, key in enumerate(sample.ids)})
 
-    def __call__(self, vectors: Vectors) -> Values:
-        """Return the estimated errors of stored vectors, `(n_vectors,)`."""
+    def __call__(self, ids: Sequence[str], vectors: Vectors) -> Values:
+        """Return the errors of documents, `(len(ids),)`, given their stored vectors."""
         nearest = exact_search(vectors, self.stored, k=NEIGHBOURS)
         errors: Values = self.errors[nearest].mean(axis=1)
+        known = [place for place, key in enumerate(ids) if key in self.row_of]
+        errors[known] = self.errors[[self.row_of[ids[place]] for place in known]]
         return errors
 
 
@@ -65,6 +70,6 @@ def most_urgent(
     losses = (
         ((asked.get(key, 0) + UNASKED) * error, key)
         for keys, vectors in pending
-        for key, error in zip(keys, errors(vectors).tolist(), strict=True)
+        for key, error in zip(keys, errors(keys, vectors).tolist(), strict=True)
     )
     return [key for _, key in heapq.nlargest(n, losses, key=lambda loss: loss[0])]
