@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -13,7 +14,6 @@ from query_adapters.typing import Values, Vectors
 from query_adapters.upgrade.migration.sample import MigrationSample
 
 NEIGHBOURS = 10
-UNASKED = 0.5  # questions that a document counts with besides those that asked for it
 
 Pending = tuple[Sequence[str], Vectors]
 """Ids of documents that are to be embedded, and their stored vectors."""
@@ -53,22 +53,60 @@ class BridgeErrors:
         return errors
 
 
+@dataclass(frozen=True)
+class ExpectedDemand:
+    """How likely the next question asks for a document.
+
+    How often a document was asked for counts, less the chance that the next question asks for one
+    that was never asked for. The number of documents that were asked for once tells how large that
+    chance is; all documents without a question share it evenly. So labels that hardly ever repeat a
+    document, such as generated ones, move the others forward.
+
+    Attributes:
+        asked: How often documents were asked for, by id.
+        n_documents: Documents of the old index.
+
+    Source: Good, The Population Frequencies of Species (1953), section 2, with one added to the
+        counts so that neither chance is 0.
+    """
+
+    asked: Mapping[str, int]
+    n_documents: int
+
+    @cached_property
+    def _n_questions(self) -> int:
+        return sum(self.asked.values())
+
+    @cached_property
+    def _of_others(self) -> float:
+        """The chance that the next question asks for a document that was never asked for."""
+        once = sum(count == 1 for count in self.asked.values())
+        return (once + 1) / (self._n_questions + 2)
+
+    def __call__(self, key: str) -> float:
+        """Return the chance that the next question asks for the document, 0..1."""
+        count = self.asked.get(key, 0)
+        if count:
+            return (1 - self._of_others) * count / self._n_questions
+        return self._of_others / max(1, self.n_documents - len(self.asked))
+
+
 def most_urgent(
-    pending: Iterable[Pending], n: int, *, asked: Mapping[str, int], errors: BridgeErrors
+    pending: Iterable[Pending], n: int, *, demand: ExpectedDemand, errors: BridgeErrors
 ) -> list[str]:
     """Return the ids of the `n` documents to embed first.
 
-    They are those with the highest expected loss: how often a document is asked for, plus one half,
-    times how badly the bridge serves it.
+    They are those with the highest expected loss: how likely a document is asked for, times how
+    badly the bridge serves it.
 
     Args:
         pending: Blocks of documents of the old index alone.
         n: Number of documents, at least 1.
-        asked: How often documents were asked for, by id.
+        demand: How likely documents are asked for.
         errors: How badly the bridge serves documents.
     """
     losses = (
-        ((asked.get(key, 0) + UNASKED) * error, key)
+        (demand(key) * error, key)
         for keys, vectors in pending
         for key, error in zip(keys, errors(keys, vectors).tolist(), strict=True)
     )

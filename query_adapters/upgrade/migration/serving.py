@@ -12,7 +12,12 @@ from query_adapters.stores import LiveIndex, read_blocks
 from query_adapters.typing import Similarity, Values, Vectors
 from query_adapters.upgrade.migration.demand import Demand
 from query_adapters.upgrade.migration.identity import Open, identity_of, is_empty
-from query_adapters.upgrade.migration.order import BridgeErrors, Pending, most_urgent
+from query_adapters.upgrade.migration.order import (
+    BridgeErrors,
+    ExpectedDemand,
+    Pending,
+    most_urgent,
+)
 from query_adapters.upgrade.migration.progress import MigrationProgress
 from query_adapters.upgrade.migration.ranking import Merged, MigrationQuery, hits_of, merge
 from query_adapters.upgrade.migration.sample import sample_of
@@ -127,7 +132,8 @@ class ServedMigration:
         if n < 1:
             raise ValueError(f"number of documents to embed next: expected at least 1, got {n}")
         errors = BridgeErrors.of(self._adapter, self._sample)
-        return most_urgent(self._pending(), n, asked=self.asked, errors=errors)
+        demand = ExpectedDemand(self.asked, self._old().source.count() or 0)
+        return most_urgent(self._pending(), n, demand=demand, errors=errors)
 
     def refresh(self) -> None:
         """Read the units of the new index again, after entries of it were deleted."""

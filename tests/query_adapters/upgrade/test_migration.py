@@ -24,7 +24,7 @@ from query_adapters.errors import (
 from query_adapters.stores import LiveIndex, MappingSource
 from query_adapters.typing import Vectors
 from query_adapters.upgrade.migration.demand import Demand
-from query_adapters.upgrade.migration.order import BridgeErrors
+from query_adapters.upgrade.migration.order import BridgeErrors, ExpectedDemand
 from query_adapters.upgrade.migration.ranking import MAX_DEPTH, START, hits_of, merge
 from query_adapters.upgrade.migration.sample import MigrationSample, sample_of
 from query_adapters.upgrade.migration.scale import CommonScale
@@ -231,6 +231,14 @@ def test_documents_that_are_asked_for_and_served_badly_come_first() -> None:
     assert Indexes().served().next_to_embed(1) == ["d3"]  # by the labels
     with pytest.raises(ValueError, match="at least 1"):
         served.next_to_embed(0)
+
+
+def test_demand_is_shared_with_documents_that_were_never_asked_for() -> None:
+    repeated = ExpectedDemand({"a": 6, "b": 2}, 12)  # none of 8 was alone: 1/10 for ten others
+    assert [repeated(key) for key in "abc"] == pytest.approx([0.9 * 6 / 8, 0.9 * 2 / 8, 0.01])
+    spread = ExpectedDemand({"a": 1, "b": 1}, 3)  # both were alone: 3/4 for the other
+    assert [spread(key) for key in "abc"] == pytest.approx([1 / 8, 1 / 8, 3 / 4])
+    assert ExpectedDemand({}, 4)("a") == pytest.approx(1 / 8)
 
 
 def test_the_log_of_retrieved_documents_is_bounded_and_keeps_frequent_ones() -> None:
