@@ -2,7 +2,7 @@
 
 The index is built with all-MiniLM-L6-v2. Questions are then embedded by a far smaller model, its
 averaged word vectors, through a bridge into MiniLM's space. Prints the verdict, then nDCG@10
-through the unchanged index. Runs offline after the installation.
+through the unchanged index, and while a new index fills. Runs offline after the installation.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from llama_index.core.schema import TextNode
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 from rich.console import Console
 
-from llama_index_finetune_plugin import ModelUpgradeEngine, RetrieverEvaluator
+from llama_index_finetune_plugin import MigratingRetriever, ModelUpgradeEngine, RetrieverEvaluator
 from query_adapters.data.splits import split_by_query
 from query_adapters.demo import packaged_model, read_dataset, write_word_model
 
@@ -41,6 +41,14 @@ def serve_with_another_model(folder: Path, *, n_queries: int | None) -> None:
         retriever = index.as_retriever(embed_model=model, similarity_top_k=10)
         found = RetrieverEvaluator(retriever, ["ndcg@10"]).evaluate_dataset(test)
         console.print(f"{name}, {len(test.queries)} held-out questions: {found}")
+
+    filling = VectorStoreIndex([], embed_model=new)
+    migrating = MigratingRetriever(index, filling, folder / "bridge", similarity_top_k=10)
+    while not migrating.progress().is_complete:
+        ids = migrating.next_to_embed(len(nodes) // 2 + 1)
+        filling.insert_nodes(index.docstore.get_nodes(ids))
+        found = RetrieverEvaluator(migrating, ["ndcg@10"]).evaluate_dataset(test)
+        console.print(f"{migrating.progress()} {found}")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from langchain_adapter.evaluation import (
 from langchain_adapter.fusion import FusionRetriever
 from langchain_adapter.generation import generate_questions
 from langchain_adapter.locating import locate, relocate
+from langchain_adapter.migrating import MigratingRetriever
 from langchain_adapter.stores import stored_vectors
 from langchain_adapter.two_models import TwoModelEmbeddings
 from langchain_adapter.weighted import WeightedFusionRetriever
@@ -40,6 +41,7 @@ __all__ = [
     "LabelFreeFinetuneEngine",
     "LangChainEmbedder",
     "LinearAdapterEmbeddings",
+    "MigratingRetriever",
     "ModelUpgradeEngine",
     "RetrieverEvaluator",
     "SentenceTransformersFinetuneEngine",

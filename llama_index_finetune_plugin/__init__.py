@@ -21,6 +21,7 @@ from llama_index_finetune_plugin.evaluation import RetrieverEvaluator, evaluate_
 from llama_index_finetune_plugin.fusion import FusionRetriever
 from llama_index_finetune_plugin.generation import generate_qa_embedding_pairs
 from llama_index_finetune_plugin.locating import locate, relocate
+from llama_index_finetune_plugin.migrating import MigratingRetriever
 from llama_index_finetune_plugin.nodes import dataset_from_nodes
 from llama_index_finetune_plugin.stores import stored_vectors
 from llama_index_finetune_plugin.two_models import TwoModelEmbedding
@@ -38,6 +39,7 @@ __all__ = [
     "LabelFreeFinetuneEngine",
     "LinearAdapterEmbedding",
     "LlamaIndexEmbedder",
+    "MigratingRetriever",
     "ModelUpgradeEngine",
     "RetrieverEvaluator",
     "SentenceTransformersFinetuneEngine",

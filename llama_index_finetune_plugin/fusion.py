@@ -189,7 +189,9 @@ class FusionRetriever(BaseRetriever):
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         vector = query_bundle.embedding
         if vector is None:
-            vector = self._embed_model.get_agg_embedding_from_queries(_strings(query_bundle))
+            vector = self._embed_model.get_agg_embedding_from_queries(
+                embedded_strings(query_bundle)
+            )
         query = self._prepared(query_bundle.query_str, vector)
         result = self._index.vector_store.query(self._search(query), **self._search_options)
         return self._scored(query, result)
@@ -198,7 +200,7 @@ class FusionRetriever(BaseRetriever):
         """Return the same; stored vectors and nodes are read by id in a thread."""
         vector = query_bundle.embedding
         if vector is None:
-            strings = _strings(query_bundle)
+            strings = embedded_strings(query_bundle)
             vector = await self._embed_model.aget_agg_embedding_from_queries(strings)
         query = await asyncio.to_thread(self._prepared, query_bundle.query_str, vector)
         store = self._index.vector_store
@@ -242,6 +244,6 @@ class FusionRetriever(BaseRetriever):
         return NodeWithScore(node=shown, score=ranked.score)
 
 
-def _strings(query_bundle: QueryBundle) -> list[str]:
+def embedded_strings(query_bundle: QueryBundle) -> list[str]:
     """Return what is embedded; an empty question too, which LlamaIndex leaves out."""
     return query_bundle.embedding_strs or [query_bundle.query_str]

@@ -54,11 +54,13 @@ MODULES: dict[str, tuple[str, ...]] = {
     "llama_index_finetune_plugin.folder": ("PdfPages", "read_folder", "page_ranges"),
     "llama_index_finetune_plugin.generation": (),
     "llama_index_finetune_plugin.metrics": (),
+    "llama_index_finetune_plugin.migrating": ("MigratingOptions",),
     "llama_index_finetune_plugin.sentence_transformers": (),
     "llama_index_finetune_plugin.weighted": ("WeightedOptions",),
     "langchain_adapter.documents": (),
     "langchain_adapter.fusion": ("FusionOptions",),
     "langchain_adapter.generation": (),
+    "langchain_adapter.migrating": ("MigratingOptions",),
     "langchain_adapter.sentence_transformers": (),
     "langchain_adapter.weighted": ("WeightedOptions",),
 }

@@ -26,6 +26,7 @@ from query_adapters.upgrade.bridge import Bridge, fit_bridge
 from query_adapters.upgrade.candidates import AGAIN, Scores
 from query_adapters.upgrade.decision import Choice, decide
 from query_adapters.upgrade.learning import Learned
+from query_adapters.upgrade.migration.sample import MigrationSample
 from query_adapters.upgrade.plan import Prices, UpgradePlan
 from query_adapters.upgrade.questions import AskedQuestions
 from query_adapters.upgrade.reembedding import Reembedding
@@ -104,7 +105,7 @@ class ModelUpgrader:
         result = self._unchecked(bridge, note)
         if self._asked is not None:
             result = self._compared(result, self._asked, sampled)
-        result = self._recorded(result)
+        result = self._recorded(result, self._migration(sampled))
         for models, saved in result.adapters.items():
             save_adapter(saved, self.output if models == "new" else self.output / models)
         logger.info("%s", result.advice)
@@ -228,10 +229,19 @@ class ModelUpgrader:
         share = expected_seen_share(questions, self.index.n_stored or len(self.index.ids))
         return replace(self.trainer, seen_share=share)
 
-    def _recorded(self, result: UpgradeResult) -> UpgradeResult:
-        """Return the result with its record in the new model's adapter."""
+    def _migration(self, sampled: Sampled) -> MigrationSample:
+        return MigrationSample.of(
+            sampled.ids,
+            sampled.vectors,
+            self.index.vectors[self._rows(sampled)],
+            questions=self.questions,
+            seed=self.trainer.seed,
+        )
+
+    def _recorded(self, result: UpgradeResult, sample: MigrationSample) -> UpgradeResult:
+        """Return the result with its record and the sample in the new model's adapter."""
         record = replace(result.saved.record, training=result.to_record() | self._origin)
-        saved = replace(result.saved, record=record)
+        saved = sample.saved_with(replace(result.saved, record=record))
         return replace(result, adapters={**result.adapters, "new": saved})
 
     @property

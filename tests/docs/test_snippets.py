@@ -93,6 +93,18 @@ class ShortEmbedding(RotatedEmbedding):
         return turned
 
 
+class ShortEmbeddings(RotatedEmbeddings):
+    """The same model in LangChain."""
+
+    model_name = "short"
+
+    def embed_query(self, text: str) -> list[float]:
+        return ShortEmbedding().get_query_embedding(text)
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [self.embed_query(text) for text in texts]
+
+
 def saved_dataset(dataset: RetrievalDataset) -> Names:
     write_dataset(dataset, "train_dataset.json")
     return {}
@@ -146,7 +158,7 @@ PREPARE: dict[str, Callable[[Names], Names]] = {
     "guides/serve.md": lambda names: {"old": trained("my_adapter")},
     "guides/upgrade.md": lambda names: {
         "new_model": ShortEmbedding(),
-        "new_embeddings": ShortEmbedding(),
+        "new_embeddings": ShortEmbeddings(),
         "questions": TRAINING,
     },
     "migration.md": lambda names: saved_dataset(names["train_dataset"]),

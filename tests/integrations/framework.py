@@ -45,6 +45,10 @@ class Stores:
         stored_vectors: The integration's function of this name.
         stored_similarity: The integration's function of this name.
         readers: The integration's readers.
+        migrating: Takes an old store, a new one, a bridge's folder, the number of documents and
+            options, returns a retriever of both.
+        ranked: Takes a retriever and a question, returns ids with scores.
+        aranked: The same, asynchronously.
     """
 
     in_memory: Callable[[Mapping[str, str], Any], Any]
@@ -58,6 +62,9 @@ class Stores:
     stored_vectors: Make
     stored_similarity: Callable[[Any], Any]
     readers: dict[str, Any]
+    migrating: Make
+    ranked: Callable[[Any, str], list[tuple[str, float]]]
+    aranked: Callable[[Any, str], Any]
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from langchain_adapter import (
     LabelFreeFinetuneEngine,
     LangChainEmbedder,
     LinearAdapterEmbeddings,
+    MigratingRetriever,
     ModelUpgradeEngine,
     RetrieverEvaluator,
     SentenceTransformersFinetuneEngine,
@@ -165,6 +166,26 @@ def tower(dataset: Any, model_id: str, *, store: Any = None, **options: Any) -> 
     return SentenceTransformersFinetuneEngine(dataset, model_id, vectorstore=store, **options)
 
 
+def migrating(
+    old: Any, new: Any, bridge: Any, k: int, *, only_even: bool = False, **options: Any
+) -> MigratingRetriever:
+    kinds = {"InMemoryVectorStore": "in-memory", "QdrantVectorStore": "qdrant"}
+    even = KINDS[kinds.get(type(old).__name__, "faiss")].only_even["filter"]
+    return MigratingRetriever(old, new, bridge, k=k, filter=even if only_even else None, **options)
+
+
+def ranked(retriever: BaseRetriever, text: str) -> list[tuple[str, float]]:
+    return _with_scores(retriever.invoke(text))
+
+
+async def aranked(retriever: BaseRetriever, text: str) -> list[tuple[str, float]]:
+    return _with_scores(await retriever.ainvoke(text))
+
+
+def _with_scores(documents: list[Document]) -> list[tuple[str, float]]:
+    return [(str(one.id), one.metadata["relevance_score"]) for one in documents]
+
+
 def generator(llm: Any, *, base: Any = None, **options: Any) -> Any:
     return question_generator(llm, embeddings=base, **options)
 
@@ -210,6 +231,9 @@ LANGCHAIN = Framework(
         stored_vectors=stored_vectors,
         stored_similarity=stored_similarity,
         readers=READERS,
+        migrating=migrating,
+        ranked=ranked,
+        aranked=aranked,
     ),
     engines=Engines(
         adapter=engine,

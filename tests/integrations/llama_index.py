@@ -11,6 +11,7 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
+from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
 from llama_index.vector_stores.chroma import ChromaVectorStore
 from pydantic import PrivateAttr
 
@@ -21,6 +22,7 @@ from llama_index_finetune_plugin import (
     LabelFreeFinetuneEngine,
     LinearAdapterEmbedding,
     LlamaIndexEmbedder,
+    MigratingRetriever,
     ModelUpgradeEngine,
     RetrieverEvaluator,
     SentenceTransformersFinetuneEngine,
@@ -156,6 +158,26 @@ def tower(dataset: Any, model_id: str, *, store: Any = None, **options: Any) -> 
     return SentenceTransformersFinetuneEngine(dataset, model_id, index=store, **options)
 
 
+def migrating(
+    old: Any, new: Any, bridge: Any, k: int, *, only_even: bool = False, **options: Any
+) -> MigratingRetriever:
+    even = MetadataFilters(filters=[MetadataFilter(key="kind", value="even")])
+    filters = even if only_even else None
+    return MigratingRetriever(old, new, bridge, similarity_top_k=k, filters=filters, **options)
+
+
+def ranked(retriever: BaseRetriever, text: str) -> list[tuple[str, float]]:
+    return _with_scores(retriever.retrieve(text))
+
+
+async def aranked(retriever: BaseRetriever, text: str) -> list[tuple[str, float]]:
+    return _with_scores(await retriever.aretrieve(text))
+
+
+def _with_scores(nodes: list[NodeWithScore]) -> list[tuple[str, float]]:
+    return [(node.node_id, node.get_score()) for node in nodes]
+
+
 class PlainLLM(CustomLLM):
     """A custom completion model that always returns the same answer."""
 
@@ -211,15 +233,15 @@ LLAMA_INDEX = Framework(
         served=served,
         retriever=lambda index, k: index.as_retriever(similarity_top_k=k),
         found=lambda retriever, text: [node.node_id for node in retriever.retrieve(text)],
-        scored=lambda index, text, k: [
-            (node.node_id, node.get_score())
-            for node in index.as_retriever(similarity_top_k=k).retrieve(text)
-        ],
+        scored=lambda index, text, k: ranked(index.as_retriever(similarity_top_k=k), text),
         kinds=KINDS,
         embeddings=lambda index: index.vector_store.data.embedding_dict,
         stored_vectors=stored_vectors,
         stored_similarity=stored_similarity,
         readers=READERS,
+        migrating=migrating,
+        ranked=ranked,
+        aranked=aranked,
     ),
     engines=Engines(
         adapter=engine,

@@ -1,0 +1,102 @@
+"""Documents embedded by both models, which an upgrade saves for a gradual migration."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from query_adapters.adapters.storage import Attachment, SavedAdapter
+from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.errors import AdapterFileError
+from query_adapters.typing import Vectors
+from query_adapters.upgrade.plan import MIN_TEXTS
+
+NAME = "migration"
+MAX_DOCUMENTS = 1_000  # 3 MB with 384 dimensions each; every question is compared with all
+
+
+@dataclass(frozen=True, eq=False)
+class MigrationSample:
+    """A random sample of documents in the spaces of both models.
+
+    Attributes:
+        ids: Their ids.
+        new: Their vectors by the new model, `(n, dim_in)`.
+        old: Their stored vectors, `(n, dim_out)`.
+        asked: Number of labelled questions by the id of the document that answers them.
+    """
+
+    ids: tuple[str, ...]
+    new: Vectors
+    old: Vectors
+    asked: Mapping[str, int]
+
+    @classmethod
+    def of(
+        cls,
+        ids: Sequence[str],
+        new: Vectors,
+        old: Vectors,
+        *,
+        questions: RetrievalDataset | None,
+        seed: int,
+    ) -> "MigrationSample":
+        """Return a sample of at most 1,000 of the documents, with the demand of the questions.
+
+        Args:
+            ids: Ids of documents.
+            new: Their vectors by the new model, `(len(ids), dim_in)`.
+            old: Their stored vectors, `(len(ids), dim_out)`.
+            questions: Labelled questions; None without any.
+            seed: Of the sample.
+        """
+        rows = np.sort(np.random.default_rng(seed).permutation(len(ids))[:MAX_DOCUMENTS])
+        labels = questions.qrels.values() if questions else ()
+        asked = Counter(key for relevant in labels for key in relevant)
+        return cls(tuple(ids[row] for row in rows), new[rows], old[rows], asked)
+
+    def saved_with(self, saved: SavedAdapter) -> SavedAdapter:
+        """Return the adapter with the sample attached."""
+        attachment = Attachment(
+            record={"ids": list(self.ids), "asked": dict(self.asked)},
+            tensors={
+                "new": np.asarray(self.new, dtype=np.float32),
+                "old": np.asarray(self.old, dtype=np.float32),
+            },
+        )
+        return replace(saved, attachments={**saved.attachments, NAME: attachment})
+
+
+def sample_of(saved: SavedAdapter) -> MigrationSample:
+    """Return the sample that was saved with a bridge.
+
+    Raises:
+        AdapterFileError: If there is none, or it does not fit the adapter.
+    """
+    if NAME not in saved.attachments:
+        raise AdapterFileError(
+            "expected a bridge with its sample of documents, got an adapter without; pass the "
+            "folder of a ModelUpgradeEngine, and run it again if an older release saved it"
+        )
+    attachment = saved.attachments[NAME]
+    try:
+        sample = MigrationSample(
+            ids=tuple(attachment.record["ids"]),
+            new=attachment.tensors["new"],
+            old=attachment.tensors["old"],
+            asked=dict(attachment.record["asked"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise AdapterFileError(f"the bridge's sample is incomplete: {error!r}; {AGAIN}") from error
+    n, adapter = len(sample.ids), saved.adapter
+    expected = ((n, adapter.dim_in), (n, adapter.dim_out))
+    if n < MIN_TEXTS or (sample.new.shape, sample.old.shape) != expected:
+        raise AdapterFileError(
+            f"the bridge's sample: expected at least {MIN_TEXTS} documents and vectors of shapes "
+            f"{expected}, got {n} and {(sample.new.shape, sample.old.shape)}; {AGAIN}"
+        )
+    return sample
+
+
+AGAIN = "run the upgrade again"
