@@ -39,6 +39,7 @@ def inspect(folder: Folder, as_json: Json = False, config: Config = None) -> Non
         return output.show_json(facts if retriever is None else {**facts, "retriever": retriever})
     record = facts.pop("training")
     training = read_training(record)
+    candidates = _candidates(training) if training.table else None
     dims = f"{facts.pop('dim_in')} → {facts.pop('dim_out')}"
     counts = {name: record.get(f"n_{name}") for name in ("queries", "documents")}
     labels = _labels(record.get("units"))
@@ -47,8 +48,8 @@ def inspect(folder: Folder, as_json: Json = False, config: Config = None) -> Non
         output.show("", training.verdict)
     if retriever is not None:
         _show_retriever(retriever, read_training(record.get("retriever") or {}).verdict)
-    if training.table:
-        output.show("", _candidates(training))
+    if candidates is not None:
+        output.show("", candidates)
 
 
 def described(saved: SavedAdapter) -> dict[str, Any]:

@@ -182,7 +182,7 @@ def listed_ids(query: str, ids: Iterable[str]) -> list[str]:
     if isinstance(ids, str) or not isinstance(ids, Iterable):
         raise InvalidDatasetError(
             f"query {quoted(query)}: expected a list of document ids, got {quoted(ids)}; "
-            "put a single one in a list"
+            f"write [{quoted(ids)}] for a single one"
         )
     return list(ids)
 

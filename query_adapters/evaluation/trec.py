@@ -82,7 +82,7 @@ def read_run(path: str | Path) -> dict[str, list[str]]:
                 f"{where}: expected a whole number from 0 as the rank, got {quoted(rank)}; are the "
                 "columns question, Q0, document, rank, score, tag?"
             )
-        found.setdefault(query, []).append((_number(where, score), document))
+        found.setdefault(query, []).append((_number(where, score, "score"), document))
     return {
         query: [document for _, document in sorted(ranking, reverse=True)]
         for query, ranking in found.items()
@@ -113,7 +113,7 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, float]]:
     """
     found: dict[str, dict[str, float]] = {}
     for where, (query, _, document, text) in _rows(path, columns=4):
-        grade = _number(where, text)
+        grade = _number(where, text, "grade")
         if grade > 0:
             found.setdefault(query, {})[document] = grade
     return found
@@ -152,14 +152,15 @@ def _rows(path: str | Path, *, columns: int) -> Iterator[tuple[str, list[str]]]:
             yield place, words
 
 
-def _number(where: str, text: str) -> float:
+def _number(where: str, text: str, what: str) -> float:
     """Return the finite number that the text spells in ASCII digits."""
-    number = float(text) if NUMBER.fullmatch(text) else float("nan")
-    if not isfinite(number):
-        raise InvalidDatasetError(
-            f"{where}: expected a finite number, got {quoted(text)}; correct or drop the line"
-        )
-    return number
+    if NUMBER.fullmatch(text) and isfinite(number := float(text)):
+        return number
+    is_word = text.lower().strip("+-") in ("nan", "inf", "infinity")
+    expected = f"a finite {what}" if is_word or NUMBER.fullmatch(text) else "a number"
+    raise InvalidDatasetError(
+        f"{where}: expected {expected}, got {quoted(text)}; correct or drop the line"
+    )
 
 
 def _word(text: str) -> str:

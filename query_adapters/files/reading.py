@@ -70,6 +70,8 @@ def check_file(path: str | Path, *, error: ErrorType, limit: int) -> int:
     """
     try:
         found = os.stat(path)
+    except ValueError as exc:  # a null character, or a lone surrogate
+        raise error(f"expected the name of a file, got {str(path)[:200]!r}") from exc
     except OSError as exc:
         if os.path.islink(path):
             raise error(

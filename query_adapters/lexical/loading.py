@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -121,7 +122,10 @@ def _check_files(data: Path, files: Mapping[str, Any], *, checksums: bool) -> No
 def _array(path: Path, memory_map: bool) -> NDArray[Any]:
     """Return the array as a plain one, which numpy adds faster than its own `memmap` class."""
     check_file(path, error=ValueError, limit=STREAM_BYTES)
-    stored: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")  # checks the size of the file
+    try:
+        stored: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")  # checks the file's size
+    except (SyntaxError, TokenError) as error:  # numpy reads the header as Python does
+        raise ValueError(f"{path.name}: expected an array of numpy, got {error}") from error
     return np.asarray(stored) if memory_map else np.array(stored)
 
 

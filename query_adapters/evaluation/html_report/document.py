@@ -67,11 +67,12 @@ def page_html(
         max_changes: Number of gains and of losses listed per system, at least 0.
 
     Raises:
+        AdapterFileError: If the training is none, or its record is not understood.
         ValueError: If `max_changes` is negative.
     """
     if max_changes < 0:
         raise ValueError(f"max_changes: expected at least 0, got {max_changes}")
-    record = training if training is None or isinstance(training, Mapping) else training.to_record()
+    record = training.to_record() if hasattr(training, "to_record") else training
     sections = [
         scores_section(comparison),
         questions_section(comparison),

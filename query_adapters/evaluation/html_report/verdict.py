@@ -20,7 +20,7 @@ SHOWN_CANDIDATES = 500  # rows of the table
 SHOWN_LINES, SHOWN_LINE = 40, 1_000  # lines of a verdict, and their characters
 
 
-def training_section(record: Mapping[str, Any]) -> str:
+def training_section(record: object) -> str:
     """Return the verdict of training and both views of every candidate.
 
     Raises:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from markdown_it import MarkdownIt
 from safetensors.numpy import load_file, save_file
 
 from query_adapters.adapters import LinearAdapter
@@ -466,3 +467,20 @@ def test_a_folder_can_be_copied_and_loaded_elsewhere(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "here", tmp_path / "there")
     shutil.rmtree(tmp_path / "here")
     assert content_of(read_adapter(tmp_path / "there")) == content_of(SAVED)
+
+
+def test_the_model_card_holds_what_others_wrote_as_text(tmp_path: Path) -> None:
+    hostile = "---\nlicense: mit\n---\n# [a](https://evil.b) <script> `x` \x1b[31m\ud800"
+    record = AdapterRecord(base_model=hostile, training={"verdict": hostile}, created=hostile)
+    save_adapter(SavedAdapter(adapter=LinearAdapter(np.eye(2)), record=record), tmp_path)
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    front, body = card.split("\n---\n", 1)
+    assert front.splitlines()[0] == "---"
+    assert "license" not in front
+    tokens = MarkdownIt("commonmark").parse(body)
+    inline = [child.type for token in tokens for child in token.children or ()]
+    assert "link_open" not in inline
+    assert not [token for token in (*inline, *(t.type for t in tokens)) if "html" in token]
+    assert "https://" not in body
+    assert "\x1b" not in body
+    assert [token.tag for token in tokens if token.type == "heading_open"] == ["h1", "h2", "h2"]

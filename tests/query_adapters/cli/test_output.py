@@ -1,11 +1,15 @@
 """Tests of the output to a file, a pipe and a narrow terminal."""
 
 import io
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from query_adapters.adapters import LinearAdapter
+from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, save_adapter
 from query_adapters.cli import output
 from query_adapters.evaluation import Evaluation
 from query_adapters.evaluation.comparison import compare_systems
@@ -50,3 +54,53 @@ def test_a_narrow_terminal_breaks_no_name_of_a_metric_and_no_figure(
     output.show(table)
     assert "hit_rate@10" in printed.getvalue()
     assert "…" not in printed.getvalue()
+
+
+HOSTILE = "a\x1b[31m\x1b]0;title\x07\r\u202e[red]b[/red]\ud800"
+
+
+def effects(text: str) -> set[str]:
+    """Return the characters of the text that act on a terminal."""
+    return set("\x1b\x07\r\u202e\ud800\x9b") & set(text)
+
+
+def test_what_a_folder_says_has_no_effect_on_the_terminal(cli: CommandLine, tmp_path: Path) -> None:
+    score = {"mean": 0.1, "error": 0.0}
+    training = {
+        "verdict": f"{HOSTILE}\n{HOSTILE}",
+        "metric": HOSTILE,
+        "table": [
+            {"candidate": {"whitening": 0, "strength": None, "memory": None}, "overall": score}
+        ],
+    }
+    record = AdapterRecord(base_model=HOSTILE, created=HOSTILE, training=training)
+    save_adapter(SavedAdapter(adapter=LinearAdapter(np.eye(2)), record=record), tmp_path)
+    assert not effects(cli.text("inspect", tmp_path))
+    told = cli.text("inspect", tmp_path, "--json")
+    assert not effects(told)
+    assert json.loads(told)["base_model"] == HOSTILE
+    broken = tmp_path / "a\x1b[31m\r"
+    broken.mkdir()
+    refused = cli.run("inspect", broken)
+    assert refused.exit_code == 1
+    assert not effects(refused.output)
+    assert "expected" in refused.output
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"verdict": 1},
+        {"table": "x"},
+        {"table": [{"candidate": {"whitening": "x"}, "overall": {"mean": 1, "error": 1}}]},
+    ],
+)
+def test_a_record_that_is_not_understood_is_one_line(
+    training: Any, cli: CommandLine, tmp_path: Path
+) -> None:
+    record = AdapterRecord(training=training)
+    save_adapter(SavedAdapter(adapter=LinearAdapter(np.eye(2)), record=record), tmp_path)
+    refused = cli.run("inspect", tmp_path)
+    assert refused.exit_code == 1
+    assert refused.output.startswith("error: training record")
+    assert len(refused.output.splitlines()) == 1

@@ -215,3 +215,18 @@ def test_numbers_as_ids_become_texts() -> None:
     questions: Any = {"a b": 17, "c": [18, "d"]}
     indexed = to_indexed_dataset(questions)
     assert indexed.qrels == {"a b": {"17": 1}, "c": {"18": 1, "d": 1}}
+
+
+@pytest.mark.parametrize(
+    ("queries", "corpus", "told"),
+    [
+        ({"q1": "a \ud800?"}, {"d1": "b"}, "1 queries with lone surrogates .*: 'q1'"),
+        ({"\udfff": "a?"}, {"d1": "b"}, r"1 queries with lone surrogates .*: '\\udfff'"),
+        ({"q1": "a?"}, {"d1": "b\ud800"}, "1 documents with lone surrogates .*: 'd1'"),
+    ],
+)
+def test_text_that_no_file_can_hold_is_refused(
+    queries: dict[str, str], corpus: dict[str, str], told: str
+) -> None:
+    with pytest.raises(InvalidDatasetError, match=told):
+        RetrievalDataset(queries, corpus, {query: {"d1": 1} for query in queries})

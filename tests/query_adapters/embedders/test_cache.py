@@ -18,6 +18,7 @@ from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.embedders.vector_file import TABLE
 from query_adapters.errors import (
     DimensionMismatchError,
+    InvalidDatasetError,
     InvalidVectorsError,
     ProviderRefusedError,
 )
@@ -301,3 +302,13 @@ def test_progress_is_shown_only_if_asked_for(
     assert capsys.readouterr() == ("", "")
     EmbeddingCache().embed_queries(make_embedder(), TEXTS, show_progress=True)
     assert "Embedding query texts: 100%" in capsys.readouterr().err
+
+
+def test_a_text_that_no_provider_can_be_sent_is_refused_before_any_is_embedded(
+    make_embedder: Callable[..., Any], tmp_path: Path
+) -> None:
+    embedder = make_embedder()
+    cache = EmbeddingCache(tmp_path / "cache.sqlite")
+    with pytest.raises(InvalidDatasetError, match=r"1 query texts .*: number 1, from 0"):
+        cache.embed_queries(embedder, ["fine", "half \ud83d"])
+    assert embedder.calls == []

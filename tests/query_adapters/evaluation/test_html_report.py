@@ -15,6 +15,7 @@ import pytest
 
 from query_adapters.adapters import LinearAdapter
 from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.errors import AdapterFileError
 from query_adapters.evaluation import Evaluation, evaluate_run
 from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.evaluation.comparison import Comparison, compare_systems
@@ -386,3 +387,67 @@ class TestInABrowser:
         tab.open(page, width=360)
         tab.run("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
         assert tab.run("document.documentElement.scrollWidth") == 360
+
+
+def test_a_page_of_huge_texts_stays_small_and_says_so() -> None:
+    n, long = 24, "é<\x1b" * 500_000
+    huge = RetrievalDataset.from_relevant_docs(
+        {f"q{i}": f"{i} {long}" for i in range(n)},
+        {f"d{i}": f"{i} {long}" for i in range(n)},
+        {f"q{i}": [f"d{i}"] for i in range(n)},
+    )
+    rng = np.random.default_rng(0)
+    runs = {
+        name: {f"q{i}": [f"d{j}" for j in rng.permutation(n)[:10]] for i in range(n)}
+        for name in ("base", long)
+    }
+    measured = {
+        name: evaluate_run(run, huge.qrels, metrics=["ndcg@10"]) for name, run in runs.items()
+    }
+    slices = {long: {f"q{i}": f"{i}{long}" for i in range(n)}}
+    compared = compare_systems(
+        measured, baseline="base", dataset=huge, slices=slices, about={long: long}
+    )
+    page = page_html(compared, title=long, training={"verdict": long * 2})
+    assert len(page.encode()) < 1_000_000
+    assert "Long texts are cut off (…)" in page
+    assert "\x1b" not in page
+
+
+def test_changes_beyond_the_size_of_a_page_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = comparison()
+    every = page_html(shown).count("data-kind")
+    monkeypatch.setattr("query_adapters.evaluation.html_report.changes.MAX_SIZE", 5_000)
+    page = page_html(shown)
+    listed = page.count("data-kind")
+    assert 0 < listed < every
+    assert f"{every - listed} more would make the page too large" in page
+
+
+@pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        ({"verdict": ["kept"]}, "training record, verdict: expected a text"),
+        ({"table": {"a": 1}}, "table: expected a list"),
+        ({"table": [None]}, r"table\[0\]: expected an object"),
+        ({"table": [{"candidate": {}}]}, r"table\[0\].overall: expected a mean"),
+        ({"table": [{"candidate": {}, "overall": {"mean": "1"}}]}, r"overall.mean: expected a"),
+        ({"chosen": {"candidate": 3, "overall": {}}}, "chosen.candidate: expected a list"),
+        ({"table": [{"candidate": {}, "overall": {"mean": 10**400, "error": 0}}]}, "finite"),
+        ([], "training record, training: expected an object"),
+        ("x" * 5_000_000, "expected an object"),
+    ],
+)
+def test_a_record_that_is_not_understood_is_refused(record: Any, told: str) -> None:
+    with pytest.raises(AdapterFileError, match=told) as caught:
+        page_html(comparison(), training=record)
+    assert len(str(caught.value)) < 600
+
+
+def test_settings_of_any_kind_are_shown_as_text() -> None:
+    overall = {"mean": 0.1, "error": 0.0}
+    settings = {"a": 1, "b": None, "c": ATTACK, "d": {"e": [1], "f": 10**400}, "g": True}
+    table = [{"candidate": one, "overall": overall} for one in (settings, ["words", ATTACK])]
+    page = page_html(comparison(), training={"table": table})
+    assert f"a 1, c {ATTACK}, d (e list, f int), g 1" in Elements(page).text
+    assert f"words, {ATTACK}" in Elements(page).text

@@ -1,6 +1,7 @@
 """Test that the table shows the comparison within 80 columns."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -122,3 +123,23 @@ def test_an_absolute_path_is_shown_by_its_last_part_unless_it_is_another_systems
 ) -> None:
     table = systems_table(one_metric([0.1, 0.2, 0.3], name))
     assert list(table.columns[1].cells) == ["base", shown]
+
+
+HOSTILE = "a\x1b[31m\x1b]0;title\x07\r\u202e[red]b[/red][/]\\\ud800\n" + "z" * 5_000
+
+
+def test_names_reach_the_terminal_as_text_without_effects() -> None:
+    measured = {
+        name: Evaluation({"ndcg@10": np.array([0.0, 1.0, place])}, query_ids=("a", "b", "c"))
+        for place, name in enumerate(["base", HOSTILE])
+    }
+    slices = {HOSTILE: {"a": HOSTILE, "b": HOSTILE, "c": HOSTILE}}
+    compared = compare_systems(measured, baseline="base", slices=slices)
+    screen = io.StringIO()
+    console = Console(file=screen, width=300, force_terminal=True)
+    for kind in (None, HOSTILE):
+        console.print(systems_table(compared, title=HOSTILE, kind=kind))
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())  # without rich's own styles
+    assert "[red]b[/red]" in plain
+    assert not set("\x1b\x07\r\u202e\ud800") & set(plain)
+    assert len(plain) < 10_000

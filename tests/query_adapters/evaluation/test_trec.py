@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.evaluation import evaluate_run
 from query_adapters.evaluation.interop import from_ranx, to_ir_measures, to_ranx
-from query_adapters.evaluation.trec import read_qrels, read_run, scored, write_qrels, write_run
+from query_adapters.evaluation.trec import (
+    ranked,
+    read_qrels,
+    read_run,
+    scored,
+    write_qrels,
+    write_run,
+)
 
 words = st.text(st.characters(exclude_categories=["Z", "C"]), min_size=1, max_size=5)
 rankings = st.lists(words, min_size=1, max_size=12, unique=True)
@@ -192,3 +199,41 @@ def test_grades_below_0_gain_nothing_as_to_trec_eval() -> None:
 def test_judgements_that_judge_nothing_are_refused(qrels: Any, message: str) -> None:
     with pytest.raises(InvalidDatasetError, match=message):
         evaluate_run({"q": ["a"]}, qrels)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("q Q0 d 1 nan t", "expected a finite score, got 'nan'"),
+        ("q Q0 d 1 -inf t", "expected a finite score, got '-inf'"),
+        ("q Q0 d 1 1e999 t", "expected a finite score"),
+        ("q Q0 d 1 1_0 t", "expected a number"),
+        ("q Q0 d 1 ٣ t", "expected a number"),
+        ("q Q0 d x 1 t", "expected a whole number from 0 as the rank, got 'x'"),
+        ("q Q0 d 1.5 1 t", "expected a whole number from 0 as the rank, got '1.5'"),
+        (f"q Q0 d {'9' * 5_000} 1e t", "expected a number"),
+        ("q Q0 d 1 t", "expected 6 columns, got 5"),
+        (f"q Q0 d 1 {'x' * 1_000_000} t", "expected a number"),
+    ],
+)
+def test_a_malformed_line_of_a_run_is_refused_with_its_place(
+    line: str, told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "run"
+    path.write_text(f"q Q0 good 1 2.5e-3 t\n{line}\n", encoding="utf-8")
+    with pytest.raises(InvalidDatasetError, match=f"run:2: {told}") as caught:
+        read_run(path)
+    assert len(str(caught.value)) < 600
+
+
+def test_scores_that_are_no_numbers_are_refused_in_memory_too() -> None:
+    with pytest.raises(InvalidDatasetError, match="query 'q': expected numbers as scores"):
+        ranked({"q": {"d": float("nan"), "e": 1.0}})
+
+
+@pytest.mark.parametrize("odd", ["a\0b", "\ud800"])
+def test_ids_that_no_file_can_hold_are_refused(odd: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidDatasetError, match="null characters and lone surrogates"):
+        write_run({"q": [odd]}, tmp_path / "run")
+    with pytest.raises(InvalidDatasetError, match="null characters and lone surrogates"):
+        write_qrels({odd: {"d": 1}}, tmp_path / "qrels")
