@@ -52,12 +52,9 @@ class MissingExtraError(QueryAdaptersError, ImportError):
     """
 
     def __init__(self, module: str, extra: str) -> None:
-        self.module = module
-        self.extra = extra
-        super().__init__(
-            f"{module!r} is not installed. Install it with: "
-            f"pip install 'llama-index-finetune-plugin[{extra}]'"
-        )
+        self.module, self.extra = module, extra
+        install = f"pip install 'llama-index-finetune-plugin[{extra}]'"
+        super().__init__(f"{module!r} is not installed. Install it with: {install}")
 
 
 class InvalidDatasetError(QueryAdaptersError, ValueError):
@@ -92,8 +89,7 @@ class DimensionMismatchError(InvalidVectorsError):
     """
 
     def __init__(self, what: str, *, expected: int, actual: int, remedy: str) -> None:
-        self.expected = expected
-        self.actual = actual
+        self.expected, self.actual = expected, actual
         super().__init__(f"{what}: expected {expected} dimensions, got {actual}; {remedy}")
 
 
@@ -151,9 +147,8 @@ class ProviderRefusedError(QueryAdaptersError, PermissionError):
     def __init__(self, model_name: str, status: int) -> None:
         self.status = status
         super().__init__(
-            f"the provider of {model_name!r} refused the key (HTTP {status}); expected one that is "
-            "valid for this model: check the key, the address that the embedding model was made "
-            "with, and what the account may use; the provider's message is this error's cause"
+            f"the provider of {model_name!r} refused the key (HTTP {status}); expected a valid one: "
+            "check the key, the model's address, and its rights; the provider's message is the cause"
         )
 
 
@@ -191,22 +186,12 @@ class UnknownMetricError(QueryAdaptersError, KeyError):
     Remedy: Use a name in the message as `<name>@<k>`, or add a metric to `evaluation.METRICS`.
     """
 
-    def __str__(self) -> str:
-        return str(self.args[0])
-
 
 class WorkerDiedError(QueryAdaptersError, RuntimeError):
     """Raised when worker processes of training die again and again, often for lack of memory.
 
     Remedy: Use a smaller `n_jobs`; with `n_jobs=1` no other process is started.
     """
-
-    def __init__(self, n_deaths: int, *, n_left: int) -> None:
-        super().__init__(
-            f"n_jobs: expected worker processes that finish their fits, got {n_deaths} that died "
-            f"(fits left: {n_left}); the system may be out of memory: use a smaller n_jobs, or "
-            "n_jobs=1 for no other process"
-        )
 
 
 class NotFinetunedError(QueryAdaptersError, RuntimeError):

@@ -31,6 +31,10 @@ class ReadableMessage:
         shown = (message(part) if isinstance(part, str) else part for part in args)
         super().__init__(*shown)  # the exception's own
 
+    def __str__(self) -> str:
+        """Return the message as it is, also where the builtin would quote it, as KeyError does."""
+        return str(self.args[0]) if len(self.args) == 1 else super().__str__()
+
 
 def visible(text: str) -> str:
     r"""Return the text with JSON escapes in place of characters that act instead of being seen.

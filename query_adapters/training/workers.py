@@ -87,7 +87,7 @@ class Workers:
             except DEATHS as error:
                 n_deaths += 1
                 if n_deaths > N_RETRIES:
-                    raise WorkerDiedError(n_deaths, n_left=len(jobs) - n_done) from error
+                    raise _died(n_deaths, n_left=len(jobs) - n_done) from error
                 logger.warning("a worker died; %d fits start again", len(jobs) - n_done)
 
     def _results(
@@ -120,6 +120,14 @@ class _Task(Generic[Job, Result]):
     def __sizeof__(self) -> int:
         """Return a size above which Dask sends an argument to each worker once, not per call."""
         return 1_000_000
+
+
+def _died(n_deaths: int, *, n_left: int) -> WorkerDiedError:
+    return WorkerDiedError(
+        f"n_jobs: expected worker processes that finish their fits, got {n_deaths} that died "
+        f"(fits left: {n_left}); the system may be out of memory: use a smaller n_jobs, or "
+        "n_jobs=1 for no other process"
+    )
 
 
 def _run(task: _Task[Job, Result], job: Job) -> Result:

@@ -354,5 +354,7 @@ def test_with_units_the_texts_are_those_of_the_index(
     engine.finetune()
     on_documents = make_engine()
     on_documents.finetune()
-    weights = [one.result.fusion.head.weights for one in (engine, on_documents)]
-    np.testing.assert_allclose(*weights, rtol=0.05)
+    found, expected = engine.result.fusion, on_documents.result.fusion
+    assert found is not None
+    assert expected is not None
+    np.testing.assert_allclose(found.head.weights, expected.head.weights, rtol=0.05)

@@ -64,7 +64,7 @@ class Indexes:
     def live(self, vectors: dict[str, Any]) -> LiveIndex:
         rule = None
         if self.units is not None:
-            rule = UnitRule(name="unit", read=self.units.get, keys=lambda _: ())
+            rule = UnitRule(name="unit", kind="unit", read=self.units.get, keys=lambda _: ())
         source = MappingSource(vectors, "cosine")
         chunks = {key: key for key in vectors}
         return LiveIndex(
