@@ -147,8 +147,8 @@ class ProviderRefusedError(QueryAdaptersError, PermissionError):
     def __init__(self, model_name: str, status: int) -> None:
         self.status = status
         super().__init__(
-            f"the provider of {model_name!r} refused the key (HTTP {status}); expected a valid one: "
-            "check the key, the model's address, and its rights; the provider's message is the cause"
+            f"the provider of {model_name!r} refused the key (HTTP {status}); expected one that is "
+            "valid: check the key, the model's address and the account; the cause has its message"
         )
 
 
