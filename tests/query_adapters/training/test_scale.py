@@ -116,9 +116,7 @@ def assert_same_scores(ours: Scored, theirs: Scored) -> None:
     Scores are multiplied by their fit's temperature, so they share its tolerance.
     """
     spread = theirs.scores.std()
-    np.testing.assert_allclose(
-        ours.scores, theirs.scores, rtol=TEMPERATURES, atol=0.02 * spread
-    )
+    np.testing.assert_allclose(ours.scores, theirs.scores, rtol=TEMPERATURES, atol=0.02 * spread)
 
 
 @memories
