@@ -43,7 +43,7 @@ def failing(name: str, code: int = errno.EIO, *, after: int = 0) -> Iterator[Non
 
 
 @contextmanager
-def at_once(seconds: int = 5) -> Iterator[None]:
+def at_once(seconds: int = 20) -> Iterator[None]:
     """Fail if the block takes longer."""
 
     def late(*_: object) -> None:
@@ -72,5 +72,6 @@ def put(kind: str, path: Path) -> Path:
         with path.open("wb") as file:
             file.truncate(10 << 30)
     else:
-        path.symlink_to({"device": "/dev/zero", "link loop": path}.get(kind, "nowhere"))
+        target = {"device": Path("/dev/zero"), "link loop": path}.get(kind, Path("nowhere"))
+        path.symlink_to(target)
     return path

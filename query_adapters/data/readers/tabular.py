@@ -30,11 +30,7 @@ def read_csv(path: Path) -> Iterator[tuple[str, Row]]:
     delimiter = max(DELIMITERS, key=first.count)
     header = _cells(csv.reader([first], delimiter=delimiter), f"{path}:1") or []
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
-    while True:
-        place = f"{path}:{rows.line_num + 2}"
-        cells = _cells(rows, place)
-        if cells is None:
-            return
+    while (cells := _cells(rows, place := f"{path}:{rows.line_num + 2}")) is not None:
         if cells:
             yield place, _row(header, cells, place)
 
