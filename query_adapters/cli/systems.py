@@ -185,7 +185,7 @@ def _with_words_of(texts: RetrievalDataset, fusion: SavedFusion) -> SavedFusion:
     """Return the retriever with the exact words of the dataset's documents."""
     if not fusion.model.head.needs_text:
         return fusion
-    lexical = lexical_of(texts, fusion.model.lexical)
+    lexical = lexical_of(texts.corpus, fusion.model.lexical)
     return replace(fusion, model=replace(fusion.model, lexical=lexical))
 
 

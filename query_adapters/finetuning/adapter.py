@@ -25,7 +25,6 @@ from query_adapters.finetuning.hybrid import (
     lexical_index,
     trained_fusion,
 )
-from query_adapters.finetuning.options import refuse_hybrid
 from query_adapters.finetuning.search_space import SearchSpace
 from query_adapters.fusion.storage import save_fusion
 from query_adapters.fusion.training import FusionTraining
@@ -90,7 +89,6 @@ class AdapterFinetuner:
         InvalidDatasetError: If the index has units, and labels name others.
         LeakageError: If a validation question is a training question.
         NotADirectoryError: If the output folder is a file.
-        ValueError: If `hybrid` is wanted over an index with units.
     """
 
     dataset: RetrievalDataset
@@ -119,7 +117,6 @@ class AdapterFinetuner:
             self._check_start(self.start)
 
     def _check_units(self, index: StoredVectors, units: Units) -> None:
-        refuse_hybrid(units, hybrid=self.hybrid)
         unit_of = {key: units.ids[n] for key, n in zip(index.ids, units.unit_of, strict=True)}
         for dataset in filter(None, (self.dataset, self.val_dataset)):
             check_labels(dataset.labelled_documents, unit_of, name="index")
@@ -179,14 +176,21 @@ class AdapterFinetuner:
         return lexical_index(self._text_blocks(), show_progress=self.show_progress)
 
     def _text_blocks(self) -> Iterator[TextBlock]:
-        """Yield the given texts, then the dataset's own of documents that are not among them."""
+        """Yield the given texts, then the dataset's own of documents that are not among them.
+
+        With units, the dataset's texts are not those of documents.
+        """
         given: set[str] = set()
         for ids, texts in self.texts or ():
             yield ids, texts
             given.update(ids)
         own = {key: text for key, text in self.dataset.corpus.items() if key not in given}
-        if own:
+        if own and not self._has_units:
             yield list(own), list(own.values())
+
+    @property
+    def _has_units(self) -> bool:
+        return self.index is not None and self.index.units is not None
 
     @property
     def _known_dim(self) -> int | None:

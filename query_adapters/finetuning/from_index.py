@@ -7,7 +7,7 @@ from typing import Any, Unpack
 from query_adapters.data.dataset import RetrievalDataset, to_indexed_dataset
 from query_adapters.data.splits import check_leakage
 from query_adapters.embedders import TextEmbedder
-from query_adapters.finetuning.options import AnyQuestions, IndexOptions, refuse_hybrid
+from query_adapters.finetuning.options import AnyQuestions, IndexOptions
 from query_adapters.stores import LiveIndex, StoredVectors
 from query_adapters.stores.live import MAX_DOCUMENTS
 
@@ -51,9 +51,7 @@ def read_existing_index(
         InvalidVectorsError: If the index is empty, or lost documents while it was read.
         LeakageError: If a validation question is a training question.
         UnreadableStoreError: If vectors cannot be read back from the store.
-        ValueError: If a learned retriever is wanted on labels of units.
     """
-    refuse_hybrid(live.units, hybrid=bool(options.get("hybrid")))
     rest: dict[str, Any] = {"model_output_path": DEFAULT_OUTPUT, **options}
     training = to_indexed_dataset(dataset)
     validation = _validation(training, rest.get("val_dataset"))

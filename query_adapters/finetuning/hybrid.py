@@ -13,6 +13,7 @@ from query_adapters.errors import InvalidDatasetError
 from query_adapters.fusion.model import FusionModel
 from query_adapters.fusion.storage import SavedFusion
 from query_adapters.fusion.training import FusionTrainer, FusionTraining
+from query_adapters.fusion.votes import answering
 from query_adapters.lexical import LexicalIndex
 from query_adapters.lexical.collecting import TextBlocks
 from query_adapters.training import AdapterTrainer, TrainingResult
@@ -86,15 +87,30 @@ def fusion_of(
 ) -> SavedFusion:
     """Return the learned retriever, ready to be saved."""
     embedded, ids = searched.embedded, searched.ids
+    adapted = saved.adapter(embedded.queries)
+    answers = answering(embedded, adapted, trainer.similarity)
     model = FusionModel(
         adapter=saved.adapter,
         head=training.head,
         queries=embedded.queries,
-        answers=tuple(tuple(ids[row] for row in rows) for rows in embedded.relevant),
+        answers=tuple(tuple(ids[row] for row in rows) for rows in answers),
         lexical=lexical if training.head.needs_text else None,
         similarity=trainer.similarity,
+        units=_units_with_answers(embedded, ids),
     )
     return SavedFusion(model=model, saved=saved)
+
+
+def _units_with_answers(
+    embedded: EmbeddedDataset, ids: Sequence[str]
+) -> tuple[tuple[str, ...], ...]:
+    """Return the ids of the documents of each unit with a question; empty without units."""
+    if embedded.units is None:
+        return ()
+    labelled = embedded.labelled_rows
+    return tuple(
+        tuple(ids[row] for row in labelled.rows[span].tolist()) for span in labelled.spans()
+    )
 
 
 def lexical_index(blocks: TextBlocks, *, show_progress: bool = False) -> LexicalIndex:

@@ -186,19 +186,6 @@ def check_flags(**flags: object) -> None:
             raise TypeError(f"{name}: expected True or False, got {flag!r}")
 
 
-def refuse_hybrid(units: object, *, hybrid: bool) -> None:
-    """Refuse a learned retriever where labels are on units with several vectors.
-
-    Raises:
-        ValueError: If both are wanted.
-    """
-    if hybrid and units is not None:
-        raise ValueError(
-            "hybrid: the learned retriever scores chunks and cannot be trained on labels of units; "
-            'leave hybrid out, or give labels on chunks with units="chunk"'
-        )
-
-
 def ranked_by(similarity: Similarity | None, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings, with the index's similarity if they have none."""
     return {**({} if similarity is None else {"similarity": similarity}), **settings}

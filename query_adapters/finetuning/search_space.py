@@ -79,6 +79,8 @@ class SearchSpace:
         """Return the ids of the documents of `embedded`, in the order of its rows."""
         if self.index is None or not self.shares_labels(dataset):
             return list(dataset.corpus)
+        if self.index.units is not None:
+            return list(self.index.ids)
         known = self.index.row_of
         return [*self.index.ids, *(key for key in dataset.corpus if key not in known)]
 

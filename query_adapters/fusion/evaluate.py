@@ -1,15 +1,20 @@
 """Evaluate the learned retriever, and the default hybrids, on a dataset's own documents."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tqdm.auto import tqdm
 
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.evaluation.evaluate import Evaluation, check_texts, evaluate_run
+from query_adapters.evaluation.evaluate import Evaluation, evaluate_run
 from query_adapters.evaluation.metrics import DEFAULT_METRICS, parse_metrics
 from query_adapters.evaluation.search import exact_search
-from query_adapters.fusion.exact_retriever import ExactRetriever, lexical_of
+from query_adapters.fusion.exact_retriever import (
+    ExactRetriever,
+    lexical_of,
+    searched_texts,
+    unit_ids,
+)
 from query_adapters.fusion.hybrids import (
     RANK_FUSION,
     RELATIVE_SCORES,
@@ -20,7 +25,7 @@ from query_adapters.fusion.model import DEPTH, FusionModel
 from query_adapters.fusion.similarities import similarities
 from query_adapters.fusion.storage import SavedFusion
 from query_adapters.lexical import LexicalIndex
-from query_adapters.typing import Similarity
+from query_adapters.typing import Similarity, Texts
 
 
 def evaluate_fusion(
@@ -28,6 +33,7 @@ def evaluate_fusion(
     fusion: FusionModel | SavedFusion,
     *,
     texts: RetrievalDataset,
+    chunks: Texts | None = None,
     metrics: Sequence[str] = DEFAULT_METRICS,
     show_progress: bool = False,
 ) -> Evaluation:
@@ -39,7 +45,8 @@ def evaluate_fusion(
     Args:
         dataset: The embedded dataset.
         fusion: The learned retriever, with its record or without.
-        texts: The dataset's texts.
+        texts: The dataset's texts; with units, its corpus holds one text for each unit.
+        chunks: With units, the texts of their vectors by id. Units are ranked by their best one.
         metrics: Names such as "ndcg@10".
         show_progress: Whether to show a progress bar.
 
@@ -51,12 +58,12 @@ def evaluate_fusion(
         UnknownMetricError: If a metric is unknown.
     """
     k = max(metric.k for metric in parse_metrics(metrics))
-    retriever = ExactRetriever.of(fusion, dataset, texts)
+    retriever = ExactRetriever.of(fusion, dataset, texts, chunks)
     rows = range(len(texts.queries))
     ranked = tqdm(
         retriever.ranked(rows, k=k), "Ranking", total=len(rows), disable=not show_progress
     )
-    rankings = [[document.id for document in found[:k]] for found in ranked]
+    rankings = [list(retriever.each_unit(found))[:k] for found in ranked]
     return _evaluation(rankings, texts, metrics)
 
 
@@ -64,6 +71,7 @@ def evaluate_hybrids(
     dataset: EmbeddedDataset,
     *,
     texts: RetrievalDataset,
+    chunks: Texts | None = None,
     lexical: LexicalIndex | None = None,
     metrics: Sequence[str] = DEFAULT_METRICS,
     similarity: Similarity = "cosine",
@@ -76,7 +84,8 @@ def evaluate_hybrids(
 
     Args:
         dataset: The embedded dataset.
-        texts: The dataset's texts.
+        texts: As in `evaluate_fusion`.
+        chunks: As in `evaluate_fusion`.
         lexical: An index of exact words, to save splitting texts that it holds already.
         metrics: Names such as "ndcg@10".
         similarity: What the search ranks by.
@@ -88,28 +97,35 @@ def evaluate_hybrids(
         UnknownMetricError: If a metric is unknown.
     """
     k = max(metric.k for metric in parse_metrics(metrics))
-    check_texts(texts, dataset)
-    words = lexical_of(texts, lexical)
+    documents = searched_texts(dataset, texts, chunks)
+    unit_of = unit_ids(dataset, texts, list(documents))
+    words = lexical_of(documents, lexical)
     found = [
         (near, _best_words(words, question, max(k, depth)))
         for near, question in zip(
-            _nearest(dataset, texts, similarity, depth=max(k, depth)),
+            _nearest(dataset, list(documents), similarity, depth=max(k, depth)),
             texts.queries.values(),
             strict=True,
         )
     ]
     fused = {
-        RANK_FUSION: [reciprocal_rank_fusion([list(one) for one in pair])[:k] for pair in found],
-        RELATIVE_SCORES: [relative_score_fusion(pair)[:k] for pair in found],
+        RANK_FUSION: [reciprocal_rank_fusion([list(one) for one in pair]) for pair in found],
+        RELATIVE_SCORES: [relative_score_fusion(pair) for pair in found],
     }
-    return {name: _evaluation(rankings, texts, metrics) for name, rankings in fused.items()}
+    return {
+        name: _evaluation([_units(one, unit_of)[:k] for one in rankings], texts, metrics)
+        for name, rankings in fused.items()
+    }
+
+
+def _units(ranking: Sequence[str], unit_of: Mapping[str, str]) -> list[str]:
+    return list(dict.fromkeys(unit_of[key] for key in ranking))
 
 
 def _nearest(
-    dataset: EmbeddedDataset, texts: RetrievalDataset, similarity: Similarity, *, depth: int
+    dataset: EmbeddedDataset, ids: Sequence[str], similarity: Similarity, *, depth: int
 ) -> Iterator[dict[str, float]]:
     """Yield the similarities of each query's nearest documents by id, best first."""
-    ids = list(texts.corpus)
     found = exact_search(dataset.queries, dataset.documents, k=depth, similarity=similarity)
     for query, rows in zip(dataset.queries, found, strict=True):
         scores = similarities(query[None], dataset.documents[rows], similarity)[0]

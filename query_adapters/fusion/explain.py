@@ -20,7 +20,7 @@ from query_adapters.fusion.features import HUBNESS, LEXICAL, SIMILARITY, VOTES, 
 from query_adapters.fusion.head import ScoringHead
 from query_adapters.fusion.model import FusionModel
 from query_adapters.fusion.storage import SavedFusion, parts_of
-from query_adapters.typing import Rows, Similarity
+from query_adapters.typing import Rows, Similarity, Texts
 
 SHOWN = 5  # documents of an explained question, without the relevant ones further down
 WORDS_PART, VOTES_PART = "exact words", "votes"
@@ -33,6 +33,7 @@ def explain_fusion(
     fusion: FusionModel | SavedFusion,
     *,
     texts: RetrievalDataset,
+    chunks: Texts | None = None,
     query_id: str | None = None,
 ) -> RetrieverExplanation:
     """Return the weights of the learned retriever in words, and how it ranks one question.
@@ -40,7 +41,8 @@ def explain_fusion(
     Args:
         dataset: The embedded dataset.
         fusion: The learned retriever; with its record, the verdict of training is told as well.
-        texts: The dataset's texts.
+        texts: The dataset's texts; with units, its corpus holds one text for each unit.
+        chunks: With units, the texts of their vectors by id. The best one of each unit is shown.
         query_id: Id of a question of the dataset; None for the weights alone.
 
     Raises:
@@ -52,7 +54,7 @@ def explain_fusion(
     model, saved = parts_of(fusion)
     return RetrieverExplanation(
         weights=weights_in_words(model.head),
-        example=None if query_id is None else _example(dataset, model, texts, query_id),
+        example=None if query_id is None else _example(dataset, model, texts, chunks, query_id),
         verdict=saved.record.training.get("retriever", {}).get("verdict", ""),
     )
 
@@ -103,7 +105,11 @@ def _meaning(name: str, weight: float) -> str:
 
 
 def _example(
-    dataset: EmbeddedDataset, fusion: FusionModel, texts: RetrievalDataset, query_id: str
+    dataset: EmbeddedDataset,
+    fusion: FusionModel,
+    texts: RetrievalDataset,
+    chunks: Texts | None,
+    query_id: str,
 ) -> ExplainedQuestion:
     if query_id not in texts.queries:
         raise InvalidDatasetError(
@@ -111,28 +117,31 @@ def _example(
             f"{next(iter(texts.queries))!r}"
         )
     row, relevant = list(texts.queries).index(query_id), texts.qrels[query_id]
-    ranked = next(ExactRetriever.of(fusion, dataset, texts).ranked([row], k=SHOWN))
+    retriever = ExactRetriever.of(fusion, dataset, texts, chunks)
+    ranked = retriever.each_unit(next(retriever.ranked([row], k=SHOWN)))
     ranks = dict(zip(texts.corpus, _base_ranks(dataset, row, fusion.similarity), strict=True))
     documents = [
         ExplainedDocument(
-            id=one.id,
-            text=texts.corpus[one.id],
-            is_relevant=one.id in relevant,
-            rank_before=int(ranks[one.id]),
+            id=unit,
+            text=retriever.documents[one.id],
+            is_relevant=unit in relevant,
+            rank_before=int(ranks[unit]),
             rank=rank,
             score=one.score,
             parts=_by_part(one.parts),
         )
-        for rank, one in enumerate(ranked, start=1)
-        if rank <= SHOWN or one.id in relevant or ranks[one.id] == 1
+        for rank, (unit, one) in enumerate(ranked.items(), start=1)
+        if rank <= SHOWN or unit in relevant or ranks[unit] == 1
     ]
     return ExplainedQuestion(question=texts.queries[query_id], documents=tuple(documents))
 
 
 def _base_ranks(dataset: EmbeddedDataset, row: int, similarity: Similarity) -> Rows:
-    """Return the rank of every document by the base model, from 1, `(n_documents,)`."""
-    n, query = len(dataset.documents), dataset.queries[row : row + 1]
-    found = exact_search(query, dataset.documents, k=n, similarity=similarity)[0]
+    """Return the rank of every document or unit by the base model, from 1, `(n_units,)`."""
+    n, query = dataset.n_units, dataset.queries[row : row + 1]
+    found = exact_search(query, dataset.documents, k=n, similarity=similarity, units=dataset.units)[
+        0
+    ]
     ranks = np.empty(n, dtype=np.int64)
     ranks[found] = np.arange(1, n + 1)
     return ranks

@@ -8,13 +8,14 @@ import numpy as np
 
 from query_adapters.adapters import QueryAdapter
 from query_adapters.arrays import unit
+from query_adapters.errors import InvalidVectorsError
 from query_adapters.fusion.features import FEATURES, HUBNESS, LEXICAL, VOTES
 from query_adapters.fusion.head import ScoringHead
 from query_adapters.fusion.hubness import Hubness
 from query_adapters.fusion.similarities import similarities
-from query_adapters.fusion.votes import Votes
+from query_adapters.fusion.votes import Votes, summed
 from query_adapters.lexical import LexicalIndex, LexicalMatch
-from query_adapters.typing import Similarity, Values, Vectors
+from query_adapters.typing import Rows, Similarity, Values, Vectors
 
 DEPTH = 100  # documents taken from the nearest ones, and from those with the best exact words
 MAX_VOTED = 50  # documents taken from those with the most votes
@@ -55,8 +56,8 @@ class FusionQuery:
     Attributes:
         vector: The adapted query, which the store is searched with, `(dim,)`.
         match: Its exact words in the lexical index; None if they have no weight.
-        votes: Votes for each document that a training question is about, `(n_voted, n_widths)`;
-            None if they have no weight.
+        votes: Votes for each document, or unit, that a training question is about,
+            `(n_voted, n_widths)`; None if they have no weight.
         ids: Documents to score beside the nearest ones, from exact words and votes.
     """
 
@@ -74,11 +75,17 @@ class FusionModel:
         adapter: The map on query vectors.
         head: Weights of the features.
         queries: Vectors of the training questions by the base model, `(n_questions, dim)`.
-        answers: Ids of their relevant documents.
+        answers: Ids of their relevant documents; of a unit, its vector that is nearest to the
+            question.
         lexical: Index of exact words; None if they have no weight.
         similarity: What the store ranks by.
         depth: How many of the nearest documents, and of those with the best exact words, are
             scored.
+        units: Ids of the documents of each unit with a training question, which share its votes;
+            empty if each document is a unit.
+
+    Raises:
+        InvalidVectorsError: If an answer is in none of the units, or a document in two.
     """
 
     adapter: QueryAdapter
@@ -88,6 +95,17 @@ class FusionModel:
     lexical: LexicalIndex | None = None
     similarity: Similarity = "cosine"
     depth: int = DEPTH
+    units: tuple[tuple[str, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.units:
+            return
+        listed = [key for keys in self.units for key in keys]
+        if len(set(listed)) < len(listed) or not set(self._voted_ids) <= set(listed):
+            raise InvalidVectorsError(
+                "units: expected every answer in one of the units, and each document in one, got "
+                f"{len(self._voted_ids)} answers and {len(listed)} documents; train again"
+            )
 
     def prepared(self, question: str, vector: Vectors) -> FusionQuery:
         """Return the question, adapted, with the documents to score beside the nearest ones.
@@ -99,13 +117,13 @@ class FusionModel:
         match = None
         if self.head.needs_text and self.lexical is not None:
             match = self.lexical.match(question)
-        votes = self._votes(vector).T if self.head.has_votes else None
-        most_voted = [] if votes is None else self._most_voted(votes[:, 1])
+        votes = self._votes(vector) if self.head.has_votes else None
+        most_voted = [] if votes is None else self._most_voted(votes[1])
         found = [] if match is None else match.top(self.depth)[0]
         return FusionQuery(
             vector=self.adapter(vector),
             match=match,
-            votes=votes,
+            votes=None if votes is None else self._by_unit(votes).T,
             ids=tuple(dict.fromkeys([*found, *most_voted])),
         )
 
@@ -147,7 +165,7 @@ class FusionModel:
         if query.match is not None:
             features[:, FEATURES.index(LEXICAL)] = lexical_feature(query.match, ids, texts_of)
         if query.votes is not None:
-            places = np.array([self._place_of.get(key, -1) for key in ids])
+            places = np.array([self._unit_of.get(key, -1) for key in ids])
             features[:, VOTED] = np.where(places[:, None] >= 0, query.votes[places], 0)
         if self.head.by_name[HUBNESS] > 0:
             features[:, FEATURES.index(HUBNESS)] = self._hubness(unit(vectors))
@@ -167,6 +185,24 @@ class FusionModel:
     def _place_of(self) -> dict[str, int]:
         """Position of each of them."""
         return {key: place for place, key in enumerate(self._voted_ids)}
+
+    @cached_property
+    def _unit_of(self) -> dict[str, int]:
+        """Unit of each document whose unit a training question is about."""
+        if not self.units:
+            return self._place_of
+        return {key: unit for unit, keys in enumerate(self.units) for key in keys}
+
+    def _by_unit(self, votes: Values) -> Values:
+        """Return the votes for units, from those for documents, `(n_widths, n_units)`."""
+        if not self.units:
+            return votes
+        return summed(votes, self._units_voted_for, len(self.units))
+
+    @cached_property
+    def _units_voted_for(self) -> Rows:
+        """Unit of each document with votes."""
+        return np.array([self._unit_of[key] for key in self._voted_ids], np.int64)
 
     @cached_property
     def _votes(self) -> Votes:

@@ -14,7 +14,7 @@ from query_adapters.fusion.head import Head
 from query_adapters.fusion.hubness import Hubness
 from query_adapters.fusion.model import DEPTH, FEWEST_VOTES, MAX_VOTED, VOTED
 from query_adapters.fusion.similarities import similarity_blocks
-from query_adapters.fusion.votes import Votes
+from query_adapters.fusion.votes import Votes, answering, summed
 from query_adapters.training.folds import View
 from query_adapters.typing import Rows, Similarity, Values, Vectors
 
@@ -36,25 +36,44 @@ class Pools:
             `(n_queries, width)`.
         features: In the order of `FEATURES`, or scores of the other retrievers,
             `(n_queries, width, n_features)`.
+        units: The unit of each document, padded with -1, `(n_queries, width)`, if labels are on
+            units with several vectors; None if each document is one.
     """
 
     rows: Rows
     similarities: Values
     features: Values
+    units: Rows | None = None
+
+    @property
+    def labelled(self) -> Rows:
+        """What a label on each document names: its unit, or its row, `(n_queries, width)`."""
+        return self.rows if self.units is None else self.units
 
     def ranking(self, head: Head, *, k: int) -> Rows:
-        """Return the k best documents, `(n_queries, k)`; where there are fewer, -1."""
+        """Return the k best documents, `(n_queries, k)`; where there are fewer, -1.
+
+        With units, the k best units, each by its best document.
+        """
         scores = np.where(self.rows == PADDING, -np.inf, head(self.similarities, self.features))
-        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        return np.take_along_axis(self.rows, order, axis=1)
+        order = np.argsort(-scores, axis=1, kind="stable")
+        if self.units is None:
+            return np.take_along_axis(self.rows, order[:, :k], axis=1)
+        return _each_once(np.take_along_axis(self.units, order, axis=1))[:, :k]
 
     def select(self, queries: Rows) -> "Pools":
         """Return the pools of these questions."""
-        return Pools(self.rows[queries], self.similarities[queries], self.features[queries])
+        units = None if self.units is None else self.units[queries]
+        return Pools(self.rows[queries], self.similarities[queries], self.features[queries], units)
 
     @classmethod
-    def of(cls, pools: Sequence["_Pool"]) -> Self:
-        """Return the pools of all questions, padded to one width."""
+    def of(cls, pools: Sequence["_Pool"], units: Rows | None = None) -> Self:
+        """Return the pools of all questions, padded to one width.
+
+        Args:
+            pools: Those of each question.
+            units: The unit of each document that is searched, `(n_documents,)`.
+        """
         width = max(len(pool.rows) for pool in pools)
         rows = np.full((len(pools), width), PADDING)
         scores = np.zeros((len(pools), width))
@@ -63,7 +82,7 @@ class Pools:
             n = len(pool.rows)
             rows[place, :n], scores[place, :n] = pool.rows, pool.similarities
             features[place, :n] = pool.features
-        return cls(rows, scores, features)
+        return cls(rows, scores, features, None if units is None else _units_of(rows, units))
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +118,8 @@ class PoolMaker:
         for training, held_out in view.splits():
             fold = _Fold(self, self.dataset.select(training))
             pools |= dict(zip(held_out.tolist(), fold.pools(held_out), strict=True))
-        return Pools.of([pools[query] for query in range(len(self.dataset.queries))])
+        each = [pools[query] for query in range(len(self.dataset.queries))]
+        return Pools.of(each, self.dataset.units)
 
 
 class _Fold:
@@ -111,11 +131,15 @@ class _Fold:
     """
 
     def __init__(self, maker: PoolMaker, training: EmbeddedDataset) -> None:
-        self._maker, self._voted = maker, training.labelled
+        self._maker, self._labelled = maker, training.labelled
         self._adapter = maker.adapter_of(training)
-        answers = [np.searchsorted(training.labelled, rows) for rows in training.relevant]
-        self._votes = Votes.of(training.queries, answers, len(training.labelled))
-        self._hubness = Hubness.of(self._adapter(training.queries))
+        adapted = self._adapter(training.queries)
+        found = answering(training, adapted, maker.similarity)
+        self._voted = np.unique(np.concatenate(found))
+        answers = [np.searchsorted(self._voted, rows) for rows in found]
+        self._votes = Votes.of(training.queries, answers, len(self._voted))
+        self._place_of_voted = np.searchsorted(self._labelled, self._units_of(self._voted))
+        self._hubness = Hubness.of(adapted)
 
     def pools(self, held_out: Rows) -> list[_Pool]:
         """Return the pools of the held-out questions."""
@@ -145,9 +169,15 @@ class _Fold:
         return _Pool(pooled, scores[pooled].astype(np.float64), features)
 
     def _votes_of(self, rows: Rows, counted: Values) -> Values:
-        """Return the votes for the documents, `(n_widths, len(rows))`."""
-        place = np.minimum(np.searchsorted(self._voted, rows), len(self._voted) - 1)
-        return np.where(self._voted[place] == rows, counted[:, place], 0.0)
+        """Return the votes for the units of the documents, `(n_widths, len(rows))`."""
+        together = summed(counted, self._place_of_voted, len(self._labelled))
+        units = self._units_of(rows)
+        place = np.minimum(np.searchsorted(self._labelled, units), len(self._labelled) - 1)
+        return np.where(self._labelled[place] == units, together[:, place], 0.0)
+
+    def _units_of(self, rows: Rows) -> Rows:
+        units = self._maker.dataset.units
+        return rows if units is None else units[rows]
 
     def _add_hubness(self, pools: Sequence[_Pool]) -> None:
         rows, inverse = np.unique(
@@ -159,6 +189,20 @@ class _Fold:
             end = start + len(pool.rows)
             pool.features[:, FEATURES.index(HUBNESS)] = hubness[start:end]
             start = end
+
+
+def _units_of(rows: Rows, units: Rows) -> Rows:
+    """Return the units of padded rows, padded alike."""
+    return np.where(rows == PADDING, PADDING, units[rows])
+
+
+def _each_once(ranked: Rows) -> Rows:
+    """Return each number of a row once, at its best place, followed by -1."""
+    found = np.full(ranked.shape, PADDING)
+    for row, numbers in zip(found, ranked.tolist(), strict=True):
+        once = [number for number in dict.fromkeys(numbers) if number != PADDING]
+        row[: len(once)] = once
+    return found
 
 
 def _highest(scores: Vectors | Values, k: int, *, above: float = -np.inf) -> Rows:

@@ -1,7 +1,8 @@
 """Save the learned retriever in the adapter's folder, and load it.
 
-The weights of the scoring head, the vectors of the training questions and the ids of their answers
-are in the adapter's own file; the lexical index is in its folder `lexical`.
+The weights of the scoring head, the vectors of the training questions, the ids of their answers and
+of the other vectors of their units are in the adapter's own file; the lexical index is in its
+folder `lexical`.
 """
 
 from dataclasses import dataclass, replace
@@ -65,6 +66,7 @@ def save_fusion(fusion: SavedFusion, folder: str | Path) -> Path:
             "answers": [list(keys) for keys in model.answers],
             "similarity": model.similarity,
             "depth": model.depth,
+            **({"units": [list(keys) for keys in model.units]} if model.units else {}),
         },
         tensors={"queries": np.asarray(model.queries, dtype=np.float32)},
     )
@@ -141,4 +143,5 @@ def _model_of(adapter: QueryAdapter, attachment: Attachment) -> FusionModel:
         answers=answers,
         similarity=record["similarity"],
         depth=record["depth"],
+        units=tuple(tuple(keys) for keys in record.get("units", ())),
     )

@@ -82,7 +82,8 @@ class FusionTrainer:
         The features of a question are computed without it: by the adapter and the votes of the
         other folds. In the view of unseen documents, its documents have no votes. The adapter
         alone is one of the candidates. Under the strict guard the candidate must gain more over
-        the base than chance explains.
+        the base than chance explains. Where labels are on units with several vectors, votes are
+        for units, each vector is scored, and a unit counts at its best one.
 
         Args:
             dataset: Training questions over the documents that are searched.
@@ -90,15 +91,7 @@ class FusionTrainer:
             lexical: Returns the lexical feature of every document for a question, by its row;
                 None without exact words.
             start: The adapter that was refined, if one was.
-
-        Raises:
-            ValueError: If labels are on units with several vectors.
         """
-        if dataset.units is not None:
-            raise ValueError(
-                "expected labels on the documents that are searched, got labels on units; train "
-                "a scoring head on labels of chunks"
-            )
         began, trainer = time.perf_counter(), self.trainer
         rows = np.arange(0, len(dataset.queries), -(-len(dataset.queries) // MAX_QUERIES))
         part = dataset.select(rows)
@@ -160,7 +153,9 @@ class FusionTrainer:
         trainer = self.trainer
         queries = part.queries if start is None else start(part.queries)
         k = Metric.parse(trainer.metric).k
-        return exact_search(queries, part.documents, k=k, similarity=trainer.similarity)
+        return exact_search(
+            queries, part.documents, k=k, similarity=trainer.similarity, units=part.units
+        )
 
     def _adapter_of(
         self,

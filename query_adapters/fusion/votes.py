@@ -7,8 +7,10 @@ from typing import Self
 import numpy as np
 
 from query_adapters.arrays import unit
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.fusion.features import WIDTHS
-from query_adapters.typing import Rows, Values, Vectors
+from query_adapters.fusion.similarities import similarities
+from query_adapters.typing import Rows, Similarity, Values, Vectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,3 +56,35 @@ class Votes:
     def _counted(self, weights: Vectors) -> Values:
         each = weights[self.owners].astype(np.float64)
         return np.bincount(self.answers, each, self.n_documents).astype(np.float64)
+
+
+def summed(votes: Values, unit_of: Rows, n_units: int) -> Values:
+    """Return the votes for each unit, which are those for its documents, added up.
+
+    Args:
+        votes: Votes for each document, `(n_widths, n_documents)`.
+        unit_of: The unit of each document, `(n_documents,)`.
+        n_units: Number of units.
+    """
+    return np.stack([np.bincount(unit_of, each, n_units) for each in votes])
+
+
+def answering(dataset: EmbeddedDataset, adapted: Vectors, similarity: Similarity) -> list[Rows]:
+    """Return the documents that each training question votes for.
+
+    Of a relevant unit with several vectors, it is the one that is nearest to the question: where
+    a question like it is asked, that vector is likely to answer again.
+
+    Args:
+        dataset: The training questions.
+        adapted: Their adapted vectors, `(n_queries, dim)`.
+        similarity: What the store ranks by.
+    """
+    if dataset.units is None:
+        return list(dataset.relevant)
+    found = []
+    for vector, units in zip(adapted, dataset.relevant, strict=True):
+        part = dataset.labelled_rows.select(np.searchsorted(dataset.labelled, units))
+        scores = similarities(vector[None], dataset.documents[part.rows], similarity)[0]
+        found.append(np.array([part.rows[span][scores[span].argmax()] for span in part.spans()]))
+    return found

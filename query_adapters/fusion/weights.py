@@ -23,8 +23,8 @@ class JudgedPools:
 
     Attributes:
         pools: The documents with their features.
-        targets: Share of each document in the question's grades, 0 for documents that are not
-            relevant, `(n_queries, width)`. Rows of zeros are left out of the loss.
+        targets: Share of each document, or of its unit, in the question's grades, 0 for documents
+            that are not relevant, `(n_queries, width)`. Rows of zeros are left out of the loss.
         weight: Weight of the view.
     """
 
@@ -39,12 +39,14 @@ class JudgedPools:
         """Return the pools with the grades of the questions' relevant documents."""
         targets = np.zeros(pools.rows.shape)
         for row, (documents, graded) in enumerate(zip(relevant, grades, strict=True)):
+            pooled = pools.labelled[row]
             order = np.argsort(documents)
-            place = np.searchsorted(documents, pools.rows[row], sorter=order)
+            place = np.searchsorted(documents, pooled, sorter=order)
             place = order[np.minimum(place, len(documents) - 1)]
-            targets[row] = np.where(documents[place] == pools.rows[row], graded[place], 0.0)
-        sums = targets.sum(axis=1, keepdims=True)
-        return cls(pools, targets / np.where(sums > 0, sums, 1), weight)
+            is_relevant = documents[place] == pooled
+            total = graded[np.unique(place[is_relevant])].sum()
+            targets[row] = np.where(is_relevant, graded[place], 0.0) / (total or 1.0)
+        return cls(pools, targets, weight)
 
     def select(self, queries: Rows) -> "JudgedPools":
         """Return the pools of these questions."""
@@ -61,6 +63,20 @@ class JudgedPools:
         """Where a pool has no document, `(n_queries, width)`."""
         return np.equal(self.pools.rows, PADDING)
 
+    @cached_property
+    def relevant(self) -> "RelevantDocuments":
+        """The documents with a share."""
+        rows, columns = np.nonzero(self.targets)
+        labelled = self.pools.labelled[rows, columns]
+        order = np.lexsort((labelled, rows))
+        rows, columns, labelled = rows[order], columns[order], labelled[order]
+        is_first = np.diff(rows, prepend=-1).astype(bool) | np.diff(labelled, prepend=-1).astype(
+            bool
+        )
+        return RelevantDocuments(
+            rows, columns, np.flatnonzero(is_first), self.targets[rows, columns][is_first]
+        )
+
     @property
     def ranges(self) -> Values:
         """Mean range of the similarity and of each feature over a pool, `(1 + n_features,)`."""
@@ -69,6 +85,41 @@ class JudgedPools:
         lowest = np.where(hidden, np.inf, self.inputs).min(axis=1)
         ranges: Values = (highest - lowest).mean(axis=0)
         return ranges
+
+
+@dataclass(frozen=True, eq=False)
+class RelevantDocuments:
+    """The relevant documents of pools, unit after unit; without units, each is one.
+
+    Attributes:
+        rows: Question of each, `(n,)`.
+        columns: Its place in the question's pool, `(n,)`.
+        starts: Where each unit's documents begin, `(n_units,)`.
+        shares: Share of each unit in its question's grades, `(n_units,)`.
+    """
+
+    rows: Rows
+    columns: Rows
+    starts: Rows
+    shares: Values
+
+    def loss(self, scores: Values, logs: Values) -> tuple[float, Values]:
+        """Return the summed cross-entropy of the units, and what pulls each document's score up.
+
+        Args:
+            scores: Scores of the pools, `(n_queries, width)`.
+            logs: Log-sum-exp of each question's scores, `(n_queries,)`.
+        """
+        if not len(self.rows):
+            return 0.0, np.empty(0)
+        own = scores[self.rows, self.columns]
+        sizes = np.diff(self.starts, append=len(own))
+        highest = np.repeat(np.maximum.reduceat(own, self.starts), sizes)
+        mass = np.exp(own - highest)
+        totals = np.add.reduceat(mass, self.starts)
+        units = highest[self.starts] + np.log(totals)
+        loss = self.shares @ (logs[self.rows[self.starts]] - units)
+        return float(loss), np.repeat(self.shares / totals, sizes) * mass
 
 
 def fit_head(views: Sequence[JudgedPools], features: Collection[str]) -> ScoringHead:
@@ -87,7 +138,9 @@ def fit_weights(views: Sequence[JudgedPools], allowed: Sequence[bool]) -> Values
         f(u) = Σᵥ wᵥ Σ_q -Σ_d g_qd log softmax_d(u₀ s_qd + Σⱼ uⱼ f_qdj) + ρ Σⱼ uⱼ²,  uⱼ ≥ 0
 
     s and f are in units of their mean range over a pool, so ρ does not depend on the model or
-    the store. The objective is convex.
+    the store. The objective is convex. Where labels are on units with several vectors, the softmax
+    of a unit is the sum over its vectors in the pool: which one answers is not known. Then a local
+    minimum is found from u = (5, 0, …), the similarity alone.
 
     Args:
         views: Pools of each view, each with a document.
@@ -97,7 +150,8 @@ def fit_weights(views: Sequence[JudgedPools], allowed: Sequence[bool]) -> Values
         uⱼ / u₀ in the units of the similarity, `(n_features,)`; 0 where it is not allowed.
 
     Source: Cao et al., Learning to Rank: From Pairwise Approach to Listwise Approach (2007), 4
-        (ListNet's top-one cross-entropy).
+        (ListNet's top-one cross-entropy); Jin, Ghahramani, Learning with Multiple Labels (2002),
+        for the sum over what a label may mean.
     """
     scales = np.mean([view.ranges for view in views], axis=0)
     scales[scales <= 0] = 1.0
@@ -126,6 +180,7 @@ def _cross_entropy(scores: Values, view: JudgedPools) -> tuple[float, Values]:
     mass = np.exp(scores)
     total = mass.sum(axis=1, keepdims=True)
     counted = view.targets.any(axis=1, keepdims=True)
-    logs = np.where(view.targets > 0, scores - np.log(total), 0.0)
-    slope = np.where(counted, mass / total - view.targets, 0.0)
-    return -float((view.targets * logs).sum()), slope
+    slope = np.where(counted, mass / total, 0.0)
+    loss, pull = view.relevant.loss(scores, np.log(total[:, 0]))
+    slope[view.relevant.rows, view.relevant.columns] -= pull
+    return loss, slope

@@ -164,10 +164,10 @@ def test_texts_that_are_known_are_not_split_again() -> None:
     split: list[str] = []
     known = LexicalIndex.build(blocks(IDS), tokenizer=Counting())
     split.clear()
-    assert lexical_of(DATASET, known) is known
+    assert lexical_of(DATASET.corpus, known) is known
     fewer = LexicalIndex.build(blocks(IDS[1:]), tokenizer=Counting())
     split.clear()
-    assert set(lexical_of(DATASET, fewer).ids) == set(IDS)
+    assert set(lexical_of(DATASET.corpus, fewer).ids) == set(IDS)
     assert split == [TEXTS["d0"]]
 
 

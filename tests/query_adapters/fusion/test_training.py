@@ -46,12 +46,13 @@ def one_answer_each(**settings: Any) -> Planted:
     return Planted(dataset=dataset, words=np.zeros((80, 80), dtype=np.float32))
 
 
-def test_labels_on_units_are_refused() -> None:
-    planted = one_answer_each(seed=0)
+def test_a_unit_of_one_vector_is_a_document() -> None:
+    planted = found_by_votes()
     units = np.arange(len(planted.dataset.documents))
     labelled = replace(planted, dataset=replace(planted.dataset, units=units))
-    with pytest.raises(ValueError, match="got labels on units"):
-        trained_head(labelled, result_of=base_kept)
+    on_documents, on_units = (trained_head(one, trainer=SEEN) for one in (planted, labelled))
+    np.testing.assert_allclose(on_units.head.weights, on_documents.head.weights, rtol=1e-6)
+    assert on_units.expected_gain == on_documents.expected_gain
 
 
 @pytest.mark.parametrize("seed", [0, 1])
