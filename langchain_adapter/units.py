@@ -1,7 +1,8 @@
 """Which unit a document of a vector store belongs to, where labels are on units."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from langchain_core.documents import Document
 
@@ -9,19 +10,24 @@ from langchain_adapter.documents import document_id
 from query_adapters.data.units import UnitRule, UnitsOption, unit_rule
 
 
+RULES: Mapping[str, Callable[[Any], object]] = {"text": lambda document: document.page_content}
+"""Rules that are not metadata keys."""
+
+
 def rule_of(units: UnitsOption) -> UnitRule | None:
     """Return how the unit of a document is read; None for "chunk".
 
-    LangChain does not record which source a document was split from, so every name is a metadata
-    key, such as the `id_key` of a ParentDocumentRetriever or MultiVectorRetriever, "doc_id".
+    LangChain does not record which source a document was split from, so every other name is a
+    metadata key, such as the `id_key` of a ParentDocumentRetriever or MultiVectorRetriever,
+    "doc_id".
 
     Args:
-        units: "chunk", a metadata key, or a function of a document.
+        units: "chunk", "text", a metadata key, or a function of a document.
 
     Raises:
         TypeError: If it is neither a string nor a function.
     """
-    return unit_rule(units, {}, lambda document: document.metadata)
+    return unit_rule(units, RULES, lambda document: document.metadata)
 
 
 def id_reader(units: UnitsOption, id_key: str | None) -> Callable[[Document], str]:

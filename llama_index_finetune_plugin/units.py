@@ -43,5 +43,6 @@ RULES: Mapping[str, Callable[[Any], object]] = {
     "document": source_document,
     "parent": parent,
     "index_id": referred,
+    "text": lambda node: node.get_content(),
 }
 """Rules that are not metadata keys."""

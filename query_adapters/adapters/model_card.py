@@ -1,6 +1,8 @@
 """The model card that is saved beside an adapter."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from query_adapters.adapters.base import QueryAdapter
 
@@ -12,8 +14,14 @@ def may_write(card: Path) -> bool:
     return not card.exists() or CARD_MARK in card.read_text(encoding="utf-8", errors="replace")
 
 
-def model_card(adapter: QueryAdapter, base_model: str | None, verdict: str, created: str) -> str:
-    """Return the text of the card, in Markdown."""
+def model_card(
+    adapter: QueryAdapter,
+    base_model: str | None,
+    created: str,
+    training: Mapping[str, Any],
+) -> str:
+    """Return the text of the card, in Markdown, with the verdict and units of the training."""
+    verdict = str(training.get("verdict", "not recorded"))
     model = base_model or "an unnamed embedding model"
     return f"""---
 {CARD_MARK}
@@ -24,7 +32,7 @@ tags: [query-adapter, retrieval]
 
 A {adapter.kind} map ({adapter.dim_in} → {adapter.dim_out}) on *query* embeddings; document
 vectors stay as they are. Created {created}, fingerprint `{adapter.fingerprint}`.
-
+{_labels(training.get("units"))}
 ## Verdict of its training
 
 {_bullet_list(verdict)}
@@ -43,6 +51,17 @@ In LlamaIndex: `AdapterEmbedding(base_embed_model, "path/to/this/folder")`; in L
 
 `adapter.json` holds the full training record.
 """
+
+
+def _labels(units: Mapping[str, Any] | None) -> str:
+    """Return what labels were on; nothing where each vector is a document."""
+    if units is None:
+        return ""
+    rule = "given with the vectors" if units["rule"] is None else f"`units={units['rule']!r}`"
+    return (
+        f"\nLabels were on units ({rule}): {units['units']} units of {units['vectors']} vectors, "
+        "each ranked by its best one.\n"
+    )
 
 
 def _bullet_list(block: str) -> str:

@@ -106,8 +106,8 @@ def save_adapter(adapter: QueryAdapter | SavedAdapter, folder: str | Path) -> Pa
 
 
 def _card(saved: SavedAdapter) -> str:
-    record, verdict = saved.record, str(saved.record.training.get("verdict", "not recorded"))
-    return model_card(saved.adapter, record.base_model, verdict, record.created)
+    record = saved.record
+    return model_card(saved.adapter, record.base_model, record.created, record.training)
 
 
 def load_adapter(folder: str | Path) -> QueryAdapter:

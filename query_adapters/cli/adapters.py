@@ -12,7 +12,7 @@ from query_adapters.adapters.serving import check_probe, probe_of
 from query_adapters.adapters.storage import read_adapter
 from query_adapters.cli import output
 from query_adapters.cli.config import Config
-from query_adapters.cli.inputs import VECTORS, dataset_at
+from query_adapters.cli.inputs import VECTORS, block_of, searched_at, stored_chunks
 from query_adapters.cli.inspecting import described
 from query_adapters.cli.options import (
     Cache,
@@ -27,9 +27,11 @@ from query_adapters.cli.options import (
     Seed,
     Similarity,
     Split,
+    UnitsOption,
     shows,
 )
 from query_adapters.embedders import resolve_embedder
+from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.finetuning.engine import AdapterFinetuneEngine
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def train(
     output_path: Annotated[Path, typer.Option("--output", "-o", help="Folder of the adapter.")],
     split: Split = None,
     corpus: Corpus = None,
+    units: UnitsOption = None,
     val: Annotated[
         Path | None,
         typer.Option(help="Validation questions; they only measure the result.", exists=True),
@@ -97,18 +100,28 @@ def train(
     """Train an adapter, keep it only if it helps, and save it.
 
     If no gain can be shown, the base model is kept: the saved adapter is the identity, and the
-    verdict states it. The exit status is still 0.
+    verdict states it. The exit status is still 0. With --units, labels name documents, pages or
+    the like, and the chunks are searched.
 
     Example:  query-adapters train data -m cohere:embed-v4.0 -o my_adapter
     """
     measured = val or (dataset if val_split else None)
+    training = searched_at(dataset, split, corpus, units, default="train")
     validation = (
-        None if measured is None else dataset_at(measured, val_split, corpus, default="test")
+        None
+        if measured is None
+        else searched_at(measured, val_split, corpus, units, default="test").texts
     )
+    embedder = resolve_embedder(model, dimensions=dimensions)
+    vectors = cache or output_path / VECTORS
     engine = AdapterFinetuneEngine(
-        dataset_at(dataset, split, corpus, default="train"),
-        resolve_embedder(model, dimensions=dimensions),
+        training.texts,
+        embedder,
         model_output_path=output_path,
+        index=stored_chunks(
+            training.chunked, embedder, EmbeddingCache(vectors), show_progress=shows(progress)
+        ),
+        texts=None if training.chunks is None else [block_of(training.chunks)],
         val_dataset=validation,
         memory="auto" if memory is None else memory,
         bias=bias,
@@ -119,7 +132,7 @@ def train(
         seen_share=seen_share,
         n_folds=folds,
         seed=seed,
-        cache_path=cache or output_path / VECTORS,
+        cache_path=vectors,
         verbose=shows(progress),
     )
     engine.finetune()

@@ -31,7 +31,8 @@ def inspect(folder: Folder, as_json: Json = False, config: Config = None) -> Non
     training = facts.pop("training")
     dims = f"{facts.pop('dim_in')} → {facts.pop('dim_out')}"
     counts = {name: training.get(f"n_{name}") for name in ("queries", "documents")}
-    output.show(output.facts({**facts, "dimensions": dims, **counts}))
+    labels = _labels(training.get("units"))
+    output.show(output.facts({**facts, "dimensions": dims, **counts, "labels on": labels}))
     if training.get("verdict"):
         output.show("", str(training["verdict"]))
     if retriever is not None:
@@ -55,6 +56,14 @@ def described(saved: SavedAdapter) -> dict[str, Any]:
     }
 
 
+def _labels(units: Mapping[str, Any] | None) -> str | None:
+    """Return what labels were on; None where each vector is a document."""
+    if units is None:
+        return None
+    rule = "units" if units["rule"] is None else f"units by {units['rule']}"
+    return f"{rule}: {units['units']} of {units['vectors']} vectors"
+
+
 def _retriever(folder: Path) -> dict[str, Any]:
     """Return what is known of the learned retriever, as JSON can hold it."""
     model = read_without_words(folder).model
@@ -62,6 +71,7 @@ def _retriever(folder: Path) -> dict[str, Any]:
         "weights": model.head.to_record(),
         "similarity": model.similarity,
         "depth": model.depth,
+        "units": len(model.units) or None,
         "questions": len(model.answers),
         "lexical": _lexical(folder / LEXICAL_FOLDER) if model.head.needs_text else None,
     }

@@ -16,12 +16,13 @@ from query_adapters.cli.inspecting import inspect
 from query_adapters.cli.locating import locate
 from query_adapters.cli.measures import compare, evaluate, report
 from query_adapters.cli.options import quiet_models, shows
+from query_adapters.cli.traces import traces
 from query_adapters.cli.upgrading import upgrade
 from query_adapters.errors import QueryAdaptersError
 
 COMMANDS = (
-    generate, convert, locate, split, train, evaluate, compare, report, inspect, verify, upgrade,
-    export, demo,
+    generate, convert, locate, traces, split, train, evaluate, compare, report, inspect, verify,
+    upgrade, export, demo,
 )  # fmt: skip
 EXPECTED = (QueryAdaptersError, OSError, ValueError, sqlite3.Error)  # the user can correct these
 RESUMED = ("generate", "train", "upgrade")  # these commands resume when run again

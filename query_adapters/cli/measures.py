@@ -9,7 +9,7 @@ import typer
 from query_adapters.adapters.storage import read_adapter
 from query_adapters.cli import output
 from query_adapters.cli.config import Config
-from query_adapters.cli.inputs import cache_at, dataset_at
+from query_adapters.cli.inputs import cache_at, searched_at
 from query_adapters.cli.options import (
     Adapters,
     BootstrapSeed,
@@ -25,11 +25,11 @@ from query_adapters.cli.options import (
     Ranking,
     Similarity,
     Split,
+    UnitsOption,
     shows,
 )
 from query_adapters.cli.systems import RETRIEVER, compared, explained, read_folder
 from query_adapters.data.dataset import RetrievalDataset
-from query_adapters.data.embedded import embed_dataset
 from query_adapters.embedders import resolve_embedder
 from query_adapters.evaluation import DEFAULT_METRICS, Evaluation, Metric, evaluate_vectors
 from query_adapters.fusion import evaluate_fusion
@@ -45,6 +45,7 @@ def evaluate(
     ] = None,
     split: Split = None,
     corpus: Corpus = None,
+    units: UnitsOption = None,
     dimensions: Dimensions = None,
     metric: Metrics = list(DEFAULT_METRICS),  # noqa: B006 (Typer reads it, nothing changes it)
     similarity: Ranking = Similarity.COSINE,
@@ -55,29 +56,30 @@ def evaluate(
 ) -> None:
     """Evaluate the base model, or an adapter on it and the learned retriever beside it.
 
-    Search is exact, over all documents of the dataset; of a BEIR folder, the split `test`.
+    Search is exact, over all documents of the dataset; of a BEIR folder, the split `test`. With
+    --units, units are ranked, each by its best chunk.
 
     Example:  query-adapters evaluate data -m cohere:embed-v4.0 -a my_adapter
     """
     _check_metrics(metric)
-    texts = dataset_at(dataset, split, corpus, default="test")
+    searched = searched_at(dataset, split, corpus, units, default="test")
     embedder = resolve_embedder(model, dimensions=dimensions)
     folder = None if adapter is None else read_folder(adapter, embedder, similarity.value)
     learned = None if folder is None else folder.adapter
-    embedded = embed_dataset(
-        texts,
+    embedded = searched.embedded(
         embedder,
         cache=cache_at(cache, adapter=adapter),
         dim=None if learned is None else learned.dim_in,
         show_progress=shows(progress),
     )
     measured = evaluate_vectors(
-        embedded, learned, metrics=metric, similarity=similarity.value, texts=texts
+        embedded, learned, metrics=metric, similarity=similarity.value, texts=searched.texts
     )
     retriever = None
     if folder is not None and folder.retriever is not None:
         options: dict[str, Any] = {"metrics": metric, "show_progress": shows(progress)}
-        retriever = evaluate_fusion(embedded, folder.retriever, texts=texts, **options)
+        options |= {"texts": searched.texts, "chunks": searched.chunks}
+        retriever = evaluate_fusion(embedded, folder.retriever, **options)
     _show_evaluated(measured, retriever, as_json=as_json)
 
 
@@ -88,6 +90,7 @@ def compare(
     other_model: OtherModels = None,
     split: Split = None,
     corpus: Corpus = None,
+    units: UnitsOption = None,
     dimensions: Dimensions = None,
     metric: Metrics = list(DEFAULT_METRICS),  # noqa: B006 (Typer reads it, nothing changes it)
     similarity: Ranking = Similarity.COSINE,
@@ -106,9 +109,9 @@ def compare(
     Example:  query-adapters compare data -m cohere:embed-v4.0 -a my_adapter
     """
     _check_metrics(metric)
-    texts = dataset_at(dataset, split, corpus, default="test")
+    searched = searched_at(dataset, split, corpus, units, default="test")
     measured = compared(
-        texts,
+        searched,
         str(dataset),
         resolve_embedder(model, dimensions=dimensions),
         adapter,
@@ -121,10 +124,11 @@ def compare(
     )
     comparison = measured.comparison
     if as_json:
-        return output.show_json({"documents": len(texts.corpus), **comparison.to_dict()})
+        n_documents = len(searched.documents)
+        return output.show_json({"documents": n_documents, **comparison.to_dict()})
     from query_adapters.evaluation.terminal_report import systems_table
 
-    title = f"{len(texts.queries)} questions, {len(texts.corpus)} documents"
+    title = f"{len(searched.texts.queries)} questions, {len(searched.documents)} documents"
     output.show(systems_table(comparison, title=title))
 
 
@@ -138,6 +142,7 @@ def report(
     other_model: OtherModels = None,
     split: Split = None,
     corpus: Corpus = None,
+    units: UnitsOption = None,
     dimensions: Dimensions = None,
     metric: Metrics = list(DEFAULT_METRICS),  # noqa: B006 (Typer reads it, nothing changes it)
     similarity: Ranking = Similarity.COSINE,
@@ -166,10 +171,10 @@ def report(
 
     output_path.parent.mkdir(parents=True, exist_ok=True)
     _check_metrics(metric)
-    texts = dataset_at(dataset, split, corpus, default="test")
-    query_id = None if explain is None else _query_id(texts, explain, adapter)
+    searched = searched_at(dataset, split, corpus, units, default="test")
+    query_id = None if explain is None else _query_id(searched.texts, explain, adapter)
     measured = compared(
-        texts,
+        searched,
         str(dataset),
         resolve_embedder(model, dimensions=dimensions),
         adapter,
@@ -185,11 +190,11 @@ def report(
         measured.comparison,
         output_path,
         training=training or None,
-        retriever=explained(measured, texts, query_id),
+        retriever=explained(measured, searched, query_id),
         title=title,
     )
     if as_json:
-        return output.show_json({"output": str(written), "queries": len(texts.queries)})
+        return output.show_json({"output": str(written), "queries": len(searched.texts.queries)})
     output.show(f"written to {written}")
 
 

@@ -31,6 +31,15 @@ Corpus = Annotated[
         help="Documents that the dataset names by id: JSONL with id and text.", exists=True
     ),
 ]
+UnitsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--units",
+        metavar="FILE|KEY",
+        help="What labels name, if not chunks: a table of chunk and unit ids, or a key of the "
+        "chunks' metadata.",
+    ),
+]
 Model = Annotated[str, typer.Option("--model", "-m", help="Embedding model, <provider>:<model>.")]
 Dimensions = Annotated[
     int | None, typer.Option(min=1, help="Length to shorten the model's vectors to.")

@@ -12,8 +12,8 @@ from query_adapters._extras import require_extra
 from query_adapters.adapters import QueryAdapter
 from query_adapters.adapters.serving import check_fits
 from query_adapters.adapters.storage import read_adapter
-from query_adapters.data.dataset import RetrievalDataset
-from query_adapters.data.embedded import EmbeddedDataset, embed_dataset
+from query_adapters.cli.inputs import Searched
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.embedders import TextEmbedder, resolve_embedder
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.evaluation import Evaluation, Similarity, evaluate_vectors
@@ -86,7 +86,7 @@ def read_folder(folder: Path, embedder: TextEmbedder, similarity: Similarity) ->
 
 
 def compared(
-    texts: RetrievalDataset,
+    searched: Searched,
     dataset: str,
     embedder: TextEmbedder,
     folders: Sequence[Path],
@@ -106,30 +106,39 @@ def compared(
     found = _retrievers(read)
     _check_distinct([*map(str, folders), *found, *(HYBRIDS if found else ()), *others])
     embedders = {name: resolve_embedder(name) for name in others}
-    retrievers = {name: _with_words_of(texts, fusion) for name, fusion in found.items()}
+    retrievers = {name: _with_words_of(searched, fusion) for name, fusion in found.items()}
 
-    embed = partial(embed_dataset, texts, cache=cache, show_progress=show_progress)
+    embed = partial(searched.embedded, cache=cache, show_progress=show_progress)
     own = embed(embedder, dim=read[str(folders[0])].adapter.dim_in)
-    measure = partial(evaluate_vectors, metrics=metrics, similarity=similarity, texts=texts)
+    measure = partial(
+        evaluate_vectors, metrics=metrics, similarity=similarity, texts=searched.texts
+    )
     evaluations = {BASE: measure(own)}
     evaluations |= {name: measure(own, one.adapter) for name, one in read.items()}
     evaluations |= _learned(
-        own, texts, retrievers, metrics=metrics, similarity=similarity, show_progress=show_progress
+        own,
+        searched,
+        retrievers,
+        metrics=metrics,
+        similarity=similarity,
+        show_progress=show_progress,
     )
     evaluations |= {name: measure(embed(model)) for name, model in embedders.items()}
     about = {"embedding_model": embedder.model_name, "dataset": dataset, "similarity": similarity}
-    comparison = compare_systems(evaluations, baseline=BASE, dataset=texts, about=about, seed=seed)
+    comparison = compare_systems(
+        evaluations, baseline=BASE, dataset=searched.texts, about=about, seed=seed
+    )
     return Measured(comparison=comparison, embedded=own, retrievers=retrievers)
 
 
 def explained(
-    measured: Measured, texts: RetrievalDataset, query_id: str | None
+    measured: Measured, searched: Searched, query_id: str | None
 ) -> RetrieverExplanation | None:
     """Return the weights of the learned retriever and an example; None unless there is one.
 
     Args:
         measured: The comparison.
-        texts: Its dataset.
+        searched: Its dataset.
         query_id: Id of the question to explain; None for the one that gains most.
     """
     if len(measured.retrievers) != 1:
@@ -138,12 +147,18 @@ def explained(
     if query_id is None:
         gains = measured.comparison.gains(name, n=1)
         query_id = gains[0].query_id if gains else None
-    return explain_fusion(measured.embedded, fusion, texts=texts, query_id=query_id)
+    return explain_fusion(
+        measured.embedded,
+        fusion,
+        texts=searched.texts,
+        chunks=searched.chunks,
+        query_id=query_id,
+    )
 
 
 def _learned(
     own: EmbeddedDataset,
-    texts: RetrievalDataset,
+    searched: Searched,
     retrievers: Mapping[str, SavedFusion],
     *,
     metrics: Sequence[str],
@@ -153,16 +168,15 @@ def _learned(
     """Return the evaluations of the learned retrievers and, if there are any, of the hybrids."""
     if not retrievers:
         return {}
+    texts = {"texts": searched.texts, "chunks": searched.chunks}
     learned = {
-        name: evaluate_fusion(
-            own, fusion, texts=texts, metrics=metrics, show_progress=show_progress
-        )
+        name: evaluate_fusion(own, fusion, **texts, metrics=metrics, show_progress=show_progress)
         for name, fusion in retrievers.items()
     }
     indexes = (fusion.model.lexical for fusion in retrievers.values())
     known = next((index for index in indexes if index is not None), None)
     return learned | evaluate_hybrids(
-        own, texts=texts, lexical=known, metrics=metrics, similarity=similarity
+        own, **texts, lexical=known, metrics=metrics, similarity=similarity
     )
 
 
@@ -181,11 +195,11 @@ def _retrievers(read: Mapping[str, Folder]) -> dict[str, SavedFusion]:
     }
 
 
-def _with_words_of(texts: RetrievalDataset, fusion: SavedFusion) -> SavedFusion:
+def _with_words_of(searched: Searched, fusion: SavedFusion) -> SavedFusion:
     """Return the retriever with the exact words of the dataset's documents."""
     if not fusion.model.head.needs_text:
         return fusion
-    lexical = lexical_of(texts.corpus, fusion.model.lexical)
+    lexical = lexical_of(searched.documents, fusion.model.lexical)
     return replace(fusion, model=replace(fusion.model, lexical=lexical))
 
 

@@ -14,6 +14,7 @@ from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.lines import read_lines, read_rows
 from query_adapters.data.rows import from_clicks, to_rows
 from query_adapters.errors import DatasetWarning, InvalidDatasetError
+from query_adapters.typing import Texts
 
 __all__ = [
     "CORPUS",
@@ -29,8 +30,12 @@ __all__ = [
 CORPUS, QUERIES = "corpus.jsonl", "queries.jsonl"  # files of a BEIR folder
 
 
-def read_llama_index_json(path: str | Path) -> RetrievalDataset:
+def read_llama_index_json(path: str | Path, *, corpus: Texts | None = None) -> RetrievalDataset:
     """Return the dataset in a LlamaIndex QA file (`queries`, `corpus`, `relevant_docs`).
+
+    Args:
+        path: The file.
+        corpus: Texts by id that its judgements name, instead of its own corpus.
 
     Raises:
         InvalidDatasetError: If the file is not such JSON, an id occurs twice, or its mode is not
@@ -43,9 +48,20 @@ def read_llama_index_json(path: str | Path) -> RetrievalDataset:
             f"{path}: expected the keys queries, corpus, relevant_docs; missing: {missing}"
         )
     _check_shape(content, path)
+    documents = content["corpus"] if corpus is None else corpus
     return RetrievalDataset.from_relevant_docs(
-        content["queries"], content["corpus"], content["relevant_docs"]
+        content["queries"], documents, content["relevant_docs"]
     )
+
+
+def llama_index_corpus(path: str | Path) -> Texts:
+    """Return the texts of a LlamaIndex QA file by id.
+
+    Raises:
+        InvalidDatasetError: If the file is not JSON, or an id occurs twice.
+    """
+    corpus: Texts = _parse_json(Path(path)).get("corpus", {})
+    return corpus
 
 
 def write_llama_index_json(dataset: RetrievalDataset, path: str | Path) -> None:
@@ -66,24 +82,41 @@ def write_llama_index_json(dataset: RetrievalDataset, path: str | Path) -> None:
     replace_file(path, [json.dumps(content, indent=4).encode()])
 
 
-def read_beir(folder: str | Path, *, split: str = "train") -> RetrievalDataset:
+def read_beir(
+    folder: str | Path, *, split: str = "train", corpus: Texts | None = None
+) -> RetrievalDataset:
     """Return the questions of one split of a BEIR folder, with the whole corpus.
 
     The folder holds `corpus.jsonl`, `queries.jsonl` and `qrels/<split>.tsv`; a document's
     text is its title and its text. Judgements of grade 0 are left out.
+
+    Args:
+        folder: The folder.
+        split: Which of the judgements to read.
+        corpus: Texts by id that the judgements name, instead of `corpus.jsonl`.
 
     Raises:
         FileNotFoundError: If one of the three is missing.
         InvalidDatasetError: If a line cannot be read, or an id occurs twice or is unknown.
     """
     folder = Path(folder)
-    corpus = dict(_unique(_beir_texts(folder / CORPUS), folder / CORPUS))
+    documents = beir_corpus(folder / CORPUS) if corpus is None else corpus
     queries = dict(_unique(_beir_texts(folder / QUERIES), folder / QUERIES))
     qrels: dict[str, dict[str, float]] = {}
     for query, document, grade in _beir_qrels(folder / "qrels" / f"{split}.tsv"):
         if grade > 0:
             qrels.setdefault(query, {})[document] = grade
-    return RetrievalDataset({q: queries.get(q, "") for q in qrels}, corpus, qrels)
+    return RetrievalDataset({q: queries.get(q, "") for q in qrels}, documents, qrels)
+
+
+def beir_corpus(path: Path) -> Texts:
+    """Return the texts of a `corpus.jsonl` by id; a document's is its title and its text.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        InvalidDatasetError: If a line cannot be read, or an id occurs twice.
+    """
+    return dict(_unique(_beir_texts(path), path))
 
 
 def write_beir(dataset: RetrievalDataset, folder: str | Path, *, split: str = "train") -> None:

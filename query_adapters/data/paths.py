@@ -16,6 +16,7 @@ from query_adapters.data.readers.writing import write_rows
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.typing import Texts
 
+TEXT_ID = ("id", "_id", "id_")
 WRITERS: Mapping[str, Callable[[RetrievalDataset, Path], None]] = {
     "beir": write_beir,
     "llama-index-qa": write_llama_index_json,
@@ -125,14 +126,17 @@ def write_dataset(
 
 
 def read_texts(path: str | Path) -> dict[str, str]:
-    """Return the texts in a JSONL file, by id: objects with `id` (or `_id`) and `text`.
+    """Return the texts in a JSONL file, by id: objects with `id` and `text`.
+
+    BEIR's `_id`, and `id_` and `page_content` as LlamaIndex and LangChain write their nodes and
+    documents, are understood as well.
 
     Raises:
         InvalidDatasetError: If a line cannot be read, or an id occurs twice.
     """
     texts: dict[str, str] = {}
     for place, row in read_rows(path):
-        key, text = row.get("id", row.get("_id")), row.get("text")
+        key, text = id_of(row), row.get("text", row.get("page_content"))
         if key is None or not isinstance(text, str):
             raise InvalidDatasetError(f"{place}: expected an object with id and text, got {row}")
         if str(key) in texts:
@@ -141,6 +145,11 @@ def read_texts(path: str | Path) -> dict[str, str]:
             )
         texts[str(key)] = text
     return texts
+
+
+def id_of(row: Mapping[str, Any]) -> Any:
+    """Return the id of a text's row; None if it has none."""
+    return next((row[name] for name in TEXT_ID if row.get(name) is not None), None)
 
 
 def _format_for(path: Path) -> str:

@@ -13,7 +13,7 @@ from query_adapters.typing import Rows, Vectors
 UnitsOption = str | Callable[[Any], object]
 """What labels are on: "chunk", a rule or metadata key by name, or a function of a chunk."""
 
-CHUNK = "chunk"
+CHUNK, FUNCTION = "chunk", "function"
 SHOWN = 3  # chunks that an error names; further ones are counted
 
 
@@ -26,6 +26,8 @@ class Units:
     Attributes:
         ids: Id of each unit, `(n_units,)`.
         unit_of: Unit of each vector, by its position in `ids`, `(n_vectors,)`.
+        rule: How they were read, for the record: a rule or metadata key by name, or "function";
+            None if they were given.
 
     Raises:
         InvalidVectorsError: If an id occurs twice, or a unit has no vector.
@@ -33,6 +35,7 @@ class Units:
 
     ids: tuple[str, ...]
     unit_of: Rows
+    rule: str | None = None
 
     def __post_init__(self) -> None:
         if len(self.number_of) < len(self.ids):
@@ -40,7 +43,7 @@ class Units:
         check_units(self.unit_of, len(self.unit_of), n_units=len(self.ids))
 
     @classmethod
-    def of(cls, units: Iterable[str]) -> "Units":
+    def of(cls, units: Iterable[str], *, rule: str | None = None) -> "Units":
         """Return the units, given the id of each vector's unit; numbered as they come.
 
         Example:
@@ -49,7 +52,11 @@ class Units:
         """
         numbers: dict[str, int] = {}
         unit_of = [numbers.setdefault(unit, len(numbers)) for unit in units]
-        return cls(tuple(numbers), np.array(unit_of, dtype=np.int64))
+        return cls(tuple(numbers), np.array(unit_of, dtype=np.int64), rule)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the rule and the counts as JSON can hold them, without ids."""
+        return {"rule": self.rule, "units": len(self.ids), "vectors": len(self.unit_of)}
 
     @cached_property
     def number_of(self) -> Mapping[str, int]:
@@ -97,11 +104,13 @@ class UnitRule:
 
     Attributes:
         name: The rule in messages.
+        kind: The rule in records: its name, or "function".
         read: Returns the unit's id; None if the chunk has none.
         keys: Returns the metadata keys of a chunk, for messages.
     """
 
     name: str
+    kind: str
     read: Callable[[Any], object]
     keys: Callable[[Any], Iterable[str]]
 
@@ -153,11 +162,11 @@ def unit_rule(
         return None
     if callable(units):
         name = getattr(units, "__name__", repr(units))
-        return UnitRule(name=name, read=units, keys=metadata)
+        return UnitRule(name=name, kind=FUNCTION, read=units, keys=metadata)
     if not isinstance(units, str):
         raise TypeError(f'units: expected "chunk", a metadata key or a function, got {units!r}')
     by_key = rules.get(units, lambda chunk: metadata(chunk).get(units))
-    return UnitRule(name=repr(units), read=by_key, keys=metadata)
+    return UnitRule(name=repr(units), kind=units, read=by_key, keys=metadata)
 
 
 def read_units(

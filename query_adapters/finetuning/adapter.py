@@ -1,6 +1,6 @@
 """End-to-end fine-tuning: embed, train, validate, save (extra: train)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from query_adapters.evaluation.pairwise import MetricComparison, compare
 from query_adapters.finetuning.checks import warn_of_unrelated_labels
 from query_adapters.finetuning.hybrid import (
     SearchedQuestions,
+    all_texts,
     fusion_of,
     lexical_index,
     trained_fusion,
@@ -29,7 +30,7 @@ from query_adapters.finetuning.search_space import SearchSpace
 from query_adapters.fusion.storage import save_fusion
 from query_adapters.fusion.training import FusionTraining
 from query_adapters.lexical import LexicalIndex
-from query_adapters.lexical.collecting import TextBlock, TextBlocks
+from query_adapters.lexical.collecting import TextBlocks
 from query_adapters.stores import StoredVectors
 from query_adapters.stores.unit_labels import check_labels
 from query_adapters.training import AdapterTrainer, TrainingResult, Verdict
@@ -111,8 +112,8 @@ class AdapterFinetuner:
             )
         if self.val_dataset is not None:
             check_leakage(self.dataset.queries, self.val_dataset.queries)
-        if self.index is not None and self.index.units is not None:
-            self._check_units(self.index, self.index.units)
+        if self.index is not None and self._units is not None:
+            self._check_units(self.index, self._units)
         if self.start is not None:
             self._check_start(self.start)
 
@@ -172,25 +173,13 @@ class AdapterFinetuner:
         return replace(result, saved=saved, fusion=head)
 
     def _lexical(self) -> LexicalIndex:
-        """Return the exact words of the index's documents and of the dataset's other ones."""
-        return lexical_index(self._text_blocks(), show_progress=self.show_progress)
-
-    def _text_blocks(self) -> Iterator[TextBlock]:
-        """Yield the given texts, then the dataset's own of documents that are not among them.
-
-        With units, the dataset's texts are not those of documents.
-        """
-        given: set[str] = set()
-        for ids, texts in self.texts or ():
-            yield ids, texts
-            given.update(ids)
-        own = {key: text for key, text in self.dataset.corpus.items() if key not in given}
-        if own and not self._has_units:
-            yield list(own), list(own.values())
+        """Return the exact words of the index's documents and, without units, of the dataset's."""
+        own = self.dataset.corpus if self._units is None else {}
+        return lexical_index(all_texts(self.texts or (), own), show_progress=self.show_progress)
 
     @property
-    def _has_units(self) -> bool:
-        return self.index is not None and self.index.units is not None
+    def _units(self) -> Units | None:
+        return None if self.index is None else self.index.units
 
     @property
     def _known_dim(self) -> int | None:
@@ -238,7 +227,8 @@ class AdapterFinetuner:
                 "similarity": self.trainer.similarity,
                 "validation": measured,
                 "libraries": library_versions(),
-            },
+            }
+            | ({} if self._units is None else {"units": self._units.to_record()}),
         )
         probe = embedded.queries[0]
         return SavedAdapter(adapter=training.adapter, record=record, probe_vector=probe)

@@ -1,6 +1,6 @@
 """Learn the scoring head after an adapter, on the texts of the index (extras: train, hybrid)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,9 +15,9 @@ from query_adapters.fusion.storage import SavedFusion
 from query_adapters.fusion.training import FusionTrainer, FusionTraining
 from query_adapters.fusion.votes import answering
 from query_adapters.lexical import LexicalIndex
-from query_adapters.lexical.collecting import TextBlocks
+from query_adapters.lexical.collecting import TextBlock, TextBlocks
 from query_adapters.training import AdapterTrainer, TrainingResult
-from query_adapters.typing import Rows, Vectors
+from query_adapters.typing import Rows, Texts, Vectors
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,6 +111,17 @@ def _units_with_answers(
     return tuple(
         tuple(ids[row] for row in labelled.rows[span].tolist()) for span in labelled.spans()
     )
+
+
+def all_texts(given: TextBlocks, own: Texts) -> Iterator[TextBlock]:
+    """Yield the given blocks, then the dataset's own texts of documents that are not in them."""
+    known: set[str] = set()
+    for ids, texts in given:
+        yield ids, texts
+        known.update(ids)
+    rest = {key: text for key, text in own.items() if key not in known}
+    if rest:
+        yield list(rest), list(rest.values())
 
 
 def lexical_index(blocks: TextBlocks, *, show_progress: bool = False) -> LexicalIndex:

@@ -81,9 +81,9 @@ class IndexOptions(RunOptions, total=False):
 
     Attributes:
         units: What the questions' ids name: "chunk" (the default), the ids of stored vectors; a
-            metadata key, whose values they are; in LlamaIndex also "document", "parent" or
-            "index_id"; or a function of a node or document that returns the id of its unit. See
-            the guide on labels.
+            metadata key, whose values they are; "text", whole texts, so that equal texts under
+            two ids are one; in LlamaIndex also "document", "parent" or "index_id"; or a function
+            of a node or document that returns the id of its unit. See the guide on labels.
         val_dataset: Questions that only measure the result; they search the vectors read.
         model_output_path: Folder of the adapter; "model_output" by default.
         check_model: Whether to embed three stored documents and to refuse a model whose vectors

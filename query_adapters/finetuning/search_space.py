@@ -5,14 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from query_adapters.data.chunked import over_units
 from query_adapters.data.dataset import RetrievalDataset
-from query_adapters.data.embedded import (
-    EmbeddedDataset,
-    embed_dataset,
-    embed_questions,
-    judged_rows,
-)
-from query_adapters.data.splits import query_groups
+from query_adapters.data.embedded import EmbeddedDataset, embed_dataset, embed_questions
 from query_adapters.data.units import Units
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
@@ -102,13 +97,7 @@ class SearchSpace:
             dim=self.dim,
             show_progress=self.show_progress,
         )
-        return EmbeddedDataset(
-            queries,
-            index.vectors,
-            *judged_rows(dataset, units.number_of),
-            query_groups(dataset),
-            units.unit_of,
-        )
+        return over_units(dataset, queries, index.vectors, units)
 
     def _embed(self, dataset: RetrievalDataset) -> EmbeddedDataset:
         stored: dict[str, Vectors] = {}

@@ -50,7 +50,8 @@ class TowerFinetuner:
         LeakageError: If a validation question is a training question.
         FileExistsError: If the output folder holds a model or checkpoints of another origin.
         NotADirectoryError: If the output folder is a file.
-        ValueError: If the output folder is the base's, or an index is given with train="both".
+        ValueError: If the output folder is the base's, an index is given with train="both", or
+            the index has units.
     """
 
     dataset: RetrievalDataset
@@ -78,6 +79,12 @@ class TowerFinetuner:
             raise ValueError(
                 "index: expected none with train='both', which changes document vectors too; "
                 "leave it out, or use train='query'"
+            )
+        if self.index is not None and self.index.units is not None:
+            raise ValueError(
+                "index: expected labels on its documents, got units; a model is tuned on pairs of "
+                "a question and the text that answers it: give labels on chunks, or train an "
+                "adapter with units"
             )
         if self.device is not None and ":" in self.device:
             raise ValueError(

@@ -96,7 +96,7 @@ class LiveIndex:
         with _folder_of(path):
             stored = gather(chain([(needed.ids, needed.vectors)], others), path=path)
         stored = replace(stored, n_stored=n_stored, similarity=self.source.similarity)
-        return stored if unit_of is None else _with(stored, unit_of)
+        return stored if unit_of is None else self._with(stored, unit_of)
 
     def with_units(self, stored: StoredVectors) -> StoredVectors:
         """Return the vectors of the index with their units; as they are without `units`.
@@ -106,7 +106,11 @@ class LiveIndex:
         """
         if self.units is None:
             return stored
-        return _with(stored, self._unit_of(batches(stored.ids, CHUNKS_AT_ONCE), self.units))
+        return self._with(stored, self._unit_of(batches(stored.ids, CHUNKS_AT_ONCE), self.units))
+
+    def _with(self, stored: StoredVectors, unit_of: Mapping[str, str]) -> StoredVectors:
+        rule = None if self.units is None else self.units.kind
+        return replace(stored, units=Units.of((unit_of[key] for key in stored.ids), rule=rule))
 
     def _unit_of(self, ids: Iterable[Sequence[str]], rule: UnitRule) -> dict[str, str]:
         return read_units(ids, self.chunks, rule, name=self.name)
@@ -170,10 +174,6 @@ class StoredTexts:
         for keys, _ in read_blocks(self.index.source, name=self.index.name):
             texts = self.index.texts(keys)
             yield list(texts), list(texts.values())
-
-
-def _with(stored: StoredVectors, unit_of: Mapping[str, str]) -> StoredVectors:
-    return replace(stored, units=Units.of(unit_of[key] for key in stored.ids))
 
 
 def _kept(blocks: Iterable[Block], is_kept: Callable[[str], bool]) -> Iterator[Block]:
