@@ -9,7 +9,6 @@ from langchain_core.documents import Document
 from langchain_adapter.documents import document_id
 from query_adapters.data.units import UnitRule, UnitsOption, unit_rule
 
-
 RULES: Mapping[str, Callable[[Any], object]] = {"text": lambda document: document.page_content}
 """Rules that are not metadata keys."""
 

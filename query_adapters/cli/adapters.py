@@ -30,6 +30,7 @@ from query_adapters.cli.options import (
     UnitsOption,
     shows,
 )
+from query_adapters.data.splits import check_leakage
 from query_adapters.embedders import resolve_embedder
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.finetuning.engine import AdapterFinetuneEngine
@@ -112,6 +113,9 @@ def train(
         if measured is None
         else searched_at(measured, val_split, corpus, units, default="test").texts
     )
+    if validation is not None:
+        check_leakage(training.texts.queries, validation.queries)
+    require_extra("train")
     embedder = resolve_embedder(model, dimensions=dimensions)
     vectors = cache or output_path / VECTORS
     engine = AdapterFinetuneEngine(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -168,7 +168,7 @@ def _learned(
     """Return the evaluations of the learned retrievers and, if there are any, of the hybrids."""
     if not retrievers:
         return {}
-    texts = {"texts": searched.texts, "chunks": searched.chunks}
+    texts: dict[str, Any] = {"texts": searched.texts, "chunks": searched.chunks}
     learned = {
         name: evaluate_fusion(own, fusion, **texts, metrics=metrics, show_progress=show_progress)
         for name, fusion in retrievers.items()

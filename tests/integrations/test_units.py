@@ -1,16 +1,21 @@
 """Tests of labels on units, in both frameworks and over every kind of store."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from query_adapters.adapters.storage import read_adapter
 from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.data.units import Units
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.evaluation import evaluate_run
+from query_adapters.fusion import ScoringHead, evaluate_fusion, read_fusion
+from query_adapters.fusion.storage import save_fusion
 from query_adapters.stores import StoredVectors, gather
 from tests.integrations.both import each_store
 from tests.integrations.framework import Framework
@@ -235,12 +240,72 @@ def test_bad_labels_are_refused_before_anything_is_embedded(
     assert not output.exists()
 
 
-def test_the_learned_retriever_is_refused_before_anything_is_read(
-    framework: Framework, filled: Any, base: Any, output: Path
+TOP_K = {"langchain": "k", "llama_index": "similarity_top_k"}
+HEAD = ScoringHead({"lexical": 0.4, "votes_10": 0.3, "hubness": 0.2})
+
+
+def test_the_learned_retriever_ranks_units_as_exact_search_does(
+    framework: Framework, make_store: Callable[..., OpenStore], base: Any, output: Path
 ) -> None:
-    with pytest.raises(ValueError, match="cannot be trained on labels of units"):
-        engine_on(framework, filled, output, hybrid=True)
-    assert base.calls == []
+    opened = make_store("in-memory", CHUNKS, base)
+    base.calls.clear()
+    engine = engine_on(framework, opened.store, output, hybrid=True, check_model=False)
+    engine.finetune()
+    assert base.documents == []
+    learned = read_fusion(output, memory_map=False)
+    assert sorted(map(len, learned.model.units)) == [PER_PARENT] * (N_DOCUMENTS // PER_PARENT)
+    save_fusion(replace(learned, model=replace(learned.model, head=HEAD)), output)
+
+    retriever = engine.get_finetuned_retriever(opened.store, **{TOP_K[framework.name]: N_DOCUMENTS})
+    live = framework.evaluator(retriever, ["ndcg@10"], units="doc_id").evaluate_dataset(HELD_OUT)
+    stored = gather(framework.stores.stored_vectors(opened.store))
+    chunks = {chunk.key: opened.kind.embedded_text(chunk) for chunk in CHUNKS}
+    parent_of = {chunk.key: chunk.metadata["doc_id"] for chunk in CHUNKS}
+    parents = dict.fromkeys(parent_of.values())
+    embedded = EmbeddedDataset(
+        np.array([query_vector(question) for question in HELD_OUT.queries]),
+        stored.vectors,
+        tuple(np.array([list(parents).index(*HELD_OUT.qrels[query])]) for query in HELD_OUT.qrels),
+        units=np.array([list(parents).index(parent_of[key]) for key in stored.ids]),
+    )
+    exact = evaluate_fusion(
+        embedded,
+        read_fusion(output),
+        texts=replace(HELD_OUT, corpus={parent: parent for parent in parents}),
+        chunks={key: chunks[key] for key in stored.ids},
+        metrics=["ndcg@10"],
+    )
+    assert {query: list(found)[:10] for query, found in live.run.items()} == exact.run
+    assert live.means == pytest.approx(exact.means)
+
+
+def test_equal_texts_under_two_ids_are_one_unit(
+    framework: Framework, make_store: Callable[..., OpenStore], base: Any, output: Path
+) -> None:
+    copies = [replace(chunk, key=key_of(1_000 + n)) for n, chunk in enumerate(CHUNKS[:20])]
+    store = make_store("in-memory", [*CHUNKS, *copies], base).store
+    questions = [(f"how to use subject {n}", text_of(n)) for n in range(N_DOCUMENTS)]
+    engine = engine_on(framework, store, output, dataset=questions, units="text")
+    engine.finetune()
+    assert engine.result.training.n_documents == N_DOCUMENTS
+    retriever = framework.stores.retriever(store, 9)
+    evaluator = framework.evaluator(retriever, ["mrr@9"], units="text")
+    ranking = evaluator.evaluate_dataset(labelled(questions[:1])).run[questions[0][0]]
+    assert len(set(ranking)) == len(ranking)
+    assert set(ranking) <= {text_of(n) for n in range(N_DOCUMENTS)}
+
+
+@pytest.mark.parametrize(("units", "rule"), [("doc_id", "doc_id"), (None, "function")])
+def test_the_record_and_the_card_state_the_units(
+    units: str | None, rule: str, framework: Framework, filled: Any, output: Path
+) -> None:
+    given = units or (lambda chunk: chunk.metadata["doc_id"])
+    engine_on(framework, filled, output, units=given).finetune()
+    n_units = N_DOCUMENTS // PER_PARENT
+    expected = {"rule": rule, "units": n_units, "vectors": N_DOCUMENTS}
+    assert read_adapter(output).record.training["units"] == expected
+    card = (output / "README.md").read_text(encoding="utf-8")
+    assert f"(`units='{rule}'`): {n_units} units of {N_DOCUMENTS} vectors" in card
 
 
 def test_units_of_vectors_that_were_read_before_are_checked(
@@ -249,8 +314,8 @@ def test_units_of_vectors_that_were_read_before_are_checked(
     stored = StoredVectors(
         ("a", "b"), np.eye(2, dtype=np.float32), units=Units.of(["left", "right"])
     )
-    for hybrid, message in ((False, "got 1 of 1 on chunks"), (True, "labels of units")):
-        with pytest.raises(ValueError, match=message):
+    for hybrid in (False, True):
+        with pytest.raises(ValueError, match="got 1 of 1 on chunks"):
             framework.engines.adapter(
                 labelled([("who?", "a")]),
                 base,
