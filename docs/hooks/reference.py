@@ -13,6 +13,7 @@ PACKAGES = ("query_adapters", "llama_index_finetune_plugin", "langchain_adapter"
 # Modules without an `__all__` that users import from, with the names to document.
 # An empty tuple means every public function and class of the module.
 MODULES: dict[str, tuple[str, ...]] = {
+    "query_adapters.data.chunked": (),
     "query_adapters.data.formats": (),
     "query_adapters.data.paths": (),
     "query_adapters.data.rows": (),

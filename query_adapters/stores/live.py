@@ -61,7 +61,8 @@ class LiveIndex:
 
         Labelled documents are read by id and checked first. The others are read in one pass; of
         more than `max_documents`, a uniform sample without replacement is kept. With `units`, the
-        unit of every chunk is read first, and units are sampled whole.
+        unit of every chunk is read first, and units are sampled whole; an index of at most
+        `max_documents` (and 100,000) vectors is still read in one pass.
 
         Args:
             labelled: Ids of the documents that are relevant to a question; with `units`, of units.
@@ -81,6 +82,17 @@ class LiveIndex:
         """
         if max_documents is not None and max_documents < 0:
             raise ValueError(f"max_documents: expected at least 0 or None, got {max_documents}")
+        index = self if self.units is None else self._in_memory(max_documents)
+        return index._read(labelled, embedder, max_documents, path, seed)
+
+    def _read(
+        self,
+        labelled: Sequence[str],
+        embedder: TextEmbedder | None,
+        max_documents: int | None,
+        path: Path | None,
+        seed: int,
+    ) -> StoredVectors:
         unit_of = None if self.units is None else self._unit_of(self._all_ids(), self.units)
         if unit_of is not None:
             check_labels(labelled, unit_of, name=self.name)
@@ -111,6 +123,17 @@ class LiveIndex:
     def _with(self, stored: StoredVectors, unit_of: Mapping[str, str]) -> StoredVectors:
         rule = None if self.units is None else self.units.kind
         return replace(stored, units=Units.of((unit_of[key] for key in stored.ids), rule=rule))
+
+    def _in_memory(self, most: int | None) -> "LiveIndex":
+        """Return the index with its vectors in memory if all are wanted, else as it is.
+
+        Units are read before vectors are, which would read the store twice.
+        """
+        count = self.source.count()
+        if count is None or count > min(MAX_DOCUMENTS, count if most is None else most):
+            return self
+        vectors = gather(read_blocks(self.source, name=self.name))
+        return replace(self, source=replace(vectors, similarity=self.source.similarity))
 
     def _unit_of(self, ids: Iterable[Sequence[str]], rule: UnitRule) -> dict[str, str]:
         return read_units(ids, self.chunks, rule, name=self.name)

@@ -27,6 +27,7 @@ from query_adapters.fusion.storage import SavedFusion, save_fusion
 from query_adapters.fusion.votes import answering
 from query_adapters.fusion.weights import JudgedPools, _cross_entropy
 from query_adapters.lexical import LexicalIndex
+from query_adapters.typing import Values
 from tests.query_adapters.fusion.planted import found_by_votes, trained_head, unit_rows
 from tests.query_adapters.fusion.test_training import SEEN
 
@@ -168,12 +169,14 @@ def test_the_loss_of_a_unit_is_that_of_the_sum_over_its_vectors() -> None:
     expected -= np.log(second[1] + second[2])
     loss, _ = _cross_entropy(pools.similarities, view)
     assert loss == pytest.approx(expected)
-    error = check_grad(
-        lambda flat: _cross_entropy(flat.reshape(2, 5), view)[0],
-        lambda flat: _cross_entropy(flat.reshape(2, 5), view)[1].ravel(),
-        pools.similarities.ravel(),
-    )
-    assert error < 1e-6
+
+    def value(flat: Values) -> float:
+        return _cross_entropy(flat.reshape(2, 5), view)[0]
+
+    def gradient(flat: Values) -> Values:
+        return _cross_entropy(flat.reshape(2, 5), view)[1].ravel()
+
+    assert check_grad(value, gradient, pools.similarities.ravel()) < 1e-6
 
 
 def test_a_pool_ranks_each_unit_once_at_its_best_document() -> None:

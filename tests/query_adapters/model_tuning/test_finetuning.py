@@ -14,6 +14,7 @@ from sentence_transformers.sentence_transformer.losses import MultipleNegativesR
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import embed_dataset
 from query_adapters.data.splits import split_by_document
+from query_adapters.data.units import Units
 from query_adapters.embedders import SentenceTransformerEmbedder
 from query_adapters.errors import (
     AdapterMismatchError,
@@ -27,6 +28,7 @@ from query_adapters.model_tuning import (
     TowerResult,
     TowerSettings,
 )
+from query_adapters.model_tuning.finetuner import TowerFinetuner
 from query_adapters.model_tuning.folder import RECORD
 from query_adapters.stores import StoredVectors
 from tests.query_adapters.model_tuning.conftest import tune
@@ -411,3 +413,18 @@ def test_there_is_no_result_before_the_training(
     engine = TowerFinetuneEngine(toy, tiny, model_output_path=tmp_path)
     with pytest.raises(NotFinetunedError, match="call finetune"):
         _ = engine.result
+
+
+def test_labels_on_units_are_refused_before_a_model_is_loaded(
+    toy: RetrievalDataset, tmp_path: Path
+) -> None:
+    units = Units.of(["left", "right"])
+    index = StoredVectors(("a", "b"), np.eye(2, dtype=np.float32), units=units)
+    with pytest.raises(ValueError, match="expected labels on its documents, got units"):
+        TowerFinetuner(
+            dataset=toy,
+            model_id="none",
+            output=tmp_path,
+            settings=TowerSettings(train="query"),
+            index=index,
+        )

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from query_adapters.data.units import UnitRule
 from query_adapters.errors import (
     AdapterMismatchError,
     DimensionMismatchError,
@@ -170,3 +172,22 @@ def test_without_texts_nothing_is_checked_and_a_warning_states_it(
     with pytest.warns(QueryAdaptersWarning, match=told):
         live(MappingSource(rows_of(5))).read(["d1"], embedder=embedder)
     assert embedder.calls == []
+
+
+@pytest.mark.parametrize(("most", "passes"), [(None, 1), (N, 1), (N - 1, 3)])
+def test_with_units_a_small_index_is_read_once(most: int | None, passes: int) -> None:
+    def chunks(ids: Sequence[str]) -> dict[str, str]:
+        return {key: f"u{int(key[1:]) // 5}" for key in ids}
+
+    source = Recording(rows_of())
+    rule = UnitRule(name="'page'", kind="page", read=lambda unit: unit, keys=lambda _: ())
+    index = replace(live(source), chunks=chunks, units=rule)
+    stored = index.read(["u400", "u1"], max_documents=most)
+    assert len(source.asked) == passes
+    assert stored.units is not None
+    assert {stored.units.ids[n] for n in stored.units.unit_of[:10]} == {"u400", "u1"}
+    assert [f"d{row:.0f}" for row in stored.vectors[:, 0]] == list(stored.ids)
+    units = [stored.units.ids[n] for n in stored.units.unit_of]
+    assert units == list(chunks(stored.ids).values())
+    assert (stored.n_stored, stored.similarity) == (N // 5, "dot")
+    assert len(stored.ids) == (N if passes == 1 else N - 5)
