@@ -15,11 +15,13 @@ from query_adapters.data.splits import check_leakage
 from query_adapters.data.units import Units
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.identity import own_name
+from query_adapters.errors import InvalidDatasetError
 from query_adapters.evaluation import DEFAULT_METRICS, evaluate_vectors
 from query_adapters.evaluation.groups import dataset_groups
 from query_adapters.evaluation.pairwise import MetricComparison, compare
 from query_adapters.finetuning.checks import warn_of_unrelated_labels
 from query_adapters.finetuning.hybrid import (
+    WITHOUT_TEXTS,
     SearchedQuestions,
     all_texts,
     fusion_of,
@@ -87,7 +89,8 @@ class AdapterFinetuner:
 
     Raises:
         DimensionMismatchError: If `start` does not fit `dim` or the index, or is not square.
-        InvalidDatasetError: If the index has units, and labels name others.
+        InvalidDatasetError: If the index has units, and labels name others, or `hybrid` has no
+            texts.
         LeakageError: If a validation question is a training question.
         NotADirectoryError: If the output folder is a file.
     """
@@ -118,6 +121,8 @@ class AdapterFinetuner:
             self._check_start(self.start)
 
     def _check_units(self, index: StoredVectors, units: Units) -> None:
+        if self.hybrid and self.texts is None:
+            raise InvalidDatasetError(WITHOUT_TEXTS)
         unit_of = {key: units.ids[n] for key, n in zip(index.ids, units.unit_of, strict=True)}
         for dataset in filter(None, (self.dataset, self.val_dataset)):
             check_labels(dataset.labelled_documents, unit_of, name="index")

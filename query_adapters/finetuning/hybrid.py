@@ -19,6 +19,11 @@ from query_adapters.lexical.collecting import TextBlock, TextBlocks
 from query_adapters.training import AdapterTrainer, TrainingResult
 from query_adapters.typing import Rows, Texts, Vectors
 
+WITHOUT_TEXTS = (
+    "hybrid: expected texts of the index's documents, got none; pass texts=[(ids, texts)], or "
+    "leave hybrid out"
+)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SearchedQuestions:
@@ -133,8 +138,5 @@ def lexical_index(blocks: TextBlocks, *, show_progress: bool = False) -> Lexical
     """
     index = LexicalIndex.build(blocks, show_progress=show_progress)
     if not index.counts.lengths.any():
-        raise InvalidDatasetError(
-            "hybrid: expected texts of the index's documents, got none; pass texts=[(ids, texts)], "
-            "or leave hybrid out"
-        )
+        raise InvalidDatasetError(WITHOUT_TEXTS)
     return index

@@ -82,7 +82,7 @@ class Pools:
             n = len(pool.rows)
             rows[place, :n], scores[place, :n] = pool.rows, pool.similarities
             features[place, :n] = pool.features
-        return cls(rows, scores, features, None if units is None else _units_of(rows, units))
+        return cls(rows, scores, features, None if units is None else _padded(rows, units))
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +191,7 @@ class _Fold:
             start = end
 
 
-def _units_of(rows: Rows, units: Rows) -> Rows:
+def _padded(rows: Rows, units: Rows) -> Rows:
     """Return the units of padded rows, padded alike."""
     return np.where(rows == PADDING, PADDING, units[rows])
 

@@ -317,8 +317,8 @@ def test_units_of_vectors_that_were_read_before_are_checked(
     stored = StoredVectors(
         ("a", "b"), np.eye(2, dtype=np.float32), units=Units.of(["left", "right"])
     )
-    for hybrid in (False, True):
-        with pytest.raises(ValueError, match="got 1 of 1 on chunks"):
+    for hybrid, message in ((False, "got 1 of 1 on chunks"), (True, "texts of the index's")):
+        with pytest.raises(InvalidDatasetError, match=message):
             framework.engines.adapter(
                 labelled([("who?", "a")]),
                 base,

@@ -13,6 +13,7 @@ from query_adapters.adapters import LinearAdapter
 from query_adapters.adapters.storage import load_adapter, read_adapter
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset
+from query_adapters.data.units import Units
 from query_adapters.errors import AdapterFileError, InvalidDatasetError, MissingExtraError
 from query_adapters.finetuning.adapter import FinetuneResult
 from query_adapters.finetuning.engine import AdapterFinetuneEngine
@@ -337,3 +338,21 @@ def test_lexical_features_follow_the_order_of_the_searched_documents() -> None:
     assert scores(0).tolist() == pytest.approx(expected)
     assert scores(0).max() == 1
     assert scores(1).tolist() == [0, 0, 0, 0]
+
+
+def test_with_units_the_texts_are_those_of_the_index(
+    make_engine: Callable[..., AdapterFinetuneEngine], embedder: Any
+) -> None:
+    texts = [text_of(row) for row in range(N)]
+    ids = [f"c{row}" for row in range(N)]
+    units = Units.of(f"d{row}" for row in range(N))
+    vectors = np.array(embedder.embed_documents(texts), dtype=np.float32)
+    index = StoredVectors(tuple(ids), vectors, units=units)
+    with pytest.raises(InvalidDatasetError, match="expected texts of the index's documents"):
+        make_engine(index=index)
+    engine = make_engine(index=index, texts=[(ids, texts)])
+    engine.finetune()
+    on_documents = make_engine()
+    on_documents.finetune()
+    weights = [one.result.fusion.head.weights for one in (engine, on_documents)]
+    np.testing.assert_allclose(*weights, rtol=0.05)
