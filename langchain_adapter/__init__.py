@@ -26,6 +26,7 @@ from langchain_adapter.fusion import FusionRetriever
 from langchain_adapter.generation import generate_questions
 from langchain_adapter.locating import locate, relocate
 from langchain_adapter.stores import stored_vectors
+from langchain_adapter.two_models import TwoModelEmbeddings
 from langchain_adapter.weighted import WeightedFusionRetriever
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "ModelUpgradeEngine",
     "RetrieverEvaluator",
     "SentenceTransformersFinetuneEngine",
+    "TwoModelEmbeddings",
     "WeightedFusionRetriever",
     "dataset_from_documents",
     "evaluate_vectorstore",

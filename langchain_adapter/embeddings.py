@@ -30,6 +30,9 @@ class AdapterEmbeddings(AdaptedModel, BaseModel, Embeddings):
         adapter: An adapter, a SavedAdapter or an adapter's folder; None for the base without an
             adapter.
         check_model: Whether to refuse an adapter whose record names another base.
+        document_model: The model that embeds documents, by default the base. An adapter of
+            `ModelUpgradeEngine`, whose store another model has filled, refuses documents without
+            it.
         query_cache: A ByteStore for query vectors, as `CacheBackedEmbeddings` uses one for
             documents. Vectors are stored before the adapter is applied, so that a new adapter
             reuses them.
@@ -46,6 +49,7 @@ class AdapterEmbeddings(AdaptedModel, BaseModel, Embeddings):
 
     base: Embeddings = Field(exclude=True, frozen=True)
     check_model: bool = True
+    document_model: Embeddings | None = Field(default=None, exclude=True, frozen=True)
     query_cache: InstanceOf[BaseStore[str, bytes]] | None = Field(default=None, exclude=True)
     saved_adapter: InstanceOf[SavedAdapter] | None = Field(default=None, exclude=True, frozen=True)
     adapter_path: str | None = Field(default=None, frozen=True)
@@ -56,11 +60,13 @@ class AdapterEmbeddings(AdaptedModel, BaseModel, Embeddings):
         adapter: AdapterLike | None,
         *,
         check_model: bool = True,
+        document_model: BaseLike | None = None,
         query_cache: ByteStore | None = None,
     ) -> None:
         fields: dict[str, Any] = {
             "base": resolve_base(base),
             "check_model": check_model,
+            "document_model": None if document_model is None else resolve_base(document_model),
             "query_cache": query_cache,
         }
         super().__init__(**fields)
@@ -72,12 +78,14 @@ class AdapterEmbeddings(AdaptedModel, BaseModel, Embeddings):
         return f"Adapter for {model_name_of(self.base)}"
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Return the base's vectors of documents."""
-        return self.base.embed_documents(texts)
+        """Return the vectors of documents by `document_model`, or by the base."""
+        model: Embeddings = self._document_base
+        return model.embed_documents(texts)
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Return the base's vectors of documents."""
-        return await self.base.aembed_documents(texts)
+        """Return the vectors of documents by `document_model`, or by the base."""
+        model: Embeddings = self._document_base
+        return await model.aembed_documents(texts)
 
     def embed_query(self, text: str) -> list[float]:
         """Return the adapted vector of a query."""
@@ -138,6 +146,7 @@ class LinearAdapterEmbeddings(AdapterEmbeddings):
         weight: The matrix instead of an adapter, `(dim_out, dim_in)`.
         bias: Its bias, `(dim_out,)`, or None.
         check_model: As in `AdapterEmbeddings`.
+        document_model: As in `AdapterEmbeddings`.
         query_cache: As in `AdapterEmbeddings`.
     """
 
@@ -149,12 +158,19 @@ class LinearAdapterEmbeddings(AdapterEmbeddings):
         weight: ArrayLike | None = None,
         bias: ArrayLike | None = None,
         check_model: bool = True,
+        document_model: BaseLike | None = None,
         query_cache: ByteStore | None = None,
     ) -> None:
         given = from_arrays(adapter, weight, bias)
         if isinstance(given, EllipsisType):
             raise TypeError("expected an adapter or a weight, got neither; pass one")
-        super().__init__(base, given, check_model=check_model, query_cache=query_cache)
+        super().__init__(
+            base,
+            given,
+            check_model=check_model,
+            document_model=document_model,
+            query_cache=query_cache,
+        )
 
 
 def _to_bytes(vector: list[float]) -> bytes:

@@ -23,6 +23,7 @@ from llama_index_finetune_plugin.generation import generate_qa_embedding_pairs
 from llama_index_finetune_plugin.locating import locate, relocate
 from llama_index_finetune_plugin.nodes import dataset_from_nodes
 from llama_index_finetune_plugin.stores import stored_vectors
+from llama_index_finetune_plugin.two_models import TwoModelEmbedding
 from llama_index_finetune_plugin.weighted import WeightedFusionRetriever
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "ModelUpgradeEngine",
     "RetrieverEvaluator",
     "SentenceTransformersFinetuneEngine",
+    "TwoModelEmbedding",
     "WeightedFusionRetriever",
     "dataset_from_nodes",
     "evaluate_index",

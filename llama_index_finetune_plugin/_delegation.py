@@ -36,29 +36,34 @@ class DocumentDelegation(Host):
     if TYPE_CHECKING:
         base_embed_model: BaseEmbedding
 
+    @property
+    def _document_base(self) -> BaseEmbedding:
+        """The model that embeds documents."""
+        return self.base_embed_model
+
     def _get_text_embedding(self, text: str) -> Embedding:
-        base = self.base_embed_model
+        base = self._document_base
         acquire(base, held=self.rate_limiter)
         if base.embeddings_cache is None:
             return base._get_text_embedding(text)
         return base._get_text_embeddings_cached([text])[0]
 
     async def _aget_text_embedding(self, text: str) -> Embedding:
-        base = self.base_embed_model
+        base = self._document_base
         await aacquire(base, held=self.rate_limiter)
         if base.embeddings_cache is None:
             return await base._aget_text_embedding(text)
         return (await base._aget_text_embeddings_cached([text]))[0]
 
     def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        base = self.base_embed_model
+        base = self._document_base
         acquire(base, held=self.rate_limiter)
         if base.embeddings_cache is None:
             return base._get_text_embeddings(texts)
         return base._get_text_embeddings_cached(texts)
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        base = self.base_embed_model
+        base = self._document_base
         if self.embeddings_cache is None:
             await aacquire(base, held=self.rate_limiter)
         else:  # with a cache, LlamaIndex's asynchronous batches have acquired no permit yet

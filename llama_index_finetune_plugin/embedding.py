@@ -24,6 +24,7 @@ class Options(TypedDict, total=False):
 
     adapter_path: str | Path | None
     check_model: bool
+    document_model: BaseLike | None
     embed_batch_size: int | None
     model_name: str | None
     callback_manager: CallbackManager | None
@@ -45,6 +46,8 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
             adapter.
         adapter_path: The folder instead of `adapter`.
         check_model: Whether to refuse an adapter whose record names another base.
+        document_model: The model that embeds documents, by default the base. An adapter of
+            `ModelUpgradeEngine`, whose index another model has built, refuses documents without it.
         embed_batch_size: Documents per call; the base's if left out.
         model_name: Name of the adapted model; "Adapter for ..." if left out.
         callback_manager: As in every embedding model.
@@ -61,6 +64,9 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
 
     base_embed_model: BaseEmbedding = Field(exclude=True, repr=False, frozen=True)
     check_model: bool = True
+    document_model: BaseEmbedding | None = Field(
+        default=None, exclude=True, repr=False, frozen=True
+    )
     embeddings_cache: Any | None = Field(default=None, exclude=True, repr=False)
     saved_adapter: InstanceOf[SavedAdapter] | None = Field(
         default=None, exclude=True, repr=False, frozen=True
@@ -74,6 +80,7 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
         *,
         adapter_path: str | Path | None = None,
         check_model: bool = True,
+        document_model: BaseLike | None = None,
         embed_batch_size: int | None = None,
         model_name: str | None = None,
         callback_manager: CallbackManager | None = None,
@@ -86,6 +93,7 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
         fields: dict[str, Any] = {
             "base_embed_model": base,
             "check_model": check_model,
+            "document_model": None if document_model is None else resolve_base(document_model),
             "embed_batch_size": batch_size,
             "model_name": model_name or f"Adapter for {model_name_of(base)}",
             "callback_manager": callback_manager,
@@ -133,16 +141,21 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
         base or another adapter folder, which `from_dict` needs, but not for a new adapter in the
         same folder. Ingest with the base itself, whose key does not depend on adapters.
         """
-        base = self.base_embed_model
+        base, documents = self.base_embed_model, self.document_model
         fields: dict[str, Any] = handler(self)
-        return fields | {
-            "class_name": self.class_name(),
-            "base_class": type(base).__name__,
-            "base_model": model_name_of(base),
-            "base_identity": identity_of(base),
-            "dim": self.dim,
-            "adapter_path": self.adapter_path,
-        }
+        by = {} if documents is None else {"document_identity": identity_of(documents)}
+        return (
+            fields
+            | by
+            | {
+                "class_name": self.class_name(),
+                "base_class": type(base).__name__,
+                "base_model": model_name_of(base),
+                "base_identity": identity_of(base),
+                "dim": self.dim,
+                "adapter_path": self.adapter_path,
+            }
+        )
 
     @classmethod
     def from_dict(

@@ -3,14 +3,15 @@
     python examples/benchmarks/upgrade.py <folder with BEIR data sets> --cache vectors.sqlite
 
 Every ordered pair of the models is measured on every set (`--models`: all three by default). The
-bridge is fitted on a part of the documents; the adapter on top of it is trained on the training
-questions. All scores are on the test questions, over all documents.
+bridge is fitted on a part of the documents; adapters on top of it, on the old model and on both
+models side by side are trained on the training questions. All scores are on the test questions, over
+all documents.
 """
 
 import argparse
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,28 @@ import numpy as np
 from quality_cases import Case, read_cases
 from quality_models import MODELS
 
-from query_adapters import EmbeddedDataset, QueryAdapter
+from query_adapters import EmbeddedDataset, LinearAdapter
+from query_adapters.adapters.storage import SavedAdapter
+from query_adapters.arrays import unit
+from query_adapters.embedders.two_models import joined
 from query_adapters.errors import AdapterMismatchError
-from query_adapters.evaluation import evaluate_vectors
+from query_adapters.evaluation import Evaluation, evaluate_vectors
 from query_adapters.evaluation.groups import usable_groups
 from query_adapters.evaluation.pairwise import compare
-from query_adapters.training import AdapterTrainer
+from query_adapters.finetuning.hybrid import (
+    SearchedQuestions,
+    fusion_of,
+    lexical_index,
+    trained_fusion,
+)
+from query_adapters.fusion import evaluate_fusion
+from query_adapters.training import AdapterTrainer, TrainingResult
+from query_adapters.typing import Vectors
 from query_adapters.upgrade.bridge import fit_bridge
-from query_adapters.upgrade.candidates import Reembedding, scores_of
+from query_adapters.upgrade.learning import equal_parts
+from query_adapters.upgrade.maps import procrustes
 from query_adapters.upgrade.plan import MIN_TEXTS
+from query_adapters.upgrade.reembedding import Reembedding
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from results_file import write_results
@@ -34,26 +48,93 @@ from results_file import write_results
 RESULTS = Path(__file__).with_name("results") / "upgrade.json"
 METRICS = ("ndcg@10", "recall@10")
 SHARES = (1.0, 0.5, 0.25)
+N_SAMPLES = 5
+Evaluations = dict[str, Evaluation]
 
 
-def of_two_models(new: EmbeddedDataset, old: EmbeddedDataset) -> EmbeddedDataset:
-    """Return the new model's questions over the old model's documents."""
+@dataclass(frozen=True)
+class Way:
+    """How questions reach the old model's documents.
+
+    Attributes:
+        train: Training questions over the old model's documents.
+        test: Test questions over them.
+        start: The adapter that training starts from; None for the old model as it is.
+    """
+
+    train: EmbeddedDataset
+    test: EmbeddedDataset
+    start: LinearAdapter | None
+
+
+def over(old: EmbeddedDataset, queries: Vectors) -> EmbeddedDataset:
+    """Return the questions with these vectors over the old model's documents."""
     return EmbeddedDataset(
-        new.queries,
+        queries,
         old.documents,
-        new.relevant,
-        new.grades,
-        new.query_groups,
+        old.relevant,
+        old.grades,
+        old.query_groups,
         of_two_models=True,
     )
 
 
-def measured(new: Case, old: Case) -> Iterator[dict[str, Any]]:
+def ways(new: Case, old: Case, bridge: LinearAdapter) -> dict[str, Way]:
+    """Return the questions by the new model, and by both side by side."""
+    train, test = new.train.queries, new.test.queries
+    both = [joined(o.queries, n) for o, n in ((old.train, train), (old.test, test))]
+    start = equal_parts(bridge, train, old.train.queries)
+    return {
+        "bridge": Way(over(old.train, train), over(old.test, test), bridge),
+        "both": Way(over(old.train, both[0]), over(old.test, both[1]), start),
+    }
+
+
+def on_question_pairs(new: Case, old: Case) -> LinearAdapter:
+    """Return the bridge on texts and on training questions, embedded by both models."""
+    inputs, targets = (
+        np.concatenate([unit(case.test.documents), unit(case.train.queries)]) for case in (new, old)
+    )
+    return LinearAdapter(*procrustes(inputs, targets))
+
+
+def learned_retriever(way: Way, case: Case, training: TrainingResult) -> Evaluation:
+    """Return the scores of the learned retriever, exact words and memory, on the test questions."""
+    texts = case.train_texts
+    searched = SearchedQuestions(
+        embedded=way.train, questions=list(texts.queries.values()), ids=list(texts.corpus)
+    )
+    lexical = lexical_index([(list(texts.corpus), list(texts.corpus.values()))])
+    trainer = AdapterTrainer(seen_share=case.seen_share)
+    head = trained_fusion(searched, training, lexical, trainer=trainer, start=way.start)
+    saved = SavedAdapter(adapter=training.adapter)
+    fusion = fusion_of(searched, head, saved, lexical, trainer=trainer)
+    return evaluate_fusion(way.test, fusion, texts=case.test_texts, metrics=METRICS)
+
+
+def trained(way: Way, case: Case) -> TrainingResult:
+    return AdapterTrainer(seen_share=case.seen_share).fit(way.train, start=way.start)
+
+
+def learned(new: Case, old: Case, bridge: LinearAdapter, of_old: Evaluation) -> Evaluations:
+    """Return the scores of what is learned from labels."""
+    found = {"old + labels": of_old}
+    by = ways(new, old, bridge)
+    for name, way in by.items():
+        training = trained(way, new)
+        found[f"{name} + labels"] = evaluate_vectors(way.test, training.adapter, metrics=METRICS)
+        if name == "bridge":
+            found["bridge + learned retriever"] = learned_retriever(way, new, training)
+    found["bridge on question pairs"] = evaluate_vectors(
+        by["bridge"].test, on_question_pairs(new, old), metrics=METRICS
+    )
+    return found
+
+
+def measured(new: Case, old: Case, of_old: Evaluation) -> Iterator[dict[str, Any]]:
     """Yield the record of one pair of models for each share of the documents."""
-    asked = of_two_models(new.test, old.test)
     groups = usable_groups(new.test.document_groups)
     again = evaluate_vectors(new.test, metrics=METRICS)
-    today = evaluate_vectors(old.test, metrics=METRICS)
     n = len(new.test.documents)
     for share in SHARES:
         rows = np.sort(np.random.default_rng(0).permutation(n)[: round(share * n)])
@@ -64,20 +145,12 @@ def measured(new: Case, old: Case) -> Iterator[dict[str, Any]]:
         except AdapterMismatchError:
             yield {"set": new.name, "n_texts": len(rows), "n_documents": n, "refused": True}
             continue
-        systems: dict[str, QueryAdapter] = {"bridge": bridge.adapter}
+        scores = {"old": evaluate_vectors(old.test, metrics=METRICS)} | {
+            name: evaluate_vectors(way.test, way.start, metrics=METRICS)
+            for name, way in ways(new, old, bridge.adapter).items()
+        }
         if share == 1:
-            trainer = AdapterTrainer(seen_share=new.seen_share)
-            training = trainer.fit(of_two_models(new.train, old.train), start=bridge.adapter)
-            systems["bridge + labels"] = training.adapter
-        scores = {name: evaluate_vectors(asked, a, metrics=METRICS) for name, a in systems.items()}
-        scores = {"old": today, **scores}
-        sampled = np.union1d(rows, asked.labelled)
-        estimate = Reembedding(
-            rows=sampled,
-            vectors=new.test.documents[sampled],
-            metric="ndcg@10",
-            similarity="cosine",
-        ).estimate(asked, old.test, None, scores_of(old.test, None, "ndcg@10", "cosine"))
+            scores |= learned(new, old, bridge.adapter, of_old)
         yield {
             "set": new.name,
             "n_texts": len(rows),
@@ -86,7 +159,7 @@ def measured(new: Case, old: Case) -> Iterator[dict[str, Any]]:
             "n_test": len(new.test.queries),
             "bridge": bridge.to_record(),
             "again": again.means,
-            "again_estimated": float(estimate.mean()),
+            "again_estimated": estimates(new, old, share),
             "candidates": {
                 name: {
                     metric: {
@@ -98,6 +171,24 @@ def measured(new: Case, old: Case) -> Iterator[dict[str, Any]]:
                 for name, found in scores.items()
             },
         }
+
+
+def estimates(new: Case, old: Case, share: float) -> list[float]:
+    """Return the estimate of embedding again from several samples of the unlabelled documents."""
+    asked = over(old.test, new.test.queries)
+    others = np.setdiff1d(np.arange(len(asked.documents)), asked.labelled)
+    found = []
+    for seed in range(N_SAMPLES if share < 1 else 1):
+        drawn = np.random.default_rng(seed).permutation(others)[: round(share * len(others))]
+        rows = np.union1d(drawn, asked.labelled)
+        again = Reembedding(
+            rows=rows,
+            vectors=new.test.documents[rows],
+            metric="ndcg@10",
+            similarity="cosine",
+        )
+        found.append(float(again.estimate(asked).mean()))
+    return found
 
 
 def main() -> None:
@@ -126,10 +217,13 @@ def main() -> None:
     results: list[dict[str, Any]] = []
     for of_set in next(iter(cases.values())):
         for old in cases:
+            of_old = cases[old][of_set]
+            adapter = trained(Way(of_old.train, of_old.test, None), of_old).adapter
+            adapted = evaluate_vectors(of_old.test, adapter, metrics=METRICS)
             for new in cases:
                 if old == new:
                     continue
-                for record in measured(cases[new][of_set], cases[old][of_set]):
+                for record in measured(cases[new][of_set], of_old, adapted):
                     results.append({"old": old, "new": new, **record})
                     show(results[-1])
                 write_results(arguments.results, {"rows": results})
@@ -141,8 +235,9 @@ def show(record: dict[str, Any]) -> None:
         return print(pair, "refused", flush=True)
     rows = record["candidates"].items()
     means = ", ".join(f"{name} {100 * row['ndcg@10']['mean']:.1f}" for name, row in rows)
-    again, estimated = 100 * record["again"]["ndcg@10"], 100 * record["again_estimated"]
-    print(f"{pair}: {means}, again {again:.1f}, estimated {estimated:.1f}", flush=True)
+    again = 100 * record["again"]["ndcg@10"]
+    estimated = " ".join(f"{100 * one:.1f}" for one in record["again_estimated"])
+    print(f"{pair}: {means}, again {again:.1f}, estimated {estimated}", flush=True)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from langchain_core.vectorstores import VectorStore
 from langchain_adapter.embedder import BaseLike, LangChainEmbedder
 from langchain_adapter.embeddings import LinearAdapterEmbeddings
 from langchain_adapter.stores.live import live_index
+from langchain_adapter.two_models import TwoModelEmbeddings
+from query_adapters.embedders.two_models import Served
 from query_adapters.finetuning.options import AnyQuestions
 from query_adapters.upgrade.engine import UpgradeEngine, UpgradeOptions
 
@@ -53,16 +55,24 @@ class ModelUpgradeEngine(UpgradeEngine):
             **options,
         )
         self._embeddings = embedder.embeddings
+        self._old_embeddings = None if old is None else old.embeddings
 
-    def get_finetuned_model(self, **model_kwargs: Any) -> LinearAdapterEmbeddings:
-        """Return the new model with the saved adapter on its queries, whatever the decision.
+    def get_finetuned_model(
+        self, models: Served = "new", **model_kwargs: Any
+    ) -> LinearAdapterEmbeddings:
+        """Return the models with their saved adapter on queries, whatever the decision.
 
-        Open the store with it to search; add documents with the old model only.
+        Documents are embedded by the old model; without one they are refused.
 
         Args:
+            models: The models that embed questions: "new", "old", or "both" side by side.
             **model_kwargs: As in `LinearAdapterEmbeddings`.
 
         Raises:
-            NotFinetunedError: If `finetune()` has not run.
+            NotFinetunedError: If `finetune()` has not run, or had no old model or labels for it.
         """
-        return LinearAdapterEmbeddings(self._embeddings, self._saved_folder, **model_kwargs)
+        folder, old = self._folder_of(models), self._old_embeddings
+        base, options = self._embeddings, {"document_model": old} | model_kwargs
+        if old is not None and models != "new":
+            base = old if models == "old" else TwoModelEmbeddings(old, base)
+        return LinearAdapterEmbeddings(base, folder, **options)

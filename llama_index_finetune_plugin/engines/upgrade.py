@@ -9,6 +9,8 @@ from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import LinearAdapterEmbedding
 from llama_index_finetune_plugin.engines.base import BaseEmbeddingFinetuneEngine
 from llama_index_finetune_plugin.stores.live import live_index
+from llama_index_finetune_plugin.two_models import TwoModelEmbedding
+from query_adapters.embedders.two_models import Served
 from query_adapters.finetuning.options import AnyQuestions
 from query_adapters.upgrade.engine import UpgradeEngine, UpgradeOptions
 
@@ -44,27 +46,34 @@ class ModelUpgradeEngine(UpgradeEngine, BaseEmbeddingFinetuneEngine):
         **options: Unpack[UpgradeOptions],
     ) -> None:
         new = LlamaIndexEmbedder(new_model)
+        old = None if old_model is None else LlamaIndexEmbedder(old_model)
         super().__init__(
             live_index(index),
             new,
             model_output_path=model_output_path,
-            old=None if old_model is None else LlamaIndexEmbedder(old_model),
+            old=old,
             dataset=dataset,
             **options,
         )
         self._new_model = new.embed_model
+        self._old_model = None if old is None else old.embed_model
 
-    def get_finetuned_model(self, **model_kwargs: Any) -> LinearAdapterEmbedding:
-        """Return the new model with the saved adapter on its queries, whatever the decision.
+    def get_finetuned_model(
+        self, models: Served = "new", **model_kwargs: Any
+    ) -> LinearAdapterEmbedding:
+        """Return the models with their saved adapter on queries, whatever the decision.
 
-        Search the index with it; add nodes to the index with the old model only.
+        Documents are embedded by the old model; without one they are refused.
 
         Args:
+            models: The models that embed questions: "new", "old", or "both" side by side.
             **model_kwargs: As in `LinearAdapterEmbedding`.
 
         Raises:
-            NotFinetunedError: If `finetune()` has not run.
+            NotFinetunedError: If `finetune()` has not run, or had no old model or labels for it.
         """
-        return LinearAdapterEmbedding(
-            self._new_model, adapter_path=self._saved_folder, **model_kwargs
-        )
+        folder, old = self._folder_of(models), self._old_model
+        base, options = self._new_model, {"document_model": old} | model_kwargs
+        if old is not None and models != "new":
+            base = old if models == "old" else TwoModelEmbedding(old, base)
+        return LinearAdapterEmbedding(base, adapter_path=folder, **options)

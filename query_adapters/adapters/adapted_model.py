@@ -9,6 +9,7 @@ from query_adapters.adapters import QueryAdapter
 from query_adapters.adapters.serving import (
     AdapterLike,
     adapted_identity,
+    check_documents,
     check_fits,
     check_probe,
     probe_of,
@@ -21,13 +22,14 @@ from query_adapters.embedders.identity import dim_of, model_name_of
 class AdaptedModel:
     """Mixin of an embedding class that serves a base model with an adapter on its queries.
 
-    The embedding class is a pydantic model with the fields `check_model`, `saved_adapter` and
-    `adapter_path`; it implements `_base` and `_embed_probe`.
+    The embedding class is a pydantic model with the fields `check_model`, `saved_adapter`,
+    `adapter_path` and `document_model`; it implements `_base` and `_embed_probe`.
     """
 
     if TYPE_CHECKING:  # pydantic would read these as fields of the mixin
         check_model: bool
         saved_adapter: SavedAdapter | None
+        document_model: Any
 
     @property
     @abstractmethod
@@ -37,6 +39,18 @@ class AdaptedModel:
     @abstractmethod
     def _embed_probe(self, text: str) -> Sequence[float]:
         """Return the base's vector of a query, `(dim,)`, bypassing every cache."""
+
+    @property
+    def _document_base(self) -> Any:
+        """The model that embeds documents: `document_model`, or the base.
+
+        Raises:
+            AdapterMismatchError: If it is the base, and the index was built by another model.
+        """
+        if self.document_model is not None:
+            return self.document_model
+        check_documents(self.saved_adapter, model_name=model_name_of(self._base))
+        return self._base
 
     @property
     def adapter(self) -> QueryAdapter | None:

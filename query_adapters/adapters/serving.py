@@ -18,6 +18,7 @@ from query_adapters.typing import Vectors
 
 AdapterLike = QueryAdapter | SavedAdapter | str | Path
 PROBE_SIMILARITY = 0.999
+BRIDGE_RECORD = "bridge"  # in the record of training of an adapter into another model's index
 
 
 def chosen(
@@ -88,6 +89,21 @@ def check_fits(saved: SavedAdapter, *, model_name: str | None, dim: int | None) 
         check_name(model_name, saved.record.base_model)
     if dim is not None:
         saved.adapter.check_dim(dim)
+
+
+def check_documents(saved: SavedAdapter | None, *, model_name: str) -> None:
+    """Check that the base's vectors of documents belong into the index that is searched.
+
+    Raises:
+        AdapterMismatchError: If the adapter leads into the index of another model.
+    """
+    if saved is not None and BRIDGE_RECORD in saved.record.training:
+        raise AdapterMismatchError(
+            f"expected documents to be embedded by the model that built the index, got {model_name}"
+            ", whose documents lie in another space and would be mixed up with the stored ones; "
+            "pass document_model=<the model that built the index>, or document_model=<the base "
+            "itself> where its own vectors of documents are wanted"
+        )
 
 
 def probe_of(saved: SavedAdapter | None) -> tuple[str, Vectors]:

@@ -43,6 +43,13 @@ def upgrade(
     price: Annotated[
         float | None, typer.Option(min=0, help="Price of the new model per million tokens.")
     ] = None,
+    old_price: Annotated[
+        float | None, typer.Option(min=0, help="Price of the old model per million tokens.")
+    ] = None,
+    max_loss: Annotated[
+        float,
+        typer.Option(min=0, max=0.99, help="Accepted loss of the metric by a cheaper new model."),
+    ] = 0.0,
     metric: Annotated[str, typer.Option(help="Metric of the comparison.")] = "ndcg@10",
     similarity: Ranking = Similarity.COSINE,
     dry_run: Annotated[
@@ -81,6 +88,8 @@ def upgrade(
         dataset=questions,
         n_texts=texts,
         price_per_million_tokens=price,
+        old_price_per_million_tokens=old_price,
+        max_loss=max_loss,
         metric=metric,
         seed=seed,
         cache_path=path,

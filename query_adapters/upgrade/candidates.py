@@ -1,24 +1,35 @@
 """What each way to serve the new model scores on labelled questions, side by side."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from query_adapters.adapters import QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
+from query_adapters.embedders.two_models import Served
 from query_adapters.evaluation import evaluate_vectors
 from query_adapters.evaluation.bootstrap import Interval, bootstrap_intervals
 from query_adapters.evaluation.groups import usable_groups
 from query_adapters.training.candidates import ViewScore
 from query_adapters.training.guard import ALPHA, Guard, answer_groups, max_t_p_value
-from query_adapters.typing import Rows, Similarity, Values, Vectors
+from query_adapters.typing import Rows, Similarity, Values
 
-OLD, BRIDGE, LABELS, AGAIN = (
+OLD, OLD_LABELS, BRIDGE, LABELS, BOTH, BOTH_LABELS, AGAIN = (
     "old model as it is",
+    "old model + labels",
     "new model through the bridge",
     "bridge + labels",
+    "both models",
+    "both models + labels",
     "embedding again, estimated",
 )
+NAMES: Mapping[Served, tuple[str, str]] = {
+    "old": (OLD, OLD_LABELS),
+    "new": (BRIDGE, LABELS),
+    "both": (BOTH, BOTH_LABELS),
+}
+"""Candidates without and with labels, by the models that embed questions."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,15 +65,36 @@ class Scores:
         """Return the mean of `one` less that of `other`, with its 95 % interval."""
         return bootstrap_intervals(self._differences(one, other)[:, None], groups=self.groups)[0]
 
-    def p_value(self, one: str, other: str) -> float:
-        """Return the probability of so large a difference by chance, one-sided."""
-        return max_t_p_value([self._differences(one, other)], 0, groups=self.answers)
+    def p_value(
+        self, one: str, other: str, *, among: Sequence[str] = (), loss: float = 0.0
+    ) -> float:
+        """Return the probability of so large a difference by chance, one-sided.
 
-    def is_better(self, one: str, other: str, guard: Guard) -> bool:
-        """Return whether `one` is better than `other`, as sure as the guard requires."""
+        Args:
+            one: The candidate that was chosen.
+            other: What it is compared with.
+            among: The candidates that it was chosen from; by default it alone.
+            loss: As in `is_better`.
+        """
+        names = among or (one,)
+        differences = [self._differences(name, other) + loss for name in names]
+        return max_t_p_value(differences, names.index(one), groups=self.answers)
+
+    def is_better(
+        self, one: str, other: str, guard: Guard, *, among: Sequence[str] = (), loss: float = 0.0
+    ) -> bool:
+        """Return whether `one` is better than `other`, as sure as the guard requires.
+
+        Args:
+            one: The candidate that was chosen.
+            other: What it is compared with.
+            guard: How sure.
+            among: The candidates that it was chosen from; by default it alone.
+            loss: Loss of the metric that is accepted: then `one` need only not be worse by more.
+        """
         if guard == "strict":
-            return self.p_value(one, other) <= ALPHA
-        gain = ViewScore.of(self._differences(one, other))
+            return self.p_value(one, other, among=among, loss=loss) <= ALPHA
+        gain = ViewScore.of(self._differences(one, other) + loss)
         return gain.mean > (gain.error if guard == "expected" else 0)
 
     def _differences(self, one: str, other: str) -> Values:
@@ -75,52 +107,3 @@ def scores_of(
     """Return the metric on each question of exact search, `(n_questions,)`."""
     found = evaluate_vectors(dataset, adapter, metrics=(metric,), similarity=similarity)
     return found.per_query[metric]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Reembedding:
-    """Estimates what questions would score if the whole index were embedded again.
-
-    On the sampled documents, the new model is compared with what serves the index today; that
-    difference is added to the score over the whole index. If every document is in the sample, the
-    estimate is exact. A sample that is a small part of the index is easier to search, and the
-    estimate then lies too near to what serves the index today.
-
-    Attributes:
-        rows: Sampled rows of the index with all relevant ones, ascending, `(n_sampled,)`.
-        vectors: Their vectors by the new model, `(n_sampled, dim)`.
-        metric: Metric of the scores.
-        similarity: What the index ranks by.
-
-    Source: Särndal, Swensson, Wretman, Model Assisted Survey Sampling (1992), 6.3 (the difference
-        estimator).
-    """
-
-    rows: Rows
-    vectors: Vectors
-    metric: str
-    similarity: Similarity
-
-    def estimate(
-        self,
-        new: EmbeddedDataset,
-        today: EmbeddedDataset,
-        adapter: QueryAdapter | None,
-        scores: Values,
-    ) -> Values:
-        """Return the estimated score of each question, `(n_questions,)`.
-
-        Args:
-            new: The questions by the new model over the index.
-            today: The questions by what serves the index today.
-            adapter: The adapter that serves it; None without one.
-            scores: Scores of that over the whole index, `(n_questions,)`.
-        """
-        over = new.over(self.rows)
-        again = EmbeddedDataset(
-            new.queries, self.vectors, over.relevant, over.grades, over.query_groups
-        )
-        fresh = scores_of(again, None, self.metric, self.similarity)
-        part = scores_of(today.over(self.rows), adapter, self.metric, self.similarity)
-        estimate: Values = scores + fresh - part
-        return estimate

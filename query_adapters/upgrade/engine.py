@@ -1,6 +1,6 @@
 """The upgrade engine of the core; each integration subclasses it for its own types."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -9,7 +9,8 @@ import numpy as np
 from query_adapters._extras import require_extra
 from query_adapters.data.dataset import RetrievalDataset, to_indexed_dataset
 from query_adapters.embedders import TextEmbedder
-from query_adapters.errors import InvalidDatasetError
+from query_adapters.embedders.two_models import Served
+from query_adapters.errors import NotFinetunedError
 from query_adapters.finetuning.base import FinetuneEngine
 from query_adapters.finetuning.options import (
     AnyQuestions,
@@ -19,10 +20,10 @@ from query_adapters.finetuning.options import (
     ranked_by,
     tuples,
 )
-from query_adapters.stores import LiveIndex, StoredVectors, read_blocks
+from query_adapters.stores import LiveIndex, read_blocks
 from query_adapters.stores.origin import PROBES
-from query_adapters.stores.source import batches
-from query_adapters.upgrade.plan import MIN_TEXTS, UpgradePlan
+from query_adapters.upgrade.plan import Prices, UpgradePlan
+from query_adapters.upgrade.texts import drawn, texts_of
 
 if TYPE_CHECKING:
     from query_adapters.upgrade.result import UpgradeResult  # noqa: F401 (in a string)
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 N_TEXTS = 5_000
 MAX_DOCUMENTS = 50_000
 MAX_QUESTIONS = 2_500  # more make the comparison slow, and hardly surer
-TEXTS_AT_ONCE = 500
 
 
 class UpgradeOptions(TrainerOptions, total=False):
@@ -39,8 +39,11 @@ class UpgradeOptions(TrainerOptions, total=False):
     Attributes:
         n_texts: The most stored texts to embed with the new model besides those that are relevant
             to a question, a random sample; 5,000 by default.
+        max_loss: Loss of the metric, 0..1, that is accepted to replace the old model by the new
+            one, such as a cheaper one; 0 by default.
         texts: Texts by document id, where the store does not return them.
         price_per_million_tokens: Price of the new model, for the cost in `plan` and the verdict.
+        old_price_per_million_tokens: Price of the old model, for the cost of questions.
         max_documents: The most stored vectors to read besides those that are relevant to a
             question; 50,000 by default.
         memory: As in `RunOptions`.
@@ -49,8 +52,10 @@ class UpgradeOptions(TrainerOptions, total=False):
     """
 
     n_texts: int
+    max_loss: float
     texts: Mapping[str, str] | None
     price_per_million_tokens: float | None
+    old_price_per_million_tokens: float | None
     max_documents: int
     memory: Memory
     cache_path: str | Path | None
@@ -61,8 +66,9 @@ class UpgradeEngine(FinetuneEngine["UpgradeResult"]):
     """Serves an index with another embedding model than the one that built it.
 
     A map from the new model's vectors into the space of the stored ones, the bridge, is fitted on
-    a sample of stored texts. With labelled questions, an adapter is learned on top of it, and the
-    old model, the bridge and an estimate of embedding the whole index again are compared.
+    a sample of stored texts. With labelled questions, adapters are learned on top of it, on the old
+    model and on both models side by side; all of them and an estimate of embedding the whole index
+    again are compared.
     Constructing the engine reads the index and embeds at most three texts, with the old model;
     `plan` states what `finetune()` will embed.
 
@@ -101,6 +107,8 @@ class UpgradeEngine(FinetuneEngine["UpgradeResult"]):
         rest = known(options, UpgradeOptions)
         n_texts, given = rest.pop("n_texts", N_TEXTS), rest.pop("texts", None)
         price = rest.pop("price_per_million_tokens", None)
+        old_price = rest.pop("old_price_per_million_tokens", None)
+        max_loss = rest.pop("max_loss", 0.0)
         max_documents = rest.pop("max_documents", MAX_DOCUMENTS)
         verbose, cache_path = rest.pop("verbose", False), rest.pop("cache_path", None)
         memories = memories_of(rest.pop("memory", "auto"))
@@ -113,20 +121,34 @@ class UpgradeEngine(FinetuneEngine["UpgradeResult"]):
         questions = None if dataset is None else _sampled(to_indexed_dataset(dataset), seed)
         labelled = list(questions.corpus) if questions else _first_ids(index)
         stored = index.read(labelled, embedder=old, max_documents=max_documents, seed=seed)
-        wanted = [*labelled, *_drawn(stored, labelled, n_texts, seed)]
         self._finetuner = ModelUpgrader(
             index=stored,
-            texts=_texts(index, wanted, given),
+            texts=texts_of(index, drawn(stored, labelled, n_texts, seed), given),
             new=new,
             old=old,
             questions=questions,
             trainer=trainer,
-            price_per_million_tokens=price,
+            prices=Prices(new=price, old=old_price),
+            max_loss=max_loss,
             output=Path(model_output_path),
             cache_path=None if cache_path is None else Path(cache_path),
             show_progress=verbose,
         )
         self._plan = self._finetuner.plan
+
+    def _folder_of(self, models: Served) -> Path:
+        """Return the folder of the adapter for these models.
+
+        Raises:
+            NotFinetunedError: If `finetune()` has not run, or without the models or labels for it.
+        """
+        if models not in self.result.adapters:
+            saved = ", ".join(map(repr, self.result.adapters))
+            raise NotFinetunedError(
+                f"expected an adapter for {models!r}, got one for {saved} alone; give the engine "
+                "the old model and labelled questions"
+            )
+        return self._saved_folder if models == "new" else self._saved_folder / models
 
     @property
     def plan(self) -> UpgradePlan:
@@ -145,32 +167,3 @@ def _sampled(questions: RetrievalDataset, seed: int) -> RetrievalDataset:
 def _first_ids(index: LiveIndex) -> list[str]:
     keys, _ = next(read_blocks(index.source, name=index.name))
     return list(keys[:PROBES])
-
-
-def _drawn(stored: StoredVectors, labelled: Sequence[str], n_texts: int, seed: int) -> list[str]:
-    if n_texts < 1:
-        raise ValueError(f"n_texts: expected at least 1, got {n_texts}")
-    known_ids = frozenset(labelled)
-    others = [key for key in stored.ids if key not in known_ids]
-    if len(others) <= n_texts:
-        return others
-    rows = np.random.default_rng(seed).choice(len(others), n_texts, replace=False)
-    return [others[row] for row in sorted(rows)]
-
-
-def _texts(index: LiveIndex, ids: Sequence[str], given: Mapping[str, str] | None) -> dict[str, str]:
-    """Return the texts of those ids that have one, from the user or from the store."""
-    found: dict[str, str] = {}
-    if given is not None:
-        found = {key: given[key] for key in ids if given.get(key)}
-    else:
-        for keys in batches(ids, TEXTS_AT_ONCE):
-            texts = index.texts(keys)
-            found |= {key: texts[key] for key in keys if texts.get(key)}
-    n_different = len(set(found.values()))
-    if n_different < MIN_TEXTS:
-        raise InvalidDatasetError(
-            f"{index.name}: expected at least {MIN_TEXTS} different texts of stored documents, got "
-            f"{n_different}; pass more of them by id as texts={{...}}"
-        )
-    return found

@@ -9,6 +9,29 @@ MIN_TEXTS = 40  # with fewer, chance and a good bridge cannot be told apart
 
 
 @dataclass(frozen=True, kw_only=True)
+class Prices:
+    """Prices of a million tokens, in any currency; None if unknown.
+
+    Attributes:
+        new: Of the new model.
+        old: Of the old model.
+
+    Raises:
+        ValueError: If a price is below 0.
+    """
+
+    new: float | None = None
+    old: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, price in (("", self.new), ("old_", self.old)):
+            if price is not None and not price >= 0:
+                raise ValueError(
+                    f"{name}price_per_million_tokens: expected a number from 0, got {price}"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
 class UpgradePlan:
     """Texts to embed with the new model, with their cost; a token is taken as four characters.
 
@@ -40,15 +63,7 @@ class UpgradePlan:
         n_stored: int,
         price_per_million: float | None,
     ) -> "UpgradePlan":
-        """Return the plan for these texts and labelled questions.
-
-        Raises:
-            ValueError: If the price is below 0.
-        """
-        if price_per_million is not None and not price_per_million >= 0:
-            raise ValueError(
-                f"price_per_million_tokens: expected a number from 0, got {price_per_million}"
-            )
+        """Return the plan for these texts and labelled questions."""
         n_characters = sum(map(len, texts))
         return cls(
             model_name=model_name,

@@ -2,23 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from query_adapters.adapters.storage import SavedAdapter
+from query_adapters.embedders.two_models import Served
 from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.training import TrainingResult
-from query_adapters.training.guard import Guard
 from query_adapters.training.verdict import counted, signed
+from query_adapters.upgrade.asking import QuestionCost
 from query_adapters.upgrade.bridge import Bridge
-from query_adapters.upgrade.candidates import AGAIN, OLD, Scores
+from query_adapters.upgrade.decision import Choice, Decision
 from query_adapters.upgrade.plan import UpgradePlan
 
-Decision = Literal["stay", "bridge", "re-embed"]
-ADVICE: Mapping[Decision, str] = {
-    "stay": "stay with the old model; if it is switched off, serve the saved bridge",
-    "bridge": "serve the new model through the saved bridge; the index stays as it is",
-    "re-embed": "embed the index again with the new model; until then, serve the best candidate",
-}
 UNCHECKED = (
     "serve the new model through the saved bridge only if the old one is switched off, and label "
     "about 50 questions to compare them"
@@ -30,37 +25,65 @@ class UpgradeResult:
     """A saved bridge, and what speaks for it; `str()` gives it as a short block of text.
 
     Attributes:
-        decision: "stay" with the old model, "bridge" to serve the new one through the saved
-            adapter, or "re-embed" the index. Without labelled questions always "bridge".
+        choice: What to do by the scores.
         metric: Metric of the scores.
         means: Mean score of each candidate with its 95 % interval; empty without labels.
         differences: Difference of each candidate from the first one, with its 95 % interval.
-        p_value: Probability of the served candidate's gain over the old model by chance; None
-            without labels or without the old model.
         n_questions: Labelled questions.
         bridge: The bridge.
-        training: What was learned on top of it; None without labels.
+        trainings: What was learned on the labels, by the models that embed questions: "old",
+            "new" and "both"; empty without labels.
+        costs: What a question costs by the new and the old model; empty without labels or without
+            the old model.
         plan: What was embedded, and the cost of embedding the whole index again.
         note: What to check about the new model; None if nothing.
-        saved: The adapter with its record.
+        adapters: The saved adapters with their records, by the models that embed questions.
     """
 
-    decision: Decision
+    choice: Choice
     metric: str
     means: Mapping[str, Interval]
     differences: Mapping[str, Interval]
-    p_value: float | None
     n_questions: int
     bridge: Bridge
-    training: TrainingResult | None
+    trainings: Mapping[Served, TrainingResult]
+    costs: tuple[QuestionCost, ...]
     plan: UpgradePlan
     note: str | None
-    saved: SavedAdapter
+    adapters: Mapping[Served, SavedAdapter]
+
+    @property
+    def decision(self) -> Decision:
+        """What to do.
+
+        "stay" with the old model as it is, "adapt" it by its adapter, "bridge" to serve the new
+        model, "both" to ask both models, or "re-embed" the index. Without labelled questions always
+        "bridge".
+        """
+        return self.choice.decision
+
+    @property
+    def p_value(self) -> float | None:
+        """Probability of the best candidate's gain over the old model by chance.
+
+        None without labels or without the old model.
+        """
+        return self.choice.p_value
+
+    @property
+    def training(self) -> TrainingResult | None:
+        """What was learned on top of the bridge; None without labels."""
+        return self.trainings.get("new")
+
+    @property
+    def saved(self) -> SavedAdapter:
+        """The new model's adapter with its record."""
+        return self.adapters["new"]
 
     @property
     def advice(self) -> str:
         """What to do next, in one sentence."""
-        return ADVICE[self.decision] if self.means else UNCHECKED
+        return self.choice.advice if self.means else UNCHECKED
 
     def __str__(self) -> str:
         return upgrade_text(self)
@@ -80,27 +103,9 @@ class UpgradeResult:
             "advice": self.advice,
             "n_questions": self.n_questions,
             "bridge": self.bridge.to_record(),
-            "training": None if self.training is None else self.training.to_record(),
+            "trainings": {models: one.to_record() for models, one in self.trainings.items()},
+            "costs": [asdict(cost) for cost in self.costs],
         }
-
-
-def decide(scores: Scores, served: str, guard: Guard) -> Decision:
-    """Return what to do by the scores.
-
-    Embedding again is advised where the estimate is above the best of the others by more than its
-    95 % interval. Otherwise the served candidate replaces the old model where the guard lets it,
-    and without an old model always.
-
-    Args:
-        scores: Scores of the candidates.
-        served: The candidate that is saved.
-        guard: How sure its gain over the old model must be.
-    """
-    is_replaced = OLD not in scores.per_question or scores.is_better(served, OLD, guard)
-    kept = served if is_replaced else OLD
-    if AGAIN in scores.per_question and scores.difference(AGAIN, kept).low > 0:
-        return "re-embed"
-    return "bridge" if is_replaced else "stay"
 
 
 def upgrade_text(result: UpgradeResult) -> str:
@@ -112,6 +117,7 @@ def upgrade_text(result: UpgradeResult) -> str:
         "nearest neighbours.",
         *(_candidate(result, name) for name in result.means),
         *([f"Confidence: p = {result.p_value:.2g}."] if result.p_value is not None else []),
+        *([f"A question: {', '.join(map(str, result.costs))}."] if result.costs else []),
         f"Embedding again: {result.plan.index_text}.",
         *([f"Roles: {result.note}."] if result.note else []),
         f"Next step: {result.advice}.",
@@ -124,6 +130,8 @@ def _headline(result: UpgradeResult) -> str:
         return "Bridge saved, not checked: no labelled questions"
     headlines = {
         "stay": "Stay with the old model",
+        "adapt": "Keep the old model, with an adapter",
+        "both": "Ask both models",
         "bridge": "Serve the new model through the bridge",
         "re-embed": "Embed the index again",
     }

@@ -9,32 +9,28 @@ from typing import Any
 
 import numpy as np
 
-from query_adapters.adapters import QueryAdapter
 from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, save_adapter
 from query_adapters.data.dataset import RetrievalDataset
-from query_adapters.data.embedded import EmbeddedDataset, judged_rows
-from query_adapters.data.splits import query_groups
+from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.embedders.identity import own_name
 from query_adapters.finetuning.adapter import CACHE_FILE, library_versions
 from query_adapters.finetuning.checks import expected_seen_share
 from query_adapters.stores import StoredVectors
-from query_adapters.training import AdapterTrainer, TrainingResult
-from query_adapters.typing import Rows, Values, Vectors
+from query_adapters.training import AdapterTrainer
+from query_adapters.typing import Rows, Values
+from query_adapters.upgrade.asking import QuestionCost
 from query_adapters.upgrade.bridge import Bridge, fit_bridge
-from query_adapters.upgrade.candidates import (
-    AGAIN,
-    BRIDGE,
-    LABELS,
-    OLD,
-    Reembedding,
-    Scores,
-    scores_of,
-)
-from query_adapters.upgrade.plan import UpgradePlan
-from query_adapters.upgrade.result import UpgradeResult, decide
+from query_adapters.upgrade.candidates import AGAIN, Scores
+from query_adapters.upgrade.decision import Choice, decide
+from query_adapters.upgrade.learning import Learned
+from query_adapters.upgrade.plan import Prices, UpgradePlan
+from query_adapters.upgrade.questions import AskedQuestions
+from query_adapters.upgrade.reembedding import Reembedding
+from query_adapters.upgrade.result import UpgradeResult
 from query_adapters.upgrade.roles import missing_prefix
+from query_adapters.upgrade.texts import Sampled
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +46,15 @@ class ModelUpgrader:
         old: The model that built the index; None if it cannot be called any more.
         questions: Labelled questions; None without any.
         trainer: Settings of the training on the labels.
-        price_per_million_tokens: Price of the new model; None if unknown.
-        output: The adapter's folder; the cache of embeddings is in it as well.
+        prices: Prices of the models.
+        max_loss: Loss of the metric that is accepted to replace the old model by the new one.
+        output: The folder of the new model's adapter; those of the old one and of both are in its
+            folders "old" and "both", the cache of embeddings is in it as well.
         cache_path: File of the cache of embeddings, instead of one in the output folder.
         show_progress: Whether to show progress bars.
+
+    Raises:
+        ValueError: If `max_loss` is out of range.
     """
 
     index: StoredVectors
@@ -62,10 +63,15 @@ class ModelUpgrader:
     old: TextEmbedder | None
     questions: RetrievalDataset | None
     trainer: AdapterTrainer
-    price_per_million_tokens: float | None
+    prices: Prices
+    max_loss: float
     output: Path
     cache_path: Path | None
     show_progress: bool
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_loss < 1:
+            raise ValueError(f"max_loss: expected 0 or more, below 1, got {self.max_loss}")
 
     @property
     def plan(self) -> UpgradePlan:
@@ -75,7 +81,7 @@ class ModelUpgrader:
             list(self.texts.values()),
             list(self.questions.queries.values()) if self.questions else [],
             n_stored=self.index.n_stored or len(self.index.ids),
-            price_per_million=self.price_per_million_tokens,
+            price_per_million=self.prices.new,
         )
 
     def run(self) -> UpgradeResult:
@@ -87,22 +93,17 @@ class ModelUpgrader:
                 finite.
         """
         logger.info("%s", self.plan)
-        texts = list(self.texts.values())
-        vectors = self._cache.embed_documents(self.new, texts, show_progress=self.show_progress)
-        note = missing_prefix(self.new, texts, vectors)
+        sampled = self._sampled()
+        note = missing_prefix(self.new, list(sampled.texts), sampled.vectors)
         if note is not None:
             logger.warning("%s", note)
-        bridge = self._bridge(texts, vectors)
+        bridge = self._bridge(sampled)
         result = self._unchecked(bridge, note)
-        if self.questions is not None:
-            result = self._compared(result, self.questions, vectors)
-        record = replace(
-            result.saved.record,
-            training=result.to_record()
-            | {"similarity": self.trainer.similarity, "libraries": library_versions()},
-        )
-        result = replace(result, saved=replace(result.saved, record=record))
-        save_adapter(result.saved, self.output)
+        if self._asked is not None:
+            result = self._compared(result, self._asked, sampled)
+        result = self._recorded(result)
+        for models, saved in result.adapters.items():
+            save_adapter(saved, self.output if models == "new" else self.output / models)
         logger.info("%s", result.advice)
         return result
 
@@ -111,110 +112,123 @@ class ModelUpgrader:
         return EmbeddingCache(self.cache_path or self.output / CACHE_FILE)
 
     @cached_property
-    def _rows(self) -> Rows:
-        """Rows of the index that have a text, `(n_texts,)`."""
-        return np.array([self.index.row_of[key] for key in self.texts])
+    def _asked(self) -> AskedQuestions | None:
+        if self.questions is None:
+            return None
+        return AskedQuestions(
+            questions=self.questions,
+            index=self.index,
+            new=self.new,
+            old=self.old,
+            cache=self._cache,
+            show_progress=self.show_progress,
+        )
 
-    def _bridge(self, texts: list[str], vectors: Vectors) -> Bridge:
+    def _sampled(self) -> Sampled:
+        texts = tuple(self.texts.values())
+        vectors = self._cache.embed_documents(self.new, texts, show_progress=self.show_progress)
+        return Sampled(ids=tuple(self.texts), texts=texts, vectors=vectors)
+
+    def _bridge(self, sampled: Sampled) -> Bridge:
         """Return the bridge on texts that differ: of equal ones, one could find another."""
-        once = list({text: place for place, text in enumerate(texts)}.values())
+        once = sampled.once
         return fit_bridge(
-            vectors[once],
-            self.index.vectors[self._rows[once]],
+            sampled.vectors[once],
+            self.index.vectors[self._rows(sampled)[once]],
             similarity=self.trainer.similarity,
             seed=self.trainer.seed,
         )
 
+    def _rows(self, sampled: Sampled) -> Rows:
+        return np.array([self.index.row_of[key] for key in sampled.ids])
+
     def _unchecked(self, bridge: Bridge, note: str | None) -> UpgradeResult:
-        asked = self.questions.queries.values() if self.questions else self.texts.values()
-        probe = next(iter(asked))
+        probe = (self._asked.texts if self._asked else list(self.texts.values()))[0]
+        saved = SavedAdapter(
+            adapter=bridge.adapter,
+            record=AdapterRecord(base_model=own_name(self.new.model_name), probe_text=probe),
+            probe_vector=self._cache.embed_queries(self.new, [probe])[0],
+        )
         return UpgradeResult(
-            decision="bridge",
+            choice=Choice(decision="bridge", until_then="bridge", p_value=None),
             metric=self.trainer.metric,
             means={},
             differences={},
-            p_value=None,
             n_questions=0,
             bridge=bridge,
-            training=None,
+            trainings={},
+            costs=(),
             plan=self.plan,
             note=note,
-            saved=SavedAdapter(
-                adapter=bridge.adapter,
-                record=AdapterRecord(base_model=own_name(self.new.model_name), probe_text=probe),
-                probe_vector=self._cache.embed_queries(self.new, [probe])[0],
-            ),
+            adapters={"new": saved},
         )
 
     def _compared(
-        self, result: UpgradeResult, questions: RetrievalDataset, vectors: Vectors
+        self, result: UpgradeResult, asked: AskedQuestions, sampled: Sampled
     ) -> UpgradeResult:
         """Return the result with what was learned and compared on labelled questions."""
-        asked = self._embedded(questions, self.new, of_two_models=True)
-        trainer = self._trainer(questions)
-        training = trainer.fit(asked, start=result.bridge.adapter)
-        found = self._scores(asked, questions, vectors, result.bridge, training)
-        scores = Scores.of(found, asked)
-        served = LABELS if training.chosen is not None else BRIDGE
+        trainer = self._trainer(asked.questions)
+        learned = {
+            models: Learned.of(models, dataset, start, trainer)
+            for models, (dataset, start) in asked.ways(result.bridge.adapter).items()
+        }
+        found = {name: row for one in learned.values() for name, row in one.scores()}
         first = next(iter(found))
+        found |= self._again(learned["new"].asked, sampled)
+        scores = Scores.of(found, learned["new"].asked)
+        served = {models: one.served for models, one in learned.items()}
         return replace(
             result,
-            decision=decide(scores, served, trainer.guard),
+            choice=decide(scores, served, trainer.guard, max_loss=self.max_loss),
             means=scores.means(),
-            differences={name: scores.difference(name, first) for name in list(found)[1:]},
-            p_value=scores.p_value(served, OLD) if OLD in found else None,
-            n_questions=len(questions.queries),
-            training=training,
-            saved=replace(result.saved, adapter=training.adapter),
+            differences={n: scores.difference(n, first) for n in found if n != first},
+            n_questions=len(asked.texts),
+            trainings={models: one.training for models, one in learned.items()},
+            costs=self._costs(asked.texts),
+            adapters={
+                models: SavedAdapter(
+                    adapter=one.training.adapter,
+                    record=asked.record(models, one.training.to_record() | self._origin),
+                    probe_vector=one.asked.queries[0],
+                )
+                for models, one in learned.items()
+            },
         )
 
-    def _scores(
-        self,
-        asked: EmbeddedDataset,
-        questions: RetrievalDataset,
-        vectors: Vectors,
-        bridge: Bridge,
-        training: TrainingResult,
-    ) -> dict[str, Values]:
-        """Return the scores of every candidate, what serves the index today first."""
-        found: dict[str, Values] = {}
-        today: tuple[EmbeddedDataset, QueryAdapter | None] = asked, bridge.adapter
-        if self.old is not None:
-            today = self._embedded(questions, self.old), None
-            found[OLD] = self._scored(*today)
-        found[BRIDGE] = self._scored(asked, bridge.adapter)
-        if training.evidence is not None:
-            found[LABELS] = found[BRIDGE] + training.evidence.per_question
-        if set(asked.labelled.tolist()) <= set(self._rows.tolist()):
-            order = np.argsort(self._rows)
-            again = Reembedding(
-                rows=self._rows[order],
-                vectors=vectors[order],
-                metric=self.trainer.metric,
-                similarity=self.trainer.similarity,
-            )
-            found[AGAIN] = again.estimate(asked, *today, next(iter(found.values())))
-        return found
-
-    def _scored(self, dataset: EmbeddedDataset, adapter: QueryAdapter | None) -> Values:
-        return scores_of(dataset, adapter, self.trainer.metric, self.trainer.similarity)
-
-    def _embedded(
-        self, questions: RetrievalDataset, model: TextEmbedder, **options: Any
-    ) -> EmbeddedDataset:
-        """Return the questions by the model over the index."""
-        texts = list(questions.queries.values())
-        queries = self._cache.embed_queries(model, texts, show_progress=self.show_progress)
-        return EmbeddedDataset(
-            queries,
-            self.index.vectors,
-            *judged_rows(questions, self.index.row_of),
-            query_groups(questions),
-            **options,
+    def _again(self, asked: EmbeddedDataset, sampled: Sampled) -> dict[str, Values]:
+        """Return the estimate of embedding again; none if a labelled text could not be read."""
+        rows = self._rows(sampled)
+        if not set(asked.labelled.tolist()) <= set(rows.tolist()):
+            return {}
+        order = np.argsort(rows)
+        again = Reembedding(
+            rows=rows[order],
+            vectors=sampled.vectors[order],
+            metric=self.trainer.metric,
+            similarity=self.trainer.similarity,
+            seed=self.trainer.seed,
         )
+        return {AGAIN: again.estimate(asked)}
+
+    def _costs(self, texts: list[str]) -> tuple[QuestionCost, ...]:
+        """Return what a question costs by the new model and, to compare, by the old one."""
+        if self.old is None:
+            return ()
+        prices = ((self.new, self.prices.new), (self.old, self.prices.old))
+        return tuple(QuestionCost.of(model, texts, price) for model, price in prices)
 
     def _trainer(self, questions: RetrievalDataset) -> AdapterTrainer:
         if self.trainer.seen_share is not None:
             return self.trainer
         share = expected_seen_share(questions, self.index.n_stored or len(self.index.ids))
         return replace(self.trainer, seen_share=share)
+
+    def _recorded(self, result: UpgradeResult) -> UpgradeResult:
+        """Return the result with its record in the new model's adapter."""
+        record = replace(result.saved.record, training=result.to_record() | self._origin)
+        saved = replace(result.saved, record=record)
+        return replace(result, adapters={**result.adapters, "new": saved})
+
+    @property
+    def _origin(self) -> dict[str, Any]:
+        return {"similarity": self.trainer.similarity, "libraries": library_versions()}

@@ -149,8 +149,11 @@ def test_labels_are_learned_on_top_of_the_bridge(framework: Framework, output: P
     means = {name: mean.mean for name, mean in result.means.items()}
     assert list(means) == [
         "old model as it is",
+        "old model + labels",
         "new model through the bridge",
         "bridge + labels",
+        "both models",
+        "both models + labels",
         "embedding again, estimated",
     ]
     assert result.decision == "bridge"

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from query_adapters.upgrade.plan import UpgradePlan
+from query_adapters.upgrade.asking import QuestionCost
+from query_adapters.upgrade.plan import Prices, UpgradePlan
 from query_adapters.upgrade.roles import missing_prefix
 
 TEXTS = ["a" * 40, "b" * 20]
@@ -35,9 +36,19 @@ def test_a_price_is_that_of_a_million_tokens() -> None:
     assert "price" not in str(plan())
 
 
-def test_a_negative_price_is_refused() -> None:
+@pytest.mark.parametrize("name", ["new", "old"])
+def test_a_negative_price_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="price_per_million_tokens"):
-        plan(-1.0)
+        Prices(**{name: -1.0})
+
+
+def test_a_thousand_questions_cost_their_tokens(make_embedder: Callable[..., Any]) -> None:
+    model = named(make_embedder, "small")
+    cost = QuestionCost.of(model, ["a" * 40, "b" * 80], 2.0)
+    assert cost.per_thousand == pytest.approx(1000 * 15 * 2e-6)
+    assert cost.seconds > 0
+    assert str(cost).startswith("small ")
+    assert QuestionCost.of(model, ["a"], None).per_thousand is None
 
 
 @pytest.mark.parametrize(
