@@ -4,8 +4,8 @@
 
 Every ordered pair of the models is measured on every set (`--models`: all three by default). The
 bridge is fitted on a part of the documents; adapters on top of it, on the old model and on both
-models side by side are trained on the training questions. All scores are on the test questions, over
-all documents.
+models side by side are trained on the training questions. All scores are on the test questions,
+over all documents.
 """
 
 import argparse
@@ -119,20 +119,28 @@ def trained(way: Way, case: Case) -> TrainingResult:
 def learned(new: Case, old: Case, bridge: LinearAdapter, of_old: Evaluation) -> Evaluations:
     """Return the scores of what is learned from labels."""
     found = {"old + labels": of_old}
-    by = ways(new, old, bridge)
-    for name, way in by.items():
+    for name, way in ways(new, old, bridge).items():
         training = trained(way, new)
         found[f"{name} + labels"] = evaluate_vectors(way.test, training.adapter, metrics=METRICS)
         if name == "bridge":
             found["bridge + learned retriever"] = learned_retriever(way, new, training)
-    found["bridge on question pairs"] = evaluate_vectors(
-        by["bridge"].test, on_question_pairs(new, old), metrics=METRICS
-    )
     return found
 
 
-def measured(new: Case, old: Case, of_old: Evaluation) -> Iterator[dict[str, Any]]:
-    """Yield the record of one pair of models for each share of the documents."""
+def of_old_adapter(old: Case) -> Evaluation:
+    """Return the scores of the old model with an adapter."""
+    adapter = trained(Way(old.train, old.test, None), old).adapter
+    return evaluate_vectors(old.test, adapter, metrics=METRICS)
+
+
+def measured(new: Case, old: Case, of_old: Evaluation | None) -> Iterator[dict[str, Any]]:
+    """Yield the record of one pair of models for each share of the documents.
+
+    Args:
+        new: The set by the new model.
+        old: The set by the old model.
+        of_old: Scores of the old model with an adapter; None to train nothing.
+    """
     groups = usable_groups(new.test.document_groups)
     again = evaluate_vectors(new.test, metrics=METRICS)
     n = len(new.test.documents)
@@ -150,6 +158,11 @@ def measured(new: Case, old: Case, of_old: Evaluation) -> Iterator[dict[str, Any
             for name, way in ways(new, old, bridge.adapter).items()
         }
         if share == 1:
+            pairs = over(old.test, new.test.queries)
+            scores["bridge on question pairs"] = evaluate_vectors(
+                pairs, on_question_pairs(new, old), metrics=METRICS
+            )
+        if share == 1 and of_old is not None:
             scores |= learned(new, old, bridge.adapter, of_old)
         yield {
             "set": new.name,
@@ -198,6 +211,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--max-queries", type=int, default=2500)
+    parser.add_argument("--untrained", action="store_true", help="measure what needs no training")
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     cases = {
@@ -218,8 +232,7 @@ def main() -> None:
     for of_set in next(iter(cases.values())):
         for old in cases:
             of_old = cases[old][of_set]
-            adapter = trained(Way(of_old.train, of_old.test, None), of_old).adapter
-            adapted = evaluate_vectors(of_old.test, adapter, metrics=METRICS)
+            adapted = None if arguments.untrained else of_old_adapter(of_old)
             for new in cases:
                 if old == new:
                     continue

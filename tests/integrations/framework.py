@@ -127,6 +127,7 @@ class Framework:
         calls: Functions that call models.
         adapted: The class of a base model with any adapter.
         linear: The class of a base model with a linear adapter.
+        two_models: The class that asks two models for every query.
         base_field: The attribute of an adapted model that holds its base.
         embedder: The class that makes a model available to the core.
         dataset: Takes queries, corpus and relevant documents, returns the framework's dataset.
@@ -149,6 +150,7 @@ class Framework:
     calls: Calls
     adapted: Make
     linear: Make
+    two_models: Make
     base_field: str
     embedder: Make
     dataset: Make

@@ -19,7 +19,10 @@ def test_a_model_on_its_own_vectors_gets_a_bridge_that_can_be_verified(
     assert next(iter(record["means"])) == "old model as it is"
     assert read_adapter(tmp_path / "bridge").record.training["decision"] == record["decision"]
     assert "fits fake:8" in cli.text("verify", tmp_path / "bridge", "-m", "fake:8")
-    assert record["advice"] in cli.text(*options(data, tmp_path / "bridge"))
+    shown = cli.text(*options(data, tmp_path / "bridge"), "--price", 0.02, "--old-price", 0.13)
+    assert record["advice"] in shown
+    assert "a thousand" in shown
+    assert read_adapter(tmp_path / "bridge" / "both").record.base_model == "fake:8 and fake:8"
 
 
 def test_a_dry_run_shows_the_price_and_asks_the_new_model_nothing(

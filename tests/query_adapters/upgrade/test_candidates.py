@@ -84,7 +84,7 @@ def scores(**means: float) -> Scores:
     )
 
 
-def decided(guard: Guard = "strict", max_loss: float = 0, **means: float) -> Choice:
+def decided(means: dict[str, float], *, guard: Guard = "strict", max_loss: float = 0) -> Choice:
     served: dict[Served, str] = {"new": BRIDGE}
     if "old" in means:
         served = {"old": OLD_LABELS if "adapted" in means else OLD, **served}
@@ -111,11 +111,11 @@ def decided(guard: Guard = "strict", max_loss: float = 0, **means: float) -> Cho
     ],
 )
 def test_the_decision_follows_the_scores(means: dict[str, float], decision: str) -> None:
-    assert decided(**means).decision == decision
+    assert decided(means).decision == decision
 
 
 def test_until_the_index_is_embedded_again_the_best_candidate_is_advised() -> None:
-    choice = decided(old=0.5, bridge=0.5, both=0.6, again=0.8)
+    choice = decided({"old": 0.5, "bridge": 0.5, "both": 0.6, "again": 0.8})
     assert (choice.decision, choice.until_then) == ("re-embed", "both")
     assert choice.advice.startswith("embed the index again")
     assert "ask both models" in choice.advice
@@ -124,13 +124,13 @@ def test_until_the_index_is_embedded_again_the_best_candidate_is_advised() -> No
 def test_the_guard_decides_how_sure_a_gain_must_be() -> None:
     barely = {"old": 0.5, "bridge": 0.509}
     assert scores(**barely).p_value(BRIDGE, OLD) > 0.05
-    assert decided("strict", **barely).decision == "stay"
-    assert decided("off", **barely).decision == "bridge"
+    assert decided(barely).decision == "stay"
+    assert decided(barely, guard="off").decision == "bridge"
 
 
 @pytest.mark.parametrize(("max_loss", "decision"), [(0, "stay"), (0.02, "stay"), (0.05, "bridge")])
 def test_a_cheaper_model_may_lose_what_is_accepted(max_loss: float, decision: str) -> None:
-    assert decided(max_loss=max_loss, old=0.53, bridge=0.5).decision == decision
+    assert decided({"old": 0.53, "bridge": 0.5}, max_loss=max_loss).decision == decision
 
 
 def test_the_best_of_several_candidates_must_be_surer_than_a_single_one() -> None:
