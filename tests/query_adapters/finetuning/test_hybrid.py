@@ -354,5 +354,7 @@ def test_with_units_the_texts_are_those_of_the_index(
     engine.finetune()
     on_documents = make_engine()
     on_documents.finetune()
-    weights = [one.result.fusion.head.weights for one in (engine, on_documents)]
-    np.testing.assert_allclose(*weights, rtol=0.05)
+    fusions = [one.result.fusion for one in (engine, on_documents)]
+    assert fusions[0] is not None
+    assert fusions[1] is not None
+    np.testing.assert_allclose(fusions[0].head.weights, fusions[1].head.weights, rtol=0.05)
