@@ -82,7 +82,6 @@ def _retriever(folder: Path) -> dict[str, Any]:
         "weights": model.head.to_record(),
         "similarity": model.similarity,
         "depth": model.depth,
-        "units": len(model.units) or None,
         "questions": len(model.answers),
         "lexical": _lexical(folder / LEXICAL_FOLDER) if model.head.needs_text else None,
     }
