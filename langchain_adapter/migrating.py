@@ -26,8 +26,8 @@ from query_adapters.adapters.serving import AdapterLike
 from query_adapters.data.units import UnitsOption
 from query_adapters.embedders.identity import dim_of, model_name_of
 from query_adapters.fusion.serving import checked_top_k
-from query_adapters.upgrade.migration import MigrationProgress
 from query_adapters.upgrade.migration.ranking import MigrationHit
+from query_adapters.upgrade.migration.report import MigrationReport
 from query_adapters.upgrade.migration.search import IndexSearch
 from query_adapters.upgrade.migration.serving import ServedMigration
 
@@ -58,7 +58,7 @@ class MigratingOptions(TypedDict, total=False):
     metadata: dict[str, Any] | None
 
 
-class MigratingRetriever(BaseRetriever):
+class MigratingRetriever(MigrationReport, BaseRetriever):
     """Searches an old store through a bridge and a new one, which fills with the same documents.
 
     The new model embeds the question once. A document that is in the new store comes from there
@@ -128,37 +128,6 @@ class MigratingRetriever(BaseRetriever):
         checked_top_k(self.k)
         checked_options(self.search_kwargs)
         self._served = served
-
-    @property
-    def asked(self) -> Mapping[str, int]:
-        """How often documents of the old store were asked for, by id.
-
-        Labelled questions of the upgrade count, and every time that the retriever returned one from
-        the old store. The 10,000 to 20,000 most frequent ids are kept.
-        """
-        return self._served.asked
-
-    def progress(self) -> MigrationProgress:
-        """Return how far the migration is; reads the old store."""
-        return self._served.progress()
-
-    def next_to_embed(self, n: int) -> list[str]:
-        """Return the ids of at most `n` documents of the old store to embed next, in this order.
-
-        First come documents that are asked for often and that the bridge serves badly. Reads the
-        old store.
-
-        Args:
-            n: Number of ids, at least 1.
-
-        Raises:
-            ValueError: If `n` is below 1.
-        """
-        return self._served.next_to_embed(n)
-
-    def refresh(self) -> None:
-        """Read the units of the new store again, with `units`, after entries of it were deleted."""
-        self._served.refresh()
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None

@@ -23,8 +23,8 @@ from query_adapters.adapters.serving import AdapterLike
 from query_adapters.data.units import UnitsOption
 from query_adapters.embedders.identity import dim_of, model_name_of
 from query_adapters.fusion.serving import checked_top_k
-from query_adapters.upgrade.migration import MigrationProgress
 from query_adapters.upgrade.migration.ranking import MigrationHit
+from query_adapters.upgrade.migration.report import MigrationReport
 from query_adapters.upgrade.migration.search import IndexSearch
 from query_adapters.upgrade.migration.serving import ServedMigration
 
@@ -56,7 +56,7 @@ class MigratingOptions(TypedDict, total=False):
     verbose: bool
 
 
-class MigratingRetriever(BaseRetriever):
+class MigratingRetriever(MigrationReport, BaseRetriever):
     """Searches an old index through a bridge and a new one, which fills with the same nodes.
 
     The new model embeds the question once. A node that is in the new index comes from there alone,
@@ -124,36 +124,6 @@ class MigratingRetriever(BaseRetriever):
     @similarity_top_k.setter
     def similarity_top_k(self, similarity_top_k: int) -> None:
         self._similarity_top_k = checked_top_k(similarity_top_k)
-
-    @property
-    def asked(self) -> Mapping[str, int]:
-        """How often nodes of the old index were asked for, by id: by labels, and since it began.
-
-        The 10,000 to 20,000 most frequent ids are kept.
-        """
-        return self._served.asked
-
-    def progress(self) -> MigrationProgress:
-        """Return how far the migration is; reads the old index."""
-        return self._served.progress()
-
-    def next_to_embed(self, n: int) -> list[str]:
-        """Return the ids of at most `n` nodes of the old index to embed next, most urgent first.
-
-        First come nodes that are asked for often and that the bridge serves badly. Reads the old
-        index.
-
-        Args:
-            n: Number of ids, at least 1.
-
-        Raises:
-            ValueError: If `n` is below 1.
-        """
-        return self._served.next_to_embed(n)
-
-    def refresh(self) -> None:
-        """Read the units of the new index again, with `units`, after nodes of it were deleted."""
-        self._served.refresh()
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         vector = query_bundle.embedding
