@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from query_adapters.adapters import LinearAdapter
-from query_adapters.adapters.storage import AdapterRecord
+from query_adapters.adapters.storage import AdapterRecord, SavedAdapter
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset, judged_rows
 from query_adapters.data.splits import query_groups
@@ -70,10 +70,8 @@ class AskedQuestions:
 
     def record(self, models: Served, training: Mapping[str, Any]) -> AdapterRecord:
         """Return the record of an adapter for the models."""
-        new = own_name(self.new.model_name)
-        old = new if self.old is None else own_name(self.old.model_name)
-        names = {"new": new, "old": old, "both": joined_name(old, new)}
-        return AdapterRecord(base_model=names[models], probe_text=self.texts[0], training=training)
+        name = name_of(models, self.new, self.old)
+        return AdapterRecord(base_model=name, probe_text=self.texts[0], training=training)
 
     def _by(self, model: TextEmbedder) -> Vectors:
         return self.cache.embed_queries(model, self.texts, show_progress=self.show_progress)
@@ -86,3 +84,42 @@ class AskedQuestions:
             query_groups(self.questions),
             of_two_models=of_two_models,
         )
+
+
+def without_labels(
+    bridge: LinearAdapter,
+    probe: str,
+    *,
+    new: TextEmbedder,
+    old: TextEmbedder | None,
+    cache: EmbeddingCache,
+) -> dict[Served, SavedAdapter]:
+    """Return the adapters that need no labels: the bridge and, with the old model, both models.
+
+    Args:
+        bridge: The bridge.
+        probe: A text that identifies the models; they embed it as a question.
+        new: The new model.
+        old: The old model; None if it cannot be called any more.
+        cache: Keeps vectors.
+    """
+    by_new = cache.embed_queries(new, [probe])
+    adapters: dict[Served, tuple[LinearAdapter, Vectors]] = {"new": (bridge, by_new[0])}
+    if old is not None:
+        by_old = cache.embed_queries(old, [probe])
+        adapters["both"] = equal_parts(bridge, by_new, by_old), joined(by_old, by_new)[0]
+    return {
+        models: SavedAdapter(
+            adapter=adapter,
+            record=AdapterRecord(base_model=name_of(models, new, old), probe_text=probe),
+            probe_vector=vector,
+        )
+        for models, (adapter, vector) in adapters.items()
+    }
+
+
+def name_of(models: Served, new: TextEmbedder, old: TextEmbedder | None) -> str:
+    """Return the name under which an adapter for the models is recorded."""
+    by_new = own_name(new.model_name)
+    by_old = by_new if old is None else own_name(old.model_name)
+    return {"new": by_new, "old": by_old, "both": joined_name(by_old, by_new)}[models]

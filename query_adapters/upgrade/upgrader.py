@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, save_adapter
+from query_adapters.adapters.storage import SavedAdapter, save_adapter
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
-from query_adapters.embedders.identity import own_name
 from query_adapters.finetuning.adapter import CACHE_FILE, library_versions
 from query_adapters.finetuning.checks import expected_seen_share
 from query_adapters.stores import StoredVectors
@@ -26,7 +25,7 @@ from query_adapters.upgrade.candidates import AGAIN, Scores
 from query_adapters.upgrade.decision import Choice, decide
 from query_adapters.upgrade.learning import Learned
 from query_adapters.upgrade.plan import Prices, UpgradePlan
-from query_adapters.upgrade.questions import AskedQuestions
+from query_adapters.upgrade.questions import AskedQuestions, without_labels
 from query_adapters.upgrade.reembedding import Reembedding
 from query_adapters.upgrade.result import UpgradeResult
 from query_adapters.upgrade.roles import missing_prefix
@@ -144,11 +143,6 @@ class ModelUpgrader:
 
     def _unchecked(self, bridge: Bridge, note: str | None) -> UpgradeResult:
         probe = (self._asked.texts if self._asked else list(self.texts.values()))[0]
-        saved = SavedAdapter(
-            adapter=bridge.adapter,
-            record=AdapterRecord(base_model=own_name(self.new.model_name), probe_text=probe),
-            probe_vector=self._cache.embed_queries(self.new, [probe])[0],
-        )
         return UpgradeResult(
             choice=Choice(decision="bridge", until_then="bridge", p_value=None),
             metric=self.trainer.metric,
@@ -160,7 +154,9 @@ class ModelUpgrader:
             costs=(),
             plan=self.plan,
             note=note,
-            adapters={"new": saved},
+            adapters=without_labels(
+                bridge.adapter, probe, new=self.new, old=self.old, cache=self._cache
+            ),
         )
 
     def _compared(
