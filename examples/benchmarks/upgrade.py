@@ -148,10 +148,17 @@ def measured(new: Case, old: Case, of_old: Evaluation | None) -> Iterator[dict[s
         rows = np.sort(np.random.default_rng(0).permutation(n)[: round(share * n)])
         if len(rows) < MIN_TEXTS:
             continue
+        record = {
+            "set": new.name,
+            "n_texts": len(rows),
+            "n_documents": n,
+            "again": again.means,
+            "again_estimated": estimates(new, old, share),
+        }
         try:
             bridge = fit_bridge(new.test.documents[rows], old.test.documents[rows])
         except AdapterMismatchError:
-            yield {"set": new.name, "n_texts": len(rows), "n_documents": n, "refused": True}
+            yield {**record, "refused": True}
             continue
         scores = {"old": evaluate_vectors(old.test, metrics=METRICS)} | {
             name: evaluate_vectors(way.test, way.start, metrics=METRICS)
@@ -165,14 +172,10 @@ def measured(new: Case, old: Case, of_old: Evaluation | None) -> Iterator[dict[s
         if share == 1 and of_old is not None:
             scores |= learned(new, old, bridge.adapter, of_old)
         yield {
-            "set": new.name,
-            "n_texts": len(rows),
-            "n_documents": n,
+            **record,
             "n_training": len(new.train.queries),
             "n_test": len(new.test.queries),
             "bridge": bridge.to_record(),
-            "again": again.means,
-            "again_estimated": estimates(new, old, share),
             "candidates": {
                 name: {
                     metric: {

@@ -27,9 +27,11 @@ ESCAPES = {code: json.dumps(chr(code))[1:-1] for code in ACTING}
 class ReadableMessage:
     """Part of an error or a warning whose message is bounded in length and safe to print."""
 
+    args: tuple[object, ...]  # the exception's own
+
     def __init__(self, *args: object) -> None:
         shown = (message(part) if isinstance(part, str) else part for part in args)
-        super().__init__(*shown)  # the exception's own
+        super().__init__(*shown)
 
     def __str__(self) -> str:
         """Return the message as it is, also where the builtin would quote it, as KeyError does."""

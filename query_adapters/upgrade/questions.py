@@ -1,23 +1,17 @@
 """Labelled questions over an index, as the new model, the old one and both embed them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-from query_adapters.adapters import LinearAdapter, QueryAdapter
-from query_adapters.adapters.storage import AdapterRecord, SavedAdapter
+from query_adapters.adapters import LinearAdapter
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset, judged_rows
 from query_adapters.data.splits import query_groups
-from query_adapters.embedders import TextEmbedder
-from query_adapters.embedders.cache import EmbeddingCache
-from query_adapters.embedders.identity import own_name
-from query_adapters.embedders.two_models import Served, joined, joined_name
-from query_adapters.finetuning.probe import ProbeText, chosen_probe
+from query_adapters.embedders.two_models import Served, joined
 from query_adapters.stores import StoredVectors
 from query_adapters.typing import Vectors
 from query_adapters.upgrade.learning import equal_parts
+from query_adapters.upgrade.models import Models
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,20 +21,12 @@ class AskedQuestions:
     Attributes:
         questions: The questions.
         index: The stored vectors.
-        new: The new model.
-        old: The old model; None if it cannot be called any more.
-        cache: Keeps their vectors.
-        probe_text: As in `RunOptions`.
-        show_progress: Whether to show progress bars.
+        models: The models that embed them.
     """
 
     questions: RetrievalDataset
     index: StoredVectors
-    new: TextEmbedder
-    old: TextEmbedder | None
-    cache: EmbeddingCache
-    probe_text: ProbeText
-    show_progress: bool
+    models: Models
 
     @property
     def texts(self) -> list[str]:
@@ -50,12 +36,12 @@ class AskedQuestions:
     @cached_property
     def by_new(self) -> Vectors:
         """Vectors by the new model, `(n_questions, dim_new)`."""
-        return self._by(self.new)
+        return self.models.queries("new", self.texts)
 
     @cached_property
     def by_old(self) -> Vectors | None:
         """Vectors by the old model, `(n_questions, dim_old)`; None without it."""
-        return None if self.old is None else self._by(self.old)
+        return None if self.models.old is None else self.models.queries("old", self.texts)
 
     def ways(
         self, bridge: LinearAdapter
@@ -70,29 +56,6 @@ class AskedQuestions:
             "new": new,
             "both": (both, equal_parts(bridge, self.by_new, self.by_old)),
         }
-
-    def saved(
-        self, models: Served, adapter: QueryAdapter, training: Mapping[str, Any]
-    ) -> SavedAdapter:
-        """Return an adapter for the models with its record and probe."""
-        new = own_name(self.new.model_name)
-        old = new if self.old is None else own_name(self.old.model_name)
-        names = {"new": new, "old": old, "both": joined_name(old, new)}
-        probe = chosen_probe(self.probe_text, self.texts[0])
-        return SavedAdapter(
-            adapter=adapter,
-            record=AdapterRecord(base_model=names[models], probe_text=probe, training=training),
-            probe_vector=None if probe is None else self._probe_vector(models, probe),
-        )
-
-    def _probe_vector(self, models: Served, probe: str) -> Vectors:
-        asked = {"new": (self.new,), "old": (self.old,), "both": (self.old, self.new)}[models]
-        by = [self.cache.embed_queries(model, [probe]) for model in asked if model is not None]
-        vector: Vectors = (by[0] if len(by) == 1 else joined(*by))[0]
-        return vector
-
-    def _by(self, model: TextEmbedder) -> Vectors:
-        return self.cache.embed_queries(model, self.texts, show_progress=self.show_progress)
 
     def _over_index(self, queries: Vectors, *, of_two_models: bool = False) -> EmbeddedDataset:
         return EmbeddedDataset(

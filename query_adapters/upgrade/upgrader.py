@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, save_adapter
+from query_adapters.adapters.storage import save_adapter
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
-from query_adapters.embedders.identity import own_name
 from query_adapters.finetuning.adapter import CACHE_FILE, library_versions
 from query_adapters.finetuning.checks import expected_seen_share
-from query_adapters.finetuning.probe import ProbeText, embedded_probe
+from query_adapters.finetuning.probe import ProbeText
 from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer
 from query_adapters.typing import Rows, Values
@@ -27,6 +26,7 @@ from query_adapters.upgrade.candidates import AGAIN, Scores
 from query_adapters.upgrade.decision import Choice, decide
 from query_adapters.upgrade.learning import Learned
 from query_adapters.upgrade.migration.sample import MigrationSample
+from query_adapters.upgrade.models import Models
 from query_adapters.upgrade.plan import Prices, UpgradePlan
 from query_adapters.upgrade.questions import AskedQuestions
 from query_adapters.upgrade.reembedding import Reembedding
@@ -116,18 +116,20 @@ class ModelUpgrader:
         return EmbeddingCache(self.cache_path or self.output / CACHE_FILE)
 
     @cached_property
-    def _asked(self) -> AskedQuestions | None:
-        if self.questions is None:
-            return None
-        return AskedQuestions(
-            questions=self.questions,
-            index=self.index,
+    def _models(self) -> Models:
+        return Models(
             new=self.new,
             old=self.old,
             cache=self._cache,
             probe_text=self.probe_text,
             show_progress=self.show_progress,
         )
+
+    @cached_property
+    def _asked(self) -> AskedQuestions | None:
+        if self.questions is None:
+            return None
+        return AskedQuestions(questions=self.questions, index=self.index, models=self._models)
 
     def _sampled(self) -> Sampled:
         texts = tuple(self.texts.values())
@@ -148,15 +150,7 @@ class ModelUpgrader:
         return np.array([self.index.row_of[key] for key in sampled.ids])
 
     def _unchecked(self, bridge: Bridge, note: str | None) -> UpgradeResult:
-        asked = self._asked.texts if self._asked else list(self.texts.values())
-        probe, probe_vector = embedded_probe(
-            self.probe_text, asked[0], embedder=self.new, cache=self._cache
-        )
-        saved = SavedAdapter(
-            adapter=bridge.adapter,
-            record=AdapterRecord(base_model=own_name(self.new.model_name), probe_text=probe),
-            probe_vector=probe_vector,
-        )
+        first = (self._asked.texts if self._asked else list(self.texts.values()))[0]
         return UpgradeResult(
             choice=Choice(decision="bridge", until_then="bridge", p_value=None),
             metric=self.trainer.metric,
@@ -168,7 +162,7 @@ class ModelUpgrader:
             costs=(),
             plan=self.plan,
             note=note,
-            adapters={"new": saved},
+            adapters=self._models.without_labels(bridge.adapter, first),
         )
 
     def _compared(
@@ -194,8 +188,11 @@ class ModelUpgrader:
             trainings={models: one.training for models, one in learned.items()},
             costs=self._costs(asked.texts),
             adapters={
-                models: asked.saved(
-                    models, one.training.adapter, one.training.to_record() | self._origin
+                models: self._models.saved(
+                    models,
+                    one.training.adapter,
+                    asked.texts[0],
+                    one.training.to_record() | self._origin,
                 )
                 for models, one in learned.items()
             },

@@ -202,6 +202,19 @@ def test_documents_are_refused_by_a_model_whose_vectors_lie_in_another_space(
         upgrade.get_finetuned_model("both")
 
 
+def test_without_labels_both_models_can_be_served_too(framework: Framework, output: Path) -> None:
+    old, new = old_model(framework), new_model(framework)
+    store = framework.stores.in_memory(CORPUS, old)
+    upgrade = engine(framework, store, new, output, old_model=old)
+    upgrade.finetune()
+    served = upgrade.get_finetuned_model("both")
+    served.verify()
+    noisy, bridged = np.array(noisy_old_question("text 3")), np.array(old_vector("text 3"))
+    expected = noisy / np.linalg.norm(noisy) + bridged / np.linalg.norm(bridged)
+    found = np.array(framework.calls.query(served, "text 3"))
+    assert found @ expected / np.linalg.norm(found) / np.linalg.norm(expected) > 0.99
+
+
 def test_a_worse_new_model_is_not_advised(framework: Framework, output: Path) -> None:
     store = framework.stores.in_memory(CORPUS, old_model(framework))
     good = framework.make_base(model_name="old", document=old_vector, query=old_vector)
