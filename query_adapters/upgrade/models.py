@@ -34,7 +34,7 @@ class Models:
     show_progress: bool = False
 
     def queries(self, models: Served, texts: Sequence[str]) -> Vectors:
-        """Return the vectors of questions, `(len(texts), dim)`; `old` is there where it is asked."""
+        """Return the vectors of questions, `(len(texts), dim)`; both need the old model."""
         asked = {"new": (self.new,), "old": (self.old,), "both": (self.old, self.new)}[models]
         by = [
             self.cache.embed_queries(model, texts, show_progress=self.show_progress)
