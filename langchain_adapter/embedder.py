@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.embeddings import Embeddings
@@ -13,6 +12,7 @@ from query_adapters.arrays import as_matrix
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.identity import identity_of, innermost, model_name_of
 from query_adapters.embedders.role_mixing import warn_of_mixed_roles
+from query_adapters.processes.threads import DaemonThreads
 from query_adapters.typing import Vectors
 
 BATCH_SIZE = 64  # below the limit of every provider
@@ -92,7 +92,7 @@ class LangChainEmbedder:
         embed = self.embeddings.embed_query
         if self.max_concurrency == 1:
             return as_matrix([embed(text) for text in texts], len(texts))
-        with ThreadPoolExecutor(self.max_concurrency) as pool:
+        with DaemonThreads(self.max_concurrency) as pool:
             return as_matrix(list(pool.map(embed, texts)), len(texts))
 
     def _in_batches(self, embed: Embed, texts: Sequence[str]) -> Vectors:

@@ -13,6 +13,7 @@ from query_adapters.cli.conversion import convert
 from query_adapters.cli.data import generate, split
 from query_adapters.cli.demo import demo
 from query_adapters.cli.inspecting import inspect
+from query_adapters.cli.interruption import InterruptibleCommand
 from query_adapters.cli.locating import locate
 from query_adapters.cli.measures import compare, evaluate, report
 from query_adapters.cli.options import quiet_models, shows
@@ -24,8 +25,6 @@ COMMANDS = (
     export, demo,
 )  # fmt: skip
 EXPECTED = (QueryAdaptersError, OSError, ValueError, sqlite3.Error)  # the user can correct these
-RESUMED = ("generate", "train", "upgrade")  # these commands resume when run again
-INTERRUPTED = 130  # exit status of shells after Ctrl-C
 DESCRIPTION = """Better retrieval on an index that stays as it is.
 
 Learn a small map on query embeddings, measure it, keep it only where it helps.
@@ -35,15 +34,13 @@ cohere:embed-v4.0 or sentence-transformers:<folder or id on the Hub>. Keys are t
 the environment (OPENAI_API_KEY, CO_API_KEY) and from nowhere else.
 
 Exit status: 0 if all went well, 1 if something is wrong with the data, the adapter or the
-provider, 2 if the command was called wrongly.
+provider, 2 if the command was called wrongly; 130, 143 or 129 after SIGINT, SIGTERM or SIGHUP,
+with one line that says what is kept and how to go on.
 """
 
 
 class ReportingGroup(TyperGroup):
-    """A group of commands that reports expected errors in one line on stderr, with exit status 1.
-
-    Ctrl-C exits with status 130, with a message if the work so far is kept.
-    """
+    """A group of commands that reports expected errors in one line on stderr, with status 1."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; report expected errors."""
@@ -51,10 +48,6 @@ class ReportingGroup(TyperGroup):
             return super().invoke(ctx)
         except typer.BadParameter as exc:
             raise named(exc) from exc.__cause__
-        except KeyboardInterrupt as exc:
-            if ctx.invoked_subcommand in RESUMED:
-                typer.echo("interrupted; the same command again goes on from here", err=True)
-            raise typer.Exit(INTERRUPTED) from exc
         except EXPECTED as exc:
             if ctx.params.get("traceback"):
                 raise
@@ -95,4 +88,4 @@ def options(
 
 
 for command in COMMANDS:
-    app.command()(command)
+    app.command(cls=InterruptibleCommand)(command)

@@ -1,11 +1,11 @@
 """Embed many texts in few requests, within a provider's limit, with bounded concurrency."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 
 import numpy as np
 
+from query_adapters.processes.threads import DaemonThreads
 from query_adapters.typing import Vectors
 
 Send = Callable[[Sequence[str]], Sequence[Sequence[float]]]
@@ -22,7 +22,7 @@ def embed_in_requests(send: Send, texts: Sequence[str], *, limit: int, concurren
     """
     size = max(1, min(limit, ceil(len(texts) / concurrency)))
     parts = [texts[start : start + size] for start in range(0, len(texts), size)]
-    with ThreadPoolExecutor(concurrency) as pool:
+    with DaemonThreads(concurrency) as pool:
         vectors = [vector for part in pool.map(send, parts) for vector in part]
     return np.asarray(vectors, dtype=np.float32)
 

@@ -10,7 +10,6 @@ from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.errors import GenerationError
-from query_adapters.generation.background import run_in_background
 from query_adapters.generation.calls import Asker, CallOptions, Outcome, Request
 from query_adapters.generation.costs import TOKENS_PER_QUESTION, Plan, Prices, Usage
 from query_adapters.generation.journal import Journal, Key
@@ -29,6 +28,7 @@ from query_adapters.generation.protocol import TextGenerator
 from query_adapters.generation.quality import Question, overlap
 from query_adapters.generation.refinement import Checks, Refined, refine
 from query_adapters.generation.result import GeneratedQuestions, QualitySummary
+from query_adapters.processes.background import run_in_background
 from query_adapters.typing import Texts
 
 NO_TEXT = "it has no text"

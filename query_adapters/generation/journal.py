@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from query_adapters.errors import InvalidDatasetError
-from query_adapters.generation.locks import lock
+from query_adapters.processes.locks import lock, release
 
 HEADER = b'{"format": "query_adapters.generation", "version": 1}\n'
 
@@ -89,7 +89,7 @@ class Journal:
                 os.write(self._file, HEADER)
             yield self
         finally:
-            os.close(self._file)
+            release(self._file)
 
     def check_belongs(self, keys: Iterable[Key]) -> None:
         """Check that the journal is empty or has answers about one of these chunks.

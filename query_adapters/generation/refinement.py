@@ -1,6 +1,5 @@
 """Filter and judge the generated questions."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +9,7 @@ from query_adapters.generation.calls import Asker
 from query_adapters.generation.judge import FULL, judge_request
 from query_adapters.generation.protocol import TextGenerator
 from query_adapters.generation.quality import Question, dissimilar, merge_repeated, retrieved
+from query_adapters.processes.threads import in_thread
 from query_adapters.typing import Texts, Vectors
 
 ANSWERABLE_WITHIN = 10
@@ -101,14 +101,12 @@ async def refine(
         return Refined(questions=kept, dropped=dropped)
     cache = cache or EmbeddingCache()
     texts = [question.text for question in kept]
-    queries = await asyncio.to_thread(
-        cache.embed_queries, embedder, texts, show_progress=show_progress
-    )
+    queries = await in_thread(cache.embed_queries, embedder, texts, show_progress=show_progress)
     if checks.similar_above is not None:
         rows = dissimilar(queries, cosine=checks.similar_above)
         dropped["similar"] = len(kept) - len(rows)
         kept, queries = [kept[row] for row in rows], queries[rows]
-    documents = await asyncio.to_thread(
+    documents = await in_thread(
         cache.embed_documents, embedder, list(corpus.values()), show_progress=show_progress
     )
     found = _nearest(queries, documents, corpus, checks)

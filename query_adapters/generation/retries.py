@@ -11,12 +11,16 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from tenacity.wait import wait_random_exponential
 
 from query_adapters.embedders.http_status import causes, status_of
+from query_adapters.errors import GenerationError
 
 LONGEST_WAIT = 60.0  # the most seconds between two attempts without `Retry-After`
 LONGEST_RETRY_AFTER = 600.0  # the most seconds to wait for `Retry-After`
 WORTH_ANOTHER_TRY = (408, 409, 425, 429)  # and everything but 4xx, such as a truncated 200
 NOT_ALLOWED = (401, 403, 404)  # these fail for every chunk
-BUGS = (TypeError, AttributeError, NameError, ImportError, NotImplementedError, AssertionError)
+BUGS = (
+    TypeError, AttributeError, NameError, ImportError, NotImplementedError, AssertionError,
+    GenerationError,
+)  # fmt: skip
 
 
 def retrying(*, attempts: int, backoff: float) -> AsyncRetrying:

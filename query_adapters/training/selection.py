@@ -1,7 +1,6 @@
 """Cross-validation of the candidates: the out-of-fold table."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
 from math import inf
@@ -11,6 +10,7 @@ from tqdm.auto import tqdm
 
 from query_adapters.adapters import QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
+from query_adapters.processes.threads import DaemonThreads
 from query_adapters.training.candidates import Candidate, OutOfFoldTable
 from query_adapters.training.folds import View
 from query_adapters.training.objective import samples_negatives
@@ -92,7 +92,7 @@ class Grid:
             return self._gains(dataset.select(training), held_out, path)
 
         bar = tqdm(total=len(jobs), desc="Cross-validating", disable=not show_progress)
-        with bar, ThreadPoolExecutor(workers_for(dataset)) as pool:
+        with bar, DaemonThreads(workers_for(dataset)) as pool:
             for (path, place, _, held_out), values in zip(jobs, pool.map(found, jobs), strict=True):
                 at = np.ix_(np.array(path), np.array([place]), np.arange(2), held_out.rows)
                 gains[at] += values[:, None] / len(views[place].fold_of)
