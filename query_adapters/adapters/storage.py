@@ -27,6 +27,7 @@ from query_adapters.adapters.legacy import is_old_folder, read_old_adapter
 from query_adapters.adapters.model_card import may_write, model_card
 from query_adapters.atomic import replace_file
 from query_adapters.errors import AdapterFileError, AdapterFileWarning
+from query_adapters.processes.locks import reading, writing
 from query_adapters.typing import Vectors
 
 FORMAT_VERSION = 3  # 2: the centre of a memory; 3: attachments
@@ -88,8 +89,8 @@ class SavedAdapter:
 def save_adapter(adapter: QueryAdapter | SavedAdapter, folder: str | Path) -> Path:
     """Save the adapter and return its folder; other files in the folder are not touched.
 
-    Each file is written to a temporary file and then renamed, the weights first. A process that
-    dies in between leaves a complete adapter, the old or the new one.
+    Each file is written to a temporary file and then renamed, the weights first: a process that
+    dies in between leaves a complete adapter. Another one that saves here waits, up to 10 s.
     """
     saved = adapter if isinstance(adapter, SavedAdapter) else SavedAdapter(adapter=adapter)
     if not saved.record.created:
@@ -97,17 +98,15 @@ def save_adapter(adapter: QueryAdapter | SavedAdapter, folder: str | Path) -> Pa
         saved = replace(saved, record=replace(saved.record, created=created))
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    description = _describe(saved)
-    replace_file(folder / WEIGHTS, [_weights_bytes(saved, description)])
-    replace_file(folder / RECORD, [(json.dumps(description, indent=2) + "\n").encode()])
-    if may_write(folder / CARD):
-        replace_file(folder / CARD, [_card(saved).encode()])
+    description, record = _describe(saved), saved.record
+    with writing(folder, refusal=AdapterFileError):
+        replace_file(folder / WEIGHTS, [_weights_bytes(saved, description)])
+        replace_file(folder / RECORD, [(json.dumps(description, indent=2) + "\n").encode()])
+        if may_write(folder / CARD):
+            verdict = str(record.training.get("verdict", "not recorded"))
+            card = model_card(saved.adapter, record.base_model, verdict, record.created)
+            replace_file(folder / CARD, [card.encode()])
     return folder
-
-
-def _card(saved: SavedAdapter) -> str:
-    record, verdict = saved.record, str(saved.record.training.get("verdict", "not recorded"))
-    return model_card(saved.adapter, record.base_model, verdict, record.created)
 
 
 def load_adapter(folder: str | Path) -> QueryAdapter:
@@ -134,7 +133,8 @@ def read_adapter(folder: str | Path) -> SavedAdapter:
     if not folder.is_dir():
         raise FileNotFoundError(f"no adapter folder at {folder}; expected one with {WEIGHTS}")
     if (folder / WEIGHTS).is_file():
-        return _read_safetensors(folder)
+        with reading(folder):
+            return _read_safetensors(folder)
     if is_old_folder(folder):
         return SavedAdapter(adapter=read_old_adapter(folder))
     pickles = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLES)

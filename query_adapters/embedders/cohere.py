@@ -8,6 +8,7 @@ from query_adapters._extras import require_extra
 from query_adapters.embedders.batching import check_at_least_one, embed_in_requests
 from query_adapters.embedders.identity import identity_from
 from query_adapters.embedders.providers import key_from, refusals_of
+from query_adapters.processes.forks import PerProcess
 from query_adapters.typing import Vectors
 
 if TYPE_CHECKING:
@@ -56,8 +57,12 @@ class CohereEmbedder:
         self.batch_size = batch_size
         self.concurrency = concurrency
         self.max_retries = max_retries
-        self._client = _client(timeout)
+        self._clients = PerProcess(lambda: _client(timeout))
         self._base_url = os.environ.get(URL_VARIABLE)
+
+    @property
+    def _client(self) -> "ClientV2":
+        return self._clients.get()
 
     @property
     def identity(self) -> str:

@@ -7,6 +7,7 @@ from query_adapters._extras import require_extra
 from query_adapters.embedders.batching import check_at_least_one, embed_in_requests
 from query_adapters.embedders.identity import identity_from
 from query_adapters.embedders.providers import key_from, refusals_of
+from query_adapters.processes.forks import PerProcess
 from query_adapters.typing import Vectors
 
 if TYPE_CHECKING:
@@ -53,7 +54,11 @@ class OpenAIEmbedder:
         self.dimensions = dimensions
         self.batch_size = batch_size
         self.concurrency = concurrency
-        self._client = _client(max_retries, timeout)
+        self._clients = PerProcess(lambda: _client(max_retries, timeout))
+
+    @property
+    def _client(self) -> "OpenAI":
+        return self._clients.get()
 
     @property
     def identity(self) -> str:

@@ -16,6 +16,7 @@ from query_adapters.errors import AdapterFileError
 from query_adapters.fusion.head import ScoringHead
 from query_adapters.fusion.model import FusionModel
 from query_adapters.lexical import LexicalIndex
+from query_adapters.processes.locks import reading, writing
 from query_adapters.typing import Similarity
 
 NAME, LEXICAL_FOLDER = "fusion", "lexical"
@@ -57,8 +58,7 @@ def save_fusion(fusion: SavedFusion, folder: str | Path) -> Path:
     that was there before.
     """
     folder, model = Path(folder), fusion.model
-    if model.lexical is not None:
-        model.lexical.save(folder / LEXICAL_FOLDER)
+    folder.mkdir(parents=True, exist_ok=True)
     attachment = Attachment(
         record={
             "weights": model.head.to_record(),
@@ -69,7 +69,10 @@ def save_fusion(fusion: SavedFusion, folder: str | Path) -> Path:
         tensors={"queries": np.asarray(model.queries, dtype=np.float32)},
     )
     attachments = {**fusion.saved.attachments, NAME: attachment}
-    return save_adapter(replace(fusion.saved, attachments=attachments), folder)
+    with writing(folder, refusal=AdapterFileError):
+        if model.lexical is not None:
+            model.lexical.save(folder / LEXICAL_FOLDER)
+        return save_adapter(replace(fusion.saved, attachments=attachments), folder)
 
 
 def has_fusion(saved: SavedAdapter) -> bool:
@@ -90,10 +93,11 @@ def read_fusion(folder: str | Path, *, memory_map: bool = True) -> SavedFusion:
         LexicalIndexError: If its lexical index is missing or incomplete.
         MissingExtraError: If the lexical index is needed and the extra `hybrid` is not installed.
     """
-    fusion = read_without_words(folder)
-    if not fusion.model.head.needs_text:
-        return fusion
-    lexical = LexicalIndex.load(Path(folder) / LEXICAL_FOLDER, memory_map=memory_map)
+    with reading(Path(folder)):
+        fusion = read_without_words(folder)
+        if not fusion.model.head.needs_text:
+            return fusion
+        lexical = LexicalIndex.load(Path(folder) / LEXICAL_FOLDER, memory_map=memory_map)
     return replace(fusion, model=replace(fusion.model, lexical=lexical))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from query_adapters._extras import require_extra
 from query_adapters.embedders.providers import key_from, resolve
 from query_adapters.generation.protocol import TextGenerator
+from query_adapters.processes.forks import PerProcess
 
 
 class OpenAIGenerator:
@@ -26,11 +27,12 @@ class OpenAIGenerator:
         from openai import AsyncOpenAI
 
         self.model_name = model
-        self._client = AsyncOpenAI(api_key=key, max_retries=0)  # the caller retries
+        # the caller retries
+        self._clients = PerProcess(lambda: AsyncOpenAI(api_key=key, max_retries=0))
 
     async def complete(self, prompt: str) -> str:
         """Return the model's answer."""
-        answer = await self._client.chat.completions.create(
+        answer = await self._clients.get().chat.completions.create(
             model=self.model_name, messages=[{"role": "user", "content": prompt}]
         )
         return answer.choices[0].message.content or ""
@@ -53,13 +55,14 @@ class CohereGenerator:
         from cohere import AsyncClientV2
 
         self.model_name = model
-        self._client = AsyncClientV2(api_key=key, base_url=os.environ.get("CO_API_URL"))
+        url = os.environ.get("CO_API_URL")
+        self._clients = PerProcess(lambda: AsyncClientV2(api_key=key, base_url=url))
 
     async def complete(self, prompt: str) -> str:
         """Return the model's answer."""
         from cohere import UserChatMessageV2
 
-        answer = await self._client.chat(
+        answer = await self._clients.get().chat(
             model=self.model_name,
             messages=[UserChatMessageV2(content=prompt)],
             request_options={"max_retries": 0},  # the caller retries

@@ -2,12 +2,14 @@
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-PAUSE = 0.02  # seconds between two attempts
+PAUSE = 0.005  # seconds between two attempts
+_held = threading.local()  # folders that this thread writes
 
 if sys.platform == "win32":  # pragma: no cover
     import msvcrt
@@ -51,17 +53,50 @@ else:
 
 
 @contextmanager
-def locked_folder(folder: Path, *, shared: bool = False, patience: float = 10.0) -> Iterator[bool]:
-    """Return a context that holds a lock on the folder; its value is whether the lock is held.
+def writing(folder: Path, *, refusal: type[Exception], patience: float = 10.0) -> Iterator[None]:
+    """Return a context in which no other process or thread writes the folder, or reads it.
+
+    It may be entered again while it is held. A file system without locks is not protected.
 
     Args:
         folder: The folder, which exists.
-        shared: Whether others may hold it as well, if they share it too: to read.
+        refusal: Class of the error if others hold it for longer.
         patience: Seconds to wait for others.
-
-    A file system without locks, or a folder that may not be opened, is as if others held it no
-    longer: the value is True.
     """
+    held = _held.__dict__.setdefault("folders", set())
+    key = folder.resolve()
+    if key in held:
+        yield
+        return
+    with _locked(folder, shared=False, patience=patience) as is_ours:
+        if not is_ours:
+            raise refusal(
+                f"{folder}: another process has been writing or reading it for {patience:g} s; "
+                "wait for its end, or name another folder"
+            )
+        held.add(key)
+        try:
+            yield
+        finally:
+            held.discard(key)
+
+
+@contextmanager
+def reading(folder: Path, *, patience: float = 2.0) -> Iterator[None]:
+    """Return a context in which the folder's files belong together; others may read them too.
+
+    If it is being written for longer than `patience` seconds, they may differ.
+    """
+    with _locked(folder, shared=True, patience=patience):
+        yield
+
+
+@contextmanager
+def _locked(folder: Path, *, shared: bool, patience: float) -> Iterator[bool]:
+    """Yield whether the lock is held, or cannot be had on this file system."""
+    if folder.resolve() in _held.__dict__.get("folders", ()):
+        yield True
+        return
     try:
         file = _open(folder)
     except OSError:

@@ -178,20 +178,16 @@ def test_a_bug_is_no_expected_error(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    "arguments",
     [
-        (["train", "data", "-m", "stopped:m", "-o", "adapter"], "the same command again goes on"),
-        (["generate", "d.jsonl", "--llm", "stopped:m", "-o", "qa"], "the same command again"),
-        (["evaluate", "data", "-m", "stopped:m"], ""),
+        ["train", "data", "-m", "stopped:m", "-o", "adapter"],
+        ["generate", "d.jsonl", "--llm", "stopped:m", "-o", "qa"],
+        ["evaluate", "data", "-m", "stopped:m"],
     ],
-    ids=lambda arguments: arguments[0] if isinstance(arguments, list) else "",
+    ids=lambda arguments: arguments[0],
 )
 def test_ctrl_c_says_no_more_than_what_to_do_next(
-    arguments: list[str],
-    told: str,
-    cli: CommandLine,
-    data: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str], cli: CommandLine, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stopped(model: str) -> Any:
         raise KeyboardInterrupt
@@ -201,8 +197,8 @@ def test_ctrl_c_says_no_more_than_what_to_do_next(
     monkeypatch.setitem(EMBEDDERS, "stopped", stopped)
     monkeypatch.setitem(GENERATORS, "stopped", stopped)
     error = cli.refusal(*arguments, status=130)
-    assert told in error
-    assert error.count("\n") == bool(told)
+    assert error.startswith("interrupted: nothing was finished that could be kept; run the same")
+    assert error.count("\n") == 1
 
 
 def test_no_progress_keeps_a_models_own_bars_out_too(
