@@ -98,8 +98,8 @@ def probe_of(saved: SavedAdapter | None) -> tuple[str, Vectors]:
     """
     if saved is None or saved.record.probe_text is None or saved.probe_vector is None:
         raise AdapterMismatchError(
-            "expected an adapter with a probe question and its vector, got none; train again and "
-            "use the saved folder, which holds them"
+            "expected an adapter with a probe question and its vector, got none; train again, "
+            "without probe_text=None, and use the saved folder, which holds them"
         )
     return saved.record.probe_text, saved.probe_vector
 

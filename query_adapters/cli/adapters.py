@@ -22,11 +22,14 @@ from query_adapters.cli.options import (
     Folder,
     Json,
     Model,
+    NoProbe,
+    ProbeText,
     Progress,
     Ranking,
     Seed,
     Similarity,
     Split,
+    probe_options,
     shows,
 )
 from query_adapters.embedders import resolve_embedder
@@ -88,6 +91,8 @@ def train(
         ),
     ] = None,
     folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 4,
+    probe_text: ProbeText = None,
+    no_probe: NoProbe = False,
     seed: Seed = 0,
     cache: Cache = None,
     progress: Progress = None,
@@ -121,6 +126,7 @@ def train(
         seed=seed,
         cache_path=cache or output_path / VECTORS,
         verbose=shows(progress),
+        **probe_options(probe_text, no_probe=no_probe),  # type: ignore[arg-type]
     )
     engine.finetune()
     show_finetuned(engine.result, output_path, as_json=as_json)

@@ -90,6 +90,25 @@ Progress = Annotated[
         callback=_taken,
     ),
 ]
+ProbeText = Annotated[
+    str | None,
+    typer.Option(
+        help="Text whose vector identifies the model later, stored in clear; by default a question."
+    ),
+]
+NoProbe = Annotated[
+    bool,
+    typer.Option("--no-probe", help="Store no such text; `verify` is refused then."),
+]
+
+
+def probe_options(probe_text: str | None, *, no_probe: bool) -> dict[str, str | None]:
+    """Return the engine's option, or none if neither is given."""
+    if probe_text is not None and no_probe:
+        raise typer.BadParameter("--probe-text, --no-probe: expected one of them, got both")
+    return {"probe_text": probe_text} if no_probe or probe_text is not None else {}
+
+
 Seed = Annotated[int, typer.Option(min=0, help="Seed of random choices.")]
 Ranking = Annotated[Similarity, typer.Option(help="What your store ranks by.")]
 BootstrapSeed = Annotated[int, typer.Option("--seed", min=0, help="Of bootstrap and test.")]

@@ -15,11 +15,14 @@ from query_adapters.cli.options import (
     Dimensions,
     Json,
     Model,
+    NoProbe,
+    ProbeText,
     Progress,
     Ranking,
     Seed,
     Similarity,
     Split,
+    probe_options,
     shows,
 )
 from query_adapters.embedders import resolve_embedder
@@ -48,6 +51,8 @@ def upgrade(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what the new model would embed, and its price.")
     ] = False,
+    probe_text: ProbeText = None,
+    no_probe: NoProbe = False,
     seed: Seed = 0,
     cache: Cache = None,
     progress: Progress = None,
@@ -85,6 +90,7 @@ def upgrade(
         seed=seed,
         cache_path=path,
         verbose=shows(progress),
+        **probe_options(probe_text, no_probe=no_probe),  # type: ignore[arg-type]
     )
     if dry_run:
         return output.show(str(engine.plan))

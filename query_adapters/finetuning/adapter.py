@@ -26,6 +26,7 @@ from query_adapters.finetuning.hybrid import (
     trained_fusion,
 )
 from query_adapters.finetuning.options import refuse_hybrid
+from query_adapters.finetuning.probe import ProbeText
 from query_adapters.finetuning.search_space import SearchSpace
 from query_adapters.fusion.storage import save_fusion
 from query_adapters.fusion.training import FusionTraining
@@ -83,6 +84,7 @@ class AdapterFinetuner:
         hybrid: Whether to learn a scoring head as well.
         texts: Blocks of (ids, texts) of the index's documents for it; the dataset's documents are
             added. None for the dataset's alone.
+        probe_text: As in `RunOptions`; `...` for a training question.
         show_progress: Whether to show progress bars.
 
     Raises:
@@ -104,6 +106,7 @@ class AdapterFinetuner:
     cache_path: Path | None = None
     hybrid: bool = False
     texts: TextBlocks | None = None
+    probe_text: ProbeText = ...
     show_progress: bool = False
 
     def __post_init__(self) -> None:
@@ -147,7 +150,7 @@ class AdapterFinetuner:
         verdict = training.verdict
         if validation is not None:
             verdict = verdict.after_validation(validation[verdict.metric])
-        saved = self._saved(training, verdict, embedded, validation)
+        saved = self._saved(training, verdict, validation)
         save_adapter(saved, self.output)
         result = FinetuneResult(
             verdict=verdict, saved=saved, training=training, validation=validation
@@ -221,13 +224,14 @@ class AdapterFinetuner:
         self,
         training: TrainingResult,
         verdict: Verdict,
-        embedded: EmbeddedDataset,
         validation: Mapping[str, MetricComparison] | None,
     ) -> SavedAdapter:
+        question = next(iter(self.dataset.queries.values()))
+        probe, probe_vector = self._space.probe(self.probe_text, question)
         measured = {name: c.difference.__dict__ for name, c in (validation or {}).items()}
         record = AdapterRecord(
             base_model=own_name(self.embedder.model_name),
-            probe_text=next(iter(self.dataset.queries.values())),
+            probe_text=probe,
             training=training.to_record()
             | verdict.to_record()
             | {
@@ -236,8 +240,7 @@ class AdapterFinetuner:
                 "libraries": library_versions(),
             },
         )
-        probe = embedded.queries[0]
-        return SavedAdapter(adapter=training.adapter, record=record, probe_vector=probe)
+        return SavedAdapter(adapter=training.adapter, record=record, probe_vector=probe_vector)
 
 
 def library_versions() -> dict[str, str]:

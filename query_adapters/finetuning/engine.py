@@ -1,6 +1,7 @@
 """The fine-tuning engines of the core; each integration subclasses them for its own types."""
 
 from pathlib import Path
+from types import EllipsisType
 from typing import TYPE_CHECKING, Unpack
 
 from query_adapters._extras import require_extra
@@ -20,6 +21,7 @@ from query_adapters.finetuning.options import (
     ranked_by,
     tuples,
 )
+from query_adapters.finetuning.probe import checked_probe
 from query_adapters.lexical.collecting import TextBlocks
 from query_adapters.stores import StoredVectors, StoreReader
 from query_adapters.stores.reader import Index, gathered
@@ -53,6 +55,7 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
         cache_path: As in `RunOptions`.
         hybrid: As in `RunOptions`.
         texts: As in `RunOptions`; the dataset's texts by default.
+        probe_text: As in `RunOptions`.
         **training: As in `TrainerOptions`.
 
     Raises:
@@ -80,6 +83,7 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
         cache_path: str | Path | None = None,
         hybrid: bool = False,
         texts: TextBlocks | None = None,
+        probe_text: str | EllipsisType | None = ...,
         **training: Unpack[TrainerOptions],
     ) -> None:
         require_extra("train")
@@ -109,6 +113,7 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
             cache_path=None if cache_path is None else Path(cache_path),
             hybrid=hybrid,
             texts=texts,
+            probe_text=checked_probe(probe_text),
             show_progress=verbose,
         )
 
@@ -128,6 +133,7 @@ class LabelFreeEngine(FinetuneEngine["LabelFreeResult"]):
         model_output_path: Folder of the adapter.
         check_dataset: As in `LabelFreeOptions`.
         cache_path: As in `RunOptions`.
+        probe_text: As in `LabelFreeOptions`.
         verbose: Whether to show a progress bar.
         **settings: As in `LabelFreeSettings`.
 
@@ -147,6 +153,7 @@ class LabelFreeEngine(FinetuneEngine["LabelFreeResult"]):
         model_output_path: str | Path,
         check_dataset: QADataset | RetrievalDataset | None = None,
         cache_path: str | Path | None = None,
+        probe_text: str | EllipsisType | None = ...,
         verbose: bool = False,
         **settings: Unpack[LabelFreeSettings],
     ) -> None:
@@ -162,6 +169,7 @@ class LabelFreeEngine(FinetuneEngine["LabelFreeResult"]):
             output=Path(model_output_path),
             check=None if check_dataset is None else to_retrieval_dataset(check_dataset),
             cache_path=None if cache_path is None else Path(cache_path),
+            probe_text=checked_probe(probe_text),
             show_progress=verbose,
             **known_settings,
         )

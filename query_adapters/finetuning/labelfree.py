@@ -14,13 +14,13 @@ from query_adapters.embedders.identity import own_name
 from query_adapters.errors import DimensionMismatchError, InvalidDatasetError
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.finetuning.adapter import CACHE_FILE, library_versions
+from query_adapters.finetuning.probe import NEUTRAL_PROBE, ProbeText, embedded_probe
 from query_adapters.stores import StoredVectors
 from query_adapters.training.guard import Guard
 from query_adapters.training.verdict import ResultWithVerdict
 from query_adapters.training.whitening import EXPONENT, WhiteningResult, whiten
 from query_adapters.typing import Similarity
 
-PROBE = "What is this document about?"  # identifies the model if there is no check question
 FULL = 0.5  # the exponent that gives every direction the same variance
 
 
@@ -56,6 +56,7 @@ class LabelFreeFinetuner:
         guard: How sure a gain on `check` must be for the whitening to be kept.
         similarity: What the store ranks by.
         cache_path: File of the cache of embeddings, instead of one in the output folder.
+        probe_text: As in `LabelFreeOptions`; `...` for its default.
         show_progress: Whether to show a progress bar.
 
     Raises:
@@ -75,6 +76,7 @@ class LabelFreeFinetuner:
     guard: Guard = "strict"
     similarity: Similarity = "cosine"
     cache_path: Path | None = None
+    probe_text: ProbeText = ...
     show_progress: bool = False
 
     def __post_init__(self) -> None:
@@ -113,14 +115,17 @@ class LabelFreeFinetuner:
             InvalidVectorsError: If vectors of the index or the model are not finite.
             DimensionMismatchError: If the vectors of model and index differ in length.
         """
-        texts = [PROBE] if self.check is None else list(self.check.queries.values())
+        texts = [NEUTRAL_PROBE] if self.check is None else list(self.check.queries.values())
         cache = EmbeddingCache(self.cache_path or self.output / CACHE_FILE)
-        probe = cache.embed_queries(self.embedder, texts[:1])[0]
-        if len(probe) != self.index.dim:
+        probe, probe_vector = embedded_probe(
+            self.probe_text, texts[0], embedder=self.embedder, cache=cache
+        )
+        known = cache.embed_queries(self.embedder, [probe or texts[0]])[0]
+        if len(known) != self.index.dim:
             raise DimensionMismatchError(
                 "vectors of the embedding model",
                 expected=self.index.dim,
-                actual=len(probe),
+                actual=len(known),
                 remedy="use the embedding model that the index was built with",
             )
         whitening = whiten(
@@ -133,11 +138,11 @@ class LabelFreeFinetuner:
         )
         record = AdapterRecord(
             base_model=own_name(self.embedder.model_name),
-            probe_text=texts[0],
+            probe_text=probe,
             training=whitening.to_record()
             | {"similarity": self.similarity, "libraries": library_versions()},
         )
-        saved = SavedAdapter(adapter=whitening.adapter, record=record, probe_vector=probe)
+        saved = SavedAdapter(adapter=whitening.adapter, record=record, probe_vector=probe_vector)
         save_adapter(saved, self.output)
         return LabelFreeResult(verdict=whitening.verdict, saved=saved, whitening=whitening)
 

@@ -58,10 +58,13 @@ class RunOptions(TrainerOptions, total=False):
             of similar training questions (extra: hybrid); False by default.
         texts: For `hybrid`, blocks of (ids, texts) of the index's documents; by default read from
             the index, or the dataset's own without an index.
+        probe_text: Text whose vector identifies the embedding model; it is stored in the adapter in
+            clear. By default a training question; None stores none, and `verify()` is refused.
     """
 
     memory: Memory
     cache_path: str | Path | None
+    probe_text: str | None
     hybrid: bool
     texts: TextBlocks | None
 
@@ -136,10 +139,13 @@ class LabelFreeOptions(LabelFreeSettings, total=False):
         check_dataset: Labelled questions about documents of the index. Nothing is fitted to
             them; they decide whether the whitening is kept.
         cache_path: As in `RunOptions`.
+        probe_text: As in `RunOptions`; by default a question of `check_dataset`, or
+            `NEUTRAL_PROBE` without one.
         verbose: Whether to show a progress bar; False by default.
     """
 
     check_dataset: QADataset | RetrievalDataset | None
+    probe_text: str | None
     cache_path: str | Path | None
     verbose: bool
 

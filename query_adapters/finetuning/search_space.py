@@ -17,6 +17,7 @@ from query_adapters.data.units import Units
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.finetuning.checks import expected_seen_share, warn_of_unknown_documents
+from query_adapters.finetuning.probe import ProbeText, embedded_probe
 from query_adapters.stores import StoredVectors
 from query_adapters.typing import Vectors
 
@@ -38,6 +39,11 @@ class SearchSpace:
     cache_path: Path
     dim: int | None
     show_progress: bool
+
+    def probe(self, text: ProbeText, question: str) -> tuple[str | None, Vectors | None]:
+        """Return the text and the vector that identify the model, as in `embedded_probe`."""
+        cache = EmbeddingCache(self.cache_path)
+        return embedded_probe(text, question, embedder=self.embedder, cache=cache)
 
     def shares_labels(self, dataset: RetrievalDataset) -> bool:
         """Return whether a document that is relevant to some question is in the index."""

@@ -19,6 +19,7 @@ from query_adapters.finetuning.options import (
     ranked_by,
     tuples,
 )
+from query_adapters.finetuning.probe import checked_probe
 from query_adapters.stores import LiveIndex, StoredVectors, read_blocks
 from query_adapters.stores.origin import PROBES
 from query_adapters.stores.source import batches
@@ -45,6 +46,7 @@ class UpgradeOptions(TrainerOptions, total=False):
             question; 50,000 by default.
         memory: As in `RunOptions`.
         cache_path: As in `RunOptions`.
+        probe_text: As in `RunOptions`; without questions, a stored text is the default.
         verbose: Whether to show progress bars; False by default.
     """
 
@@ -54,6 +56,7 @@ class UpgradeOptions(TrainerOptions, total=False):
     max_documents: int
     memory: Memory
     cache_path: str | Path | None
+    probe_text: str | None
     verbose: bool
 
 
@@ -103,6 +106,7 @@ class UpgradeEngine(FinetuneEngine["UpgradeResult"]):
         price = rest.pop("price_per_million_tokens", None)
         max_documents = rest.pop("max_documents", MAX_DOCUMENTS)
         verbose, cache_path = rest.pop("verbose", False), rest.pop("cache_path", None)
+        probe_text = checked_probe(rest.pop("probe_text", ...))
         memories = memories_of(rest.pop("memory", "auto"))
         seed = rest.get("seed", 0)
         trainer = AdapterTrainer(
@@ -124,6 +128,7 @@ class UpgradeEngine(FinetuneEngine["UpgradeResult"]):
             price_per_million_tokens=price,
             output=Path(model_output_path),
             cache_path=None if cache_path is None else Path(cache_path),
+            probe_text=probe_text,
             show_progress=verbose,
         )
         self._plan = self._finetuner.plan

@@ -19,6 +19,7 @@ from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.embedders.identity import own_name
 from query_adapters.finetuning.adapter import CACHE_FILE, library_versions
 from query_adapters.finetuning.checks import expected_seen_share
+from query_adapters.finetuning.probe import ProbeText, embedded_probe
 from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer, TrainingResult
 from query_adapters.typing import Rows, Values, Vectors
@@ -53,6 +54,7 @@ class ModelUpgrader:
         price_per_million_tokens: Price of the new model; None if unknown.
         output: The adapter's folder; the cache of embeddings is in it as well.
         cache_path: File of the cache of embeddings, instead of one in the output folder.
+        probe_text: As in `RunOptions`; `...` for a question, else a stored text.
         show_progress: Whether to show progress bars.
     """
 
@@ -66,6 +68,7 @@ class ModelUpgrader:
     output: Path
     cache_path: Path | None
     show_progress: bool
+    probe_text: ProbeText = ...
 
     @property
     def plan(self) -> UpgradePlan:
@@ -127,7 +130,9 @@ class ModelUpgrader:
 
     def _unchecked(self, bridge: Bridge, note: str | None) -> UpgradeResult:
         asked = self.questions.queries.values() if self.questions else self.texts.values()
-        probe = next(iter(asked))
+        probe, probe_vector = embedded_probe(
+            self.probe_text, next(iter(asked)), embedder=self.new, cache=self._cache
+        )
         return UpgradeResult(
             decision="bridge",
             metric=self.trainer.metric,
@@ -142,7 +147,7 @@ class ModelUpgrader:
             saved=SavedAdapter(
                 adapter=bridge.adapter,
                 record=AdapterRecord(base_model=own_name(self.new.model_name), probe_text=probe),
-                probe_vector=self._cache.embed_queries(self.new, [probe])[0],
+                probe_vector=probe_vector,
             ),
         )
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ def ended_by(process: subprocess.Popen[str], number: signal.Signals) -> str:
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180  # a busy machine
     while not condition():
         assert time.monotonic() < deadline, "the command does not get that far"
         time.sleep(0.01)
@@ -137,7 +138,7 @@ def test_a_signal_while_a_provider_does_not_answer(
             connection.execute("SELECT count(*) FROM vectors").fetchone(),
         )
     assert check == "ok"
-    assert n in (0, len(server.paid))
+    assert n >= 1, "a batch that was finished is lost"
 
 
 @pytest.mark.slow
@@ -148,7 +149,7 @@ def test_a_signal_while_a_chat_model_does_not_answer(
     chunks = [{"id": f"c{i}", "text": f"About marker-{i}, at length."} for i in range(40)]
     (tmp_path / "d.jsonl").write_text("\n".join(map(json.dumps, chunks)), encoding="utf-8")
     with ChatServer() as server:
-        server.on_paid = lambda n: server.closing.wait(STUCK) if n >= 20 else None
+        server.on_paid = partial(_stop_after, server, 20)
         process = start(server, "generate", "d.jsonl", "--llm", "openai:w", "-o", "qa.json")
         journal = tmp_path / "qa.json.answers.jsonl"
         wait_until(lambda: server.n_paid >= 20)
@@ -173,7 +174,7 @@ def test_signals_at_random_points_of_commands_that_compute(
     with StuckEmbeddings(well=1_000) as server:
         for arguments in commands * 2:
             process = start(server, *arguments)
-            wait_until(lambda: _handles_signals(process.pid))
+            wait_until(partial(_handles_signals, process.pid))
             time.sleep(rng.uniform(0, 1))
             if process.poll() is None:
                 ended_by(process, rng.choice(SIGNALS))
@@ -198,6 +199,12 @@ def test_the_line_says_what_is_kept_and_how_to_go_on(tmp_path: Path) -> None:
     assert f"kept in {journal} and {cache}; " in both
     assert advice({"output_path": output, "overwrite": False}).endswith("again with --overwrite")
     assert advice({}) == "nothing was finished that could be kept; run the same command again"
+
+
+def _stop_after(server: ChatServer, most: int, n_paid: int) -> None:
+    """Let the server give no answer after this many."""
+    if n_paid >= most:
+        server.latency = STUCK
 
 
 def _handles_signals(process: int) -> bool:

@@ -15,7 +15,8 @@ from query_adapters.data.embedded import embed_dataset
 from query_adapters.data.units import Units
 from query_adapters.errors import DimensionMismatchError, InvalidDatasetError, UnknownMetricError
 from query_adapters.evaluation import evaluate_vectors
-from query_adapters.finetuning.labelfree import PROBE, LabelFreeFinetuner
+from query_adapters.finetuning.labelfree import LabelFreeFinetuner
+from query_adapters.finetuning.probe import NEUTRAL_PROBE
 from query_adapters.stores import StoredVectors
 from query_adapters.training import whitening_adapter
 
@@ -77,9 +78,9 @@ def test_one_question_is_embedded_and_vouches_for_the_model(
 ) -> None:
     embedder = make_embedder(dim=DIM)
     saved = make(embedder=embedder).run().saved
-    assert embedder.calls == [("query", (PROBE,))]
-    assert saved.record.probe_text == PROBE
-    np.testing.assert_array_equal(saved.probe_vector, embedder.vector("query", PROBE))
+    assert embedder.calls == [("query", (NEUTRAL_PROBE,))]
+    assert saved.record.probe_text == NEUTRAL_PROBE
+    np.testing.assert_array_equal(saved.probe_vector, embedder.vector("query", NEUTRAL_PROBE))
 
 
 def test_check_questions_are_measured_over_the_whole_index(

@@ -13,13 +13,13 @@ import pytest
 from query_adapters.embedders.http_status import status_of
 from query_adapters.errors import GenerationError
 from query_adapters.generation import CallOptions, QuestionGenerator
-from query_adapters.processes.background import run_in_background
 from query_adapters.generation.retries import (
     described,
     is_worth_another_try,
     retry_after,
     retrying,
 )
+from query_adapters.processes.background import run_in_background
 
 QUICK = CallOptions(backoff=0.0, retry_limit=3, concurrency=2)
 

@@ -37,7 +37,7 @@ def test_an_exception_leaves_without_waiting_and_calls_that_wait_are_cancelled()
         release.wait(20)
 
     started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), DaemonThreads(1) as pool:
+    with pytest.raises(KeyboardInterrupt), DaemonThreads(1) as pool:  # noqa: PT012
         first, second = pool.submit(slow, 1), pool.submit(slow, 2)
         begun.wait(20)
         raise KeyboardInterrupt
