@@ -5,6 +5,8 @@
 #   make test    every check that CI runs
 #
 # Parts of `make test`: lint, unit, lowest, smoke, docs, wheel. `make clean` removes what was built.
+# `make audit`, a part of lint, looks for known vulnerabilities in constraints.txt; `make sbom` writes
+# the bill of materials of an installation, dist/sbom.cdx.json, in the CycloneDX format.
 # `make docs` builds the documentation site into site/; it needs neither torch nor a framework.
 # Another interpreter:               make test PYTHON=python3.13
 # Another number of test processes:  make test WORKERS=4
@@ -12,7 +14,7 @@
 
 .POSIX:
 .NOTPARALLEL:
-.PHONY: demo check test lint unit lowest smoke docs wheel clean
+.PHONY: demo check test lint audit sbom unit lowest smoke docs wheel clean
 
 PYTHON ?= python3
 TORCH_INDEX ?=
@@ -32,6 +34,9 @@ TEST_ENV = $(OFFLINE) OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBY
 PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
 PYTEST = $(TEST_ENV) $(BIN)/python -m pytest $(PARALLEL)
 
+# Tools of `make audit` and `make sbom`.
+AUDIT = .venv-audit
+
 # An environment of its own, with the lowest versions that pyproject.toml allows.
 LOWEST = .venv-lowest
 LOWEST_PYTHON = $(LOWEST)/bin/python
@@ -47,10 +52,29 @@ check: lint
 
 test: lint unit lowest smoke docs wheel
 
-lint: $(VENV)/.test
+lint: $(VENV)/.test audit
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# Where its tool cannot be installed or no service knows vulnerabilities, it says so and passes.
+audit:
+	@if $(MAKE) $(AUDIT)/.tools; then $(AUDIT)/bin/python .ci/audit.py constraints.txt; \
+	else echo 'audit: skipped (its tool could not be installed)'; fi
+
+# An installation with all extras, in a temporary environment.
+sbom: $(AUDIT)/.tools
+	mkdir -p dist
+	@set -e; elsewhere=$$(mktemp -d); trap 'rm -rf "$$elsewhere"' EXIT; \
+	$(BIN)/python -m venv "$$elsewhere"; \
+	"$$elsewhere/bin/python" -m pip install -q --upgrade 'pip>=25.3'; \
+	"$$elsewhere/bin/python" -m pip install -q -c constraints.txt \
+	    $(TORCH_INDEX:%=--extra-index-url %) torch; \
+	"$$elsewhere/bin/python" -m pip install -q -c constraints.txt \
+	    --build-constraint constraints.txt '.[all]'; \
+	"$$elsewhere/bin/python" -m pip uninstall -q -y pip; \
+	$(AUDIT)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	    --output-file dist/sbom.cdx.json "$$elsewhere/bin/python"
 
 unit: $(VENV)/.test
 	$(PYTEST) --cov
@@ -84,7 +108,7 @@ wheel: $(VENV)/.test
 	done
 
 clean:
-	rm -rf $(VENV) $(LOWEST) dist site .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) $(AUDIT) $(LOWEST) dist site .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 
 # Stamp files in the environment: it is installed again only after one of the two files changes.
 $(VENV)/.demo: $(VENV)/.torch pyproject.toml
@@ -93,6 +117,13 @@ $(VENV)/.demo: $(VENV)/.torch pyproject.toml
 
 $(VENV)/.test: $(VENV)/.torch pyproject.toml
 	$(INSTALL) --build-constraint constraints.txt -e '.[all,demo]' --group dev
+	@touch $@
+
+# The tools have dependencies of their own, which must not change what the tests run on.
+$(AUDIT)/.tools: $(BIN)/python constraints.txt pyproject.toml
+	$(BIN)/python -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install -q --retries 1 --timeout 10 --upgrade 'pip>=25.3'
+	$(AUDIT)/bin/python -m pip install -q --retries 1 --timeout 10 -c constraints.txt --group audit
 	@touch $@
 
 $(VENV)/.docs: $(BIN)/python constraints.txt pyproject.toml
