@@ -29,7 +29,7 @@ RESULTS = Path(__file__).parent / "results" / "soak.json"
 DIM, N_TEXTS = 64, 50
 PAUSE = 0.001  # seconds
 WRITER = """
-import sys
+import sys, time
 from pathlib import Path
 import numpy as np
 from query_adapters import LinearAdapter, save_adapter
@@ -40,6 +40,7 @@ while not (folder.parent / "stop").exists():
     save_adapter(adapters[n % 2], folder)
     n += 1
     (folder.parent / "writing").touch()
+    time.sleep(0.01)
 print(n)
 """
 

@@ -133,8 +133,8 @@ def read_adapter(folder: str | Path) -> SavedAdapter:
     if not folder.is_dir():
         raise FileNotFoundError(f"no adapter folder at {folder}; expected one with {WEIGHTS}")
     if (folder / WEIGHTS).is_file():
-        with reading(folder):
-            return _read_safetensors(folder)
+        with reading(folder) as undisturbed:
+            return _read_safetensors(folder, undisturbed=undisturbed)
     if is_old_folder(folder):
         return SavedAdapter(adapter=read_old_adapter(folder))
     pickles = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLES)
@@ -142,7 +142,7 @@ def read_adapter(folder: str | Path) -> SavedAdapter:
     raise AdapterFileError(f"{folder}: expected {WEIGHTS}, found none{reason}; train again")
 
 
-def _read_safetensors(folder: Path) -> SavedAdapter:
+def _read_safetensors(folder: Path, *, undisturbed: bool) -> SavedAdapter:
     path = folder / WEIGHTS
     try:
         with safe_open(path, framework="numpy") as file:
@@ -164,7 +164,8 @@ def _read_safetensors(folder: Path) -> SavedAdapter:
             f"{path}: truncated, altered or not an adapter ({type(exc).__name__}: {exc}); "
             "restore the file or train again"
         ) from exc
-    _warn_if_copy_differs(folder / RECORD, description)
+    if undisturbed:
+        _warn_if_copy_differs(folder / RECORD, description)
     return SavedAdapter(
         adapter=adapter, record=record, probe_vector=probe_vector, attachments=attachments
     )
@@ -234,8 +235,7 @@ def _weights_bytes(saved: SavedAdapter, description: Mapping[str, Any]) -> bytes
         tensors["probe"] = np.ascontiguousarray(saved.probe_vector, dtype=np.float32)
     metadata = {"record": json.dumps(description)}
     if saved.attachments:
-        records = {name: attached.record for name, attached in saved.attachments.items()}
-        metadata["attachments"] = json.dumps(records)
+        metadata["attachments"] = json.dumps({n: a.record for n, a in saved.attachments.items()})
     for name, attached in saved.attachments.items():
         arrays = {f"{name}{SEPARATOR}{key}": tensor for key, tensor in attached.tensors.items()}
         tensors |= {key: np.ascontiguousarray(tensor) for key, tensor in arrays.items()}

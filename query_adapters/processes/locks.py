@@ -82,13 +82,14 @@ def writing(folder: Path, *, refusal: type[Exception], patience: float = 10.0) -
 
 
 @contextmanager
-def reading(folder: Path, *, patience: float = 2.0) -> Iterator[None]:
+def reading(folder: Path, *, patience: float = 1.0) -> Iterator[bool]:
     """Return a context in which the folder's files belong together; others may read them too.
 
-    If it is being written for longer than `patience` seconds, they may differ.
+    Its value is False if the folder is being written for longer than `patience` seconds: then they
+    may differ.
     """
-    with _locked(folder, shared=True, patience=patience):
-        yield
+    with _locked(folder, shared=True, patience=patience) as undisturbed:
+        yield undisturbed
 
 
 @contextmanager

@@ -19,9 +19,9 @@ from query_adapters.generation import QuestionGenerator
 from query_adapters.generation.journal import Journal, Key
 from query_adapters.processes.background import run_in_background
 from query_adapters.processes.forks import PerProcess
+from tests.forked import LIMIT, child_of_fork
 from tests.servers.embeddings import KEY, EmbeddingServer, vector_of
 
-LIMIT = 20  # seconds until a child counts as hanging
 CHUNKS = {"a": "About one.", "b": "About two."}
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
@@ -45,23 +45,6 @@ def written() -> str:
 
 async def _one() -> int:
     return 1
-
-
-def child_of_fork(work: Callable[[], Any]) -> bytes:
-    """Return what the work gives in a forked child, as text; the test fails if it hangs."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        threading.Timer(LIMIT, os._exit, [1]).start()
-        try:
-            os.write(writing, repr(work()).encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as file:
-        said = file.read()
-    os.waitpid(child, 0)
-    return said
 
 
 def in_process(method: str, work: Callable[[], str]) -> str:

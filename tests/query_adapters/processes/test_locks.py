@@ -41,15 +41,18 @@ def test_readers_share_and_keep_writers_out(tmp_path: Path) -> None:
 
 
 def test_a_reader_does_not_wait_forever_for_a_writer_that_hangs(tmp_path: Path) -> None:
-    read = threading.Event()
+    undisturbed: list[bool] = []
 
     def look() -> None:
-        with reading(tmp_path, patience=0.05):
-            read.set()
+        with reading(tmp_path, patience=0.05) as known:
+            undisturbed.append(known)
 
     with writing(tmp_path, refusal=AdapterFileError):
-        threading.Thread(target=look).start()
-        assert read.wait(20)
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join(20)
+    look()
+    assert undisturbed == [False, True]
 
 
 def test_a_writer_may_write_and_read_again_while_it_writes(tmp_path: Path) -> None:
