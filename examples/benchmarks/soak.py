@@ -29,14 +29,14 @@ RESULTS = Path(__file__).parent / "results" / "soak.json"
 DIM, N_TEXTS = 64, 50
 PAUSE = 0.001  # seconds
 WRITER = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 import numpy as np
 from query_adapters import LinearAdapter, save_adapter
 folder, arrays = Path(sys.argv[1]), np.load(sys.argv[2])
 adapters = [LinearAdapter(arrays["one"]), LinearAdapter(arrays["other"])]
-n = 0
-while not (folder.parent / "stop").exists():
+n, parent = 0, os.getppid()
+while os.getppid() == parent and not (folder.parent / "stop").exists():
     save_adapter(adapters[n % 2], folder)
     n += 1
     (folder.parent / "writing").touch()

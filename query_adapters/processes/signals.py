@@ -46,7 +46,7 @@ class Interruption:
         for number in watched:
             signal.signal(number, self._handle)
         if hasattr(os, "register_at_fork"):  # not on Windows
-            os.register_at_fork(after_in_child=lambda: _restore(watched))
+            _leave_children_alone(watched)
 
     def finish(self) -> None:
         """Let a signal end the process at once from now on, because the work is done."""
@@ -93,9 +93,24 @@ def _next_signal(arriving: int) -> int:
             return number
 
 
-def _restore(numbers: list[int]) -> None:
-    """In a forked process, signals end that process alone, as if there were no handler."""
-    signal.set_wakeup_fd(-1)
-    for number in numbers:
-        default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-        signal.signal(number, default)
+def _leave_children_alone(numbers: list[int]) -> None:
+    """Let signals to a forked process end that process alone, as if there were no handler.
+
+    They are blocked during the fork: the child's would be written to its parent's pipe.
+    """
+    masks = threading.local()
+
+    def before() -> None:
+        masks.previous = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+
+    def after() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masks.previous)
+
+    def after_in_child() -> None:
+        signal.set_wakeup_fd(-1)
+        for number in numbers:
+            default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, default)
+        after()
+
+    os.register_at_fork(before=before, after_in_parent=after, after_in_child=after_in_child)

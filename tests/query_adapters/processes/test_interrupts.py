@@ -37,8 +37,7 @@ stuck = QuestionGenerator(llm=Stuck(), journal=sys.argv[1])
 CALLS = {
     "embedding": "EmbeddingCache().embed_documents(slow, list(chunks.values()))",
     "generating": "stuck.run(chunks)",
-    "checking": "checked.run(chunks)",
-    "checking in a loop": "asyncio.run(checked.arun(chunks))",
+    "checking": "asyncio.run(checked.arun(chunks))",
 }
 
 
