@@ -22,8 +22,8 @@ interruption.advice = lambda: "go on"
 """
 STUCK = """
 interruption.install()
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     time.sleep(60)
 finally:
     print("closing", flush=True)
