@@ -55,8 +55,12 @@ def base_vector(text: str) -> list[float]:
 VECTORS = {f"text {n}": base_vector(f"text {n}") for n in range(N_TEXTS)}
 
 
-def llama_index(folder: Path) -> tuple[Any, str, str]:
-    """Return the model over a folder, and the names of its two methods for a query."""
+def llama_index(folder: Path) -> tuple[Any, Any, Any]:
+    """Return the model over a folder, and its two functions for a query.
+
+    They run in traces, as in LlamaIndex's retrievers: outside of them, its callback manager keeps
+    the id of every event, about 100 bytes a query, whatever the model is.
+    """
     from llama_index.core.embeddings import BaseEmbedding
 
     from llama_index_finetune_plugin import AdapterEmbedding
@@ -71,11 +75,23 @@ def llama_index(folder: Path) -> tuple[Any, str, str]:
         def _get_text_embedding(self, text: str) -> list[float]:
             return VECTORS[text]
 
-    return AdapterEmbedding(Base(), folder), "get_query_embedding", "aget_query_embedding"
+    base = Base()
+    model = AdapterEmbedding(base, folder)
+    managers = base.callback_manager, model.callback_manager
+
+    def ask(text: str) -> list[float]:
+        with managers[0].as_trace("query"), managers[1].as_trace("query"):
+            return model.get_query_embedding(text)
+
+    async def aask(text: str) -> list[float]:
+        with managers[0].as_trace("query"), managers[1].as_trace("query"):
+            return await model.aget_query_embedding(text)
+
+    return model, ask, aask
 
 
-def langchain(folder: Path) -> tuple[Any, str, str]:
-    """Return the model over a folder, and the names of its two methods for a query."""
+def langchain(folder: Path) -> tuple[Any, Any, Any]:
+    """Return the model over a folder, and its two functions for a query."""
     from langchain_core.embeddings import Embeddings
 
     from langchain_adapter import AdapterEmbeddings
@@ -90,7 +106,8 @@ def langchain(folder: Path) -> tuple[Any, str, str]:
         def embed_documents(self, texts: list[str]) -> list[list[float]]:
             return [VECTORS[text] for text in texts]
 
-    return AdapterEmbeddings(Base(), folder), "embed_query", "aembed_query"
+    model = AdapterEmbeddings(Base(), folder)
+    return model, model.embed_query, model.aembed_query
 
 
 class Soak:
@@ -111,8 +128,7 @@ class Soak:
         np.savez(self.home / "arrays.npz", **arrays)
         self.adapters = [LinearAdapter(array) for array in arrays.values()]
         save_adapter(self.adapters[0], self.home / "adapter")
-        self.model, call, acall = make(self.home / "adapter")
-        self.ask, self.aask = getattr(self.model, call), getattr(self.model, acall)
+        self.model, self.ask, self.aask = make(self.home / "adapter")
         self.expected = {text: self._results(text) for text in VECTORS}
         self.seen: Counter[int] = Counter()  # by adapter; -1 for a wrong answer
         self.stop = threading.Event()
