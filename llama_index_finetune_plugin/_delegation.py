@@ -115,11 +115,14 @@ def announced(model: BaseEmbedding, texts: list[str]) -> Iterator[list[Embedding
     payload = getattr(model, "to_payload", model.to_dict)()  # older cores report the latter
     vectors: list[Embedding] = []
     dispatcher.event(EmbeddingStartEvent(model_dict=payload))
-    with model.callback_manager.event(
-        CBEventType.EMBEDDING, payload={EventPayload.SERIALIZED: payload}
-    ) as event:
+    if not model.callback_manager.handlers:  # the manager would keep the event's id forever
         yield vectors
-        event.on_end(payload={EventPayload.CHUNKS: texts, EventPayload.EMBEDDINGS: vectors})
+    else:
+        with model.callback_manager.event(
+            CBEventType.EMBEDDING, payload={EventPayload.SERIALIZED: payload}
+        ) as event:
+            yield vectors
+            event.on_end(payload={EventPayload.CHUNKS: texts, EventPayload.EMBEDDINGS: vectors})
     dispatcher.event(EmbeddingEndEvent(chunks=texts, embeddings=vectors))
 
 

@@ -56,11 +56,7 @@ VECTORS = {f"text {n}": base_vector(f"text {n}") for n in range(N_TEXTS)}
 
 
 def llama_index(folder: Path) -> tuple[Any, Any, Any]:
-    """Return the model over a folder, and its two functions for a query.
-
-    They run in traces, as in LlamaIndex's retrievers: outside of them, its callback manager keeps
-    the id of every event, about 100 bytes a query, whatever the model is.
-    """
+    """Return the model over a folder, and its two functions for a query."""
     from llama_index.core.embeddings import BaseEmbedding
 
     from llama_index_finetune_plugin import AdapterEmbedding
@@ -75,19 +71,8 @@ def llama_index(folder: Path) -> tuple[Any, Any, Any]:
         def _get_text_embedding(self, text: str) -> list[float]:
             return VECTORS[text]
 
-    base = Base()
-    model = AdapterEmbedding(base, folder)
-    managers = base.callback_manager, model.callback_manager
-
-    def ask(text: str) -> list[float]:
-        with managers[0].as_trace("query"), managers[1].as_trace("query"):
-            return model.get_query_embedding(text)
-
-    async def aask(text: str) -> list[float]:
-        with managers[0].as_trace("query"), managers[1].as_trace("query"):
-            return await model.aget_query_embedding(text)
-
-    return model, ask, aask
+    model = AdapterEmbedding(Base(), folder)
+    return model, model.get_query_embedding, model.aget_query_embedding
 
 
 def langchain(folder: Path) -> tuple[Any, Any, Any]:
