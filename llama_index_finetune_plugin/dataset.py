@@ -6,9 +6,9 @@ from typing import Self
 
 from llama_index.core.bridge.pydantic import BaseModel
 
-from query_adapters.atomic import replace_file
 from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.data.formats import read_llama_index_json
+from query_adapters.files.atomic import replace_file
 
 __all__ = ["EmbeddingQAFinetuneDataset", "QADataset", "to_retrieval_dataset"]
 

@@ -28,7 +28,7 @@ MAY_NOT_IMPORT = {
     "langchain_adapter": ("llama_index_finetune_plugin", "llama_index.finetuning", *PICKLES),
 }
 ORDER = (
-    "errors", "typing", "_version", "atomic", "_extras", "arrays", "registry",
+    "errors", "typing", "_version", "files", "_extras", "arrays", "registry",
     "embedders", "data", "lexical", "locating", "adapters", "evaluation", "demo", "stores",
     "training", "fusion", "generation", "finetuning", "model_tuning", "upgrade", "cli",
     "__main__",

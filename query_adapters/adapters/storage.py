@@ -25,8 +25,8 @@ from safetensors.numpy import save
 from query_adapters.adapters import ADAPTER_KINDS, QueryAdapter
 from query_adapters.adapters.legacy import is_old_folder, read_old_adapter
 from query_adapters.adapters.model_card import may_write, model_card
-from query_adapters.atomic import replace_file
 from query_adapters.errors import AdapterFileError, AdapterFileWarning
+from query_adapters.files.atomic import replace_file
 from query_adapters.typing import Vectors
 
 FORMAT_VERSION = 3  # 2: the centre of a memory; 3: attachments

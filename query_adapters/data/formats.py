@@ -9,11 +9,13 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from query_adapters.atomic import replace_file
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.lines import read_lines, read_rows
 from query_adapters.data.rows import from_clicks, to_rows
 from query_adapters.errors import DatasetWarning, InvalidDatasetError
+from query_adapters.files.atomic import replace_file
+from query_adapters.files.json_reading import read_json_file
+from query_adapters.files.reading import WHOLE_BYTES
 
 __all__ = [
     "CORPUS",
@@ -130,13 +132,7 @@ def _plain(grade: float) -> float:
 
 
 def _parse_json(path: Path) -> dict[str, Any]:
-    def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        return dict(_unique(pairs, path))
-
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=unique_keys)
-    except (json.JSONDecodeError, UnicodeDecodeError) as exc:
-        raise InvalidDatasetError(f"{path}: expected JSON, got {exc}") from exc
+    content = read_json_file(path, error=InvalidDatasetError, limit=WHOLE_BYTES, unique=True)
     if not isinstance(content, dict):
         raise InvalidDatasetError(f"{path}: expected a JSON object, got {type(content).__name__}")
     return content

@@ -1,13 +1,12 @@
 """Read text files line by line, with the position of each line for messages."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from query_adapters.errors import InvalidDatasetError
-
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # a byte order mark of some editors
+from query_adapters.files import reading
+from query_adapters.files.json_reading import parse_json
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[str, str]]:
@@ -15,18 +14,9 @@ def read_lines(path: str | Path) -> Iterator[tuple[str, str]]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        InvalidDatasetError: If a line is not UTF-8.
+        InvalidDatasetError: If it is no regular file or too large, or a line is not UTF-8.
     """
-    with Path(path).open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                text = line.removeprefix(BYTE_ORDER_MARK if number == 1 else b"").decode()
-            except UnicodeDecodeError as exc:
-                raise InvalidDatasetError(
-                    f"{path}:{number}: expected text in UTF-8, got byte 0x{line[exc.start]:02x}; "
-                    "save the file as UTF-8"
-                ) from exc
-            yield f"{path}:{number}", text
+    return reading.read_lines(path, error=InvalidDatasetError)
 
 
 def read_rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -34,20 +24,17 @@ def read_rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        InvalidDatasetError: If a line is not UTF-8, or holds no JSON object.
+        InvalidDatasetError: If it is no regular file or too large, or a line is not UTF-8 or holds
+            no JSON object.
     """
     for place, line in read_lines(path):
         if not line.strip():
             continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as exc:
-            raise InvalidDatasetError(
-                f"{place}: expected a JSON object, got {line.strip()[:80]!r} ({exc}); "
-                "write one object a line"
-            ) from exc
+        row = parse_json(line, place, error=_one_a_line, expected="a JSON object")
         if not isinstance(row, dict):
-            raise InvalidDatasetError(
-                f"{place}: expected a JSON object, got {row!r}; write one object a line"
-            )
+            raise _one_a_line(f"{place}: expected a JSON object, got {row!r}")
         yield place, row
+
+
+def _one_a_line(message: str) -> InvalidDatasetError:
+    return InvalidDatasetError(f"{message}; write one object a line")

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 
-from query_adapters.atomic import replace_file
 from query_adapters.data.lines import read_lines
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.files.atomic import replace_file
 from query_adapters.typing import Qrels, Run, ScoredRun
 
 DEFAULT_TAG = "query_adapters"

@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import numpy as np
 
-from query_adapters.atomic import replace_file
 from query_adapters.errors import LexicalIndexError
+from query_adapters.files.atomic import replace_file
 from query_adapters.lexical.loading import read_record
 from query_adapters.lexical.stored_index import (
     DATA,

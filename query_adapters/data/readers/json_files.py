@@ -1,6 +1,5 @@
 """Rows of JSON, JSONL and YAML files."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,8 @@ from query_adapters._extras import require_extra
 from query_adapters.data.lines import read_rows
 from query_adapters.data.readers.table import Row
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.files.json_reading import read_json_file
+from query_adapters.files.reading import WHOLE_BYTES
 
 LISTS = ("examples", "tests", "goldens", "data", "records", "rows")  # keys that hold the rows
 
@@ -33,10 +34,7 @@ def parse_json(path: Path) -> Any:
     Raises:
         InvalidDatasetError: If it is not JSON.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as exc:
-        raise InvalidDatasetError(f"{path}: expected JSON, got {exc}") from exc
+    return read_json_file(path, error=InvalidDatasetError, limit=WHOLE_BYTES)
 
 
 def read_yaml(path: Path) -> Iterator[tuple[str, Row]]:

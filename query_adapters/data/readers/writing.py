@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from query_adapters._extras import require_extra
-from query_adapters.atomic import replace_file
 from query_adapters.data.answers import text_id
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.readers.format import RowFormat, Rows
 from query_adapters.data.readers.labelled_rag import LABELLED_RAG
 from query_adapters.errors import DatasetWarning, InvalidDatasetError
+from query_adapters.files.atomic import replace_file
 
 
 def _writer_of(known: RowFormat, path: Path) -> Callable[[RetrievalDataset], Rows]:

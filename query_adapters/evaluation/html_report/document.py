@@ -9,7 +9,6 @@ from pathlib import Path
 from string import Template
 from typing import Any, Protocol
 
-from query_adapters.atomic import replace_file
 from query_adapters.evaluation.comparison import Comparison
 from query_adapters.evaluation.explanation import RetrieverExplanation
 from query_adapters.evaluation.html_report.retriever import retriever_section
@@ -22,6 +21,7 @@ from query_adapters.evaluation.html_report.sections import (
     slices_section,
 )
 from query_adapters.evaluation.html_report.verdict import training_section
+from query_adapters.files.atomic import replace_file
 
 
 class Recorded(Protocol):

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from query_adapters.atomic import replace_file
 from query_adapters.errors import AdapterFileError
+from query_adapters.files.atomic import replace_file
 from query_adapters.fusion.retrievers.weights import RetrieverWeights, names_of
 
 WEIGHTS_FILE = "retriever_weights.json"

@@ -137,9 +137,9 @@ def test_what_is_no_llama_index_file_is_refused(
         read_llama_index_json(write(content))
 
 
-def test_a_file_that_is_not_utf_8_is_refused_as_one_that_is_not_json(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "binary.json").write_bytes(b"\x93NUMPY\xff")
-    with pytest.raises(InvalidDatasetError, match="expected JSON"):
+    with pytest.raises(InvalidDatasetError, match="expected text in UTF-8, got byte 0x93"):
         read_llama_index_json(tmp_path / "binary.json")
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from llama_index_finetune_plugin import EmbeddingQAFinetuneDataset
-from query_adapters.atomic import replace_file
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.formats import write_beir, write_llama_index_json
 from query_adapters.evaluation import evaluate_run
 from query_adapters.evaluation.comparison import compare_systems
 from query_adapters.evaluation.html_report import write_html
 from query_adapters.evaluation.trec import write_qrels, write_run
+from query_adapters.files.atomic import replace_file
 
 OLD = RetrievalDataset({"q": "how far?"}, {"d": "Four miles."}, {"q": {"d": 1}})
 NEW = RetrievalDataset({"r": "how long?"}, {"e": "An hour."}, {"r": {"e": 1}})

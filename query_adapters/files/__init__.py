@@ -1,0 +1,1 @@
+"""Read files from strangers under limits, and replace files atomically."""
