@@ -1,6 +1,5 @@
 """A fine-tuned sentence-transformers model in LlamaIndex (extra: huggingface)."""
 
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 
 from query_adapters.embedders.identity import identity_from
 from query_adapters.embedders.sentence_transformers import settings_of
+from query_adapters.errors import UnknownModelError
+from query_adapters.files.json_reading import read_json_file
 from query_adapters.model_tuning.models import DOCUMENT_PROMPTS
 
 CONFIG = "config_sentence_transformers.json"
@@ -107,4 +108,5 @@ class SentenceTransformersEmbedding(HuggingFaceEmbedding):
 
 def _config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found = read_json_file(path, error=UnknownModelError) if path.is_file() else {}
+    return found if isinstance(found, dict) else {}

@@ -7,6 +7,7 @@
     ├── InvalidVectorsError          (ValueError)       NaN, infinite or wrongly shaped vectors
     │   └── DimensionMismatchError                      vectors of another length than expected
     ├── UnreadableStoreError         (TypeError)        a store that does not return its vectors
+    ├── EmbeddingCacheError          (OSError)          a cache file that cannot be used
     ├── AdapterMismatchError         (ValueError)       an adapter on another model than its own
     ├── AdapterFileError             (ValueError)       an adapter folder that cannot be loaded
     ├── LexicalIndexError            (ValueError)       a lexical index that cannot be loaded
@@ -67,24 +68,21 @@ class InvalidDatasetError(QueryAdaptersError, ValueError):
 class LeakageError(InvalidDatasetError):
     """Raised when questions of the training set are in the validation set as well.
 
-    Remedy: Drop them from one of the two; `query_adapters.data.splits.split_by_query` keeps
-    near-duplicates on one side.
+    Remedy: Drop them from one of the two; `split_by_query` keeps near-duplicates on one side.
     """
 
 
 class InvalidVectorsError(QueryAdaptersError, ValueError):
     """Raised when vectors are not finite or not of the expected shape.
 
-    Remedy: Check the embedding model or the store that returned them; embed the documents that the
-    message names again.
+    Remedy: Check the model or the store that returned them; embed the named documents again.
     """
 
 
 class DimensionMismatchError(InvalidVectorsError):
     """Raised when vectors have another length than expected.
 
-    Remedy: Use the embedding model, and its `dimensions`, that the adapter or the index was built
-    with.
+    Remedy: Use the embedding model, and its `dimensions`, of the adapter or the index.
 
     Attributes:
         expected: The expected length.
@@ -100,8 +98,7 @@ class DimensionMismatchError(InvalidVectorsError):
 class UnreadableStoreError(QueryAdaptersError, TypeError):
     """Raised when vectors cannot be read back from a store, or when it is not a store.
 
-    Remedy: Pass the index or vector store that the message asks for, add a reader to `READERS`, or
-    pass blocks of (ids, vectors).
+    Remedy: Pass what the message asks for, add a reader to `READERS`, or pass (ids, vectors).
 
     Attributes:
         store: Name of its class.
@@ -112,19 +109,24 @@ class UnreadableStoreError(QueryAdaptersError, TypeError):
         super().__init__(f"index: expected {expected}, got {store}; {remedy}")
 
 
+class EmbeddingCacheError(QueryAdaptersError, OSError):
+    """Raised when a cache file is damaged, locked, not writable or of another program.
+
+    Remedy: Do what the message says, or name another file; finished batches are kept.
+    """
+
+
 class AdapterMismatchError(QueryAdaptersError, ValueError):
     """Raised when an adapter is used with an embedding model that it was not trained for.
 
-    Remedy: Use the model that the message names, with the same instruction, or train an adapter for
-    this model; `check_model=False` skips the check where only the name differs.
+    Remedy: Use the model that the message names, or `check_model=False` if it has another name.
     """
 
 
 class AdapterFileError(QueryAdaptersError, ValueError):
     """Raised when an adapter folder is incomplete, altered, of an unknown format, or a pickle.
 
-    Remedy: Save the adapter again, or copy the whole folder again; update the package if the
-    message says that the format is newer.
+    Remedy: Save or copy the whole folder again; update the package if the message says so.
     """
 
 
@@ -138,8 +140,7 @@ class LexicalIndexError(QueryAdaptersError, ValueError):
 class ProviderRefusedError(QueryAdaptersError, PermissionError):
     """Raised when the provider of an embedding model rejects the API key.
 
-    Remedy: Check the key, the address that the embedding model was made with, and what the account
-    may use.
+    Remedy: Check the key, the address of the embedding model, and what the account may use.
 
     Attributes:
         status: The HTTP status, 401 or 403.
@@ -186,8 +187,7 @@ class MissingKeyError(ProviderError):
 class UnknownMetricError(QueryAdaptersError, KeyError):
     """Raised when a metric name is not registered, or has no cut-off.
 
-    Remedy: Use one of the names in the message as `<name>@<k>`, or register a metric of your own in
-    `query_adapters.evaluation.METRICS`.
+    Remedy: Use a name in the message as `<name>@<k>`, or add a metric to `evaluation.METRICS`.
     """
 
     def __str__(self) -> str:

@@ -1,12 +1,13 @@
 """Read adapters of `llama-index-embeddings-adapter`: pickles, of which only tensors are loaded."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from query_adapters._extras import require_extra
 from query_adapters.adapters import LinearAdapter
 from query_adapters.errors import AdapterFileError
+from query_adapters.files.json_reading import read_json_file
+from query_adapters.files.reading import STREAM_BYTES, check_file
 
 CONFIG, WEIGHTS = "config.json", "pytorch_model.bin"
 
@@ -30,6 +31,7 @@ def read_old_adapter(folder: str | Path) -> LinearAdapter:
 
     folder = Path(folder)
     config = _read_peer_config(folder / CONFIG)
+    check_file(folder / WEIGHTS, error=AdapterFileError, limit=STREAM_BYTES)
     try:
         state = torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True)
         tensors = {name: tensor.float().numpy() for name, tensor in state.items()}
@@ -51,11 +53,12 @@ def read_old_adapter(folder: str | Path) -> LinearAdapter:
     return adapter
 
 
+def _saved_anew(message: str) -> AdapterFileError:
+    return AdapterFileError(f"{message}; save the adapter anew")
+
+
 def _read_peer_config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as exc:
-        raise AdapterFileError(f"{path}: expected JSON, got {exc}; save the adapter anew") from exc
+    config = read_json_file(path, error=_saved_anew)
     if not isinstance(config, dict) or set(config) != {"in_features", "out_features", "bias"}:
         raise AdapterFileError(
             f"{path}: expected a linear adapter of llama-index-embeddings-adapter (in_features, "

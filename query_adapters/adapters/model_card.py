@@ -1,15 +1,23 @@
 """The model card that is saved beside an adapter."""
 
+import os
 from pathlib import Path
 
 from query_adapters.adapters.base import QueryAdapter
+from query_adapters.errors import AdapterFileError
+from query_adapters.files.reading import read_text
 
 CARD_MARK = "library_name: llama-index-finetune-plugin"
 
 
 def may_write(card: Path) -> bool:
     """Return whether a model card may be written: a README of another origin is kept."""
-    return not card.exists() or CARD_MARK in card.read_text(encoding="utf-8", errors="replace")
+    if not os.path.lexists(card):
+        return True
+    try:
+        return CARD_MARK in read_text(card, error=AdapterFileError)
+    except (AdapterFileError, OSError):  # a pipe, a folder, another encoding: not ours
+        return False
 
 
 def model_card(adapter: QueryAdapter, base_model: str | None, verdict: str, created: str) -> str:

@@ -8,8 +8,8 @@ The weights file holds its own record, so a save takes effect when that one file
 A reader finds either the old adapter or the new one. No pickle is read or written.
 """
 
-import hashlib
 import json
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -19,14 +19,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from query_adapters.adapters import ADAPTER_KINDS, QueryAdapter
 from query_adapters.adapters.legacy import is_old_folder, read_old_adapter
 from query_adapters.adapters.model_card import may_write, model_card
-from query_adapters.errors import AdapterFileError, AdapterFileWarning
+from query_adapters.adapters.weights_file import (
+    check_tensors,
+    checked_record,
+    checked_version,
+    digest,
+    read_weights_file,
+    restorable,
+)
+from query_adapters.errors import AdapterFileError, AdapterFileWarning, QueryAdaptersError
 from query_adapters.files.atomic import replace_file
+from query_adapters.files.foreign import refusing
+from query_adapters.files.json_reading import read_json_file
 from query_adapters.typing import Vectors
 
 FORMAT_VERSION = 3  # 2: the centre of a memory; 3: attachments
@@ -133,7 +142,7 @@ def read_adapter(folder: str | Path) -> SavedAdapter:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"no adapter folder at {folder}; expected one with {WEIGHTS}")
-    if (folder / WEIGHTS).is_file():
+    if os.path.lexists(folder / WEIGHTS):
         return _read_safetensors(folder)
     if is_old_folder(folder):
         return SavedAdapter(adapter=read_old_adapter(folder))
@@ -144,27 +153,19 @@ def read_adapter(folder: str | Path) -> SavedAdapter:
 
 def _read_safetensors(folder: Path) -> SavedAdapter:
     path = folder / WEIGHTS
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header = file.metadata() or {}
-            tensors: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        attached = header.get("attachments", "")
-        if header["sha256"] != _digest(header["record"] + attached, tensors):
-            raise ValueError("its content does not match its checksum")
-        description = json.loads(header["record"])
-        kind = _kind_of(description, path)
-        attachments = _attachments(json.loads(attached or "{}"), tensors)
+    content = read_weights_file(path)
+    kind = _kind_of(content.description, path)
+    fields, tensors = checked_record(content.description, path), content.tensors
+    with refusing(f"{path}: truncated, altered or not an adapter", "an adapter", error=restorable):
+        attachments = _attachments(content.attachments, tensors)
         probe_vector = tensors.pop("probe", None)
-        adapter = kind.from_tensors(tensors)
-        record = AdapterRecord(**description["record"])
-    except AdapterFileError:
-        raise
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as exc:
-        raise AdapterFileError(
-            f"{path}: truncated, altered or not an adapter ({type(exc).__name__}: {exc}); "
-            "restore the file or train again"
-        ) from exc
-    _warn_if_copy_differs(folder / RECORD, description)
+        try:
+            adapter = kind.from_tensors(tensors)
+        except QueryAdaptersError as exc:
+            raise restorable(f"{path}: {exc}") from exc
+        record = AdapterRecord(**fields)
+    check_tensors(adapter, tensors, probe_vector, path)
+    _warn_if_copy_differs(folder / RECORD, content.description)
     return SavedAdapter(
         adapter=adapter, record=record, probe_vector=probe_vector, attachments=attachments
     )
@@ -187,13 +188,9 @@ def _kind_of(description: Mapping[str, Any], path: Path) -> type[QueryAdapter]:
     Raises:
         AdapterFileError: If it is in a newer format, or of a kind that is not registered.
     """
-    if description["format_version"] > FORMAT_VERSION:
-        raise AdapterFileError(
-            f"{path}: format version {description['format_version']} is newer than "
-            f"{FORMAT_VERSION}; upgrade llama-index-finetune-plugin"
-        )
-    kind = description["kind"]
-    if kind not in ADAPTER_KINDS:
+    checked_version(description, FORMAT_VERSION, path)
+    kind = description.get("kind")
+    if not isinstance(kind, str) or kind not in ADAPTER_KINDS:
         raise AdapterFileError(
             f"{path}: unknown kind {kind!r}, expected one of {sorted(ADAPTER_KINDS)}; import the "
             "module that adds its class to query_adapters.adapters.ADAPTER_KINDS"
@@ -203,8 +200,8 @@ def _kind_of(description: Mapping[str, Any], path: Path) -> type[QueryAdapter]:
 
 def _warn_if_copy_differs(path: Path, description: Mapping[str, Any]) -> None:
     try:
-        same = json.loads(path.read_text(encoding="utf-8")) == description
-    except (OSError, ValueError):
+        same = read_json_file(path, error=AdapterFileError) == description
+    except (OSError, AdapterFileError):
         same = False
     if not same:
         warnings.warn(
@@ -239,12 +236,5 @@ def _weights_bytes(saved: SavedAdapter, description: Mapping[str, Any]) -> bytes
     for name, attached in saved.attachments.items():
         arrays = {f"{name}{SEPARATOR}{key}": tensor for key, tensor in attached.tensors.items()}
         tensors |= {key: np.ascontiguousarray(tensor) for key, tensor in arrays.items()}
-    metadata["sha256"] = _digest("".join(metadata.values()), tensors)
+    metadata["sha256"] = digest("".join(metadata.values()), tensors)
     return save(tensors, metadata=metadata)
-
-
-def _digest(record: str, tensors: Mapping[str, NDArray[np.float32]]) -> str:
-    digest = hashlib.sha256(record.encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name}{tensor.dtype.str}{tensor.shape}".encode() + tensor.tobytes())
-    return digest.hexdigest()

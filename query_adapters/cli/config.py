@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from query_adapters.files.reading import read_text
+
 FILE = "query_adapters.config"  # key of the file's path in a command's context
 
 
@@ -20,9 +22,10 @@ def use_config(ctx: typer.Context, path: Path | None) -> Path | None:
     """
     if path is None:
         return None
+    text = read_text(path, error=typer.BadParameter)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        content = tomllib.loads(text)
+    except (ValueError, RecursionError) as exc:  # a number of 5,000 digits is a plain ValueError
         raise typer.BadParameter(f"{path}: expected TOML, got: {exc}") from exc
     commands: Mapping[str, Any] = ctx.parent.command.commands  # type: ignore[union-attr]
     names = {command: _settings(known) for command, known in commands.items()}

@@ -26,6 +26,7 @@ from query_adapters.data.paths import read_texts, write_dataset
 from query_adapters.data.splits import split_by_document, split_by_query
 from query_adapters.embedders import resolve_embedder
 from query_adapters.errors import MissingKeyError
+from query_adapters.files.reading import read_text
 
 
 class By(StrEnum):
@@ -101,7 +102,7 @@ def generate(
         llm=_model(llm, resolve_generator, plan=plan),
         n_questions=questions,
         styles=style,
-        examples=() if examples is None else examples.read_text(encoding="utf-8").splitlines(),
+        examples=() if examples is None else _lines(examples),
         options=CallOptions(concurrency=concurrency),
         journal=f"{output_path}.answers.jsonl",
         prices=Prices(prompt_price, answer_price) if prompt_price or answer_price else None,
@@ -158,6 +159,10 @@ def split(
     output.show(
         f"{counts['train']} questions to train on, {counts['test']} held out: {output_path}"
     )
+
+
+def _lines(path: Path) -> list[str]:
+    return read_text(path, error=typer.BadParameter).splitlines()
 
 
 def _model(name: str, resolve: Callable[..., Any], *, plan: bool, **options: Any) -> Any:

@@ -222,8 +222,8 @@ def _validate(dataset: RetrievalDataset) -> None:
 def is_grade(value: object) -> bool:
     """Return whether the value is a valid grade: a finite number above 0."""
     try:
-        return bool(0 < value < math.inf)  # type: ignore[operator]
-    except (TypeError, ValueError):
+        return bool(0 < float(value) < math.inf)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):  # an integer of 401 digits is no float
         return False
 
 

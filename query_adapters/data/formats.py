@@ -118,12 +118,16 @@ def _check_shape(content: Mapping[str, Any], path: str | Path) -> None:
             raise InvalidDatasetError(
                 f"{path}: expected an object under {key}, got {type(content[key]).__name__}"
             )
-    wrong = [query for query, listed in documents.items() if not isinstance(listed, list)]
+    wrong = [query for query, listed in documents.items() if not _is_list_of_ids(listed)]
     if wrong:
         raise InvalidDatasetError(
             f"{path}: expected a list of ids for each question under relevant_docs, "
             f"got {documents[wrong[0]]!r} for {wrong[0]!r}"
         )
+
+
+def _is_list_of_ids(listed: Any) -> bool:
+    return isinstance(listed, list) and all(isinstance(key, str | int) for key in listed)
 
 
 def _plain(grade: float) -> float:

@@ -78,7 +78,7 @@ def _click(row: Sequence[Any] | Mapping[str, Any], number: int) -> tuple[str, st
             query, document, weight = row
         if isinstance(query, str) and query.strip() and 0 < float(weight) < math.inf:
             return query, str(document), float(weight)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         pass
     raise InvalidDatasetError(
         f"row {number}: expected a query, a document id and a weight above 0, got {row!r}; "

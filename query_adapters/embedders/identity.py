@@ -30,6 +30,7 @@ DIM_ATTRIBUTES = (
     "dim", "dimensions", "embed_dim", "dimension", "embedding_dim", "output_dim",
     "output_dimensionality",
 )  # fmt: skip
+CARD_BYTES = 1 << 16  # of a model card; its name is at the top
 UNNAMED = ("", "unknown")
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 FIRST_HEADING = re.compile(r"^# (.*)$", re.MULTILINE)
@@ -116,7 +117,10 @@ def own_name(name: str) -> str:
 def _card_name(folder: Path) -> str | None:
     """Return the model's name in its card; None if there is none."""
     card = folder / "README.md"
-    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    text = ""
+    if card.is_file():
+        with card.open("rb") as file:
+            text = file.read(CARD_BYTES).decode(errors="replace")
     heading = FIRST_HEADING.search(FRONT_MATTER.sub("", text))
     title = "" if heading is None else heading[1].strip()
     return title if NAME.fullmatch(title) else None

@@ -73,6 +73,22 @@ def is_deep(value: Any, *, most: int = MAX_DEPTH) -> bool:
     return True
 
 
+def expanded_size(value: Any, *, most: int) -> int:
+    """Return the number of values with shared parts counted each time; above `most` if deep."""
+    sizes: dict[int, int] = {}
+
+    def size(one: Any, depth: int) -> int:
+        if not isinstance(one, list | Mapping):
+            return 1
+        if depth > MAX_DEPTH:
+            return most + 1
+        if id(one) not in sizes:
+            sizes[id(one)] = 1 + sum(size(child, depth + 1) for child in _children(one))
+        return sizes[id(one)]
+
+    return size(value, 0)
+
+
 def _children(one: Any) -> Any:
     return one.values() if isinstance(one, Mapping) else one
 

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
 ErrorType = Callable[[str], Exception]
 
@@ -81,13 +81,30 @@ def check_file(path: str | Path, *, error: ErrorType, limit: int) -> int:
     return found.st_size
 
 
+def check_size(what: str | Path, size: int, *, error: ErrorType, limit: int) -> None:
+    """Check a number of bytes against the limit, or the environment variable in its place."""
+    most = max_bytes(limit)
+    if size > most:
+        raise error(
+            f"{what}: expected at most {most:,} bytes, got {size:,} or more; if the file is as it "
+            f"should be, set the environment variable {VARIABLE} to a greater number"
+        )
+
+
+def check_regular(path: str | Path, *, error: ErrorType) -> None:
+    """Check that a path that another library will open is a file, or not there yet."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return
+    _check_kind(found, path, error)
+
+
 def read_bytes(path: str | Path, *, error: ErrorType, limit: int = RECORD_BYTES) -> bytes:
     """Return the content of a file; checks as `open_file`."""
-    most = max_bytes(limit)
     with open_file(path, error=error, limit=limit) as file:
-        content = file.read(most + 1)
-    if len(content) > most:  # it grew, or the file system does not know its size
-        _refuse_size(path, len(content), most, error)
+        content = file.read(max_bytes(limit) + 1)
+    check_size(path, len(content), error=error, limit=limit)  # it may have grown meanwhile
     return content
 
 
@@ -113,8 +130,7 @@ def read_lines(
         while line := file.readline(most + 1):
             number += 1
             place = f"{path}:{number}"
-            if len(line) > most:
-                _refuse_size(f"{place}: a line", len(line), most, error)
+            check_size(f"{place}: a line", len(line), error=error, limit=longest)
             yield place, decoded(line, place, error=error, may_be_marked=number == 1)
 
 
@@ -130,17 +146,12 @@ def decoded(content: bytes, place: str, *, error: ErrorType, may_be_marked: bool
         ) from exc
 
 
-def _check(found: os.stat_result, path: str | Path, error: ErrorType, limit: int) -> None:
+def _check_kind(found: os.stat_result, path: str | Path, error: ErrorType) -> None:
     if not stat.S_ISREG(found.st_mode):
         kind = next((name for fits, name in KINDS if fits(found.st_mode)), "something else")
-        raise error(f"{path}: expected a file, got {kind}; copy its content to a file")
-    most = max_bytes(limit)
-    if found.st_size > most:
-        _refuse_size(path, found.st_size, most, error)
+        raise error(f"{path}: expected a file, got {kind}; name a file")
 
 
-def _refuse_size(what: str | Path, size: int, most: int, error: ErrorType) -> NoReturn:
-    raise error(
-        f"{what}: expected at most {most:,} bytes, got {size:,} or more; if the file is as it "
-        f"should be, set the environment variable {VARIABLE} to a greater number"
-    )
+def _check(found: os.stat_result, path: str | Path, error: ErrorType, limit: int) -> None:
+    _check_kind(found, path, error)
+    check_size(path, found.st_size, error=error, limit=limit)

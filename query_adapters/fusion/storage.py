@@ -12,6 +12,8 @@ import numpy as np
 
 from query_adapters.adapters import QueryAdapter
 from query_adapters.adapters.storage import Attachment, SavedAdapter, read_adapter, save_adapter
+from query_adapters.adapters.weights_file import is_count
+from query_adapters.arrays import check_finite
 from query_adapters.errors import AdapterFileError
 from query_adapters.fusion.head import ScoringHead
 from query_adapters.fusion.model import FusionModel
@@ -112,12 +114,18 @@ def read_without_words(folder: str | Path) -> SavedFusion:
         )
     try:
         model = _model_of(saved.adapter, saved.attachments[NAME])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
         raise AdapterFileError(
             f"{folder}: the scoring head is incomplete ({type(error).__name__}: {error}); train "
             "again"
         ) from error
     return SavedFusion(model=model, saved=saved)
+
+
+def _ids(keys: object) -> tuple[str, ...]:
+    if isinstance(keys, list) and all(isinstance(key, str) for key in keys):
+        return tuple(keys)
+    raise TypeError(f"expected a list of ids, got {type(keys).__name__}")
 
 
 def _model_of(adapter: QueryAdapter, attachment: Attachment) -> FusionModel:
@@ -127,12 +135,15 @@ def _model_of(adapter: QueryAdapter, attachment: Attachment) -> FusionModel:
         ValueError: If its parts do not fit together; other errors if one is missing.
     """
     record, queries = attachment.record, attachment.tensors["queries"]
-    answers = tuple(tuple(keys) for keys in record["answers"])
+    answers = tuple(_ids(keys) for keys in record["answers"])
+    if attachment.tensors.keys() != {"queries"} or queries.dtype != np.float32:
+        raise ValueError(f"expected float32 vectors of questions alone, got {queries.dtype}")
     if queries.shape != (len(answers), adapter.dim_in):
         raise ValueError(
             f"expected {len(answers)} questions of {adapter.dim_in} dimensions, got {queries.shape}"
         )
-    if record["similarity"] not in get_args(Similarity) or record["depth"] < 1:
+    check_finite(queries, "vectors of the questions")
+    if record["similarity"] not in get_args(Similarity) or not is_count(record["depth"]):
         raise ValueError(f"got similarity {record['similarity']!r} and depth {record['depth']}")
     return FusionModel(
         adapter=adapter,

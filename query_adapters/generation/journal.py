@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.files.appending import Appender
+from query_adapters.files.atomic import naming
+from query_adapters.files.json_reading import parse_json
+from query_adapters.files.reading import WHOLE_BYTES, check_file, read_bytes
 from query_adapters.generation.locks import lock
 
 HEADER = b'{"format": "query_adapters.generation", "version": 1}\n'
@@ -33,8 +37,9 @@ class Key:
 class Journal:
     """An append-only JSONL file of raw answers; several runs may use one file one after another.
 
-    An answer is one line, written in one step. A process that is killed during a write leaves an
-    incomplete last line, which the next run removes.
+    An answer is one line, which is written whole or not at all: where the disk is full, what was
+    written of it is removed. A process that is killed during a write leaves an incomplete last
+    line, which the next run removes.
 
     Args:
         path: The file, created with its folders when first opened; None to keep answers in memory
@@ -43,7 +48,7 @@ class Journal:
 
     path: Path | None = None
     _answers: dict[Key, dict[int, str]] = field(default_factory=dict, repr=False)
-    _file: int = field(default=-1, repr=False)
+    _appender: Appender = field(init=False, repr=False)
 
     def answers(self, key: Key) -> tuple[str, ...]:
         """Return the answers of this key, in the order of arrival."""
@@ -51,13 +56,17 @@ class Journal:
         return tuple(attempts[number] for number in sorted(attempts))
 
     def append(self, key: Key, answer: str) -> None:
-        """Write the answer to disk."""
+        """Write the answer to disk.
+
+        Raises:
+            OSError: If it cannot be written; the journal is as it was before.
+        """
         attempts = self._answers.setdefault(key, {})
-        attempts[len(attempts)] = answer
         if self.path is not None:
-            row = {**vars(key), "attempt": len(attempts) - 1, "answer": answer}
-            os.write(self._file, (json.dumps(row) + "\n").encode())
-            os.fsync(self._file)
+            row = {**vars(key), "attempt": len(attempts), "answer": answer}
+            with naming(self.path):
+                self._appender.append((json.dumps(row) + "\n").encode())
+        attempts[len(attempts)] = answer
 
     def read(self) -> "Journal":
         """Return this journal with the content of its file; the file is not changed.
@@ -65,8 +74,8 @@ class Journal:
         Raises:
             InvalidDatasetError: If the file is not a journal.
         """
-        if self.path is not None and self.path.is_file():
-            self._load(self.path.read_bytes())
+        if self.path is not None and os.path.lexists(self.path):
+            self._load(self._content(self.path))
         return self
 
     @contextmanager
@@ -80,16 +89,20 @@ class Journal:
             yield self
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        if os.path.lexists(self.path):
+            check_file(self.path, error=InvalidDatasetError, limit=WHOLE_BYTES)
+        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
-            self._lock()
-            whole = self._load(self.path.read_bytes())
-            os.ftruncate(self._file, whole)
+            self._lock(file)
+            whole = self._load(self._content(self.path))
+            os.ftruncate(file, whole)
+            self._appender = Appender(file)
             if not whole:
-                os.write(self._file, HEADER)
+                with naming(self.path):
+                    self._appender.append(HEADER)
             yield self
         finally:
-            os.close(self._file)
+            os.close(file)
 
     def check_belongs(self, keys: Iterable[Key]) -> None:
         """Check that the journal is empty or has answers about one of these chunks.
@@ -105,10 +118,13 @@ class Journal:
                 "path, or remove the file"
             )
 
-    def _lock(self) -> None:
+    def _content(self, path: Path) -> bytes:
+        return read_bytes(path, error=InvalidDatasetError, limit=WHOLE_BYTES)
+
+    def _lock(self, file: int) -> None:
         """Lock the file against other runs; the lock ends with the process."""
         try:
-            lock(self._file)
+            lock(file)
         except OSError as exc:
             raise InvalidDatasetError(
                 f"{self.path}: another run has it open; wait for its end, or name another path"
@@ -124,8 +140,8 @@ class Journal:
             )
         for number, line in enumerate(content[:whole].splitlines()[1:], start=2):
             try:
-                self._remember(json.loads(line))
-            except (ValueError, KeyError, TypeError) as exc:
+                self._remember(parse_json(line.decode(), "the line", error=ValueError))
+            except (ValueError, KeyError, TypeError, OverflowError) as exc:
                 raise InvalidDatasetError(
                     f"{self.path}:{number}: expected a journaled answer, got {exc!r}; remove "
                     "this line"
@@ -134,4 +150,6 @@ class Journal:
 
     def _remember(self, row: dict[str, Any]) -> None:
         key = Key(row["chunk"], row["content"], row["settings"])
+        if not all(isinstance(text, str) for text in (*vars(key).values(), row["answer"])):
+            raise TypeError("expected texts")
         self._answers.setdefault(key, {}).setdefault(int(row["attempt"]), str(row["answer"]))

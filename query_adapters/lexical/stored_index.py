@@ -16,6 +16,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from query_adapters.files.reading import STREAM_BYTES, open_file
 from query_adapters.lexical.counts import TokenCounts
 from query_adapters.lexical.postings import Formula
 from query_adapters.lexical.tokenizer import Tokenizer
@@ -69,7 +70,7 @@ class StoredIndex:
 def checksum_of(path: Path) -> int:
     """Return the CRC-32 of a file."""
     checksum = 0
-    with path.open("rb") as file:
+    with open_file(path, error=ValueError, limit=STREAM_BYTES) as file:
         while part := file.read(READ_AT_ONCE):
             checksum = zlib.crc32(part, checksum)
     return checksum

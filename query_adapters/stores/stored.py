@@ -12,6 +12,7 @@ from numpy.lib import format as npy
 
 from query_adapters.data.units import Units, check_units
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
+from query_adapters.files.atomic import naming, replacing
 from query_adapters.stores.source import RawBlock, batches
 from query_adapters.typing import Similarity, Vectors
 
@@ -105,15 +106,10 @@ def _in_memory(blocks: Iterable[Block]) -> StoredVectors:
 
 
 def _on_disk(blocks: Iterable[Block], path: Path) -> StoredVectors:
-    unfinished = path.with_name(f"{path.name}.part")
-    try:
-        with unfinished.open("wb") as file:
-            ids, shape = _write(blocks, file)
+    with naming(path), replacing(path) as file:
+        ids, shape = _write(blocks, file)
         if not ids:
             return StoredVectors((), np.empty(shape, dtype=np.float32))
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
     return StoredVectors(tuple(ids), np.load(path, mmap_mode="r"))
 
 

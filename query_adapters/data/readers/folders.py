@@ -1,13 +1,17 @@
 """Files of one split in a folder: as `save_to_disk` of Hugging Face writes it, or downloaded."""
 
-import json
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.files.foreign import refusing
+from query_adapters.files.json_reading import read_json_file
 
 STATE, SPLITS = "state.json", "dataset_dict.json"  # files that `save_to_disk` writes
 KINDS = (".parquet", ".jsonl", ".csv", ".arrow")  # of files of a split, in this order
+PLAIN = re.compile(r"(?!\.{1,2}$)[^/\\\0]+")  # a name without folders
 DEFAULT = "train"
 
 
@@ -38,15 +42,32 @@ def files_of(folder: Path, split: str | None) -> list[Path]:
     Raises:
         InvalidDatasetError: If the folder holds no files of a split, or not of this one.
     """
-    if (folder / STATE).exists():
+    if not has_splits(folder):
         if split is not None:
             raise InvalidDatasetError(f"{folder}: has no splits, got split {split!r}")
-        files = json.loads((folder / STATE).read_text(encoding="utf-8"))["_data_files"]
-        return [folder / file["filename"] for file in files]
+        return _saved(folder)
     if (folder / SPLITS).exists():
-        names = json.loads((folder / SPLITS).read_text(encoding="utf-8"))["splits"]
-        return files_of(folder / split_of(names, split, str(folder)), None)
+        names = _names(folder / SPLITS, lambda content: content["splits"])
+        return _saved(folder / split_of(names, split, str(folder)))
     return _downloaded(folder, split)
+
+
+def _saved(folder: Path) -> list[Path]:
+    """Return the files of a saved table."""
+    names = _names(
+        folder / STATE, lambda content: [file["filename"] for file in content["_data_files"]]
+    )
+    return [folder / name for name in names]
+
+
+def _names(path: Path, listed: Callable[[Any], list[str]]) -> list[str]:
+    """Return the names of files or folders that a file lists, all beside it."""
+    content = read_json_file(path, error=InvalidDatasetError)
+    with refusing(str(path), "a file that `save_to_disk` wrote", error=InvalidDatasetError):
+        names = list(listed(content))
+        if not all(map(PLAIN.fullmatch, names)):
+            raise ValueError(f"names of other folders: {names[:3]}")
+    return names
 
 
 def _downloaded(folder: Path, split: str | None) -> list[Path]:

@@ -8,9 +8,11 @@ from query_adapters._extras import require_extra
 from query_adapters.data.lines import read_rows
 from query_adapters.data.readers.table import Row
 from query_adapters.errors import InvalidDatasetError
-from query_adapters.files.json_reading import read_json_file
-from query_adapters.files.reading import WHOLE_BYTES
+from query_adapters.files.foreign import refusing
+from query_adapters.files.json_reading import MAX_DEPTH, expanded_size, read_json_file
+from query_adapters.files.reading import WHOLE_BYTES, read_text
 
+MAX_VALUES = 10_000_000  # of a YAML file, whose aliases may repeat a part any number of times
 LISTS = ("examples", "tests", "goldens", "data", "records", "rows")  # keys that hold the rows
 
 
@@ -44,14 +46,35 @@ def read_yaml(path: Path) -> Iterator[tuple[str, Row]]:
         MissingExtraError: If PyYAML is not installed.
         InvalidDatasetError: If it is not such YAML.
     """
+    text = read_text(path, error=InvalidDatasetError)
+    loader = _yaml_loader()
+    with refusing(str(path), "YAML", error=InvalidDatasetError):
+        content = loader(text).get_single_data()
+    if expanded_size(content, most=MAX_VALUES) > MAX_VALUES:
+        raise InvalidDatasetError(
+            f"{path}: expected at most {MAX_DEPTH} levels and {MAX_VALUES:,} values, those that "
+            "aliases repeat included, got more; write it without aliases"
+        )
+    return _entries(content, path)
+
+
+def _yaml_loader() -> Any:
+    """Return PyYAML's safe loader with a limit of nesting, which takes it a time of its square."""
     require_extra("yaml")
     import yaml
 
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
-        raise InvalidDatasetError(f"{path}: expected YAML, got {exc}") from exc
-    return _entries(content, path)
+    class Loader(yaml.SafeLoader):
+        depth = 0
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            self.depth += 1
+            if self.depth > MAX_DEPTH:
+                raise yaml.YAMLError(f"more than {MAX_DEPTH} levels")
+            node = super().compose_node(parent, index)
+            self.depth -= 1
+            return node
+
+    return Loader
 
 
 def _entries(content: Any, path: Path) -> Iterator[tuple[str, Row]]:

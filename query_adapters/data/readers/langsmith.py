@@ -1,11 +1,11 @@
 """Examples of a LangSmith dataset, exported as JSON, JSONL or CSV."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from query_adapters.data.readers.format import RowFormat
 from query_adapters.data.readers.table import Row
+from query_adapters.files.json_reading import parse_json
 
 PARTS = ("inputs", "outputs")
 PREFIXES = tuple(f"{part}." for part in PARTS)
@@ -31,7 +31,7 @@ def _object(value: Any) -> Mapping[str, Any]:
     """Return the object; in CSV it is JSON in a cell."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = parse_json(value, "the cell", error=ValueError)
         except ValueError:
             return {}
     return value if isinstance(value, Mapping) else {}

@@ -52,7 +52,7 @@ def _flattened(records: Sequence[Located], found: RowFormat, skipped: Skipped) -
             skipped.add(place, str(exc))
         except InvalidDatasetError as exc:
             raise InvalidDatasetError(f"{place}: {exc}") from exc
-        except (AttributeError, KeyError, TypeError) as exc:
+        except (AttributeError, LookupError, TypeError, ValueError) as exc:
             raise InvalidDatasetError(
                 f"{place}: expected a row of the format {found.name}, got {dict(row)!r}"
             ) from exc

@@ -3,14 +3,18 @@
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import Any, BinaryIO
+from zipfile import ZipFile
 
 from query_adapters._extras import require_extra
 from query_adapters.data.lines import read_lines
 from query_adapters.data.readers.table import Row
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.files.foreign import refusing
+from query_adapters.files.json_reading import MAX_DEPTH, is_deep
+from query_adapters.files.reading import STREAM_BYTES, WHOLE_BYTES, check_size, open_file
 
+ROWS_AT_ONCE = 1024  # a few bytes of Parquet may stand for any number of long texts
 DELIMITERS = ("\t", ",", ";")  # Excel writes semicolons in many countries
 
 
@@ -50,21 +54,29 @@ def read_excel(path: Path) -> Iterator[tuple[str, Row]]:
     """
     require_extra("excel")
     import openpyxl
-    from openpyxl.utils.exceptions import InvalidFileException
 
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (BadZipFile, KeyError, ValueError, InvalidFileException) as exc:
-        raise InvalidDatasetError(f"{path}: expected an Excel workbook, got {exc}") from exc
-    try:
-        rows = book.worksheets[0].iter_rows(values_only=True)
+    with (
+        refusing(str(path), "an Excel workbook", error=InvalidDatasetError),
+        open_file(path, error=InvalidDatasetError, limit=WHOLE_BYTES) as file,
+    ):
+        _check_unpacked(path, file)
+        book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()  # a sheet may claim a billion cells
+        rows = sheet.iter_rows(values_only=True)
         header = [str(name) if name is not None else "" for name in next(rows, ())]
         for number, cells in enumerate(rows, start=2):
             place = f"{path}: row {number}"
             if any(cell is not None for cell in cells):
                 yield place, _row(header, cells, place)
-    finally:
         book.close()
+
+
+def _check_unpacked(path: Path, file: BinaryIO) -> None:
+    """Check the size that a packed file states for its content, and reading does not exceed."""
+    size = sum(part.file_size for part in ZipFile(file).infolist())
+    check_size(f"{path}: its unpacked content", size, error=InvalidDatasetError, limit=WHOLE_BYTES)
+    file.seek(0)
 
 
 def read_parquet(path: Path) -> Iterator[tuple[str, Row]]:
@@ -75,13 +87,14 @@ def read_parquet(path: Path) -> Iterator[tuple[str, Row]]:
         InvalidDatasetError: If it is no Parquet file.
     """
     require_extra("parquet")
-    from pyarrow import ArrowInvalid, parquet
+    from pyarrow import parquet
 
-    try:
-        with parquet.ParquetFile(path) as file:
-            yield from _numbered(file.iter_batches(), path)
-    except ArrowInvalid as exc:
-        raise InvalidDatasetError(f"{path}: expected a Parquet file, got {exc}") from exc
+    with (
+        refusing(str(path), "a Parquet file", error=InvalidDatasetError),
+        open_file(path, error=InvalidDatasetError, limit=STREAM_BYTES) as file,
+        parquet.ParquetFile(file) as content,
+    ):
+        yield from _numbered(content.iter_batches(batch_size=ROWS_AT_ONCE), path)
 
 
 def read_arrow(path: Path) -> Iterator[tuple[str, Row]]:
@@ -92,19 +105,29 @@ def read_arrow(path: Path) -> Iterator[tuple[str, Row]]:
         InvalidDatasetError: If it is no Arrow stream.
     """
     require_extra("parquet")
-    from pyarrow import ArrowInvalid, ipc
+    from pyarrow import ipc
 
-    try:
-        with path.open("rb") as file, ipc.open_stream(file) as batches:
-            yield from _numbered(batches, path)
-    except ArrowInvalid as exc:
-        raise InvalidDatasetError(f"{path}: expected an Arrow stream, got {exc}") from exc
+    with (
+        refusing(str(path), "an Arrow stream", error=InvalidDatasetError),
+        open_file(path, error=InvalidDatasetError, limit=STREAM_BYTES) as file,
+        ipc.open_stream(file) as batches,
+    ):
+        yield from _numbered(batches, path)
 
 
 def _numbered(batches: Any, path: Path) -> Iterator[tuple[str, Row]]:
-    rows = (row for batch in batches for row in batch.to_pylist())
-    for number, row in enumerate(rows, start=1):
-        yield f"{path}: row {number}", row
+    number, size = 0, 0
+    for batch in batches:
+        batch.validate(full=True)  # offsets may point anywhere
+        size += batch.nbytes
+        what = f"{path}: its unpacked content"
+        check_size(what, size, error=InvalidDatasetError, limit=STREAM_BYTES)
+        for row in batch.to_pylist():
+            number += 1
+            place = f"{path}: row {number}"
+            if is_deep(row):
+                raise InvalidDatasetError(f"{place}: expected at most {MAX_DEPTH} levels, got more")
+            yield place, row
 
 
 def _row(header: Sequence[str], cells: Sequence[Any], place: str) -> Row:

@@ -8,6 +8,7 @@ from typing import Any
 
 from query_adapters.data.readers.examples import Judgement
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.files.json_reading import is_deep
 
 TEXT_KEYS = ("text", "content", "page_content", "passage", "document", "contents")
 ID_KEYS = ("id", "_id", "id_", "doc_id", "docid", "document_id", "passage_id", "chunk_id")
@@ -52,10 +53,11 @@ def _spelled(text: str) -> list[Any]:
     for parse in (json.loads, ast.literal_eval):
         try:
             found = parse(inner)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             continue
-        if isinstance(found, list) and all(isinstance(entry, str | dict) for entry in found):
-            return found
+        plain = isinstance(found, list) and all(isinstance(entry, str | dict) for entry in found)
+        if plain and not is_deep(found):
+            return list(found)
     return [text]
 
 
@@ -71,12 +73,25 @@ def document_of(entry: Any, place: str) -> Judgement:
         text = next((entry[key] for key in TEXT_KEYS if isinstance(entry.get(key), str)), None)
         key = next((entry[key] for key in ID_KEYS if not is_missing(entry.get(key))), None)
         if text is not None:
-            titled = " ".join(part for part in (entry.get("title"), text) if part)
+            titled = titled_text(entry.get("title"), text, place)
             return Judgement(titled, None if key is None else str(key))
     raise InvalidDatasetError(
         f"{place}: expected a document's text, or an object with one of {', '.join(TEXT_KEYS)}, "
         f"got {entry!r}; correct or drop the row"
     )
+
+
+def titled_text(title: Any, text: Any, place: str) -> str:
+    """Return the title, if there is one, and the text.
+
+    Raises:
+        InvalidDatasetError: If one of them is no text.
+    """
+    parts = [part for part in (title, text) if not is_missing(part)]
+    wrong = next((part for part in parts if not isinstance(part, str)), None)
+    if wrong is not None:
+        raise InvalidDatasetError(f"{place}: expected a text, got {wrong!r}; correct it")
+    return " ".join(parts)
 
 
 def grade_of(value: Any, place: str) -> float:
@@ -88,7 +103,7 @@ def grade_of(value: Any, place: str) -> float:
     word = str(value).strip().lower().replace("_", " ").replace("-", " ")
     try:
         grade = GRADES[word] if word in GRADES else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         grade = math.nan
     if not 0 <= grade < math.inf:
         raise InvalidDatasetError(

@@ -1,6 +1,5 @@
 """Formats that hold queries, corpus and judgements by id: BEIR, LlamaIndex QA, MTEB."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +8,10 @@ from typing import Any
 from query_adapters.data.dataset import RetrievalDataset, to_retrieval_dataset
 from query_adapters.data.formats import CORPUS, read_beir, read_llama_index_json
 from query_adapters.data.readers.folders import DEFAULT
+from query_adapters.data.readers.json_files import parse_json
 from query_adapters.data.readers.records import read_records
 from query_adapters.data.readers.table import Row
-from query_adapters.data.readers.values import grade_of, is_missing
+from query_adapters.data.readers.values import grade_of, is_missing, titled_text
 from query_adapters.errors import InvalidDatasetError
 
 QRELS = ("qrels", "default", "data")  # names of MTEB's judgements
@@ -54,8 +54,8 @@ def _is_qa_file(source: Any) -> bool:
     if not isinstance(source, Path) or source.suffix != ".json" or not source.is_file():
         return False
     try:
-        content = json.loads(source.read_text(encoding="utf-8-sig"))
-    except ValueError:
+        content = parse_json(source)
+    except InvalidDatasetError:
         return False
     return isinstance(content, dict) and bool({"corpus", "relevant_docs"} & content.keys())
 
@@ -103,7 +103,7 @@ def _texts(part: Any, split: str | None) -> dict[str, str]:
     texts: dict[str, str] = {}
     for place, row in read_records(part, split=_only(part, split)):
         key, text = _first(row, TEXT_ID, place), row.get("text")
-        texts[key] = " ".join(found for found in (row.get("title"), text) if found)
+        texts[key] = titled_text(row.get("title"), text, place)
     return texts
 
 

@@ -14,7 +14,7 @@ from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.readers.format import RowFormat, Rows
 from query_adapters.data.readers.labelled_rag import LABELLED_RAG
 from query_adapters.errors import DatasetWarning, InvalidDatasetError
-from query_adapters.files.atomic import replace_file
+from query_adapters.files.atomic import naming, replace_file, replacing
 
 
 def _writer_of(known: RowFormat, path: Path) -> Callable[[RetrievalDataset], Rows]:
@@ -91,7 +91,8 @@ def _write_parquet(rows: Rows, path: Path) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    with naming(path), replacing(path) as file:
+        parquet.write_table(pyarrow.Table.from_pylist(rows), file)
 
 
 WRITERS: Mapping[str, Callable[[Any, Path], None]] = {

@@ -1,11 +1,13 @@
 """Parts of spans that several tools write alike: queries, documents, feedback."""
 
-import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from query_adapters.data.readers.values import TEXT_KEYS, grade_of, is_missing
 from query_adapters.data.traces.spans import Feedback, TracedDocument
+from query_adapters.errors import InvalidDatasetError
+from query_adapters.files.json_reading import MAX_DEPTH, parse_json
 
 Row = Mapping[str, Any]
 QUERIES = ("query", "query_str", "question", "input", "user_input", "str_or_query_bundle")
@@ -20,7 +22,7 @@ def nested(flat: Row) -> dict[str, Any]:
     """Return the mapping with dotted keys as mappings within mappings."""
     root: dict[str, Any] = {}
     for key, value in flat.items():
-        *parents, last = str(key).split(".")
+        *parents, last = str(key).split(".", MAX_DEPTH)
         place = root
         for parent in parents:
             if not isinstance(place.get(parent), dict):
@@ -57,7 +59,7 @@ def parsed(value: Any) -> Any:
     """Return the value, or what a text that is JSON holds."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         try:
-            return json.loads(value)
+            return parse_json(value, "the value", error=ValueError)
         except ValueError:
             return value
     return value
@@ -129,6 +131,11 @@ def feedback_in(
 
 def _number(value: Any, name: str) -> float:
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
         return grade_of(value, f"feedback {name!r}")
+    if not math.isfinite(number):
+        raise InvalidDatasetError(
+            f"feedback {name!r}: expected a finite number, got {value!r}; correct or drop it"
+        )
+    return number

@@ -9,6 +9,8 @@ from query_adapters.data.readers.records import read_records
 from query_adapters.data.traces import langfuse, langsmith, openinference
 from query_adapters.data.traces.parts import Row, feedback_in, nested
 from query_adapters.data.traces.spans import Feedback, Span
+from query_adapters.errors import InvalidDatasetError
+from query_adapters.files.foreign import refusing
 
 LISTS = (
     "data", "spans", "traces", "runs", "child_runs", "observations", "scores", "feedback",
@@ -22,7 +24,8 @@ def read_spans(source: Any, id_key: str | None) -> tuple[list[Span], list[Feedba
         FileNotFoundError: If a path does not exist.
         InvalidDatasetError: If the source cannot be read.
     """
-    found = [_read(row, id_key) for row in _rows(source)]
+    with refusing(_name(source), "an export of traces", error=InvalidDatasetError):
+        found = [_read(row, id_key) for row in _rows(source)]
     return [span for span, _ in found], [one for _, ratings in found for one in ratings]
 
 
@@ -33,7 +36,12 @@ def read_feedback(source: Any) -> list[Feedback]:
         FileNotFoundError: If a path does not exist.
         InvalidDatasetError: If the source cannot be read.
     """
-    return [one for row in _rows(source) for one in feedback_in(nested(row))]
+    with refusing(_name(source), "an export of feedback", error=InvalidDatasetError):
+        return [one for row in _rows(source) for one in feedback_in(nested(row))]
+
+
+def _name(source: Any) -> str:
+    return str(source) if isinstance(source, str | Path) else "the rows"
 
 
 def _read(row: Row, id_key: str | None) -> tuple[Span, list[Feedback]]:

@@ -1,12 +1,15 @@
 """Save learned weights as a small JSON file, and load them for the same retrievers."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from query_adapters.adapters.weights_file import is_count
 from query_adapters.errors import AdapterFileError
 from query_adapters.files.atomic import replace_file
+from query_adapters.files.json_reading import read_json_file
 from query_adapters.fusion.retrievers.weights import RetrieverWeights, names_of
 
 WEIGHTS_FILE = "retriever_weights.json"
@@ -43,13 +46,15 @@ def read_weights(folder: str | Path) -> RetrieverWeights:
         AdapterFileError: If the file is incomplete, altered or of a newer format.
     """
     path = Path(folder) / WEIGHTS_FILE
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise FileNotFoundError(
             f"{folder}: expected {WEIGHTS_FILE}, got none; train the weights with a "
             "FusionFinetuneEngine, or name its model_output_path"
         )
+    record = read_json_file(path, error=AdapterFileError, unique=True)
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        if not is_count(record["format"]):
+            raise ValueError(f"format {record['format']!r}")
         if record["format"] > FORMAT:
             raise AdapterFileError(
                 f"{path}: expected format {FORMAT}, got {record['format']}; update "
@@ -58,7 +63,7 @@ def read_weights(folder: str | Path) -> RetrieverWeights:
         return RetrieverWeights.from_record(record["retrievers"])
     except AdapterFileError:
         raise
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
         raise AdapterFileError(
             f"{path}: the weights are incomplete ({type(error).__name__}: {error}); train again"
         ) from error

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from query_adapters.embedders.cache import EmbeddingCache
+from query_adapters.embedders.vector_file import TABLE
 from query_adapters.errors import (
     DimensionMismatchError,
     InvalidVectorsError,
@@ -284,7 +285,7 @@ def test_a_new_file_that_another_process_is_writing_to_is_waited_for(
     path.parent.mkdir()
     writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     writer.execute("BEGIN IMMEDIATE")
-    writer.execute("CREATE TABLE other (x)")
+    writer.execute(TABLE)
     done = threading.Timer(0.2, writer.execute, ["COMMIT"])
     done.start()
     EmbeddingCache(path).embed_queries(make_embedder(), TEXTS)
