@@ -72,5 +72,6 @@ def put(kind: str, path: Path) -> Path:
         with path.open("wb") as file:
             file.truncate(10 << 30)
     else:
-        path.symlink_to({"device": "/dev/zero", "link loop": path}.get(kind, "nowhere"))
+        target = {"device": Path("/dev/zero"), "link loop": path}.get(kind, Path("nowhere"))
+        path.symlink_to(target)
     return path

@@ -214,7 +214,7 @@ def _validate(dataset: RetrievalDataset) -> None:
     wrong: list[tuple[str, Any]] = [
         (f"{q} -> {d}: {g}", g) for q, d, g in judged if not is_grade(g)
     ]
-    low = [name for name, grade in wrong if isinstance(grade, Real) and grade != math.inf]
+    low = [name for name, grade in wrong if isinstance(grade, Real) and not grade > 0]  # type: ignore[operator]
     _refuse("grades that are not above 0", low)
     _refuse("grades that are not finite numbers", (w for w, _ in wrong))
 
@@ -222,7 +222,7 @@ def _validate(dataset: RetrievalDataset) -> None:
 def is_grade(value: object) -> bool:
     """Return whether the value is a valid grade: a finite number above 0."""
     try:
-        return bool(0 < float(value) < math.inf)  # type: ignore[arg-type]
+        return bool(0 < value < math.inf) and math.isfinite(value)  # type: ignore[operator,arg-type]
     except (TypeError, ValueError, OverflowError):  # an integer of 401 digits is no float
         return False
 

@@ -113,7 +113,7 @@ class VectorFile:
         path = Path(os.path.realpath(self._path))
         with self._failing_well():
             path.parent.mkdir(parents=True, exist_ok=True)
-            for part in (self._path, *(f"{path}{suffix}" for suffix in SIBLINGS)):
+            for part in (str(self._path), *(f"{path}{suffix}" for suffix in SIBLINGS)):
                 check_regular(part, error=EmbeddingCacheError)  # SQLite would wait for a pipe
             connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
             try:

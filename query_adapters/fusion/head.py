@@ -94,6 +94,8 @@ class ScoringHead:
         Raises:
             InvalidVectorsError: If a weight is unknown, below 0 or not finite.
         """
+        if not all(isinstance(weight, int | float) for weight in record.values()):
+            raise InvalidVectorsError(f"expected numbers as weights, got {record}; train again")
         unknown = sorted(record.keys() - set(FEATURES))
         if unknown:
             raise InvalidVectorsError(

@@ -28,21 +28,22 @@ def read_csv(path: Path) -> Iterator[tuple[str, Row]]:
     lines = (line for _, line in read_lines(path))
     first = next(lines, "")
     delimiter = max(DELIMITERS, key=first.count)
-    header = next(csv.reader([first], delimiter=delimiter), [])
+    header = _cells(csv.reader([first], delimiter=delimiter), f"{path}:1") or []
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
-    while True:
-        place = f"{path}:{rows.line_num + 2}"
-        try:
-            cells = next(rows, None)
-        except csv.Error as exc:
-            raise InvalidDatasetError(
-                f"{place}: expected columns of CSV, got {exc}; is a quote open? Texts longer than "
-                f"{csv.field_size_limit():,} characters need a JSONL file"
-            ) from exc
-        if cells is None:
-            return
+    while (cells := _cells(rows, place := f"{path}:{rows.line_num + 2}")) is not None:
         if cells:
             yield place, _row(header, cells, place)
+
+
+def _cells(rows: Iterator[list[str]], place: str) -> list[str] | None:
+    """Return the next row, None at the end."""
+    try:
+        return next(rows, None)
+    except csv.Error as exc:
+        raise InvalidDatasetError(
+            f"{place}: expected columns of CSV, got {exc}; is a quote open? Texts longer than "
+            f"{csv.field_size_limit():,} characters need a JSONL file"
+        ) from exc
 
 
 def read_excel(path: Path) -> Iterator[tuple[str, Row]]:
