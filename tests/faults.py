@@ -43,7 +43,7 @@ def failing(name: str, code: int = errno.EIO, *, after: int = 0) -> Iterator[Non
 
 
 @contextmanager
-def at_once(seconds: int = 5) -> Iterator[None]:
+def at_once(seconds: int = 20) -> Iterator[None]:
     """Fail if the block takes longer."""
 
     def late(*_: object) -> None:

@@ -85,6 +85,8 @@ class EmbeddingCache:
             ProviderRefusedError: As in `embed_queries`.
         """
         call = self._started(embedder, role, texts)
+        if not call.missing:  # a progress bar that is not shown takes a moment too
+            return call.stacked()
         what = f"Embedding {role} texts"
         with tqdm(total=len(call.missing), desc=what, disable=not show_progress) as bar:
             for batch in call.batches():

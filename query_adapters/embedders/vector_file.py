@@ -4,8 +4,9 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ class StoredRows:
 
 
 class VectorFile:
-    """Vectors by key in one SQLite file; each call opens the file that is there at that time.
+    """Vectors by key in one SQLite file; each call opens the file that is there then.
 
     Args:
         path: The file, created with its folders by `check_writable`.
@@ -65,13 +66,14 @@ class VectorFile:
         Raises:
             EmbeddingCacheError: If the file cannot be read as a cache.
         """
-        found = StoredRows({}, 0)
         if not keys or not os.path.lexists(self._path):
-            return found
-        with self._open() as connection:
-            if connection.execute(OBJECTS).fetchone() is not None:  # an empty file has no table
-                found = _look_up(connection, keys)
-        return found
+            return StoredRows({}, 0)
+        with self._connected() as connection:
+            found = os.stat(self._path)
+            state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+            if not _has_table(self._path, state):
+                return StoredRows({}, 0)
+            return _look_up(connection, keys)
 
     def write(self, vectors: Mapping[bytes, Vectors]) -> None:
         """Store the vectors.
@@ -80,9 +82,7 @@ class VectorFile:
             EmbeddingCacheError: If the file cannot be written; it is as it was before.
         """
         rows = [(key, vector.astype("<f4").tobytes()) for key, vector in vectors.items()]
-        with self._open() as connection:
-            connection.execute("BEGIN IMMEDIATE")  # closing it without a commit takes it back
-            self._create(connection)
+        with self._writing() as connection:
             connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
             connection.execute("COMMIT")
 
@@ -92,9 +92,7 @@ class VectorFile:
         Raises:
             EmbeddingCacheError: If the file cannot be written, or the disk lacks room.
         """
-        with self._open() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            self._create(connection)
+        with self._writing() as connection:
             connection.execute("PRAGMA user_version = 0")  # the file's first page is written
             if connection.execute("SELECT 1 FROM vectors LIMIT 1").fetchone() is None:
                 connection.execute("COMMIT")
@@ -109,45 +107,64 @@ class VectorFile:
             )
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        path = Path(os.path.realpath(self._path))
-        with self._failing_well():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            for part in (str(self._path), *(f"{path}{suffix}" for suffix in SIBLINGS)):
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection that may write to the table; without a commit it is taken back."""
+        with self._connected(makes_folders=True) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            if not _checked_schema(self._path, connection):  # another process may have made it
+                connection.execute(TABLE)
+            yield connection
+
+    @contextmanager
+    def _connected(self, *, makes_folders: bool = False) -> Iterator[sqlite3.Connection]:
+        path = str(self._path)
+        with _failing_well(path):
+            if os.path.islink(path):
+                path = os.path.realpath(path)
+            if makes_folders:
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+            for part in (str(self._path), *(path + suffix for suffix in SIBLINGS)):
                 check_regular(part, error=EmbeddingCacheError)  # SQLite would wait for a pipe
             connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
             try:
-                self._check_schema(connection)
                 yield connection
             finally:
                 connection.close()
 
-    def _check_schema(self, connection: sqlite3.Connection) -> None:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        objects = dict(connection.execute(OBJECTS).fetchall())
-        is_ours = not objects or objects.get(TABLE) == "table"
-        if version != 0 or not is_ours or "trigger" in objects.values():
-            raise EmbeddingCacheError(
-                f"{self._path}: expected a cache of embeddings, got a database of another program "
-                f"or of a newer version; {ELSEWHERE}, or upgrade llama-index-finetune-plugin"
-            )
 
-    def _create(self, connection: sqlite3.Connection) -> None:
-        """Create the table; another process may have done so, or used the file otherwise."""
-        self._check_schema(connection)
-        if connection.execute(OBJECTS).fetchone() is None:
-            connection.execute(TABLE)
+@lru_cache(maxsize=64)
+def _has_table(path: Path, state: tuple[int, ...]) -> bool:
+    """Return whether the file in this state has the table; only the first call opens it."""
+    with closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as connection:
+        return _checked_schema(path, connection)
 
-    @contextmanager
-    def _failing_well(self) -> Iterator[None]:
-        try:
-            yield
-        except EmbeddingCacheError:
-            raise
-        except (sqlite3.Error, OSError) as exc:
-            code = getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_CANTOPEN) & 0xFF
-            remedy = REMEDIES.get(code, DELETABLE)
-            raise EmbeddingCacheError(f"{self._path}: {exc}; {remedy}") from exc
+
+def _checked_schema(path: Path, connection: sqlite3.Connection) -> bool:
+    """Return whether the database has the table.
+
+    Raises:
+        EmbeddingCacheError: If it belongs to another program, or to a newer version of this one.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    objects = dict(connection.execute(OBJECTS).fetchall())
+    is_ours = not objects or objects.get(TABLE) == "table"
+    if version != 0 or not is_ours or "trigger" in objects.values():
+        raise EmbeddingCacheError(
+            f"{path}: expected a cache of embeddings, got a database of another program or of a "
+            f"newer version; {ELSEWHERE}, or upgrade llama-index-finetune-plugin"
+        )
+    return bool(objects)
+
+
+@contextmanager
+def _failing_well(path: str) -> Iterator[None]:
+    try:
+        yield
+    except EmbeddingCacheError:
+        raise
+    except (sqlite3.Error, OSError) as exc:
+        code = getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_CANTOPEN) & 0xFF
+        raise EmbeddingCacheError(f"{path}: {exc}; {REMEDIES.get(code, DELETABLE)}") from exc
 
 
 def _look_up(connection: sqlite3.Connection, keys: Sequence[bytes]) -> StoredRows:

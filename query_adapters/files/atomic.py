@@ -66,12 +66,16 @@ def _created(temporary: Path, *, like: Path) -> BinaryIO:
         found = like.stat()
     except OSError:
         return os.fdopen(os.open(temporary, EXCLUSIVE, READABLE), "w+b")
-    file = os.fdopen(os.open(temporary, EXCLUSIVE, PRIVATE), "w+b")
+    descriptor = os.open(temporary, EXCLUSIVE, PRIVATE)
     if hasattr(os, "fchmod"):
-        with suppress(OSError):  # another owner is kept where the process may do so
-            os.fchown(file.fileno(), found.st_uid, found.st_gid)
-        os.fchmod(file.fileno(), stat.S_IMODE(found.st_mode))
-    return file
+        try:
+            with suppress(OSError):  # another owner is kept where the process may do so
+                os.fchown(descriptor, found.st_uid, found.st_gid)
+            os.fchmod(descriptor, stat.S_IMODE(found.st_mode))
+        except OSError:
+            os.close(descriptor)
+            raise
+    return os.fdopen(descriptor, "w+b")
 
 
 def _special(path: Path) -> BinaryIO:

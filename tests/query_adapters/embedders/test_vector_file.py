@@ -82,7 +82,7 @@ def test_a_text_that_is_not_utf_8_is_a_bad_row_too(
 
 
 @given(value=st.binary(max_size=80))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_whatever_a_row_holds_the_vectors_are_finite_and_of_one_length(
     value: bytes, make_embedder: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
