@@ -11,8 +11,11 @@ from langchain_adapter._queries import Embed, batch_method
 from query_adapters._extras import require_extra
 from query_adapters.arrays import as_matrix
 from query_adapters.embedders import TextEmbedder
+from query_adapters.embedders.batching import stacked
 from query_adapters.embedders.identity import identity_of, innermost, model_name_of
 from query_adapters.embedders.role_mixing import warn_of_mixed_roles
+from query_adapters.providers.failures import unreadable_answers_of
+from query_adapters.providers.redaction import remember_secrets_of
 from query_adapters.typing import Vectors
 
 BATCH_SIZE = 64  # below the limit of every provider
@@ -54,6 +57,7 @@ class LangChainEmbedder:
         if max_concurrency is not None and max_concurrency < 1:
             raise ValueError(f"max_concurrency: expected at least 1, got {max_concurrency}")
         self.embeddings = resolve_base(embeddings)
+        remember_secrets_of(innermost(self.embeddings))
         self.max_concurrency = max_concurrency or _concurrency_of(self.embeddings)
 
     @property
@@ -77,15 +81,22 @@ class LangChainEmbedder:
 
         Raises:
             InvalidVectorsError: If they are not finite, or differ in number or length.
+            ProviderError: If the model's class cannot read the provider's answer.
         """
-        return self._in_batches(self.embeddings.embed_documents, texts)
+        with unreadable_answers_of(self.model_name):
+            return self._in_batches(self.embeddings.embed_documents, texts)
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of questions, `(len(texts), dim)`.
 
         Raises:
             InvalidVectorsError: If they are not finite, or differ in number or length.
+            ProviderError: If the model's class cannot read the provider's answer.
         """
+        with unreadable_answers_of(self.model_name):
+            return self._embed_queries(texts)
+
+    def _embed_queries(self, texts: Sequence[str]) -> Vectors:
         embed_several = batch_method(self.embeddings)
         if embed_several is not None:
             return self._in_batches(embed_several, texts)
@@ -97,8 +108,7 @@ class LangChainEmbedder:
 
     def _in_batches(self, embed: Embed, texts: Sequence[str]) -> Vectors:
         batches = [texts[i : i + self.batch_size] for i in range(0, len(texts), self.batch_size)]
-        embedded = [embed(list(batch)) for batch in batches]
-        return as_matrix([vector for batch in embedded for vector in batch], len(texts))
+        return stacked([as_matrix(embed(list(batch)), len(batch)) for batch in batches])
 
 
 def as_text_embedder(model: Any) -> TextEmbedder:

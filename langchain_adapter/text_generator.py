@@ -7,6 +7,9 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableSequence
 
+from query_adapters.providers.failures import unreadable_answers_of
+from query_adapters.providers.redaction import remember_secrets_of
+
 SCHEMA = {
     "title": "Questions",
     "description": "Search queries that the passage answers.",
@@ -36,6 +39,7 @@ class LangChainTextGenerator:
                 f"{type(llm).__name__}; make one, such as ChatOpenAI(model='gpt-4o-mini')"
             )
         self.llm = llm
+        remember_secrets_of(llm)
         self._asked: Runnable[Any, Any] = (_structured(llm) if structured else None) or llm
 
     @property
@@ -45,11 +49,16 @@ class LangChainTextGenerator:
         return f"{type(self.llm).__name__}/{name or self.llm._llm_type}"
 
     async def complete(self, prompt: str) -> str:
-        """Return the model's answer, or the arguments of its function call."""
-        message = await self._asked.ainvoke([HumanMessage(prompt)])
-        if isinstance(message, AIMessage) and message.tool_calls:
-            return json.dumps(message.tool_calls[0]["args"])
-        return str(message.text)
+        """Return the model's answer, or the arguments of its function call.
+
+        Raises:
+            ProviderError: If the model's class cannot read the provider's answer.
+        """
+        with unreadable_answers_of(self.model_name):
+            message = await self._asked.ainvoke([HumanMessage(prompt)])
+            if isinstance(message, AIMessage) and message.tool_calls:
+                return json.dumps(message.tool_calls[0]["args"])
+            return str(message.text)
 
 
 def _structured(llm: BaseChatModel) -> Runnable[Any, Any] | None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.async_utils import asyncio_run, run_jobs
@@ -11,8 +12,11 @@ from llama_index.core.embeddings import resolve_embed_model
 from llama_index_finetune_plugin._delegation import aquery_vector, query_vector
 from llama_index_finetune_plugin._queries import Embed, batch_method, embed_batch, runs_here
 from query_adapters.arrays import as_matrix
-from query_adapters.embedders.identity import identity_of, model_name_of
+from query_adapters.embedders.batching import stacked
+from query_adapters.embedders.identity import identity_of, innermost, model_name_of
 from query_adapters.embedders.role_mixing import warn_of_mixed_roles
+from query_adapters.providers.failures import unreadable_answers_of
+from query_adapters.providers.redaction import remember_secrets_of
 from query_adapters.typing import Vectors
 
 LOCAL_BATCH_SIZE = 64  # enough to sort texts of similar length into one batch
@@ -40,6 +44,7 @@ class LlamaIndexEmbedder:
 
     def __init__(self, embed_model: BaseLike) -> None:
         self.embed_model = resolve_base(embed_model)
+        remember_secrets_of(innermost(self.embed_model))
 
     @property
     def identity(self) -> str:
@@ -62,8 +67,11 @@ class LlamaIndexEmbedder:
 
         Raises:
             InvalidVectorsError: If they are not finite, or differ in number or length.
+            ProviderError: If the model's class cannot read the provider's answer.
         """
-        return as_matrix(self.embed_model.get_text_embedding_batch(list(texts)), len(texts))
+        embed, size = self.embed_model.get_text_embedding_batch, self.embed_model.embed_batch_size
+        with unreadable_answers_of(self.model_name):
+            return self._in_batches(embed, texts, size)
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of questions, `(len(texts), dim)`.
@@ -72,20 +80,26 @@ class LlamaIndexEmbedder:
 
         Raises:
             InvalidVectorsError: If they are not finite, or differ in number or length.
+            ProviderError: If the model's class cannot read the provider's answer.
         """
-        embed = batch_method(self.embed_model)
+        with unreadable_answers_of(self.model_name):
+            return self._embed_queries(texts)
+
+    def _embed_queries(self, texts: Sequence[str]) -> Vectors:
+        model, embed = self.embed_model, batch_method(self.embed_model)
         if embed is not None:
-            return as_matrix(self._in_batches(embed, texts), len(texts))
+            several = partial(embed_batch, model, embed)
+            return self._in_batches(several, texts, self.batch_size)
         n_workers = self.embed_model.num_workers or 1
         if n_workers == 1:
             return as_matrix([self._embed_query(text) for text in texts], len(texts))
         jobs = [self._aembed_query(text) for text in texts]
         return as_matrix(asyncio_run(run_jobs(jobs, workers=n_workers)), len(texts))
 
-    def _in_batches(self, embed: Embed, texts: Sequence[str]) -> list[Embedding]:
-        batches = [texts[i : i + self.batch_size] for i in range(0, len(texts), self.batch_size)]
-        embedded = (embed_batch(self.embed_model, embed, list(batch)) for batch in batches)
-        return [vector for batch in embedded for vector in batch]
+    def _in_batches(self, embed: Embed, texts: Sequence[str], size: int) -> Vectors:
+        """Return the vectors; each request must give one per text, so that none shifts."""
+        batches = [list(texts[start : start + size]) for start in range(0, len(texts), size)]
+        return stacked([as_matrix(embed(batch), len(batch)) for batch in batches])
 
     def _embed_query(self, text: str) -> Embedding:
         model = self.embed_model

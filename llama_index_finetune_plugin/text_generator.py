@@ -8,6 +8,9 @@ from llama_index.core.llms import LLM, ChatMessage, ChatResponse
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.program.function_program import get_function_tool
 
+from query_adapters.providers.failures import unreadable_answers_of
+from query_adapters.providers.redaction import remember_secrets_of
+
 
 class Questions(BaseModel):
     """Search queries that the passage answers."""
@@ -34,6 +37,7 @@ class LlamaIndexTextGenerator:
                 "such as OpenAI(model='gpt-4o-mini')"
             )
         self.llm = llm
+        remember_secrets_of(llm)
         self._tool = get_function_tool(Questions) if structured and calls_functions(llm) else None
 
     @property
@@ -42,7 +46,15 @@ class LlamaIndexTextGenerator:
         return f"{self.llm.class_name()}/{self.llm.metadata.model_name}"
 
     async def complete(self, prompt: str) -> str:
-        """Return the model's answer, or the arguments of its function call, unparsed."""
+        """Return the model's answer, or the arguments of its function call, unparsed.
+
+        Raises:
+            ProviderError: If the model's class cannot read the provider's answer.
+        """
+        with unreadable_answers_of(self.model_name):
+            return await self._complete(prompt)
+
+    async def _complete(self, prompt: str) -> str:
         if self._tool is not None and isinstance(self.llm, FunctionCallingLLM):
             response = await self.llm.achat_with_tools(
                 [self._tool], user_msg=prompt, tool_required=True

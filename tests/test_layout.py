@@ -29,8 +29,8 @@ MAY_NOT_IMPORT = {
 }
 ORDER = (
     "errors", "typing", "_version", "atomic", "_extras", "arrays", "registry",
-    "embedders", "data", "lexical", "locating", "adapters", "evaluation", "demo", "stores",
-    "training", "fusion", "generation", "finetuning", "model_tuning", "upgrade", "cli",
+    "providers", "embedders", "data", "lexical", "locating", "adapters", "evaluation", "demo",
+    "stores", "training", "fusion", "generation", "finetuning", "model_tuning", "upgrade", "cli",
     "__main__",
 )  # fmt: skip
 """The modules and folders of the core; each may import those before it."""

@@ -27,6 +27,7 @@ from query_adapters.adapters.legacy import is_old_folder, read_old_adapter
 from query_adapters.adapters.model_card import may_write, model_card
 from query_adapters.atomic import replace_file
 from query_adapters.errors import AdapterFileError, AdapterFileWarning
+from query_adapters.providers.redaction import redacted, redacted_value
 from query_adapters.typing import Vectors
 
 FORMAT_VERSION = 3  # 2: the centre of a memory; 3: attachments
@@ -92,16 +93,15 @@ def save_adapter(adapter: QueryAdapter | SavedAdapter, folder: str | Path) -> Pa
     dies in between leaves a complete adapter, the old or the new one.
     """
     saved = adapter if isinstance(adapter, SavedAdapter) else SavedAdapter(adapter=adapter)
-    if not saved.record.created:
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        saved = replace(saved, record=replace(saved.record, created=created))
+    created = saved.record.created or datetime.now(UTC).isoformat(timespec="seconds")
+    saved = replace(saved, record=replace(saved.record, created=created))
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     description = _describe(saved)
     replace_file(folder / WEIGHTS, [_weights_bytes(saved, description)])
     replace_file(folder / RECORD, [(json.dumps(description, indent=2) + "\n").encode()])
     if may_write(folder / CARD):
-        replace_file(folder / CARD, [_card(saved).encode()])
+        replace_file(folder / CARD, [redacted(_card(saved)).encode()])
     return folder
 
 
@@ -217,15 +217,15 @@ def _warn_if_copy_differs(path: Path, description: Mapping[str, Any]) -> None:
 
 def _describe(saved: SavedAdapter) -> dict[str, Any]:
     adapter = saved.adapter
-    description = {
+    described = {
         "format_version": FORMAT_VERSION if saved.attachments else PLAIN_VERSION,
         "kind": adapter.kind,
         "dim_in": adapter.dim_in,
         "dim_out": adapter.dim_out,
         "fingerprint": adapter.fingerprint,
-        "record": asdict(saved.record),
+        "record": redacted_value(asdict(saved.record)),
     }
-    return dict(json.loads(json.dumps(description)))
+    return dict(json.loads(json.dumps(described)))
 
 
 def _weights_bytes(saved: SavedAdapter, description: Mapping[str, Any]) -> bytes:

@@ -18,6 +18,7 @@ from query_adapters.cli.measures import compare, evaluate, report
 from query_adapters.cli.options import quiet_models, shows
 from query_adapters.cli.upgrading import upgrade
 from query_adapters.errors import QueryAdaptersError
+from query_adapters.providers.redaction import redacting_errors
 
 COMMANDS = (
     generate, convert, locate, split, train, evaluate, compare, report, inspect, verify, upgrade,
@@ -48,7 +49,8 @@ class ReportingGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; report expected errors."""
         try:
-            return super().invoke(ctx)
+            with redacting_errors():
+                return super().invoke(ctx)
         except typer.BadParameter as exc:
             raise named(exc) from exc.__cause__
         except KeyboardInterrupt as exc:

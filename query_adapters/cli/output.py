@@ -9,21 +9,23 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from query_adapters.providers.redaction import redacted, redacted_value
+
 MIN_WIDTH = 80  # columns; narrower terminals wrap lines themselves
 UNLIMITED = 100_000  # columns, if the output is no terminal
 
 
 def show_json(content: Mapping[str, Any]) -> None:
-    """Print the content as JSON."""
-    typer.echo(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
+    """Print the content as JSON, without secrets."""
+    typer.echo(json.dumps(redacted_value(content), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def show(*parts: RenderableType) -> None:
-    """Print lines and tables; in a file or a pipe, lines are not wrapped."""
+    """Print lines and tables, without secrets; in a file or a pipe, lines are not wrapped."""
     console = Console(highlight=False, soft_wrap=True)
     console.width = max(console.width, MIN_WIDTH) if console.is_terminal else UNLIMITED
     for part in parts:
-        console.print(Text(part) if isinstance(part, str) else part)
+        console.print(Text(redacted(part)) if isinstance(part, str) else part)
 
 
 def facts(rows: Mapping[str, Any]) -> Table:
@@ -33,7 +35,7 @@ def facts(rows: Mapping[str, Any]) -> Table:
     table.add_column(overflow="fold")
     for name, value in rows.items():
         if value is not None:
-            table.add_row(name, Text(str(value)))
+            table.add_row(name, Text(redacted(str(value))))
     return table
 
 
@@ -43,5 +45,5 @@ def plain_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table
     for position, heading in enumerate(headings):
         table.add_column(heading, justify="right" if position else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(redacted(cell)) for cell in row))
     return table

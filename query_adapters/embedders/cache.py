@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
-from query_adapters.arrays import check_finite
+from query_adapters.arrays import as_numbers, check_finite
 from query_adapters.embedders import TextEmbedder
-from query_adapters.embedders.http_status import status_of
 from query_adapters.errors import (
     DimensionMismatchError,
     InvalidVectorsError,
     ProviderRefusedError,
 )
+from query_adapters.providers.failures import unreadable_answers_of
 from query_adapters.typing import Vectors
 
 Role = Literal["query", "document"]
@@ -138,11 +138,11 @@ class EmbeddingCache:
     def _failing_well(self, model_name: str, finished: str) -> Iterator[None]:
         """Raise ProviderRefusedError for a rejected key; note on other errors what is kept."""
         try:
-            yield
+            with unreadable_answers_of(model_name):
+                yield
+        except ProviderRefusedError:
+            raise
         except Exception as error:
-            status = status_of(error)
-            if status in (401, 403):
-                raise ProviderRefusedError(model_name, status) from error
             if self.path is not None:
                 error.add_note(f"{finished} texts are kept in {self.path}: run again to go on")
             raise
@@ -202,7 +202,7 @@ def _store(connection: sqlite3.Connection, vectors: Mapping[bytes, Vectors]) -> 
 
 
 def _checked(given: ArrayLike, n_texts: int, role: Role) -> Vectors:
-    vectors = np.asarray(given, dtype=np.float32)
+    vectors = as_numbers(given, f"{role} vectors")
     if vectors.ndim != 2 or len(vectors) != n_texts:
         raise InvalidVectorsError(
             f"{role} vectors: expected shape ({n_texts}, dim), got {vectors.shape}; "

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from query_adapters._extras import require_extra
 from query_adapters.embedders.batching import check_at_least_one, embed_in_requests
 from query_adapters.embedders.identity import identity_from
-from query_adapters.embedders.providers import key_from, refusals_of
+from query_adapters.providers.answers import vectors_of
+from query_adapters.providers.failures import failures_of
+from query_adapters.providers.naming import key_from
 from query_adapters.typing import Vectors
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 KEY_VARIABLES = ("CO_API_KEY", "COHERE_API_KEY")
 URL_VARIABLE = "CO_API_URL"
+BACKOFF = 1.0  # the most seconds before the second attempt; doubled each time
 TEXTS_PER_REQUEST = 96  # the API's limit
 InputType = Literal["search_query", "search_document"]
 
@@ -30,8 +33,8 @@ class CohereEmbedder:
         dimensions: Length of the vectors (`output_dimension`), if the model can shorten them.
         batch_size: Texts per call, spread over up to `concurrency` requests.
         concurrency: Concurrent requests.
-        max_retries: Retries of the SDK after rate limits and failures.
-        timeout: Seconds that one attempt may take.
+        max_retries: Retries after rate limits, failures of the server and lost connections.
+        timeout: Seconds that one attempt may take, from the connection to the answer's last byte.
 
     Raises:
         MissingExtraError: If the extra `cohere` is not installed.
@@ -70,7 +73,8 @@ class CohereEmbedder:
 
         Raises:
             ProviderRefusedError: If the provider rejects the key.
-            ProviderError: If the request fails after all retries.
+            ProviderError: If the request fails after all retries, or its answer is not one vector
+                of finite numbers per text.
         """
         return self._embed(texts, "search_query")
 
@@ -86,25 +90,39 @@ class CohereEmbedder:
             concurrency=self.concurrency,
         )
 
-    def _send(self, texts: Sequence[str], input_type: InputType) -> list[list[float]]:
-        from cohere.base_client import OMIT
-        from cohere.core.api_error import ApiError
-        from httpx import HTTPError
+    def _send(self, texts: Sequence[str], input_type: InputType) -> Vectors:
+        from query_adapters.providers.retries import retrying_in_thread
 
-        with refusals_of(f"cohere:{self.model_name}", (ApiError, HTTPError)):
+        name = f"cohere:{self.model_name}"
+        policy = retrying_in_thread(attempts=self.max_retries + 1, backoff=BACKOFF)
+        rows = policy(self._answer, name, list(texts), input_type)
+        return vectors_of(rows, len(texts), model=name, dimensions=self.dimensions)
+
+    def _answer(self, name: str, texts: list[str], input_type: InputType) -> Any:
+        """Return the vectors in the answer to one request, as the SDK found them."""
+        from cohere.base_client import OMIT
+
+        with failures_of(name):
             answer = self._client.embed(
                 model=self.model_name,
-                texts=list(texts),
+                texts=texts,
                 input_type=input_type,
                 output_dimension=self.dimensions or OMIT,
                 embedding_types=["float"],
-                request_options={"max_retries": self.max_retries},
+                request_options={"max_retries": 0},  # retried here, as answers without use are too
             )
-        return answer.embeddings.float_ or []
+            return getattr(answer.embeddings, "float_", answer.embeddings)
 
 
 def _client(timeout: float) -> "ClientV2":
     key = key_from(*KEY_VARIABLES)
     from cohere import ClientV2
 
-    return ClientV2(api_key=key, base_url=os.environ.get(URL_VARIABLE), timeout=timeout)
+    from query_adapters.providers.http_client import LimitedClient
+
+    return ClientV2(
+        api_key=key,
+        base_url=os.environ.get(URL_VARIABLE),
+        timeout=timeout,
+        httpx_client=LimitedClient(seconds=timeout),
+    )

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from query_adapters.errors import AdapterMismatchError
+from query_adapters.providers.redaction import redacted
 
 # Secrets, clients and transport settings, which change no vector. A name that is matched by
 # mistake gives two models one identity, so `keyword`, `max_tokens` and `tokenizer` are excluded.
@@ -57,7 +58,7 @@ def owner_of(model: Any, method: str) -> type:
 
 
 def model_name_of(model: Any) -> str:
-    """Return the model's name; its class name if it has none.
+    """Return the model's name, without credentials; its class name if it has none.
 
     A name that was set takes precedence over a default: a deployment has its own name beside the
         default name of a model that it does not use.
@@ -68,7 +69,7 @@ def model_name_of(model: Any) -> str:
     values = (getattr(model, attribute, None) for attribute in attributes)
     names = (value.value if isinstance(value, Enum) else value for value in values)
     given = (name for name in names if isinstance(name, str) and name not in UNNAMED)
-    return next(given, type(model).__name__)
+    return _without_credentials(next(given, type(model).__name__))
 
 
 def dim_of(model: Any) -> int | None:
@@ -104,6 +105,7 @@ def own_name(name: str) -> str:
     folder in the Hub's cache returns the id; another folder the name at the top of its model card,
     or its last part without one.
     """
+    name = _without_credentials(name)
     cached = HUB_CACHE.search(name)
     if cached:
         return cached[1].replace("--", "/", 1)
@@ -138,9 +140,15 @@ def check_name(actual: str, expected: str | None) -> None:
         )
 
 
+def _without_credentials(name: str) -> str:
+    """Return the name, without the secrets of a URL."""
+    return redacted(name) if "://" in name else name
+
+
 def _known_as(name: str) -> set[str]:
     """Return the names under which a model may be recorded, without folders."""
-    return {_last_part(alias).casefold() for alias in (name, own_name(name))}
+    names = (_without_credentials(name), own_name(name))
+    return {_last_part(alias).casefold() for alias in names}
 
 
 def _last_part(name: str) -> str:

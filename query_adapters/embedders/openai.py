@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 from query_adapters._extras import require_extra
 from query_adapters.embedders.batching import check_at_least_one, embed_in_requests
 from query_adapters.embedders.identity import identity_from
-from query_adapters.embedders.providers import key_from, refusals_of
+from query_adapters.providers.answers import rows_in_order, vectors_of
+from query_adapters.providers.failures import failures_of
+from query_adapters.providers.naming import key_from
 from query_adapters.typing import Vectors
 
 if TYPE_CHECKING:
     from openai import OpenAI
 
 KEY_VARIABLE = "OPENAI_API_KEY"
+BACKOFF = 1.0  # the most seconds before the second attempt; doubled each time
 TEXTS_PER_REQUEST = 2048  # the API's limit; another is 300,000 tokens a request
 
 
@@ -28,8 +31,8 @@ class OpenAIEmbedder:
         batch_size: Texts per call, spread over up to `concurrency` requests. By default 32 texts
             per request, which never exceed the token limit of a request.
         concurrency: Concurrent requests.
-        max_retries: Retries of the SDK after rate limits, failures and lost connections.
-        timeout: Seconds that one attempt may take.
+        max_retries: Retries after rate limits, failures of the server and lost connections.
+        timeout: Seconds that one attempt may take, from the connection to the answer's last byte.
 
     Raises:
         MissingExtraError: If the extra `openai` is not installed.
@@ -53,7 +56,8 @@ class OpenAIEmbedder:
         self.dimensions = dimensions
         self.batch_size = batch_size
         self.concurrency = concurrency
-        self._client = _client(max_retries, timeout)
+        self.max_retries = max_retries
+        self._client = _client(timeout)
 
     @property
     def identity(self) -> str:
@@ -66,7 +70,8 @@ class OpenAIEmbedder:
 
         Raises:
             ProviderRefusedError: If the provider rejects the key.
-            ProviderError: If the request fails after all retries.
+            ProviderError: If the request fails after all retries, or its answer is not one vector
+                of finite numbers per text.
         """
         return self._embed(texts)
 
@@ -79,19 +84,35 @@ class OpenAIEmbedder:
             self._send, texts, limit=TEXTS_PER_REQUEST, concurrency=self.concurrency
         )
 
-    def _send(self, texts: Sequence[str]) -> list[list[float]]:
-        from openai import OpenAIError, omit
+    def _send(self, texts: Sequence[str]) -> Vectors:
+        from query_adapters.providers.retries import retrying_in_thread
 
         name = f"openai:{self.model_name}"
-        with refusals_of(name, (OpenAIError,)):
-            answer = self._client.embeddings.create(
-                model=self.model_name, input=list(texts), dimensions=self.dimensions or omit
+        policy = retrying_in_thread(attempts=self.max_retries + 1, backoff=BACKOFF)
+        content = policy(self._answer, name, list(texts))
+        rows = rows_in_order(content, len(texts), model=name)
+        return vectors_of(rows, len(texts), model=name, dimensions=self.dimensions)
+
+    def _answer(self, name: str, texts: list[str]) -> bytes:
+        """Return the body of the answer to one request."""
+        from openai import omit
+
+        with failures_of(name):
+            answer = self._client.embeddings.with_raw_response.create(
+                model=self.model_name, input=texts, dimensions=self.dimensions or omit
             )
-        return [row.embedding for row in sorted(answer.data, key=lambda row: row.index)]
+            return answer.http_response.content
 
 
-def _client(max_retries: int, timeout: float) -> "OpenAI":
+def _client(timeout: float) -> "OpenAI":
     key = key_from(KEY_VARIABLE)
     from openai import OpenAI
 
-    return OpenAI(api_key=key, max_retries=max_retries, timeout=timeout)
+    from query_adapters.providers.http_client import LimitedClient
+
+    return OpenAI(
+        api_key=key,
+        max_retries=0,  # retried here, as answers without use are too
+        timeout=timeout,
+        http_client=LimitedClient(seconds=timeout),
+    )

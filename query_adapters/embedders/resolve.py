@@ -6,8 +6,8 @@ from typing import Any
 from query_adapters.embedders.cohere import CohereEmbedder
 from query_adapters.embedders.openai import OpenAIEmbedder
 from query_adapters.embedders.protocol import TextEmbedder
-from query_adapters.embedders.providers import resolve
 from query_adapters.embedders.sentence_transformers import SentenceTransformerEmbedder
+from query_adapters.providers.naming import resolve
 
 EMBEDDERS: dict[str, Callable[..., TextEmbedder]] = {
     "openai": OpenAIEmbedder,

@@ -7,13 +7,14 @@ from typing import Generic, Literal, TypeVar
 
 from tqdm.auto import tqdm
 
-from query_adapters.embedders.http_status import status_of
 from query_adapters.embedders.tokens import tokens_in
-from query_adapters.errors import GenerationError
+from query_adapters.errors import GenerationError, ProviderError
 from query_adapters.generation.costs import Usage
 from query_adapters.generation.journal import Journal, Key
 from query_adapters.generation.protocol import TextGenerator
-from query_adapters.generation.retries import (
+from query_adapters.providers.http_status import status_of
+from query_adapters.providers.redaction import redact_error, without_known_secrets
+from query_adapters.providers.retries import (
     NOT_ALLOWED,
     described,
     is_bug,
@@ -171,7 +172,7 @@ class Asker:
 
     async def _paid_answer(self, prompt: str) -> str:
         policy = retrying(attempts=self.options.retry_limit, backoff=self.options.backoff)
-        answer: str = await policy(self._try, prompt)
+        answer = without_known_secrets(await policy(self._try, prompt))
         self._accepted += 1
         self.usage.add(prompt, answer)
         return answer
@@ -185,20 +186,21 @@ class Asker:
     ) -> Outcome[Value]:
         status = status_of(exc)
         if is_bug(exc):
-            raise exc
+            raise redact_error(exc)
         if status in NOT_ALLOWED:
             raise GenerationError(
                 f"{self.llm.model_name} may not be asked: {described(exc)}; expected a valid key "
                 "with access to this model: check both, then run again"
-            ) from exc
-        self._refused += status is not None and not is_worth_another_try(exc)
+            ) from redact_error(exc)
+        unreadable = isinstance(exc, ProviderError) and status is None
+        self._refused += unreadable or (status is not None and not is_worth_another_try(exc))
         if self._refused >= REFUSALS and not self._accepted:
             raise GenerationError(
                 f"{self.llm.model_name} refused the first {self._refused} requests: "
                 f"{described(exc)}; expected one to be accepted: check the model's name and its "
                 "settings, then run again"
-            ) from exc
-        return self._unusable(request, values, described(exc), cause=exc)
+            ) from redact_error(exc)
+        return self._unusable(request, values, described(exc), cause=redact_error(exc))
 
     def _unusable(
         self,
@@ -206,7 +208,7 @@ class Asker:
         values: Sequence[Value],
         problem: str,
         *,
-        cause: Exception | None = None,
+        cause: BaseException | None = None,
     ) -> Outcome[Value]:
         if self.options.on_failure == "fail":
             raise GenerationError(

@@ -5,8 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 from query_adapters._extras import require_extra
-from query_adapters.embedders.providers import key_from, resolve
 from query_adapters.generation.protocol import TextGenerator
+from query_adapters.providers.failures import failures_of
+from query_adapters.providers.naming import key_from, resolve
+
+SECONDS = 600.0  # a whole request; `CallOptions.timeout` is usually shorter
+MOST_BYTES = 16 * 2**20  # of an answer
 
 
 class OpenAIGenerator:
@@ -25,15 +29,24 @@ class OpenAIGenerator:
         key = key_from("OPENAI_API_KEY")
         from openai import AsyncOpenAI
 
+        from query_adapters.providers.http_client import LimitedAsyncClient
+
         self.model_name = model
-        self._client = AsyncOpenAI(api_key=key, max_retries=0)  # the caller retries
+        limits = LimitedAsyncClient(seconds=SECONDS, most_bytes=MOST_BYTES)
+        self._client = AsyncOpenAI(api_key=key, max_retries=0, http_client=limits)
 
     async def complete(self, prompt: str) -> str:
-        """Return the model's answer."""
-        answer = await self._client.chat.completions.create(
-            model=self.model_name, messages=[{"role": "user", "content": prompt}]
-        )
-        return answer.choices[0].message.content or ""
+        """Return the model's answer.
+
+        Raises:
+            ProviderRefusedError: If the provider rejects the key.
+            ProviderError: If the request fails, or its answer cannot be used. The caller retries.
+        """
+        with failures_of(f"openai:{self.model_name}"):
+            answer = await self._client.chat.completions.create(
+                model=self.model_name, messages=[{"role": "user", "content": prompt}]
+            )
+            return _text(answer.choices[0].message.content)
 
 
 class CohereGenerator:
@@ -52,20 +65,39 @@ class CohereGenerator:
         key = key_from("CO_API_KEY", "COHERE_API_KEY")
         from cohere import AsyncClientV2
 
+        from query_adapters.providers.http_client import LimitedAsyncClient
+
         self.model_name = model
-        self._client = AsyncClientV2(api_key=key, base_url=os.environ.get("CO_API_URL"))
+        self._client = AsyncClientV2(
+            api_key=key,
+            base_url=os.environ.get("CO_API_URL"),
+            timeout=SECONDS,
+            httpx_client=LimitedAsyncClient(seconds=SECONDS, most_bytes=MOST_BYTES),
+        )
 
     async def complete(self, prompt: str) -> str:
-        """Return the model's answer."""
+        """Return the model's answer; errors are those of `OpenAIGenerator.complete`."""
         from cohere import UserChatMessageV2
 
-        answer = await self._client.chat(
-            model=self.model_name,
-            messages=[UserChatMessageV2(content=prompt)],
-            request_options={"max_retries": 0},  # the caller retries
-        )
-        parts = answer.message.content or []
-        return "".join(part.text for part in parts if part.type == "text")
+        with failures_of(f"cohere:{self.model_name}"):
+            answer = await self._client.chat(
+                model=self.model_name,
+                messages=[UserChatMessageV2(content=prompt)],
+                request_options={"max_retries": 0},
+            )
+            parts = answer.message.content or []
+            return "".join(_text(part.text) for part in parts if part.type == "text")
+
+
+def _text(content: object) -> str:
+    """Return the text of an answer, "" for none.
+
+    Raises:
+        TypeError: If it is no text.
+    """
+    if not isinstance(content, str | None):
+        raise TypeError(f"expected text, got {type(content).__name__}")
+    return content or ""
 
 
 GENERATORS: dict[str, Callable[..., TextGenerator]] = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from query_adapters.embedders.http_status import causes, status_of
+from query_adapters.providers.http_status import causes, status_of
 
 
 class HttpError(Exception):

@@ -1,0 +1,1 @@
+"""Calls of model providers: limits, retries, checked answers, and messages without secrets."""

@@ -1,0 +1,48 @@
+"""Resolve models by name, and read keys from the environment."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from query_adapters.errors import MissingKeyError, UnknownModelError
+from query_adapters.providers.redaction import remember_secret
+
+Model = TypeVar("Model")
+
+
+def resolve(name: str, makers: Mapping[str, Callable[..., Model]], **options: Any) -> Model:
+    """Return the model named `<provider>:<model>`.
+
+    Args:
+        name: The name, such as "openai:text-embedding-3-small"; split at the first colon.
+        makers: Functions from a model's name and the options to the model, by provider.
+        **options: Options of the model; those that are None are left out.
+
+    Raises:
+        UnknownModelError: If the provider is unknown, or the model's name is missing.
+    """
+    provider, _, model = name.partition(":")
+    if provider not in makers or not model:
+        raise UnknownModelError(
+            f"expected a model as <provider>:<model>, got {name!r}; providers are "
+            f"{', '.join(makers)}"
+        )
+    given = {option: value for option, value in options.items() if value is not None}
+    return makers[provider](model, **given)
+
+
+def key_from(*variables: str) -> str:
+    """Return the key in the first of these environment variables that is set; it is never shown.
+
+    Raises:
+        MissingKeyError: If none is set.
+    """
+    keys = (os.environ.get(variable, "").strip() for variable in variables)
+    found = next((key for key in keys if key), None)
+    if found is None:
+        raise MissingKeyError(
+            f"expected a key in the environment variable {variables[0]}, got none; set it, "
+            "nothing has been sent"
+        )
+    remember_secret(found)
+    return found
