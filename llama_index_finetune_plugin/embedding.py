@@ -118,7 +118,7 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
             "model_name": self.model_name,
             "embed_batch_size": self.embed_batch_size,
             "base_class": base.class_name(),
-            "base_model": base.model_name,
+            "base_model": model_name_of(base),
             "adapter": None if adapter is None else adapter.fingerprint,
             "dim": None if adapter is None else adapter.dim_out,
         }

@@ -12,7 +12,7 @@ from query_adapters.typing import Vectors
 ONE_EACH = "the embedding model must give one vector a text"
 
 
-def as_matrix(embeddings: Sequence[Sequence[float]], n_texts: int) -> Vectors:
+def as_matrix(embeddings: Sequence[Sequence[float]] | Vectors, n_texts: int) -> Vectors:
     """Return a model's list of embeddings as `(n_texts, dim)`; `(0, 0)` for no texts.
 
     Raises:

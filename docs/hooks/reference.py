@@ -41,6 +41,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     "query_adapters.fusion.retrievers.hybrid_weight": ("HybridWeightResult",),
     "query_adapters.fusion.retrievers.training": ("FusionWeightsResult",),
     "query_adapters.generation.options": ("GeneratorOptions",),
+    "query_adapters.providers.http_client": (),
+    "query_adapters.providers.redaction": ("redacted", "remember_secret"),
     "query_adapters.typing": ("Vectors", "Similarity", "Qrels", "Run"),
     "query_adapters.upgrade.bridge": (),
     "query_adapters.upgrade.engine": ("UpgradeEngine", "UpgradeOptions"),

@@ -13,7 +13,11 @@ from numpy.typing import ArrayLike
 from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.adapters.storage import SavedAdapter, read_adapter
 from query_adapters.embedders.identity import check_name, identity_of
-from query_adapters.errors import AdapterMismatchError, DimensionMismatchError
+from query_adapters.errors import (
+    AdapterMismatchError,
+    DimensionMismatchError,
+    InvalidVectorsError,
+)
 from query_adapters.typing import Vectors
 
 AdapterLike = QueryAdapter | SavedAdapter | str | Path
@@ -144,6 +148,7 @@ def adapted(adapter: QueryAdapter | None, vector: list[float]) -> list[float]:
 
     Raises:
         DimensionMismatchError: If the adapter maps vectors of another length.
+        InvalidVectorsError: If it is no list of numbers.
     """
     if adapter is None:
         return vector
@@ -156,7 +161,13 @@ def adapted(adapter: QueryAdapter | None, vector: list[float]) -> list[float]:
 
 def _as_array(vector: list[float]) -> Vectors:
     # three times as fast as numpy on a list; values beyond float32 become infinite here too
-    return np.frombuffer(_floats(len(vector)).pack(*vector), dtype=np.float32)
+    try:
+        return np.frombuffer(_floats(len(vector)).pack(*vector), dtype=np.float32)
+    except (struct.error, TypeError, OverflowError) as exc:
+        raise InvalidVectorsError(
+            f"the base model's vector of a query: expected numbers, got others ({exc}); check the "
+            "embedding model"
+        ) from exc
 
 
 @lru_cache(maxsize=8)

@@ -26,6 +26,7 @@ from query_adapters.data.paths import read_texts, write_dataset
 from query_adapters.data.splits import split_by_document, split_by_query
 from query_adapters.embedders import resolve_embedder
 from query_adapters.errors import MissingKeyError
+from query_adapters.providers.redaction import redacted
 
 
 class By(StrEnum):
@@ -119,7 +120,7 @@ def generate(
     planned = generator.plan(chunks)
     if plan:
         return output.show_json(vars(planned)) if as_json else output.show(str(planned))
-    typer.echo(str(planned), err=True)
+    typer.echo(redacted(str(planned)), err=True)
     made = generator.run(chunks)
     write_dataset(made.dataset, output_path)
     if as_json:

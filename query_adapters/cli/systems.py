@@ -28,6 +28,7 @@ from query_adapters.fusion import (
 from query_adapters.fusion.exact_retriever import lexical_of
 from query_adapters.fusion.hybrids import HYBRIDS
 from query_adapters.fusion.storage import has_fusion
+from query_adapters.providers.redaction import redacted
 
 if TYPE_CHECKING:  # it needs scipy
     from query_adapters.evaluation.comparison import Comparison
@@ -117,7 +118,11 @@ def compared(
         own, texts, retrievers, metrics=metrics, similarity=similarity, show_progress=show_progress
     )
     evaluations |= {name: measure(embed(model)) for name, model in embedders.items()}
-    about = {"embedding_model": embedder.model_name, "dataset": dataset, "similarity": similarity}
+    about = {
+        "embedding_model": redacted(embedder.model_name),
+        "dataset": dataset,
+        "similarity": similarity,
+    }
     comparison = compare_systems(evaluations, baseline=BASE, dataset=texts, about=about, seed=seed)
     return Measured(comparison=comparison, embedded=own, retrievers=retrievers)
 

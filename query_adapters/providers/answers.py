@@ -55,9 +55,10 @@ def rows_in_order(content: bytes, n_texts: int, *, model: str) -> list[Any]:
     except (ValueError, RecursionError) as exc:
         said = shortened(content[:1000].decode(errors="replace"))
         raise ProviderError(f"{model}: expected JSON, got {said!r} ({exc}); {REMEDY}") from exc
-    data = body.get("data") if isinstance(body, Mapping) else None
+    data: Any = body.get("data") if isinstance(body, Mapping) else None
     listed = isinstance(data, list) and all(isinstance(row, Mapping) for row in data)
     _expect(listed, model, "an object with a list of embeddings in 'data'", body)
+    _expect(len(data) == n_texts, model, f"{n_texts} embeddings", str(len(data)))
     indices = [row.get("index") for row in data]
     whole = all(type(index) is int for index in indices)
     _expect(

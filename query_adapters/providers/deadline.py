@@ -39,16 +39,26 @@ class DeadlineBackend(httpcore.NetworkBackend):
         self._backend = backend
 
     def connect_tcp(
-        self, host: str, port: int, timeout: float | None = None, **options: Any
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """Return a stream to a host."""
-        return _Stream(self._backend.connect_tcp(host, port, _left(timeout), **options))
+        return _Stream(
+            self._backend.connect_tcp(host, port, _left(timeout), local_address, socket_options)
+        )
 
     def connect_unix_socket(
-        self, path: str, timeout: float | None = None, **options: Any
+        self,
+        path: str,
+        timeout: float | None = None,
+        socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """Return a stream to a socket of this machine."""
-        return _Stream(self._backend.connect_unix_socket(path, _left(timeout), **options))
+        return _Stream(self._backend.connect_unix_socket(path, _left(timeout), socket_options))
 
     def sleep(self, seconds: float) -> None:
         """Wait."""

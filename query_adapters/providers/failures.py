@@ -13,7 +13,10 @@ from query_adapters.providers.retry_after import asks_too_long, retry_after
 UNUSABLE = ("UnusableAnswerError", "DecodingError", "TooManyRedirects")  # an answer came
 LONGEST_TOLD = 200  # characters of a provider's message
 KEY_REFUSED = (401, 403)
-UNREADABLE = (AttributeError, TypeError, LookupError, ValueError, RecursionError, AssertionError)
+UNREADABLE = (
+    AttributeError, TypeError, LookupError, ValueError, ArithmeticError, RecursionError,
+    AssertionError,
+)  # fmt: skip
 """What SDKs raise for an answer of another shape than they expect."""
 REMEDIES = {
     404: "check the model's name",
@@ -89,7 +92,7 @@ def _told(exc: Exception, status: int | None, model: str) -> str:
     if (status is None and isinstance(exc, UNREADABLE)) or (status is not None and status < 300):
         return _unusable(exc, name)
     if status is None:
-        *_, root = causes(exc)  # the SDK's own error may say no more than "Connection error."
+        root = _of_transport(exc)
         if type(root).__name__ in UNUSABLE:
             return f"{name}: {shortened(root)}; check the address, or try again later"
         said = f"{type(root).__name__}: {shortened(root)}"
@@ -107,6 +110,14 @@ def _told(exc: Exception, status: int | None, model: str) -> str:
             "try again later" if status >= 500 else "check the model's settings and the texts",
         )
     return f"{name}: the provider answered with status {status}: {said}; {remedy}"
+
+
+def _of_transport(error: Exception) -> BaseException:
+    """Return the HTTP client's error; an SDK's own may say no more than "Connection error."."""
+    for one in causes(error):
+        if any(base.__module__.startswith("httpx") for base in type(one).__mro__):
+            return one
+    return error
 
 
 def _unusable(exc: Exception, model: str) -> str:

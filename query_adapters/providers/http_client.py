@@ -59,18 +59,24 @@ class LimitedClient(httpx.Client):
         if stream:
             return super().send(request, stream=True, **options)
         options["follow_redirects"] = False  # each answer is limited, also that of a redirect
-        with deadline(self.seconds):
-            for _ in range(MOST_REDIRECTS + 1):
-                response = super().send(request, stream=True, **options)
-                try:
-                    body = _Body(response, self.most_bytes)
-                    for chunk in response.iter_raw():
-                        body.add(chunk)
-                finally:
-                    response.close()
-                if response.next_request is None:
-                    return body.response()
-                request = response.next_request
+        try:
+            with deadline(self.seconds):
+                return self._whole(request, options)
+        except httpx.ReadTimeout as exc:
+            raise _not_in_time(request) from exc
+
+    def _whole(self, request: httpx.Request, options: dict[str, Any]) -> httpx.Response:
+        for _ in range(MOST_REDIRECTS + 1):
+            response = super().send(request, stream=True, **options)
+            try:
+                body = _Body(response, self.most_bytes)
+                for chunk in response.iter_raw():
+                    body.add(chunk)
+            finally:
+                response.close()
+            if response.next_request is None:
+                return body.response()
+            request = response.next_request
         raise _too_many_redirects(request)
 
 
@@ -92,8 +98,8 @@ class LimitedAsyncClient(httpx.AsyncClient):
         try:
             async with asyncio.timeout(self.seconds):
                 return await self._whole(request, options | {"follow_redirects": False})
-        except TimeoutError as exc:
-            raise httpx.ReadTimeout("the answer was not complete in time", request=request) from exc
+        except (TimeoutError, httpx.ReadTimeout) as exc:
+            raise _not_in_time(request) from exc
 
     async def _whole(self, request: httpx.Request, options: dict[str, Any]) -> httpx.Response:
         for _ in range(MOST_REDIRECTS + 1):
@@ -190,6 +196,10 @@ def _with_defaults(options: dict[str, Any], seconds: float) -> dict[str, Any]:
             logger.addFilter(RedactingFilter())
     headers = {**ENCODINGS, **options.pop("headers", {})}
     return {"timeout": seconds, **options, "headers": headers}
+
+
+def _not_in_time(request: httpx.Request) -> httpx.ReadTimeout:
+    return httpx.ReadTimeout("the answer was not complete in time", request=request)
 
 
 def _too_many_redirects(request: httpx.Request) -> httpx.TooManyRedirects:

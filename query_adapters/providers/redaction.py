@@ -97,7 +97,7 @@ def redacted_value(value: Any) -> Any:
     if isinstance(value, bytes):
         return redacted(value.decode("latin-1")).encode("latin-1")
     if isinstance(value, Mapping):
-        return {key: redacted_value(item) for key, item in value.items()}
+        return {redacted_value(key): redacted_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         items = [redacted_value(item) for item in value]
         return items if isinstance(value, list) else tuple(items)
@@ -110,7 +110,9 @@ def redact_error(error: BaseException) -> BaseException:
     Errors are changed in place, so that their class stays. One whose text cannot be changed is
     replaced by a `RedactedError`.
     """
-    for one in _chain(error):
+    for one in reversed(list(_chain(error))):
+        for member in getattr(one, "exceptions", ()):
+            _cleaned(member)
         for link in ("__cause__", "__context__"):
             linked = getattr(one, link)
             if linked is not None and (clean := _cleaned(linked)) is not linked:

@@ -30,6 +30,7 @@ OTHERS = (
     "guides/labels.md",
     "guides/learned_retriever.md",
     "guides/memory.md",
+    "guides/providers.md",
     "guides/refine.md",
     "guides/serve.md",
     "guides/upgrade.md",
