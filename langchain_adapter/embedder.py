@@ -94,9 +94,9 @@ class LangChainEmbedder:
             ProviderError: If the model's class cannot read the provider's answer.
         """
         with unreadable_answers_of(self.model_name):
-            return self._embed_queries(texts)
+            return self._vectors_of_queries(texts)
 
-    def _embed_queries(self, texts: Sequence[str]) -> Vectors:
+    def _vectors_of_queries(self, texts: Sequence[str]) -> Vectors:
         embed_several = batch_method(self.embeddings)
         if embed_several is not None:
             return self._in_batches(embed_several, texts)
