@@ -14,12 +14,12 @@ from query_adapters.errors import GenerationError
 from query_adapters.generation import CallOptions, QuestionGenerator
 from query_adapters.generation.background import run_in_background
 from query_adapters.providers.http_status import status_of
-from query_adapters.providers.retry_after import retry_after
 from query_adapters.providers.retries import (
     described,
     is_worth_another_try,
     retrying,
 )
+from query_adapters.providers.retry_after import retry_after
 
 QUICK = CallOptions(backoff=0.0, retry_limit=3, concurrency=2)
 
