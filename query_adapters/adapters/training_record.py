@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from numbers import Real
-from typing import Any
+from typing import Any, NoReturn
 
 from query_adapters.errors import AdapterFileError
 from query_adapters.text.shown import quoted
@@ -100,11 +99,11 @@ def _score(score: object, place: str) -> RecordedScore:
 
 def _number(value: object, place: str) -> float:
     try:
-        if isinstance(value, Real) and not isinstance(value, bool) and isfinite(value):
+        if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
             return float(value)
     except OverflowError:  # an integer beyond floating point
         pass
-    return _refuse(place, "a finite number", value)
+    _refuse(place, "a finite number", value)
 
 
 def _text(value: object, place: str) -> str | None:
@@ -118,11 +117,12 @@ def _mapping(value: object, place: str) -> Mapping[str, Any]:
 def _sequence(value: object, place: str) -> Sequence[Any]:
     if value is None:
         return ()
-    is_list = isinstance(value, Sequence) and not isinstance(value, str | bytes)
-    return value if is_list else _refuse(place, "a list", value)  # type: ignore[return-value]
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        _refuse(place, "a list", value)
+    return value
 
 
-def _refuse(place: str, expected: str, value: object) -> Any:
+def _refuse(place: str, expected: str, value: object) -> NoReturn:
     raise AdapterFileError(
         f"training record, {place}: expected {expected}, got {quoted(value)}; pass the record of a "
         "TrainingResult, or save the adapter again"

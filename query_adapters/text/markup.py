@@ -28,5 +28,5 @@ def markdown_text(text: str, limit: int = MAX_NAME) -> str:
 
 
 def _entity(match: re.Match[str]) -> str:
-    first, *others = match.group()
-    return "".join([f"&#{ord(first)};", *others])
+    linked = match.group()
+    return f"&#{ord(linked[0])};{linked[1:]}"
