@@ -124,7 +124,7 @@ def _candidates(training: RecordedTraining) -> Table:
 
 def _settings(row: RecordedCandidate) -> tuple[str, str, str]:
     try:
-        candidate = dict(row.settings)
+        candidate: Any = row.settings
         memory, strength = candidate["memory"], candidate["strength"]
         return (
             f"{candidate['whitening']:g}",

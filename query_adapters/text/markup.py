@@ -9,6 +9,7 @@ MAX_NAME = 300  # characters of a name or an id in HTML
 MARKDOWN = re.compile(
     r"[\\`*\[\]|~$]"  # what Markdown reads anywhere
     r"|(?<![^\W_])_|_(?![^\W_])"  # inside a word, an underscore is one
+    r"|#+$"  # the end of a heading
 )
 AT_START = re.compile(r"^(#{1,6}|[+\-=]+)(?=\s|$)")  # of a heading, a list or a rule
 NUMBERED = re.compile(r"^(\d+)(?=[.)](\s|$))")

@@ -6,7 +6,7 @@ from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from query_adapters.evaluation.comparison import Comparison
 from query_adapters.evaluation.explanation import RetrieverExplanation
@@ -24,6 +24,7 @@ from query_adapters.files.atomic import replace_file
 from query_adapters.text.markup import html_text
 
 
+@runtime_checkable
 class Recorded(Protocol):
     """An object with a training record, such as a `TrainingResult`."""
 
@@ -72,7 +73,7 @@ def page_html(
     """
     if max_changes < 0:
         raise ValueError(f"max_changes: expected at least 0, got {max_changes}")
-    record = training.to_record() if hasattr(training, "to_record") else training
+    record: object = training.to_record() if isinstance(training, Recorded) else training
     sections = [
         scores_section(comparison),
         questions_section(comparison),

@@ -1,7 +1,6 @@
 """The section about training: the verdict and the candidates."""
 
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any
 
 from query_adapters.adapters.training_record import (
@@ -91,7 +90,7 @@ def _plain_settings(settings: Mapping[str, Any]) -> str:
 
 def _setting(value: object) -> str:
     """Return a number with six digits, a text shortened, and of other values their type."""
-    if isinstance(value, Real) and abs(value) < 1e300:  # a longer integer is no float
+    if isinstance(value, int | float) and abs(value) < 1e300:  # a longer integer is no float
         return f"{float(value):g}"
     return shortened(value) if isinstance(value, str) else type(value).__name__
 

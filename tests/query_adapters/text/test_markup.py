@@ -46,6 +46,7 @@ def test_html_holds_the_text_and_nothing_else(text: str) -> None:
 @example("---\nname: value")
 @example("* a\n===")
 @example("```")
+@example("a ##")
 def test_markdown_holds_the_text_and_nothing_else(text: str) -> None:
     for prefix in ("", "- ", "# "):
         tokens = (
