@@ -10,8 +10,6 @@ from query_adapters.adapters.storage import SavedAdapter, read_adapter
 from query_adapters.cli import output
 from query_adapters.cli.config import Config
 from query_adapters.cli.options import Folder, Json
-from query_adapters.errors import AdapterFileError
-from query_adapters.files.foreign import refusing
 from query_adapters.fusion import ScoringHead
 from query_adapters.fusion.explain import weights_in_words
 from query_adapters.fusion.storage import LEXICAL_FOLDER, has_fusion, read_without_words
@@ -30,12 +28,6 @@ def inspect(folder: Folder, as_json: Json = False, config: Config = None) -> Non
     retriever = _retriever(folder) if has_fusion(saved) else None
     if as_json:
         return output.show_json(facts if retriever is None else {**facts, "retriever": retriever})
-    with refusing(str(folder), "a training record of this version", error=AdapterFileError):
-        _show(facts, retriever)
-
-
-def _show(facts: dict[str, Any], retriever: Mapping[str, Any] | None) -> None:
-    """Print the facts, the verdict and the candidates."""
     training = facts.pop("training")
     dims = f"{facts.pop('dim_in')} → {facts.pop('dim_out')}"
     counts = {name: training.get(f"n_{name}") for name in ("queries", "documents")}
