@@ -36,7 +36,7 @@ OTHERS = (
     "migration.md",
 )
 OWN_TESTS = ("extending/", "providers/")  # these pages have separate test modules
-DECISIONS = ("adapter", "base", "start", "stay", "bridge", "re-embed")
+DECISIONS = ("adapter", "base", "start", "stay", "adapt", "bridge", "both", "re-embed")
 Names = dict[str, Any]
 
 
