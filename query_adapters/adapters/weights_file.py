@@ -94,10 +94,11 @@ def checked_record(description: Mapping[str, Any], path: Path) -> dict[str, Any]
             raise restorable(
                 f"{path}: expected a text as {name}, got {type(record[name]).__name__}"
             )
-    if not isinstance(record.get("training", {}), dict):
-        raise restorable(
-            f"{path}: expected an object as training, got {type(record['training']).__name__}"
-        )
+    training = record.get("training", {})
+    if not isinstance(training, dict):
+        raise restorable(f"{path}: expected an object as training, got {type(training).__name__}")
+    if not isinstance(training.get("retriever", {}), dict):
+        raise restorable(f"{path}: expected an object as the training of the retriever")
     return record
 
 

@@ -57,6 +57,8 @@ def test_options_override_the_file(cli: CommandLine, config: Path) -> None:
         ("[train]\nfolds = 'many'", "'--folds': run.toml: "),
         ("[train]\nguard = 'strickt'", "'--guard': run.toml: "),
         ("[train]\nconfig = 'other.toml'", "'config' is unknown"),
+        ("a = " + "[" * 5_000, "expected TOML"),
+        ("a = " + "9" * 5_000, "expected TOML"),
     ],
 )
 def test_a_file_that_cannot_be_followed_is_refused(

@@ -117,7 +117,7 @@ def test_nobody_reads_meanwhile_who_may_not_read_the_file(
     real.chmod(mode)
     if is_link:
         (path := tmp_path / "link").symlink_to(real)
-    modes = []
+    modes: list[int] = []
 
     def parts() -> Iterator[bytes]:
         yield b"first"

@@ -46,7 +46,7 @@ def entry(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "JSONDecodeError"),
+        ("{", "expected JSON"),
         ("[]", "TypeError"),
         (json.dumps({"format": 1}), "KeyError: 'retrievers'"),
         (json.dumps({"format": 1, "retrievers": []}), "InvalidVectorsError"),
