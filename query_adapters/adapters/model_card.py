@@ -80,6 +80,6 @@ def _labels(units: object) -> str:
 
 def _bullet_list(block: str) -> str:
     """Return the lines of a block as Markdown, the first one in bold, the others as a list."""
-    lines = block.splitlines()[:SHOWN_LINES] or [""]
+    lines = [line for line in block.splitlines() if line.strip()][:SHOWN_LINES] or ["not recorded"]
     first, *others = (markdown_text(line, SHOWN_LINE) for line in lines)
     return "\n".join([f"**{first}**", *([""] if others else []), *(f"- {line}" for line in others)])

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, NoReturn
 
 from query_adapters.errors import AdapterFileError
+from query_adapters.files.json_types import is_number
 from query_adapters.text.shown import quoted
 
 VIEWS = ("seen", "unseen", "overall")
@@ -98,12 +98,7 @@ def _score(score: object, place: str) -> RecordedScore:
 
 
 def _number(value: object, place: str) -> float:
-    try:
-        if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
-            return float(value)
-    except OverflowError:  # an integer beyond floating point
-        pass
-    _refuse(place, "a finite number", value)
+    return float(value) if is_number(value) else _refuse(place, "a finite number", value)
 
 
 def _text(value: object, place: str) -> str | None:

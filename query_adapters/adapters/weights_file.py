@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from query_adapters.adapters.base import QueryAdapter
 from query_adapters.errors import AdapterFileError
 from query_adapters.files.foreign import refusing
 from query_adapters.files.json_reading import parse_json
+from query_adapters.files.json_types import is_count
 from query_adapters.files.reading import STREAM_BYTES, check_file
 
 Tensors = dict[str, NDArray[Any]]
@@ -120,11 +121,6 @@ def check_tensors(
             f"{path}: expected a probe vector of {adapter.dim_in} finite float32 numbers, as the "
             f"adapter maps, got {probe.dtype} of shape {probe.shape}"
         )
-
-
-def is_count(value: object) -> TypeGuard[int]:
-    """Return whether the value is a whole number from 1."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def restorable(message: str) -> AdapterFileError:

@@ -1,5 +1,6 @@
 """Datasets whose labels are on units of the chunks that are searched."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,14 @@ from query_adapters.data.paths import id_of, load_dataset, read_texts
 from query_adapters.data.readers.folders import DEFAULT
 from query_adapters.data.readers.records import read_records
 from query_adapters.data.readers.registry import whole_format
+from query_adapters.data.readers.values import id_text
 from query_adapters.data.readers.whole import BEIR, LLAMA_INDEX_QA
 from query_adapters.data.splits import query_groups
 from query_adapters.data.units import Units, read_units, unit_rule
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.errors import InvalidDatasetError
+from query_adapters.text.shown import quoted
 from query_adapters.typing import Texts, Vectors
 
 
@@ -131,7 +134,7 @@ def _chunks(source: Path, name: str | None, corpus: str | Path | None) -> tuple[
 
 def _units(units: str | Path, lines: Path | None, chunks: Texts) -> Units:
     table = Path(units)
-    if table.is_file():
+    if os.path.isfile(table):  # False, too, for a key that is no name of a file
         found = _read_table(table)
         missing = [key for key in chunks if key not in found]
         if missing:
@@ -150,12 +153,22 @@ def _units(units: str | Path, lines: Path | None, chunks: Texts) -> Units:
 
 def _by_key(key: str, lines: Path, chunks: Texts) -> Units:
     """Return the units that the metadata of JSONL lines name; a key beside them counts too."""
-    rule = unit_rule(key, {}, lambda row: {**row, **(row.get("metadata") or {})})
+    rule = unit_rule(key, {}, _with_metadata)
     if rule is None:
         return Units.of(chunks, rule=key)
     rows = {str(id_of(row)): row for _, row in read_rows(lines)}
     found = read_units([list(chunks)], lambda ids: rows, rule, name=str(lines))
     return Units.of((found[chunk] for chunk in chunks), rule=rule.kind)
+
+
+def _with_metadata(row: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = row.get("metadata") or {}
+    if not isinstance(metadata, Mapping):
+        raise InvalidDatasetError(
+            f"chunk {quoted(id_of(row))}: expected an object as its metadata, got "
+            f"{quoted(metadata)}; correct or drop it"
+        )
+    return {**row, **metadata}
 
 
 def _read_table(path: Path) -> dict[str, str]:
@@ -172,12 +185,12 @@ def _read_table(path: Path) -> dict[str, str]:
 
 def _pair(row: Mapping[str, Any], place: str) -> tuple[str, str]:
     cells = list(row.values())
-    if len(cells) != 2 or any(cell is None or str(cell) == "" for cell in cells):
+    if len(cells) != 2:
         raise InvalidDatasetError(
             f"{place}: expected two columns, the id of a chunk and that of its unit, got "
-            f"{dict(row)}; leave out other columns"
+            f"{quoted(dict(row))}; leave out other columns"
         )
-    return str(cells[0]), str(cells[1])
+    return id_text(cells[0], place), id_text(cells[1], place)
 
 
 def _unit_texts(units: Units, chunks: Texts) -> dict[str, str]:

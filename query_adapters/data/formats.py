@@ -11,6 +11,7 @@ from typing import Any
 
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.lines import read_lines, read_rows
+from query_adapters.data.readers.values import id_text
 from query_adapters.data.rows import from_clicks, to_rows
 from query_adapters.errors import DatasetWarning, InvalidDatasetError
 from query_adapters.files.atomic import replace_file
@@ -190,7 +191,7 @@ def _unique(pairs: Iterable[tuple[str, Any]], path: Path) -> Iterator[tuple[str,
 def _beir_texts(path: Path) -> Iterator[tuple[str, str]]:
     for place, row in read_rows(path):
         try:
-            key, text = str(row["_id"]), row["text"]
+            key, text = id_text(row["_id"], place), row["text"]
             yield key, " ".join(part for part in (row.get("title"), text) if part)
         except (KeyError, TypeError) as exc:
             raise InvalidDatasetError(

@@ -12,6 +12,7 @@ from query_adapters.data.readers.examples import Skipped, questions_of, to_datas
 from query_adapters.data.readers.reading import read_examples
 from query_adapters.data.readers.records import READERS
 from query_adapters.data.readers.registry import ROW_FORMATS, whole_format
+from query_adapters.data.readers.values import id_text
 from query_adapters.data.readers.writing import write_rows
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.text.shown import quoted
@@ -142,11 +143,12 @@ def read_texts(path: str | Path) -> dict[str, str]:
             raise InvalidDatasetError(
                 f"{place}: expected an object with id and text, got {quoted(row)}"
             )
-        if str(key) in texts:
+        key = id_text(key, place)
+        if key in texts:
             raise InvalidDatasetError(
-                f"{place}: expected unique ids, got {key!r} twice; rename or drop one"
+                f"{place}: expected unique ids, got {quoted(key)} twice; rename or drop one"
             )
-        texts[str(key)] = text
+        texts[key] = text
     return texts
 
 

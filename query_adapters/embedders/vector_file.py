@@ -121,10 +121,10 @@ class VectorFile:
         with _failing_well(path):
             if os.path.islink(path):
                 path = os.path.realpath(path)
-            if makes_folders:
-                Path(path).parent.mkdir(parents=True, exist_ok=True)
             for part in (str(self._path), *(path + suffix for suffix in SIBLINGS)):
                 check_regular(part, error=EmbeddingCacheError)  # SQLite would wait for a pipe
+            if makes_folders:
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
             try:
                 yield connection

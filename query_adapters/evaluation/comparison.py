@@ -23,6 +23,7 @@ from query_adapters.evaluation.html_tables import BRACKETS, scores_table
 from query_adapters.evaluation.metadata import Facts, facts_of
 from query_adapters.evaluation.query_changes import Change, changes_between
 from query_adapters.evaluation.scores import Score, Scores, Slice, score
+from query_adapters.text.shown import visible
 from query_adapters.typing import Rows, Values
 
 ALL = "all"  # slice and label of all queries
@@ -129,7 +130,7 @@ class Comparison:
         if not all(map(self._is_identical, self.others)):
             adjusted = " adjusted for the number of systems" if len(self.others) > 1 else ""
             lines.append(f"(difference from {self.baseline} [95 % interval], p{adjusted})")
-        return "\n".join(lines)
+        return visible("\n".join(lines))
 
     def _line(self, system: str) -> str:
         if self._is_identical(system):
@@ -141,7 +142,7 @@ class Comparison:
         return not any(self.differences(system, metric).any() for metric in self.metrics)
 
     def __repr__(self) -> str:
-        return (
+        return visible(
             f"{type(self).__name__}({', '.join(self.others)} against {self.baseline}: "
             f"{', '.join(self.metrics)}; {self.n_queries} queries)"
         )

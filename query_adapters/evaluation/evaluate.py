@@ -13,6 +13,7 @@ from query_adapters.evaluation.judging import Judged, judge_rows, judge_run
 from query_adapters.evaluation.metrics import DEFAULT_METRICS, Metric, parse_metrics
 from query_adapters.evaluation.search import exact_search
 from query_adapters.evaluation.trec import ranked
+from query_adapters.text.shown import visible
 from query_adapters.typing import Qrels, Rows, Run, ScoredRun, Similarity, Values
 
 
@@ -41,7 +42,7 @@ class Evaluation:
     def __str__(self) -> str:
         n_queries = len(next(iter(self.per_query.values())))
         means = "  ".join(f"{name} {mean:.3f}" for name, mean in self.means.items())
-        return f"{means}  ({n_queries} queries)"
+        return visible(f"{means}  ({n_queries} queries)")
 
 
 def evaluate_vectors(

@@ -19,6 +19,7 @@ from query_adapters.typing import Qrels, Run, ScoredRun
 DEFAULT_TAG = "query_adapters"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 RANK = re.compile(r"\d+", re.ASCII)
+WORD = re.compile(r"[^ \t\n\v\f\r]+")  # as trec_eval parts columns; other spaces belong to an id
 
 
 def ranked(run: Run | ScoredRun) -> dict[str, Sequence[str]]:
@@ -72,21 +73,21 @@ def read_run(path: str | Path) -> dict[str, list[str]]:
     The ranks in the file do not order it.
 
     Raises:
-        InvalidDatasetError: If a line does not have six columns, its rank is not a whole number, or
-            its score is not a finite number. The message names the line.
+        InvalidDatasetError: If a line does not have six columns, its rank is not a whole number,
+            its score is not a finite number, or its document was retrieved by an earlier line. The
+            message names the line.
     """
-    found: dict[str, list[tuple[float, str]]] = {}
+    found: dict[str, dict[str, float]] = {}
     for where, (query, _, document, rank, score, _) in _rows(path, columns=6):
         if not RANK.fullmatch(rank):
             raise InvalidDatasetError(
                 f"{where}: expected a whole number from 0 as the rank, got {quoted(rank)}; are the "
                 "columns question, Q0, document, rank, score, tag?"
             )
-        found.setdefault(query, []).append((_number(where, score, "score"), document))
-    return {
-        query: [document for _, document in sorted(ranking, reverse=True)]
-        for query, ranking in found.items()
-    }
+        scores = found.setdefault(query, {})
+        _check_once(where, query, document, scores)
+        scores[document] = _number(where, score, "score")
+    return {query: list(ranking) for query, ranking in ranked(found).items()}
 
 
 def write_qrels(qrels: Qrels, path: str | Path) -> Path:
@@ -108,31 +109,43 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, float]]:
     """Return the judgements in a file that are above 0, by question.
 
     Raises:
-        InvalidDatasetError: If a line does not have four columns, or its grade is not a finite
-            number. The message names the line.
+        InvalidDatasetError: If a line does not have four columns, its grade is not a finite number,
+            or its document was judged by an earlier line. The message names the line.
     """
     found: dict[str, dict[str, float]] = {}
     for where, (query, _, document, text) in _rows(path, columns=4):
-        grade = _number(where, text, "grade")
-        if grade > 0:
-            found.setdefault(query, {})[document] = grade
-    return found
+        grades = found.setdefault(query, {})
+        _check_once(where, query, document, grades)
+        grades[document] = _number(where, text, "grade")
+    above = {
+        query: {document: grade for document, grade in grades.items() if grade > 0}
+        for query, grades in found.items()
+    }
+    return {query: grades for query, grades in above.items() if grades}
 
 
 def _ranking(query: str, found: Sequence[str] | Mapping[str, float]) -> Sequence[str]:
-    if isinstance(found, str):
+    if isinstance(found, str | bytes) or not isinstance(found, Iterable):
         raise TypeError(
             f"query {quoted(query)}: expected retrieved ids, best first, or scores by id, got "
-            f"the text {quoted(found)}; put a single id in a list"
+            f"{quoted(found)}; put a single id in a list"
         )
     if not isinstance(found, Mapping):
         return found
-    wrong = [document for document, score in found.items() if isnan(score)]
+    wrong = [document for document, score in found.items() if not _is_a_number(score)]
     if wrong:
         raise InvalidDatasetError(
-            f"query {quoted(query)}: expected numbers as scores, got NaN for {quoted(wrong[0])}"
+            f"query {quoted(query)}: expected numbers as scores, got "
+            f"{quoted(found[wrong[0]])} for {quoted(wrong[0])}"
         )
     return sorted(found, key=lambda document: (found[document], document), reverse=True)
+
+
+def _is_a_number(value: float) -> bool:
+    try:
+        return not isnan(value)
+    except (OverflowError, TypeError):  # beyond floating point, or no number
+        return False
 
 
 def _write(path: str | Path, lines: Iterable[str]) -> Path:
@@ -142,7 +155,7 @@ def _write(path: str | Path, lines: Iterable[str]) -> Path:
 def _rows(path: str | Path, *, columns: int) -> Iterator[tuple[str, list[str]]]:
     """Yield the position and the columns of each non-blank line."""
     for place, line in read_lines(path):
-        words = line.split()
+        words = WORD.findall(line)
         if words and len(words) != columns:
             raise InvalidDatasetError(
                 f"{place}: expected {columns} columns, got {len(words)}; "
@@ -150,6 +163,14 @@ def _rows(path: str | Path, *, columns: int) -> Iterator[tuple[str, list[str]]]:
             )
         if words:
             yield place, words
+
+
+def _check_once(where: str, query: str, document: str, seen: Mapping[str, float]) -> None:
+    if document in seen:
+        raise InvalidDatasetError(
+            f"{where}: expected each document of a question once, got {quoted(document)} of "
+            f"{quoted(query)} again; drop one of the lines"
+        )
 
 
 def _number(where: str, text: str, what: str) -> float:
@@ -163,20 +184,24 @@ def _number(where: str, text: str, what: str) -> float:
     )
 
 
-def _word(text: str) -> str:
-    if text.split() != [text] or "\0" in text or not is_encodable(text):
+def _word(text: object) -> str:
+    if (
+        not isinstance(text, str)
+        or text.split() != [text]
+        or "\0" in text
+        or not is_encodable(text)
+    ):
         raise InvalidDatasetError(
-            "expected an id without white space, which TREC's format parts columns by, null "
-            f"characters and lone surrogates, got {quoted(text)}; rename it"
+            "expected a text as id, without white space, which TREC's format parts columns by, "
+            f"null characters and lone surrogates, got {quoted(text)}; rename it"
         )
     return text
 
 
 def _whole(query: str, document: str, grade: float) -> int:
-    if not isfinite(grade) or grade != int(grade):
+    if not _is_a_number(grade) or not isfinite(grade) or grade != int(grade):
         raise InvalidDatasetError(
             f"query {quoted(query)}, document {quoted(document)}: expected a whole grade, got "
-            f"{grade}; "
-            "multiply all grades"
+            f"{quoted(grade)}; multiply all grades"
         )
     return int(grade)

@@ -70,8 +70,8 @@ def check_file(path: str | Path, *, error: ErrorType, limit: int) -> int:
     """
     try:
         found = os.stat(path)
-    except ValueError as exc:  # a null character, or a lone surrogate
-        raise error(f"expected the name of a file, got {str(path)[:200]!r}") from exc
+    except ValueError as exc:
+        raise error(_no_name(path)) from exc
     except OSError as exc:
         if os.path.islink(path):
             raise error(
@@ -99,7 +99,14 @@ def check_regular(path: str | Path, *, error: ErrorType) -> None:
         found = os.stat(path)
     except FileNotFoundError:
         return
+    except ValueError as exc:
+        raise error(_no_name(path)) from exc
     _check_kind(found, path, error)
+
+
+def _no_name(path: str | Path) -> str:
+    """Return the message about a path with a null character or a lone surrogate."""
+    return f"expected the name of a file, got {str(path)[:200]!r}"
 
 
 def read_bytes(path: str | Path, *, error: ErrorType, limit: int = RECORD_BYTES) -> bytes:

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from query_adapters.errors import InvalidVectorsError
+from query_adapters.files.json_types import is_number
 from query_adapters.fusion.features import FEATURES, LEXICAL, VOTES
+from query_adapters.text.shown import quoted
 from query_adapters.typing import Values
 
 
@@ -94,8 +96,10 @@ class ScoringHead:
         Raises:
             InvalidVectorsError: If a weight is unknown, below 0 or not finite.
         """
-        if not all(isinstance(weight, int | float) for weight in record.values()):
-            raise InvalidVectorsError(f"expected numbers as weights, got {record}; train again")
+        if not all(map(is_number, record.values())):
+            raise InvalidVectorsError(
+                f"expected finite numbers as weights, got {quoted(record)}; train again"
+            )
         unknown = sorted(record.keys() - set(FEATURES))
         if unknown:
             raise InvalidVectorsError(

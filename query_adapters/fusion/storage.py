@@ -13,9 +13,9 @@ import numpy as np
 
 from query_adapters.adapters import QueryAdapter
 from query_adapters.adapters.storage import Attachment, SavedAdapter, read_adapter, save_adapter
-from query_adapters.adapters.weights_file import is_count
 from query_adapters.arrays import check_finite
 from query_adapters.errors import AdapterFileError
+from query_adapters.files.json_types import is_count, list_of, texts_of
 from query_adapters.fusion.head import ScoringHead
 from query_adapters.fusion.model import FusionModel
 from query_adapters.lexical import LexicalIndex
@@ -128,10 +128,8 @@ def read_without_words(folder: str | Path) -> SavedFusion:
     return SavedFusion(model=model, saved=saved)
 
 
-def _ids(keys: object) -> tuple[str, ...]:
-    if isinstance(keys, list) and all(isinstance(key, str) for key in keys):
-        return tuple(keys)
-    raise TypeError(f"expected a list of ids, got {type(keys).__name__}")
+def _ids_of_each(lists: object) -> tuple[tuple[str, ...], ...]:
+    return tuple(texts_of(keys) for keys in list_of(lists))
 
 
 def _model_of(adapter: QueryAdapter, attachment: Attachment) -> FusionModel:
@@ -141,7 +139,7 @@ def _model_of(adapter: QueryAdapter, attachment: Attachment) -> FusionModel:
         ValueError: If its parts do not fit together; other errors if one is missing.
     """
     record, queries = attachment.record, attachment.tensors["queries"]
-    answers = tuple(_ids(keys) for keys in record["answers"])
+    answers = _ids_of_each(record["answers"])
     if attachment.tensors.keys() != {"queries"} or queries.dtype != np.float32:
         raise ValueError(f"expected float32 vectors of questions alone, got {queries.dtype}")
     if queries.shape != (len(answers), adapter.dim_in):
@@ -158,5 +156,5 @@ def _model_of(adapter: QueryAdapter, attachment: Attachment) -> FusionModel:
         answers=answers,
         similarity=record["similarity"],
         depth=record["depth"],
-        units=tuple(tuple(keys) for keys in record.get("units", ())),
+        units=_ids_of_each(record.get("units", [])),
     )

@@ -13,7 +13,7 @@ MARKDOWN = re.compile(
 )
 AT_START = re.compile(r"^(#{1,6}|[+\-=]+)(?=\s|$)")  # of a heading, a list or a rule
 NUMBERED = re.compile(r"^(\d+)(?=[.)](\s|$))")
-LINKED = re.compile(r"://|www\.|(?<!\w)@|@(?=[\w.-]*\.[A-Za-z])")  # links, mentions, addresses
+LINKED = re.compile(r"//|www\.|(?<!\w)@|@(?=[\w.-]*\.[A-Za-z])")  # links, mentions, addresses
 
 
 def html_text(text: str, limit: int = MAX_NAME) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.evaluation.html_report.verdict import verdict_html
 from query_adapters.evaluation.pairwise import MetricComparison
+from query_adapters.text.shown import visible
 from query_adapters.training.guard import ALPHA, Guard
 
 Decision = Literal["adapter", "base", "start", "model", "retriever"]
@@ -48,7 +49,8 @@ class Verdict:
 
     def __str__(self) -> str:
         rows = (*self.details, ("Next step", self.advice))
-        return "\n".join([f"{self.headline}.", *(f"{label}: {text}." for label, text in rows)])
+        lines = [f"{self.headline}.", *(f"{label}: {text}." for label, text in rows)]
+        return visible("\n".join(lines))
 
     def _repr_html_(self) -> str:
         return verdict_html(str(self))

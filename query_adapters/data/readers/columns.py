@@ -65,11 +65,11 @@ def given(columns: Mapping[str, str], present: Collection[str], place: str) -> C
         raise InvalidDatasetError(
             f"{place}: expected roles among {', '.join(KNOWN)}, got {unknown[0]!r}"
         )
-    if missing := [name for name in columns.values() if name not in present]:
+    if missing := [name for name in columns.values() if str(name) not in present]:
         raise InvalidDatasetError(
             f"{place}: has no column {missing[0]!r}; its columns are {_quoted(present)}"
         )
-    return Columns({role: (name,) for role, name in columns.items()})
+    return Columns({role: (str(name),) for role, name in columns.items()})
 
 
 def guessed(present: Iterable[str], named: Columns, place: str) -> Columns:

@@ -21,7 +21,7 @@ def flat(row: Row) -> Row:
     for annotation in row["annotations"] or ():
         if not annotation.get("was_cancelled"):
             for result in annotation.get("result") or ():
-                answers.setdefault(result.get("from_name"), []).extend(_values(result))
+                answers.setdefault(str(result.get("from_name")), []).extend(_values(result))
     return with_judgements({"id": row.get("id"), **row["data"]}, answers)
 
 

@@ -76,4 +76,4 @@ def _rows(table: Any) -> Iterator[Located]:
             raise InvalidDatasetError(
                 f"row {number}: expected a mapping by column, got {quoted(row)}"
             )
-        yield f"row {number}", row
+        yield f"row {number}", {str(name): cell for name, cell in row.items()}

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from numbers import Integral
 from typing import Any
 
 from query_adapters.data.readers.columns import ROW_ID, Columns
 from query_adapters.data.readers.examples import Example, Judgement, SkippedRowError
-from query_adapters.data.readers.values import document_of, grade_of, is_missing, listed
+from query_adapters.data.readers.values import document_of, grade_of, id_text, is_missing, listed
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.text.shown import quoted
 
@@ -59,7 +58,7 @@ def _question_id(row: Row, columns: Columns, place: str) -> str | None:
     value = _cell(row, columns, "question_id")
     if value is None and _is_whole(row, columns):
         value = next((row[name] for name in ROW_ID if not is_missing(row.get(name))), None)
-    return None if _is_blank_id(value) else _key(value, place)
+    return None if _is_blank_id(value) else id_text(value, place)
 
 
 def _is_blank_id(value: Any) -> bool:
@@ -77,7 +76,7 @@ def _judgements(row: Row, columns: Columns, place: str) -> tuple[Judgement, ...]
     ids = _cell(row, columns, "document_id")
     if isinstance(ids, Mapping):
         return tuple(Judgement(None, str(key), _above_0(g, place)) for key, g in ids.items())
-    keys = [_key(entry, place) for entry in _ids(ids)]
+    keys = [id_text(entry, place) for entry in _ids(ids)]
     judged = _paired(documents, keys, place) if documents else [Judgement(None, k) for k in keys]
     if columns.of("relevance") is None:
         return tuple(judged)
@@ -87,16 +86,6 @@ def _judgements(row: Row, columns: Columns, place: str) -> tuple[Judgement, ...]
 
 def _ids(value: Any) -> list[Any]:
     return [value] if isinstance(value, str) and not value.startswith("[") else listed(value)
-
-
-def _key(entry: Any, place: str) -> str:
-    if isinstance(entry, str | Integral):
-        return str(entry)
-    if isinstance(entry, float) and entry.is_integer():  # pandas turns ids with gaps into floats
-        return str(int(entry))
-    raise InvalidDatasetError(
-        f"{place}: expected a text or a whole number as id, got {quoted(entry)}"
-    )
 
 
 def _paired(documents: list[Judgement], keys: list[str], place: str) -> list[Judgement]:

@@ -4,6 +4,7 @@ import ast
 import json
 import math
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 from query_adapters.data.readers.examples import Judgement
@@ -62,6 +63,22 @@ def _spelled(text: str) -> list[Any]:
     return [text]
 
 
+def id_text(value: Any, place: str) -> str:
+    """Return the id that a text or a whole number is.
+
+    Raises:
+        InvalidDatasetError: If it is neither, which an empty text is not.
+    """
+    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if is_whole or (isinstance(value, str) and value):
+        return str(value)
+    if isinstance(value, float) and value.is_integer():  # pandas turns ids with gaps into floats
+        return str(int(value))
+    raise InvalidDatasetError(
+        f"{place}: expected a text or a whole number as id, got {quoted(value)}"
+    )
+
+
 def document_of(entry: Any, place: str) -> Judgement:
     """Return the document of a text, or of an object that holds its text and perhaps its id.
 
@@ -75,7 +92,7 @@ def document_of(entry: Any, place: str) -> Judgement:
         key = next((entry[key] for key in ID_KEYS if not is_missing(entry.get(key))), None)
         if text is not None:
             titled = titled_text(entry.get("title"), text, place)
-            return Judgement(titled, None if key is None else str(key))
+            return Judgement(titled, None if key is None else id_text(key, place))
     raise InvalidDatasetError(
         f"{place}: expected a document's text, or an object with one of {', '.join(TEXT_KEYS)}, "
         f"got {quoted(entry)}; correct or drop the row"

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from query_adapters.adapters.weights_file import is_count
 from query_adapters.errors import AdapterFileError
 from query_adapters.files.atomic import replace_file
 from query_adapters.files.json_reading import read_json_file
+from query_adapters.files.json_types import is_count
 from query_adapters.fusion.retrievers.weights import RetrieverWeights, names_of
 
 WEIGHTS_FILE = "retriever_weights.json"

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from query_adapters.errors import InvalidVectorsError
+from query_adapters.files.json_types import number_of, texts_of
 from query_adapters.fusion.retrievers.lists import RetrievedList
 from query_adapters.fusion.retrievers.scales import Scale
 from query_adapters.typing import Values
@@ -107,9 +108,9 @@ class RetrieverWeights:
         """
         entries = list(record)
         return cls(
-            names=tuple(str(entry["name"]) for entry in entries),
-            weights=tuple(float(entry["weight"]) for entry in entries),
-            scales=tuple(Scale(entry["by"], float(entry["span"])) for entry in entries),
+            names=texts_of([entry["name"] for entry in entries]),
+            weights=tuple(number_of(entry["weight"]) for entry in entries),
+            scales=tuple(Scale(entry["by"], number_of(entry["span"])) for entry in entries),
         )
 
 

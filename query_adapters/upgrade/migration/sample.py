@@ -3,17 +3,23 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from query_adapters.adapters.storage import Attachment, SavedAdapter
+from query_adapters.arrays import check_finite
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.errors import AdapterFileError
+from query_adapters.files.json_types import is_count, texts_of
+from query_adapters.text.shown import quoted
 from query_adapters.typing import Vectors
 from query_adapters.upgrade.plan import MIN_TEXTS
 
 NAME = "migration"
 MAX_DOCUMENTS = 1_000  # 3 MB with 384 dimensions each; every question is compared with all
+MAX_ASKED = 1 << 53  # questions about a document; floats count further ones wrongly
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,21 +88,38 @@ def sample_of(saved: SavedAdapter) -> MigrationSample:
     attachment = saved.attachments[NAME]
     try:
         sample = MigrationSample(
-            ids=tuple(attachment.record["ids"]),
-            new=attachment.tensors["new"],
-            old=attachment.tensors["old"],
-            asked=dict(attachment.record["asked"]),
+            ids=texts_of(attachment.record["ids"]),
+            asked=_counts(attachment.record["asked"]),
+            **_vectors(attachment.tensors),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise AdapterFileError(f"the bridge's sample is incomplete: {error!r}; {AGAIN}") from error
     n, adapter = len(sample.ids), saved.adapter
     expected = ((n, adapter.dim_in), (n, adapter.dim_out))
+    if len(set(sample.ids)) < n:
+        raise AdapterFileError(f"the bridge's sample: expected each id once; {AGAIN}")
     if n < MIN_TEXTS or (sample.new.shape, sample.old.shape) != expected:
         raise AdapterFileError(
             f"the bridge's sample: expected at least {MIN_TEXTS} documents and vectors of shapes "
             f"{expected}, got {n} and {(sample.new.shape, sample.old.shape)}; {AGAIN}"
         )
     return sample
+
+
+def _vectors(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Vectors]:
+    if tensors.keys() != {"new", "old"}:
+        raise ValueError(f"expected the vectors new and old, got {sorted(tensors)}")
+    for name, vectors in tensors.items():
+        if vectors.dtype != np.float32:
+            raise ValueError(f"expected float32 vectors, got {name} of {vectors.dtype}")
+        check_finite(vectors, f"{name} vectors of the bridge's sample")
+    return dict(tensors)
+
+
+def _counts(asked: object) -> dict[str, int]:
+    if isinstance(asked, dict) and all(is_count(n) and n <= MAX_ASKED for n in asked.values()):
+        return asked
+    raise TypeError(f"expected numbers of questions by id, got {quoted(asked)}")
 
 
 AGAIN = "run the upgrade again"

@@ -46,7 +46,7 @@ import os, shutil, signal
 import numpy as np
 from itertools import count
 from pathlib import Path
-from query_adapters import atomic
+from query_adapters.files import atomic
 from query_adapters.adapters import LinearAdapter, storage
 
 def save_and_die_at(line, folder):
@@ -470,7 +470,7 @@ def test_a_folder_can_be_copied_and_loaded_elsewhere(tmp_path: Path) -> None:
 
 
 def test_the_model_card_holds_what_others_wrote_as_text(tmp_path: Path) -> None:
-    hostile = "---\nlicense: mit\n---\n# [a](https://evil.b) <script> `x` \x1b[31m\ud800"
+    hostile = "\n---\nlicense: mit\n---\n# [a](https://evil.b) <script> `x` \x1b[31m\ud800"
     record = AdapterRecord(base_model=hostile, training={"verdict": hostile}, created=hostile)
     save_adapter(SavedAdapter(adapter=LinearAdapter(np.eye(2)), record=record), tmp_path)
     card = (tmp_path / "README.md").read_text(encoding="utf-8")

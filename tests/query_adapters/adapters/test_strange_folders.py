@@ -132,6 +132,7 @@ VALUES: tuple[Any, ...] = (
     {"a": 1},
 )
 NUMBER = "9" * 5_000
+RETRIEVER = {"name": "a", "weight": 1, "by": "score", "span": 1}
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
@@ -311,6 +312,10 @@ class TestFusion:
             {"answers": [[1], [2], [3]]},
             {"answers": [["a"], ["b"], None]},
             *({"weights": value} for value in VALUES if value != {}),
+            *({"units": value} for value in VALUES if value != []),
+            {"units": [["a", 1], ["b"], ["c"]]},
+            {"units": [{"a": 1}, ["b"], ["c"]]},
+            {"weights": {"lexical": True}},
             {"weights": {"lexical": float("nan")}},
             {"weights": {"lexical": "1"}},
             {"weights": {"lexical": -1}},
@@ -362,6 +367,10 @@ def test_weights_of_retrievers_that_are_no_file_are_refused_at_once(
         *(json.dumps({"format": 1, "retrievers": value}) for value in VALUES),
         '{"format": 1, "retrievers": [{"name": "a", "weight": NaN, "by": "score", "span": 1}]}',
         '{"format": 1, "retrievers": [{"name": "a", "weight": 1, "by": ["score"], "span": 1}]}',
+        *(
+            json.dumps({"format": 1, "retrievers": [{**RETRIEVER, name: value}]})
+            for name in RETRIEVER for value in VALUES if value not in (1, "x", "", 7, 0.5)
+        ),
         '{"format": 1, "retrievers": [{"name": "a", "weight": 1, "by": "score", "span": 1%s}]}'
         % ("0" * 400),
     ],

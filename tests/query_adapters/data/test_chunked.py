@@ -136,6 +136,7 @@ def test_bad_units_are_refused(tmp_path: Path, beir: Path) -> None:
     partial = table(tmp_path, ".csv", {"a1": "a"})
     on_chunks = write_beir(tmp_path / "on_chunks", {"q1": "a", "q2": "b1"})
     refused: list[tuple[tuple[Path, str | Path], str]] = [
+        ((beir, "x" * 300), "got none for 3 of 3"),
         ((beir, "page"), r"units='page', got none for 3 of 3.*'doc'"),
         ((qa, "doc"), "expected a table of chunks and units, got 'doc', which is no file"),
         ((rows, "doc"), "expected chunks by id for units, got a format without"),
@@ -147,6 +148,26 @@ def test_bad_units_are_refused(tmp_path: Path, beir: Path) -> None:
     for arguments, message in refused:
         with pytest.raises(InvalidDatasetError, match=message):
             load_chunked(*arguments)
+
+
+@pytest.mark.parametrize("odd", [True, 0.5, float("nan"), [], ["a"], {"a": 1}, "", None], ids=repr)
+@pytest.mark.parametrize("column", ["node", "page"])
+def test_a_table_with_what_is_no_id_is_refused(
+    column: str, odd: object, beir: Path, tmp_path: Path
+) -> None:
+    rows = [{"node": key, "page": unit} for key, unit in UNIT_OF.items()]
+    path = tmp_path / "units.jsonl"
+    path.write_text(lines([{**rows[0], column: odd}, *rows[1:]]))
+    with pytest.raises(InvalidDatasetError, match=r"units\.jsonl:1: expected a text or a whole"):
+        load_chunked(beir, path)
+
+
+@pytest.mark.parametrize("odd", [True, 7, "doc", ["doc"]], ids=repr)
+def test_metadata_that_are_no_object_are_refused(odd: object, beir: Path) -> None:
+    rows = [{"_id": key, "text": text, "metadata": odd} for key, text in CHUNKS.items()]
+    (beir / "corpus.jsonl").write_text(lines(rows))
+    with pytest.raises(InvalidDatasetError, match="'a1': expected an object as its metadata"):
+        load_chunked(beir, "doc")
 
 
 def test_without_units_the_same_folder_names_chunks(tmp_path: Path) -> None:

@@ -79,13 +79,39 @@ def test_an_option_that_does_not_go_with_the_file_is_refused(
         [{"id": "d", "text": None}],
         [{"id": "d", "text": "a"}, {"id": "d", "text": "b"}],
         [["d", "a"]],
+        *([{"id": odd, "text": "a"}] for odd in (["d"], {}, True, 0.5, float("nan"), "")),
     ],
-    ids=["no id", "no text", "null", "twice", "no object"],
+    ids=["no id", "no text", "null", "twice", "no object", *"123456"],
 )
 def test_a_line_that_holds_no_text_is_named_with_its_place(rows: list[Any], tmp_path: Path) -> None:
     path = write_lines(tmp_path / "docs.jsonl", *rows)
     with pytest.raises(InvalidDatasetError, match=rf"docs\.jsonl:{len(rows)}: "):
         read_texts(path)
+
+
+@pytest.mark.parametrize("odd", [["d"], {}, True, 0.5, float("nan"), None])
+def test_an_id_of_a_beir_document_that_is_none_is_named(odd: Any, tmp_path: Path) -> None:
+    (tmp_path / "qrels").mkdir()
+    write_lines(tmp_path / "corpus.jsonl", {"_id": odd, "text": "a"})
+    write_lines(tmp_path / "queries.jsonl", {"_id": "q", "text": "a?"})
+    (tmp_path / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\nq\td\t1\n")
+    with pytest.raises(InvalidDatasetError, match=r"corpus\.jsonl:1: expected a text or a whole"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("name", [None, 7, True, 0.5])
+def test_columns_without_a_name_are_no_obstacle(name: Any) -> None:
+    row = {"question": "a?", "document": "t", name: "x"}
+    assert load_dataset([row]).corpus
+    assert load_dataset([{name: "a?", "document": "t"}], columns={"question": name}).corpus
+
+
+@pytest.mark.parametrize("name", [None, 7, [], {}])
+def test_a_control_tag_of_label_studio_without_a_name_is_no_obstacle(name: Any) -> None:
+    choice = {"from_name": "relevance", "value": {"choices": ["yes"]}}
+    results = [choice, {"from_name": name, "value": {"text": ["x"]}}]
+    task = {"id": 1, "data": {"question": "a?", "document": "t"}}
+    assert load_dataset([{**task, "annotations": [{"result": results}]}]).corpus
 
 
 def test_a_line_that_is_no_json_is_named_with_its_place(tmp_path: Path) -> None:

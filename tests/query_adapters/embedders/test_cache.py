@@ -312,3 +312,14 @@ def test_a_text_that_no_provider_can_be_sent_is_refused_before_any_is_embedded(
     with pytest.raises(InvalidDatasetError, match=r"1 query texts .*: number 1, from 0"):
         cache.embed_queries(embedder, ["fine", "half \ud83d"])
     assert embedder.calls == []
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b"])
+def test_a_path_that_no_file_can_have_is_refused_before_a_call(
+    name: str, make_embedder: Callable[..., Any], tmp_path: Path
+) -> None:
+    embedder = make_embedder()
+    for path in (tmp_path / name, tmp_path / name / "cache.db"):
+        with pytest.raises(EmbeddingCacheError, match="expected the name of a file"):
+            EmbeddingCache(path).embed_queries(embedder, ["a"])
+    assert not embedder.calls

@@ -143,3 +143,9 @@ def test_names_reach_the_terminal_as_text_without_effects() -> None:
     assert "[red]b[/red]" in plain
     assert not set("\x1b\x07\r\u202e\ud800") & set(plain)
     assert len(plain) < 10_000
+    assert not set("\x1b\x07\r\u202e\ud800") & set(f"{compared} {compared!r}")
+
+
+def test_names_of_metrics_are_printed_without_effects() -> None:
+    measured = Evaluation({HOSTILE: np.array([0.0, 1.0])})
+    assert not set("\x1b\x07\r\u202e\ud800") & set(str(measured))

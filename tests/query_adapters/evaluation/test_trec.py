@@ -87,7 +87,7 @@ def test_a_scored_run_is_kept_and_written_best_first(tmp_path: Path) -> None:
 
 
 def test_a_text_in_place_of_ids_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"'q1': expected retrieved ids.*got the text 'd1'"):
+    with pytest.raises(TypeError, match=r"'q1': expected retrieved ids.*got 'd1'"):
         evaluate_run({"q1": "d1"}, QRELS)
 
 
@@ -128,6 +128,46 @@ def test_ids_that_the_format_cannot_hold_are_refused(odd: str, tmp_path: Path) -
         write_qrels({odd: {"d": 1}}, tmp_path / "qrels")
     with pytest.raises(InvalidDatasetError, match="without white space"):
         write_run({"q": ["d"]}, tmp_path / "file", tag=odd)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("q Q0 d 1 1 t\nq Q0 d 2 5 t\n", ":2: expected each document of a question once"),
+        ("q\xa0Q0 d 1 1 t\n", "expected 6 columns, got 5"),
+    ],
+)
+def test_a_run_that_trec_eval_refuses_is_refused(content: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "run").write_text(content)
+    with pytest.raises(InvalidDatasetError, match=reason):
+        read_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize("second", [0, 2])
+def test_two_judgements_of_one_document_are_refused(second: int, tmp_path: Path) -> None:
+    (tmp_path / "qrels").write_text(f"q 0 d 1\nq 0 d {second}\n")
+    with pytest.raises(InvalidDatasetError, match=r":2: expected each document of a question once"):
+        read_qrels(tmp_path / "qrels")
+
+
+def test_spaces_that_part_no_columns_belong_to_an_id(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("q Q0 d\xa0\u3000x 1 1 t\n")
+    assert read_run(tmp_path / "run") == {"q": ["d\xa0\u3000x"]}
+
+
+@pytest.mark.parametrize(
+    "run", [{1: ["d"]}, {"q": [1]}, {"q": b"d"}, {"q": 5}, {"q": {"d": 10**400}}, {"q": {"d": "1"}}]
+)
+def test_a_run_of_other_types_is_refused(run: Any, tmp_path: Path) -> None:
+    with pytest.raises((InvalidDatasetError, TypeError), match="expected"):
+        write_run(run, tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("grade", [10**400, "1", None, float("nan")])
+def test_a_grade_that_is_no_number_is_refused(grade: Any, tmp_path: Path) -> None:
+    with pytest.raises(InvalidDatasetError, match="expected a whole grade"):
+        write_qrels({"q": {"d": grade}}, tmp_path / "qrels")
 
 
 def test_a_grade_in_parts_is_refused(tmp_path: Path) -> None:

@@ -294,6 +294,37 @@ def test_a_bridge_without_a_complete_sample_is_refused(make: Any, message: str) 
         Indexes().served(make())
 
 
+ODD_SAMPLES: dict[str, dict[str, Any]] = {
+    "a text as ids": {"ids": "x" * N},
+    "numbers as ids": {"ids": list(range(N))},
+    "lists as ids": {"ids": [["x"]] * N},
+    "an object as ids": {"ids": dict.fromkeys(IDS, 1)},
+    "an id twice": {"ids": [IDS[0], *IDS[:-1]]},
+    "pairs as counts": {"asked": [["d1", 1]]},
+    "no counts": {"asked": None},
+    **{
+        f"a count of {count}": {"asked": {"d1": count}}
+        for count in (None, True, 0, -1, 0.5, float("nan"), "5", [], 1 << 70)
+    },
+    "NaN": {"old": np.where(OLD.max() == OLD, np.nan, OLD).astype(np.float32)},
+    "infinite": {"new": np.full_like(NEW, np.inf)},
+    "double precision": {"new": NEW.astype(np.float64)},
+    "half precision": {"old": OLD.astype(np.float16)},
+    "another array": {"extra": OLD},
+}
+
+
+@pytest.mark.parametrize("odd", ODD_SAMPLES.values(), ids=ODD_SAMPLES)
+def test_a_sample_of_other_types_is_refused(odd: dict[str, Any], tmp_path: Path) -> None:
+    given = SAVED.attachments["migration"]
+    arrays = {name: part for name, part in odd.items() if isinstance(part, np.ndarray)}
+    record = {name: part for name, part in odd.items() if name not in arrays}
+    altered = replace(given, record={**given.record, **record}, tensors={**given.tensors, **arrays})
+    save_adapter(replace(SAVED, attachments={"migration": altered}), tmp_path)
+    with pytest.raises(AdapterFileError, match=r"the bridge's sample.*run the upgrade again"):
+        Indexes().served(read_adapter(tmp_path))
+
+
 def test_other_indexes_than_those_of_the_bridge_are_refused() -> None:
     others = Indexes(old=dict(zip(IDS, OLD[::-1], strict=True)))
     with pytest.raises(AdapterMismatchError, match="fitted on"):
