@@ -1,6 +1,7 @@
 """Read a folder of PDF, Markdown and text files as nodes with stable ids."""
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def read_folder(
         ValueError: If there is no such folder, or no such file in it.
         MissingExtraError: If there are PDF files and pypdf is not installed.
     """
-    folder = Path(folder).resolve()
+    folder = Path(os.path.realpath(folder))  # `resolve` fails on a loop of links
     reader = SimpleDirectoryReader(
         str(folder),
         recursive=True,
@@ -93,7 +94,7 @@ def _holds_text(document: Document) -> bool:
 
 
 def _relative(path: str, folder: Path) -> str:
-    return Path(path).resolve().relative_to(folder).as_posix()
+    return Path(os.path.realpath(path)).relative_to(folder).as_posix()
 
 
 def _place(node: BaseNode) -> str:

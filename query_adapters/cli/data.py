@@ -1,5 +1,6 @@
 """Commands that make datasets: `generate` and `split`."""
 
+import os
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -176,8 +177,8 @@ def _model(name: str, resolve: Callable[..., Any], *, plan: bool, **options: Any
 
 
 def _check_free(folder: Path, *, inputs: list[Path], overwrite: bool) -> None:
-    written = {path.resolve() for path in (folder, folder / CORPUS, folder / QUERIES)}
-    if not written.isdisjoint(path.resolve() for path in inputs):
+    written = {os.path.realpath(path) for path in (folder, folder / CORPUS, folder / QUERIES)}
+    if not written.isdisjoint(map(os.path.realpath, inputs)):
         raise FileExistsError(
             f"{folder}: expected a folder other than the input, which the splits would replace; "
             "name another with -o"

@@ -64,7 +64,7 @@ def writing(folder: Path, *, refusal: type[Exception], patience: float = 10.0) -
         patience: Seconds to wait for others.
     """
     held = _held.__dict__.setdefault("folders", set())
-    key = folder.resolve()
+    key = os.path.realpath(folder)  # `resolve` fails on a loop of links
     if key in held:
         yield
         return
@@ -95,7 +95,7 @@ def reading(folder: Path, *, patience: float = 1.0) -> Iterator[bool]:
 @contextmanager
 def _locked(folder: Path, *, shared: bool, patience: float) -> Iterator[bool]:
     """Yield whether the lock is held, or cannot be had on this file system."""
-    if folder.resolve() in _held.__dict__.get("folders", ()):
+    if os.path.realpath(folder) in _held.__dict__.get("folders", ()):
         yield True
         return
     try:

@@ -26,7 +26,8 @@ from query_adapters.adapters.weights_file import digest
 from query_adapters.errors import AdapterFileError, AdapterFileWarning
 from query_adapters.fusion import FusionModel, ScoringHead
 from query_adapters.fusion.retrievers.storage import read_weights
-from query_adapters.fusion.storage import SavedFusion, read_without_words, save_fusion
+from query_adapters.fusion.storage import SavedFusion, read_fusion, read_without_words, save_fusion
+from query_adapters.lexical import LexicalIndex
 from tests.faults import SPECIAL, at_once, put
 
 EYE = np.eye(3, dtype=np.float32)
@@ -379,3 +380,9 @@ def test_weights_of_retrievers_that_are_none_are_refused(content: str, tmp_path:
     (tmp_path / "retriever_weights.json").write_text(content, encoding="utf-8")
     with pytest.raises(AdapterFileError, match=r"retriever_weights\.json"):
         read_weights(tmp_path)
+
+
+@pytest.mark.parametrize("read", [read_adapter, read_fusion, read_weights, LexicalIndex.load])
+def test_a_loop_of_links_in_place_of_a_folder_is_no_folder(read: Any, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read(put("link loop", tmp_path / "folder"))

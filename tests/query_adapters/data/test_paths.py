@@ -21,6 +21,9 @@ def write_lines(path: Path, *rows: Any) -> Path:
     return path
 
 
+ODD_IDS: tuple[Any, ...] = (["d"], {}, True, 0.5, float("nan"), "")
+
+
 @pytest.mark.parametrize("name", ["qa.json", "folder/qa.json", "beir", "folder/beir"])
 def test_a_dataset_that_was_written_is_read_again(name: str, tmp_path: Path) -> None:
     write_dataset(DATASET, tmp_path / name)
@@ -79,7 +82,7 @@ def test_an_option_that_does_not_go_with_the_file_is_refused(
         [{"id": "d", "text": None}],
         [{"id": "d", "text": "a"}, {"id": "d", "text": "b"}],
         [["d", "a"]],
-        *([{"id": odd, "text": "a"}] for odd in (["d"], {}, True, 0.5, float("nan"), "")),
+        *([{"id": odd, "text": "a"}] for odd in ODD_IDS),
     ],
     ids=["no id", "no text", "null", "twice", "no object", *"123456"],
 )
@@ -89,7 +92,7 @@ def test_a_line_that_holds_no_text_is_named_with_its_place(rows: list[Any], tmp_
         read_texts(path)
 
 
-@pytest.mark.parametrize("odd", [["d"], {}, True, 0.5, float("nan"), None])
+@pytest.mark.parametrize("odd", ODD_IDS, ids=repr)
 def test_an_id_of_a_beir_document_that_is_none_is_named(odd: Any, tmp_path: Path) -> None:
     (tmp_path / "qrels").mkdir()
     write_lines(tmp_path / "corpus.jsonl", {"_id": odd, "text": "a"})

@@ -18,6 +18,7 @@ from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.embedders.vector_file import TABLE
 from query_adapters.errors import (
     DimensionMismatchError,
+    EmbeddingCacheError,
     InvalidDatasetError,
     InvalidVectorsError,
     ProviderRefusedError,

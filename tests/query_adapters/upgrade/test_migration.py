@@ -294,6 +294,7 @@ def test_a_bridge_without_a_complete_sample_is_refused(make: Any, message: str) 
         Indexes().served(make())
 
 
+ODD_COUNTS: tuple[Any, ...] = (None, True, 0, -1, 0.5, float("nan"), "5", [], 1 << 70)
 ODD_SAMPLES: dict[str, dict[str, Any]] = {
     "a text as ids": {"ids": "x" * N},
     "numbers as ids": {"ids": list(range(N))},
@@ -302,10 +303,7 @@ ODD_SAMPLES: dict[str, dict[str, Any]] = {
     "an id twice": {"ids": [IDS[0], *IDS[:-1]]},
     "pairs as counts": {"asked": [["d1", 1]]},
     "no counts": {"asked": None},
-    **{
-        f"a count of {count}": {"asked": {"d1": count}}
-        for count in (None, True, 0, -1, 0.5, float("nan"), "5", [], 1 << 70)
-    },
+    **{f"a count of {count}": {"asked": {"d1": count}} for count in ODD_COUNTS},
     "NaN": {"old": np.where(OLD.max() == OLD, np.nan, OLD).astype(np.float32)},
     "infinite": {"new": np.full_like(NEW, np.inf)},
     "double precision": {"new": NEW.astype(np.float64)},
