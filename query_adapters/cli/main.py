@@ -1,6 +1,8 @@
 """The Typer application: its commands and its error handling."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +31,7 @@ COMMANDS = (
     upgrade, export, demo,
 )  # fmt: skip
 EXPECTED = (QueryAdaptersError, OSError, ValueError, sqlite3.Error)  # the user can correct these
+USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]  # Typer exports no name for it
 DESCRIPTION = """Better retrieval on an index that stays as it is.
 
 Learn a small map on query embeddings, measure it, keep it only where it helps.
@@ -43,18 +46,30 @@ with one line that says what is kept and how to go on.
 """
 
 
+@contextmanager
+def _readable_usage() -> Iterator[None]:
+    """Make what is said about a wrong call safe to print, and name the file of a wrong setting."""
+    try:
+        yield
+    except USAGE_ERROR as exc:
+        shown: Any = named(exc) if isinstance(exc, typer.BadParameter) else exc
+        shown.message = message(shown.message)
+        raise
+
+
 class ReportingGroup(TyperGroup):
     """A group of commands that reports expected errors in one line on stderr, with status 1."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the options before the command."""
+        with _readable_usage():
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; report expected errors."""
         try:
-            with redacting_errors():
+            with redacting_errors(), _readable_usage():
                 return super().invoke(ctx)
-        except typer.BadParameter as exc:
-            shown = named(exc)
-            shown.message = message(shown.message)
-            raise shown from exc.__cause__
         except EXPECTED as exc:
             if ctx.params.get("traceback"):
                 raise

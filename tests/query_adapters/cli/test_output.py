@@ -14,6 +14,7 @@ from query_adapters.cli import output
 from query_adapters.evaluation import Evaluation
 from query_adapters.evaluation.comparison import compare_systems
 from query_adapters.evaluation.terminal_report import systems_table
+from tests.faults import put
 from tests.query_adapters.cli.command_line import CommandLine
 
 
@@ -104,3 +105,17 @@ def test_a_record_that_is_not_understood_is_one_line(
     assert refused.exit_code == 1
     assert refused.output.startswith("error: training record")
     assert len(refused.output.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [(f"--{HOSTILE}",), (HOSTILE,), ("inspect", f"--{HOSTILE}")])
+def test_a_wrong_call_has_no_effect_on_the_terminal(
+    arguments: tuple[str, ...], cli: CommandLine
+) -> None:
+    assert not effects(cli.refusal(*arguments, status=2))
+
+
+def test_a_loop_of_links_is_no_folder_for_a_split(
+    cli: CommandLine, data: Path, tmp_path: Path
+) -> None:
+    loop = put("link loop", tmp_path / "loop")
+    assert "loop" in cli.refusal("split", data, "-o", loop)
