@@ -46,7 +46,7 @@ import os, shutil, signal
 import numpy as np
 from itertools import count
 from pathlib import Path
-from query_adapters import atomic
+from query_adapters.files import atomic
 from query_adapters.adapters import LinearAdapter, storage
 
 def save_and_die_at(line, folder):
