@@ -1,6 +1,7 @@
 """Fixtures for the tests of all packages."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +12,12 @@ import pytest
 from tests.servers.embeddings import EmbeddingServer
 from tests.servers.postgres import running_postgres
 from tests.stores.place import Place
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the processes that tests start, also where a shell has switched it off."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

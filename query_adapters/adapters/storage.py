@@ -37,7 +37,7 @@ from query_adapters.files.atomic import replace_file
 from query_adapters.files.foreign import refusing
 from query_adapters.files.json_reading import read_json_file
 from query_adapters.processes.locks import reading, writing
-from query_adapters.providers.redaction import redacted, redacted_value
+from query_adapters.providers.redaction import redacted_value
 from query_adapters.typing import Vectors
 
 FORMAT_VERSION = 3  # 2: the centre of a memory; 3: attachments
@@ -112,9 +112,9 @@ def save_adapter(adapter: QueryAdapter | SavedAdapter, folder: str | Path) -> Pa
         replace_file(folder / WEIGHTS, [_weights_bytes(saved, description)])
         replace_file(folder / RECORD, [(json.dumps(description, indent=2) + "\n").encode()])
         if may_write(folder / CARD):
-            record = saved.record
+            record = AdapterRecord(**redacted_value(asdict(saved.record)))
             card = model_card(saved.adapter, record.base_model, record.created, record.training)
-            replace_file(folder / CARD, [redacted(card).encode()])
+            replace_file(folder / CARD, [card.encode()])
     return folder
 
 

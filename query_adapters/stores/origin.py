@@ -42,7 +42,7 @@ def check_origin(
             f"{name}: not checked against {embedder.model_name}, because it returns no texts; make "
             "sure that this model built the index, and pass check_model=False",
             QueryAdaptersWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
         return
     vectors = embedder.embed_documents(list(texts.values()))

@@ -308,7 +308,7 @@ def test_the_record_and_the_card_state_the_units(
     expected = {"rule": rule, "units": n_units, "vectors": N_DOCUMENTS}
     assert read_adapter(output).record.training["units"] == expected
     card = (output / "README.md").read_text(encoding="utf-8")
-    assert f"(`units='{rule}'`): {n_units} units of {N_DOCUMENTS} vectors" in card
+    assert f"(units='{rule}'): {n_units} units of {N_DOCUMENTS} vectors" in card
 
 
 def test_units_of_vectors_that_were_read_before_are_checked(

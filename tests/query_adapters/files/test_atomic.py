@@ -24,7 +24,6 @@ from tests.faults import at_once, failing, largest_file, put
 
 OLD = RetrievalDataset({"q": "how far?"}, {"d": "Four miles."}, {"q": {"d": 1}})
 NEW = RetrievalDataset({"r": "how long?"}, {"e": "An hour."}, {"r": {"e": 1}})
-LONE_SURROGATE = "\ud800"  # cannot be encoded in UTF-8
 
 
 def write_page(dataset: RetrievalDataset, path: Path) -> None:
@@ -59,17 +58,6 @@ def test_a_full_disk_leaves_what_was_there(
     write(NEW, tmp_path / "out")
     assert content(tmp_path).keys() == before.keys()
     assert content(tmp_path) != before
-
-
-@pytest.mark.parametrize("field", ["queries", "corpus"])
-def test_a_text_that_no_file_holds_leaves_the_folder_whole(field: str, tmp_path: Path) -> None:
-    write_beir(OLD, tmp_path)
-    before = content(tmp_path)[tmp_path / f"{field}.jsonl"]
-    texts = {"queries": {"r": "how long?"}, "corpus": {"e": "An hour."}}
-    texts[field] = dict.fromkeys(texts[field], LONE_SURROGATE)
-    with pytest.raises(UnicodeEncodeError):
-        write_beir(RetrievalDataset(**texts, qrels={"r": {"e": 1}}), tmp_path)
-    assert content(tmp_path)[tmp_path / f"{field}.jsonl"] == before
 
 
 def test_writers_at_the_same_time_do_not_meet(tmp_path: Path) -> None:
