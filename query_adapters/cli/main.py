@@ -46,6 +46,11 @@ with one line that says what is kept and how to go on.
 class ReportingGroup(TyperGroup):
     """A group of commands that reports expected errors in one line on stderr, with status 1."""
 
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Parse the arguments; an error about them shows no secret."""
+        with redacting_errors():
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; report expected errors."""
         try:
