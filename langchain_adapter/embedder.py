@@ -15,7 +15,7 @@ from query_adapters.embedders.identity import identity_of, innermost, model_name
 from query_adapters.embedders.role_mixing import warn_of_mixed_roles
 from query_adapters.processes.threads import DaemonThreads
 from query_adapters.providers.failures import unreadable_answers_of
-from query_adapters.providers.redaction import remember_secrets_of
+from query_adapters.providers.secrets import remember_secrets_of
 from query_adapters.typing import Vectors
 
 BATCH_SIZE = 64  # below the limit of every provider

@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableSequence
 
 from query_adapters.providers.failures import unreadable_answers_of
-from query_adapters.providers.redaction import remember_secrets_of
+from query_adapters.providers.secrets import remember_secrets_of
 
 SCHEMA = {
     "title": "Questions",

@@ -16,7 +16,7 @@ from query_adapters.embedders.batching import stacked
 from query_adapters.embedders.identity import identity_of, innermost, model_name_of
 from query_adapters.embedders.role_mixing import warn_of_mixed_roles
 from query_adapters.providers.failures import unreadable_answers_of
-from query_adapters.providers.redaction import remember_secrets_of
+from query_adapters.providers.secrets import remember_secrets_of
 from query_adapters.typing import Vectors
 
 LOCAL_BATCH_SIZE = 64  # enough to sort texts of similar length into one batch

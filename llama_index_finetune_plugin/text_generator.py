@@ -9,7 +9,7 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.program.function_program import get_function_tool
 
 from query_adapters.providers.failures import unreadable_answers_of
-from query_adapters.providers.redaction import remember_secrets_of
+from query_adapters.providers.secrets import remember_secrets_of
 
 
 class Questions(BaseModel):

@@ -37,7 +37,8 @@ from query_adapters.files.atomic import replace_file
 from query_adapters.files.foreign import refusing
 from query_adapters.files.json_reading import read_json_file
 from query_adapters.processes.locks import reading, writing
-from query_adapters.providers.redaction import redacted_value
+from query_adapters.providers.redaction import redacted_value, without_credentials
+from query_adapters.providers.secrets import without_known_secrets
 from query_adapters.typing import Vectors
 
 FORMAT_VERSION = 3  # 2: the centre of a memory; 3: attachments
@@ -104,7 +105,7 @@ def save_adapter(adapter: QueryAdapter | SavedAdapter, folder: str | Path) -> Pa
     """
     saved = adapter if isinstance(adapter, SavedAdapter) else SavedAdapter(adapter=adapter)
     created = saved.record.created or datetime.now(UTC).isoformat(timespec="seconds")
-    saved = replace(saved, record=replace(saved.record, created=created))
+    saved = _without_secrets(replace(saved, record=replace(saved.record, created=created)))
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     description = _describe(saved)
@@ -112,7 +113,7 @@ def save_adapter(adapter: QueryAdapter | SavedAdapter, folder: str | Path) -> Pa
         replace_file(folder / WEIGHTS, [_weights_bytes(saved, description)])
         replace_file(folder / RECORD, [(json.dumps(description, indent=2) + "\n").encode()])
         if may_write(folder / CARD):
-            record = AdapterRecord(**redacted_value(asdict(saved.record)))
+            record = saved.record
             card = model_card(saved.adapter, record.base_model, record.created, record.training)
             replace_file(folder / CARD, [card.encode()])
     return folder
@@ -213,6 +214,15 @@ def _warn_if_copy_differs(path: Path, description: Mapping[str, Any]) -> None:
         )
 
 
+def _without_secrets(saved: SavedAdapter) -> SavedAdapter:
+    """Return the adapter with a record that tells no secret; a probe is kept as it is or not."""
+    probe = saved.record.probe_text
+    fields = redacted_value(asdict(saved.record), without_credentials) | {"probe_text": probe}
+    if probe is not None and without_known_secrets(probe) != probe:
+        saved, fields["probe_text"] = replace(saved, probe_vector=None), None
+    return replace(saved, record=AdapterRecord(**fields))
+
+
 def _describe(saved: SavedAdapter) -> dict[str, Any]:
     adapter = saved.adapter
     described = {
@@ -221,7 +231,7 @@ def _describe(saved: SavedAdapter) -> dict[str, Any]:
         "dim_in": adapter.dim_in,
         "dim_out": adapter.dim_out,
         "fingerprint": adapter.fingerprint,
-        "record": redacted_value(asdict(saved.record)),
+        "record": asdict(saved.record),
     }
     return dict(json.loads(json.dumps(described)))
 

@@ -60,10 +60,10 @@ def _readable_usage() -> Iterator[None]:
 class ReportingGroup(TyperGroup):
     """A group of commands that reports expected errors in one line on stderr, with status 1."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the options before the command."""
-        with _readable_usage():
-            return super().parse_args(ctx, args)
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Parse the arguments; an error about them is safe to print and shows no secret."""
+        with redacting_errors(), _readable_usage():
+            return super().make_context(*args, **options)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; report expected errors."""

@@ -1,6 +1,7 @@
 """Output of the commands: JSON for programs, lines and tables for people.
 
-Whatever is printed is made safe first: no text of a file acts on the terminal or shows a secret.
+Whatever is printed is made safe first: no text of a file acts on the terminal, or shows a secret in
+use or the credentials of a URL. A line on stderr shows nothing that looks like a secret.
 """
 
 import json
@@ -13,7 +14,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from query_adapters.providers.redaction import redacted, redacted_value
+from query_adapters.providers.redaction import redacted, redacted_value, without_credentials
 from query_adapters.text.shown import message, one_line, visible
 
 MIN_WIDTH = 80  # columns; narrower terminals wrap lines themselves
@@ -34,12 +35,13 @@ class _Safe:
 
 def safe(text: str) -> str:
     """Return the text without secrets, and with escapes for what acts on a terminal."""
-    return visible(redacted(text))
+    return visible(without_credentials(text))
 
 
 def show_json(content: Mapping[str, Any]) -> None:
     """Print the content as JSON, without secrets."""
-    shown = json.dumps(redacted_value(content), indent=2, ensure_ascii=False, allow_nan=False)
+    clean = redacted_value(content, without_credentials)
+    shown = json.dumps(clean, indent=2, ensure_ascii=False, allow_nan=False)
     typer.echo(visible(shown))
 
 
@@ -76,5 +78,5 @@ def plain_table(
     for position, heading in enumerate(headings):
         table.add_column(Text(heading), justify="right" if position else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*(Text(one_line(redacted(cell))) for cell in row))
+        table.add_row(*(Text(one_line(without_credentials(cell))) for cell in row))
     return table

@@ -28,7 +28,7 @@ from query_adapters.fusion import (
 from query_adapters.fusion.exact_retriever import lexical_of
 from query_adapters.fusion.hybrids import HYBRIDS
 from query_adapters.fusion.storage import has_fusion
-from query_adapters.providers.redaction import redacted
+from query_adapters.providers.redaction import without_credentials
 
 if TYPE_CHECKING:  # it needs scipy
     from query_adapters.evaluation.comparison import Comparison
@@ -126,7 +126,7 @@ def compared(
     )
     evaluations |= {name: measure(embed(model)) for name, model in embedders.items()}
     about = {
-        "embedding_model": redacted(embedder.model_name),
+        "embedding_model": without_credentials(embedder.model_name),
         "dataset": dataset,
         "similarity": similarity,
     }

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from query_adapters.errors import AdapterMismatchError
-from query_adapters.providers.redaction import redacted
+from query_adapters.providers.redaction import without_credentials
 
 # Secrets, clients and transport settings, which change no vector. A name that is matched by
 # mistake gives two models one identity, so `keyword`, `max_tokens` and `tokenizer` are excluded.
@@ -70,7 +70,7 @@ def model_name_of(model: Any) -> str:
     values = (getattr(model, attribute, None) for attribute in attributes)
     names = (value.value if isinstance(value, Enum) else value for value in values)
     given = (name for name in names if isinstance(name, str) and name not in UNNAMED)
-    return _without_credentials(next(given, type(model).__name__))
+    return without_credentials(next(given, type(model).__name__))
 
 
 def dim_of(model: Any) -> int | None:
@@ -106,7 +106,7 @@ def own_name(name: str) -> str:
     folder in the Hub's cache returns the id; another folder the name at the top of its model card,
     or its last part without one.
     """
-    name = _without_credentials(name)
+    name = without_credentials(name)
     cached = HUB_CACHE.search(name)
     if cached:
         return cached[1].replace("--", "/", 1)
@@ -144,14 +144,9 @@ def check_name(actual: str, expected: str | None) -> None:
         )
 
 
-def _without_credentials(name: str) -> str:
-    """Return the name, without the secrets of a URL."""
-    return redacted(name) if "://" in name else name
-
-
 def _known_as(name: str) -> set[str]:
     """Return the names under which a model may be recorded, without folders."""
-    names = (_without_credentials(name), own_name(name))
+    names = (without_credentials(name), own_name(name))
     return {_last_part(alias).casefold() for alias in names}
 
 

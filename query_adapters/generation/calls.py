@@ -13,7 +13,7 @@ from query_adapters.generation.costs import Usage
 from query_adapters.generation.journal import Journal, Key
 from query_adapters.generation.protocol import TextGenerator
 from query_adapters.providers.http_status import status_of
-from query_adapters.providers.redaction import redact_error, without_known_secrets
+from query_adapters.providers.redaction import redact_error
 from query_adapters.providers.retries import (
     NOT_ALLOWED,
     described,
@@ -21,6 +21,7 @@ from query_adapters.providers.retries import (
     is_worth_another_try,
     retrying,
 )
+from query_adapters.providers.secrets import without_known_secrets
 
 OnFailure = Literal["continue", "fail"]
 Value = TypeVar("Value", bound=Sized)

@@ -7,11 +7,12 @@ from typing import Any
 
 from query_adapters.errors import ProviderError, ProviderRefusedError, QueryAdaptersError
 from query_adapters.providers.http_status import causes, status_of
-from query_adapters.providers.redaction import redact_error, redacted, redacted_value
+from query_adapters.providers.redaction import redact_error, redacted
 from query_adapters.providers.retry_after import asks_too_long, retry_after
 
 UNUSABLE = ("UnusableAnswerError", "DecodingError", "TooManyRedirects")  # an answer came
 LONGEST_TOLD = 200  # characters of a provider's message
+MOST_READ = 10_000  # characters from which the message is taken
 KEY_REFUSED = (401, 403)
 UNREADABLE = (
     AttributeError, TypeError, LookupError, ValueError, ArithmeticError, RecursionError,
@@ -23,8 +24,17 @@ REMEDIES = {
     413: "send fewer or shorter texts at once",
     429: "wait, or ask for fewer at once",
 }
-_brief = reprlib.Repr()
-_brief.maxlevel, _brief.maxlist, _brief.maxstring, _brief.maxother = 4, 3, 160, 160
+
+
+class _Brief(reprlib.Repr):
+    """Shows a value in short, and its texts without secrets before they are cut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxlist, self.maxstring, self.maxother = 4, 3, 160, 160
+
+    def repr_str(self, x: str, level: int) -> str:
+        return super().repr_str(redacted(x[:MOST_READ]), level)
 
 
 @contextmanager
@@ -69,12 +79,12 @@ def unreadable_answers_of(model: str) -> Iterator[None]:
     except Exception as exc:
         status = status_of(exc)
         known = isinstance(exc, QueryAdaptersError | OSError | NotImplementedError)
-        unreadable = isinstance(exc, UNREADABLE) if status is None else status < 300
+        unreadable = isinstance(exc, UNREADABLE) or (status is not None and status < 300)
         clean = redact_error(exc)
         if status in KEY_REFUSED and not known:
             raise ProviderRefusedError(redacted(model), status) from clean
         if unreadable and not known:
-            raise ProviderError(_unusable(exc, model)) from clean
+            raise ProviderError(_told(exc, status, model)) from clean
         if clean is exc:
             raise
         raise clean from exc.__cause__
@@ -82,7 +92,8 @@ def unreadable_answers_of(model: str) -> Iterator[None]:
 
 def shortened(value: Any, length: int = LONGEST_TOLD) -> str:
     """Return a message or an answer's content as one short line without secrets."""
-    text = str(value) if isinstance(value, str | Exception) else _brief.repr(redacted_value(value))
+    told = isinstance(value, str | Exception)
+    text = str(value)[:MOST_READ] if told else _Brief().repr(value)
     line = " ".join(redacted(text).split())
     return line if len(line) <= length else f"{line[:length]}..."
 
@@ -99,7 +110,7 @@ def _told(exc: Exception, status: int | None, model: str) -> str:
         return f"{name}: no answer ({said}); check network and address"
     body = getattr(exc, "body", None)
     text = body.get("message", body) if isinstance(body, Mapping) else body or exc
-    said = shortened(text if isinstance(text, str | Exception) else redacted_value(text))
+    said = shortened(text)
     if asks_too_long(exc):
         remedy = f"it asks to wait {retry_after(exc):.0f} s: run again after that"
     elif 300 <= status < 400:

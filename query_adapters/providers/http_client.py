@@ -1,7 +1,6 @@
 """HTTP clients that limit the time and the size of every answer, for any SDK that takes one."""
 
 import asyncio
-import logging
 import zlib
 from typing import Any
 
@@ -9,7 +8,7 @@ import httpx
 
 from query_adapters.providers.deadline import deadline, observe_deadlines
 from query_adapters.providers.failures import shortened
-from query_adapters.providers.redaction import RedactingFilter
+from query_adapters.providers.redaction import redact_logs
 
 SECONDS = 120.0  # a whole request with its answer
 MOST_BYTES = 256 * 2**20  # 2,048 vectors of 3,072 numbers in JSON are 140 MB
@@ -18,7 +17,11 @@ GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 ENCODINGS = {"Accept-Encoding": "gzip"}  # the only one that is read, because its size is bounded
 COMPRESSED = ("gzip", "x-gzip", "deflate")
 REPLACED = ("content-encoding", "content-length", "transfer-encoding")
-LOGGERS = ("httpx", "openai._base_client")  # they log addresses, which may hold a password
+LOGGERS = (
+    "httpx", "openai", "openai._base_client", "openai._legacy_response", "openai._response",
+    *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")),
+)  # fmt: skip
+"""They log addresses, which may hold a password, and headers."""
 
 
 class UnusableAnswerError(httpx.RemoteProtocolError):
@@ -190,10 +193,7 @@ class _Body:
 
 
 def _with_defaults(options: dict[str, Any], seconds: float) -> dict[str, Any]:
-    for name in LOGGERS:
-        logger = logging.getLogger(name)
-        if not any(isinstance(one, RedactingFilter) for one in logger.filters):
-            logger.addFilter(RedactingFilter())
+    redact_logs(*LOGGERS)
     headers = {**ENCODINGS, **options.pop("headers", {})}
     return {"timeout": seconds, **options, "headers": headers}
 

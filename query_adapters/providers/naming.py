@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from query_adapters.errors import MissingKeyError, UnknownModelError
-from query_adapters.providers.redaction import remember_secret
+from query_adapters.providers.secrets import remember_secret, remember_secrets_in
 
 Model = TypeVar("Model")
 
@@ -27,6 +27,7 @@ def resolve(name: str, makers: Mapping[str, Callable[..., Model]], **options: An
             f"expected a model as <provider>:<model>, got {name!r}; providers are "
             f"{', '.join(makers)}"
         )
+    remember_secrets_in(model)
     given = {option: value for option, value in options.items() if value is not None}
     return makers[provider](model, **given)
 

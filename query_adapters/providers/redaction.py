@@ -1,38 +1,44 @@
 """Hide keys and passwords in everything that leaves: messages, records, logs and outputs.
 
-Two things are hidden: the secrets in use (keys that a client was made with, values of environment
-variables named as secrets, passwords of URLs in the environment), and what looks like one (the
-credentials of a URL, a bearer token, the value of a parameter named as a secret).
+Two things are hidden: the secrets in use, and what looks like one. Messages of others, such as a
+provider's, are searched for everything that looks like a secret. Texts of the user, such as the
+name of a model, lose only the credentials of URLs: a question may well say "password: required".
 """
 
-import base64
 import logging
-import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
 
-HIDDEN = "***"
-MIN_LENGTH = 8  # a shorter secret is hidden only where it stands alone
-SHORTEST = 4  # shorter ones are words of any text
-NAMES = (
-    r"(?:x-)?api[-_ ]?key|(?:access|auth|refresh|id|session|bearer)[-_]?token|client[-_]?secret|"
-    r"secret(?:[-_]?(?:access[-_]?)?key)?|passw(?:or)?d|pwd|subscription-key"
+from query_adapters.providers.secrets import (
+    HIDDEN,
+    NAMES,
+    SECRET_PARAMETER,
+    without_known_secrets,
 )
-SECRET_VARIABLE = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$", re.IGNORECASE)
-SECRET_FIELD = re.compile(rf"({NAMES})$|^_?(token|secret|authorization)$", re.IGNORECASE)
+
+Patterns = tuple[tuple[re.Pattern[str], str], ...]
 SPACE = r"(?:\s|\\[nrt])*"
-PATTERNS = (
-    (re.compile(r"(?<=://)[^/\s\"'<>?#]*@"), f"{HIDDEN}@"),
+HAS_DIGIT = r"(?=[^\s\"',;)]{0,200}\d)"  # words of a sentence have none
+LONGEST_MESSAGE = 65_536  # characters; what follows is left out
+LEFT_OUT = f"left out, as it has more than {LONGEST_MESSAGE:,} characters"
+URL_PATTERNS: Patterns = (
     (
         re.compile(
-            rf"([?&;](?:[\w.-]*(?:{NAMES})|key|token|sig|signature|auth|code)=)[^&#\s\"'<>;,)\]}}]+",
+            r"((?::|%3a|\\u003a)(?:\\?/|%2f|\\u002f){2})"
+            r"(?:(?!%2f|\\)[^/\s\"'<>?#])*(?:@|%40)",
             re.IGNORECASE,
         ),
+        rf"\1{HIDDEN}@",
+    ),
+    (
+        re.compile(rf"([?&;#](?:{SECRET_PARAMETER.pattern})=)[^&#\s\"'<>;,)\]}}]+", re.IGNORECASE),
         rf"\1{HIDDEN}",
     ),
+)
+PATTERNS: Patterns = (
+    *URL_PATTERNS,
     (
         re.compile(
             rf"((?:{NAMES}|authorization|token)\\?[\"']{SPACE}[:=]{SPACE}\\?[\"'])[^\"'\\]+",
@@ -40,13 +46,40 @@ PATTERNS = (
         ),
         rf"\1{HIDDEN}",
     ),
-    (re.compile(rf"(\b(?:{NAMES})=)[^\s\"'&,;)]+", re.IGNORECASE), rf"\1{HIDDEN}"),
-    (re.compile(rf"(\b(?:{NAMES}):\s*)[^\s\"',;)]{{12,}}", re.IGNORECASE), rf"\1{HIDDEN}"),
-    (re.compile(r"(\b(?:bearer|basic)\s+)[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1{HIDDEN}"),
-    (re.compile(r"\b(?:sk|pk|rk|co|hf|ghp|gsk|AIza)[-_](?=[\w-]*\d)[\w-]{16,}"), HIDDEN),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), HIDDEN),
+    (
+        re.compile(
+            rf"(\(b?[\"'](?:{NAMES}|authorization|token)[\"'],\s*b?[\"'])[^\"'\\]+",
+            re.IGNORECASE,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    (
+        re.compile(rf"(\b(?:{NAMES})(?:=|\s+=>?\s*)[\"']?)[^\s\"'&,;)]+", re.IGNORECASE),
+        rf"\1{HIDDEN}",
+    ),
+    (
+        re.compile(rf"(\b(?:{NAMES}):\s*){HAS_DIGIT}[^\s\"',;)]{{8,}}", re.IGNORECASE),
+        rf"\1{HIDDEN}",
+    ),
+    (
+        re.compile(r"(\bauthorization:\s*(?:bearer|basic|token)\s+)[\w.~+/=-]+", re.IGNORECASE),
+        rf"\1{HIDDEN}",
+    ),
+    (
+        re.compile(rf"(\b(?:bearer|basic)\s+){HAS_DIGIT}[\w.~+/=-]{{8,}}", re.IGNORECASE),
+        rf"\1{HIDDEN}",
+    ),
+    # keys of well-known providers; names of models have no part of so many letters and digits
+    (
+        re.compile(
+            r"(?<![\w-])(?:sk|pk|rk|co|hf|gh[opsu]|gsk|github_pat)[-_]"
+            r"(?=(?:[\w-]{0,200}[-_])?(?=[A-Za-z]*\d)[A-Za-z0-9]{12})[\w-]{16,}"
+        ),
+        HIDDEN,
+    ),
+    (re.compile(r"\b(?:AIza[\w-]{30,}|AKIA[0-9A-Z]{16}|xox[a-z]-[\w-]{10,})"), HIDDEN),
+    (re.compile(r"(?<![\w.-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), HIDDEN),
 )
-_in_use: set[str] = set()
 
 
 class RedactedError(Exception):
@@ -59,47 +92,31 @@ class RedactedError(Exception):
     status_code: int | None = None
 
 
-def remember_secret(secret: str | None) -> None:
-    """Hide this secret in every text from now on."""
-    if secret and len(secret) >= SHORTEST:
-        _in_use.add(secret)
-
-
-def remember_secrets_of(model: Any) -> None:
-    """Hide the keys that a framework's model holds in its fields."""
-    for name, value in list(getattr(model, "__dict__", {}).items()):
-        if SECRET_FIELD.search(name):
-            revealed = getattr(value, "get_secret_value", lambda value=value: value)()
-            remember_secret(revealed if isinstance(revealed, str) else None)
-        elif isinstance(value, str) and "@" in value:
-            remember_secret(_password_of(value))
-
-
 def redacted(text: str) -> str:
-    """Return the text with every secret replaced by `***`."""
-    text = without_known_secrets(text)
-    for pattern, replacement in PATTERNS:
-        text = pattern.sub(replacement, text)
-    return text
+    """Return a message with every secret, and all that looks like one, replaced by `***`.
+
+    Of a message that is longer than any reader wants, only the beginning is returned.
+    """
+    return _replaced(text[:LONGEST_MESSAGE], PATTERNS)
 
 
-def without_known_secrets(text: str) -> str:
-    """Return the text with the secrets in use replaced; what looks like one stays."""
-    for secret in sorted(_secrets(), key=len, reverse=True):
-        text = _without(text, secret)
-    return text
+def without_credentials(text: str) -> str:
+    """Return a user's text without the secrets in use and the credentials of URLs."""
+    return _replaced(text, URL_PATTERNS)
 
 
-def redacted_value(value: Any) -> Any:
+def redacted_value(value: Any, redact: Callable[[str], str] = redacted) -> Any:
     """Return the value with redacted texts, at any depth of mappings and sequences."""
     if isinstance(value, str):
-        return redacted(value)
+        return redact(value)
     if isinstance(value, bytes):
-        return redacted(value.decode("latin-1")).encode("latin-1")
+        return redact(value.decode("latin-1")).encode("latin-1")
     if isinstance(value, Mapping):
-        return {redacted_value(key): redacted_value(item) for key, item in value.items()}
+        return {
+            redacted_value(key, redact): redacted_value(item, redact) for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
-        items = [redacted_value(item) for item in value]
+        items = [redacted_value(item, redact) for item in value]
         return items if isinstance(value, list) else tuple(items)
     return value
 
@@ -138,9 +155,19 @@ class RedactingFilter(logging.Filter):
     """Hides secrets in the records of a logger, such as a URL with a password."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Redact the message; every record passes."""
+        """Redact the message and the traceback; every record passes."""
         record.msg, record.args = redacted(record.getMessage()), ()
+        if record.exc_info and not record.exc_text:
+            record.exc_text = redacted(logging.Formatter().formatException(record.exc_info))
         return True
+
+
+def redact_logs(*names: str) -> None:
+    """Hide secrets in what these loggers say from now on."""
+    for name in names:
+        logger = logging.getLogger(name)
+        if not any(isinstance(one, RedactingFilter) for one in logger.filters):
+            logger.addFilter(RedactingFilter())
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -160,7 +187,7 @@ def _cleaned(error: BaseException) -> BaseException:
     texts = {"args": error.args, **vars(error)}
     for name, value in texts.items():
         if isinstance(value, str | bytes | Mapping | list | tuple):
-            clean = redacted_value(value)
+            clean = redacted_value(value) if _is_readable(value) else (LEFT_OUT,)
             if clean != value:
                 setattr(error, name, clean)
     shown = f"{error!s} {error!r}"
@@ -172,38 +199,25 @@ def _cleaned(error: BaseException) -> BaseException:
     return replacement.with_traceback(error.__traceback__)
 
 
-def _secrets() -> set[str]:
-    """Return the secrets in use, as they are and as they are encoded in URLs, JSON and headers."""
-    found = set(_in_use)
-    for name, value in os.environ.items():
-        if SECRET_VARIABLE.search(name) and len(value.strip()) >= MIN_LENGTH:
-            found.add(value.strip())
-        elif "://" in value and "@" in value and (password := _password_of(value)):
-            found.add(password)
-    encoded = {base64.b64encode(one.encode(errors="replace")).decode() for one in found}
-    return found | {quote(one, safe="") for one in found} | encoded
+def _is_readable(value: Any) -> bool:
+    """Return whether an error's value is one that people may read, and not megabytes of texts."""
+    if isinstance(value, str | bytes):
+        return True  # only its beginning is kept
+    left, size = [value], 0
+    while left and size <= LONGEST_MESSAGE:
+        one = left.pop()
+        size += 8
+        if isinstance(one, Mapping):
+            left += [*one.keys(), *one.values()]
+        elif isinstance(one, list | tuple):
+            left += one
+        elif isinstance(one, str | bytes):
+            size += len(one)
+    return size <= LONGEST_MESSAGE
 
 
-def _password_of(url: str) -> str | None:
-    try:
-        password = urlsplit(url).password
-    except ValueError:
-        return None
-    return unquote(password) if password and len(password) >= SHORTEST else None
-
-
-def _without(text: str, secret: str) -> str:
-    """Return the text without the secret, and without a beginning of it that was cut off."""
-    if len(secret) < MIN_LENGTH:
-        return re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text, flags=re.IGNORECASE)
-    start, folded, wanted = 0, text.casefold(), secret.casefold()
-    if len(folded) != len(text):  # a few letters have no lower case of the same length
-        folded, wanted = text, secret
-    head = wanted[: max(MIN_LENGTH, len(wanted) // 2)]
-    while (at := folded.find(head, start)) >= 0:
-        end = at + len(head)
-        while end - at < len(wanted) and folded[end : end + 1] == wanted[end - at]:
-            end += 1
-        text, folded = text[:at] + HIDDEN + text[end:], folded[:at] + HIDDEN + folded[end:]
-        start = at + len(HIDDEN)
+def _replaced(text: str, patterns: Patterns) -> str:
+    text = without_known_secrets(text)
+    for pattern, replacement in patterns:
+        text = pattern.sub(replacement, text)
     return text

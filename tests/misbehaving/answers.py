@@ -96,6 +96,10 @@ NO_ANSWERS: Mapping[str, Answer] = {
     "a redirect to nowhere": Answer(status=302, headers={"Location": "http://127.0.0.1:1/"}),
     "a redirect without an address": Answer(status=301),
     "wrong fields": as_json({"data": {}, "embeddings": [], "choices": {}, "message": []}),
+    "an error in no character set": Answer(
+        b"\xff\xfeno", 400, {"Content-Type": "text/plain; charset=rot13"}
+    ),
+    "an error in a compression": Answer(b"x", 400, {"Content-Type": "text/plain; charset=zlib"}),
     "fields that are null": as_json({"data": None, "embeddings": None, "choices": None}),
     "empty fields": as_json({"data": [], "embeddings": {}, "choices": [], "message": {}}),
     "rows of null": as_json({"data": [None], "embeddings": {"float": None}, "choices": [None]}),
