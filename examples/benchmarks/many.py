@@ -9,7 +9,6 @@ them.
 """
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -41,8 +40,6 @@ from results_file import write_results
 RESULTS = Path(__file__).parent / "results" / "many.json"
 CACHE = Path(tempfile.gettempdir()) / "query-adapters-quality.sqlite"
 METRIC = "ndcg@10"
-
-
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,13 +100,17 @@ def tenants_of(case: Case, size: int) -> list[Measured]:
     tenant_of = folds(groups, n_folds=n_tenants, seed=0)
     for tenant, rows in zip(tenant_of, relevant, strict=True):
         owner[rows] = tenant
-    parts = [
-        (narrowed(train, owner, tenant_of[:n_train], n), narrowed(test, owner, tenant_of[n_train:], n))
-        for n in range(n_tenants)
-    ]
+    of_train, of_test = tenant_of[:n_train], tenant_of[n_train:]
     return [
-        Measured(Tenant(name=f"{case.name}-{n}", data=own, seen_share=case.seen_share), held_out)
-        for n, (own, held_out) in enumerate(parts)
+        Measured(
+            Tenant(
+                name=f"{case.name}-{n}",
+                data=narrowed(train, owner, of_train, n),
+                seen_share=case.seen_share,
+            ),
+            narrowed(test, owner, of_test, n),
+        )
+        for n in range(n_tenants)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -37,7 +38,16 @@ class PooledDataset(EmbeddedDataset):
 
     def select(self, queries: Rows) -> "PooledDataset":
         """Return the dataset with these questions (rows, ascending) only, over all documents."""
-        return replace(super().select(queries), pools=self.pools[queries])
+        selected = super().select(queries)
+        return PooledDataset(
+            queries=selected.queries,
+            documents=selected.documents,
+            relevant=selected.relevant,
+            grades=selected.grades,
+            query_groups=selected.query_groups,
+            units=selected.units,
+            pools=self.pools[queries],
+        )
 
 
 def _units(dataset: EmbeddedDataset) -> Rows:
@@ -96,7 +106,7 @@ def _parts(pools: Rows, positives: Positives) -> Iterator[tuple[slice, slice, Po
     The labelled vectors of a pool are next to each other, since datasets are concatenated.
     """
     bounds = [*np.unique(pools, return_index=True)[1].tolist(), len(pools)]
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         judged = slice(*np.searchsorted(positives.queries, [start, end]).tolist())
         own = positives.columns[judged]
         first, last, spans = own.min(), own.max() + 1, None

@@ -77,7 +77,10 @@ class Grid:
     ) -> RegularizationPath:
         """Return the regularization path for the candidate's settings, before any fit."""
         options = PathOptions(self.with_bias, self.similarity, precision)
-        prior = self.shared if candidate.shared and self.shared else self.priors[candidate.whitening]
+        own = None if candidate.shared else self.priors[candidate.whitening]
+        prior = own or self.shared
+        if prior is None:
+            raise ValueError("expected a shared map for a candidate that starts from it, got none")
         return RegularizationPath(dataset, prior, candidate, options)
 
     def score(

@@ -12,9 +12,15 @@ from query_adapters.training.candidates import Candidate
 from query_adapters.training.guard import ALPHA, Guard
 from query_adapters.training.many.shared import SharedMap
 from query_adapters.training.many.tenant import Tenant, TenantSelection
-from query_adapters.training.verdict import signed
+from query_adapters.training.verdict import counted, signed
 
 TenantDecision = Literal["base", "shared", "own", "shared+own"]
+SERVED: dict[TenantDecision, str] = {
+    "base": "Keep the base model",
+    "shared": "Use the map that tenants share",
+    "own": "Use the tenant's own adapter",
+    "shared+own": "Use the tenant's own adapter, learned from the shared map",
+}
 HEADINGS = ("tenant", "questions", "decision", "gain", "p", "p adjusted")
 
 
@@ -33,6 +39,7 @@ class TenantResult:
         n_queries: Training questions.
         adapter: The map to serve; the identity for the base.
         candidate: Its settings; None for the base.
+        metric: Metric of the gain.
     """
 
     name: str
@@ -43,16 +50,29 @@ class TenantResult:
     n_queries: int
     adapter: QueryAdapter
     candidate: Candidate | None
+    metric: str
+
+    @property
+    def verdict(self) -> str:
+        """Decision, expected gain and adjusted p value, as a short block of text."""
+        return (
+            f"{SERVED[self.decision]}.\n"
+            f"Expected gain: {signed(self.gain)} {self.metric} ({counted(self.n_queries)}).\n"
+            f"Confidence of the best candidate: p = {self.p_value:.2g}, adjusted for the number "
+            f"of tenants {self.p_adjusted:.2g}."
+        )
 
     def to_record(self) -> dict[str, Any]:
         """Return everything but name and weights, as JSON can hold it."""
         return {
+            "verdict": self.verdict,
             "decision": self.decision,
-            "expected_gain": self.gain,
+            "metric": self.metric,
+            "gain": self.gain,
             "p_value": self.p_value,
             "p_adjusted": self.p_adjusted,
             "n_queries": self.n_queries,
-            "chosen": None if self.candidate is None else self.candidate.to_record(),
+            "settings": None if self.candidate is None else self.candidate.to_record(),
         }
 
 
@@ -73,16 +93,10 @@ class ManyResult:
     elapsed_seconds: float
 
     def __str__(self) -> str:
-        verdict = "proven" if self.shared.is_proven else "not proven"
-        gain, error = signed(self.shared.gain.mean), self.shared.gain.error
-        summary = (
-            f"Shared map: {gain} {self.metric} for tenants that it was not learned on (standard "
-            f"error {error:.3f}, p = {self.shared.p_value:.2g}), {verdict}."
-        )
         cells = [HEADINGS, *(_cells(tenant) for tenant in self.tenants)]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
-        return "\n".join([summary, "", *lines])
+        return "\n".join([self.shared.summary(self.metric), "", *lines])
 
 
 def _cells(tenant: TenantResult) -> tuple[str, ...]:
@@ -96,6 +110,7 @@ def decided(
     shared: SharedMap,
     *,
     guard: Guard,
+    metric: str,
 ) -> tuple[TenantResult, ...]:
     """Return what each tenant is served with.
 
@@ -113,6 +128,7 @@ def decided(
         shared: The shared map.
         guard: "strict" for the rule above; with another, a candidate is kept as in
             `AdapterTrainer`, tenant by tenant.
+        metric: Metric of the gains.
 
     Source: Benjamini, Hochberg, Controlling the False Discovery Rate (1995); Benjamini, Yekutieli,
         The Control of the False Discovery Rate under Dependency (2001), 1.2, for tests that depend
@@ -136,6 +152,7 @@ def decided(
                 n_queries=len(tenant.data.queries),
                 adapter=adapter,
                 candidate=candidate,
+                metric=metric,
             )
         )
     return tuple(results)
@@ -150,11 +167,11 @@ def _is_kept(found: TenantSelection, p_adjusted: float, guard: Guard) -> bool:
 def _decision(
     tenant: Tenant, found: TenantSelection, shared: SharedMap, place: int, is_kept: bool
 ) -> tuple[TenantDecision, float, QueryAdapter, Candidate | None]:
-    best, evidence = found.selection.best, found.selection.evidence
-    kept = is_kept and best is not None and evidence is not None and found.adapter is not None
-    if kept and not (best.candidate.shared and best.candidate.strength == inf):
-        decision: TenantDecision = "shared+own" if best.candidate.shared else "own"
-        return decision, evidence.gain.mean, found.adapter, best.candidate
-    if kept or shared.suits(place):
+    candidate = found.candidate if is_kept else None
+    is_shared = candidate is not None and candidate.shared and candidate.strength == inf
+    if candidate is not None and found.adapter is not None and not is_shared:
+        decision: TenantDecision = "shared+own" if candidate.shared else "own"
+        return decision, found.gain, found.adapter, candidate
+    if is_shared or shared.suits(place):
         return "shared", float(shared.gains[place].mean()), shared.adapter, shared.candidate
     return "base", 0.0, LinearAdapter.identity(tenant.data.dim), None

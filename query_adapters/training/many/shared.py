@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from query_adapters.adapters import QueryAdapter
+from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.data.splits import folds
 from query_adapters.training.candidates import Candidate, ViewScore
@@ -13,6 +14,7 @@ from query_adapters.training.guard import ALPHA, max_t_p_value
 from query_adapters.training.pooled import PooledDataset
 from query_adapters.training.selection import Grid, paths_of
 from query_adapters.training.trainer import AdapterTrainer
+from query_adapters.training.verdict import signed
 from query_adapters.training.workers import Workers
 from query_adapters.typing import Rows, Values
 
@@ -43,6 +45,31 @@ class SharedMap:
     def is_proven(self) -> bool:
         """Whether its gain over tenants is more than chance explains."""
         return self.gain.mean > 0 and self.p_value <= ALPHA
+
+    @property
+    def served(self) -> QueryAdapter:
+        """The map for tenants without questions: the identity if it is not proven."""
+        return self.adapter if self.is_proven else LinearAdapter.identity(self.adapter.dim_in)
+
+    def summary(self, metric: str) -> str:
+        """Return its gain and whether that is proven, as a sentence."""
+        return (
+            f"Shared map: {signed(self.gain.mean)} {metric} for tenants that it was not learned "
+            f"on (standard error {self.gain.error:.3f}, p = {self.p_value:.2g}), "
+            f"{'proven' if self.is_proven else 'not proven'}."
+        )
+
+    def to_record(self, metric: str) -> dict[str, Any]:
+        """Return everything but weights and single questions, as JSON can hold it."""
+        return {
+            "verdict": self.summary(metric),
+            "decision": "shared" if self.is_proven else "base",
+            "metric": metric,
+            "gain": self.gain.mean,
+            "p_value": self.p_value,
+            "n_tenants": len(self.gains),
+            "settings": self.candidate.to_record(),
+        }
 
     def suits(self, tenant: int) -> bool:
         """Return whether it is proven, and not worse than the base for this tenant."""
@@ -136,4 +163,3 @@ def _learned(
     pooled = PooledDataset.of(datasets)
     fit = trainer.grid(pooled, None).fit(pooled, candidate)
     return fit.as_adapter(pooled.queries)
-

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from itertools import product
 from math import inf
+from typing import cast
 
 from query_adapters.adapters import QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
@@ -46,6 +47,18 @@ class TenantSelection:
     selection: Selection
     adapter: QueryAdapter | None
     table: tuple[CandidateScore, ...]
+
+    @property
+    def candidate(self) -> Candidate | None:
+        """Settings of the best candidate; None if none gains anything."""
+        best = self.selection.best
+        return None if best is None else cast(Candidate, best.candidate)
+
+    @property
+    def gain(self) -> float:
+        """Mean gain of the selection; 0 if nothing could be held out."""
+        evidence = self.selection.evidence
+        return 0.0 if evidence is None else evidence.gain.mean
 
     @property
     def p_value(self) -> float:

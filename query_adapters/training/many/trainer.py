@@ -51,7 +51,7 @@ def train_many(tenants: Sequence[Tenant], trainer: AdapterTrainer) -> ManyResult
                 tqdm(found, total=len(jobs), desc="Tenants", disable=not trainer.show_progress)
             )
     return ManyResult(
-        tenants=decided(tenants, selections, shared, guard=trainer.guard),
+        tenants=decided(tenants, selections, shared, guard=trainer.guard, metric=trainer.metric),
         shared=shared,
         metric=trainer.metric,
         elapsed_seconds=time.perf_counter() - began,
