@@ -33,9 +33,10 @@ from query_adapters.training import AdapterTrainer, memories_of
 from query_adapters.training.many.decision import ManyResult
 from query_adapters.training.many.tenant import Tenant
 from query_adapters.training.many.trainer import train_many
-from query_adapters.typing import Similarity
+from query_adapters.typing import Similarity, Vectors
 
 SHARED_FOLDER = "shared"
+Probe = tuple[str | None, Vectors | None]
 UNSAFE = re.compile(r"[^\w.-]+")
 
 
@@ -164,15 +165,16 @@ class _Run:
             )
             for name, dataset in self.datasets.items()
         ]
+        # a question of one tenant is nothing that others may read
+        shared_probe = self._probe(NEUTRAL_PROBE)
         result = train_many(tenants, trainer)
         common = {"similarity": trainer.similarity, "libraries": library_versions()}
         for tenant in result.tenants:
-            folder = tenant_folder(self.output, tenant.name)
             question = next(iter(self.datasets[tenant.name].queries.values()))
-            self._save(tenant.adapter, tenant.to_record() | common, folder, question)
+            folder = tenant_folder(self.output, tenant.name)
+            self._save(tenant.adapter, tenant.to_record() | common, self._probe(question), folder)
         record = result.shared.to_record(trainer.metric) | common
-        # a question of one tenant is nothing that others may read
-        self._save(result.shared.served, record, self.output / SHARED_FOLDER, NEUTRAL_PROBE)
+        self._save(result.shared.served, record, shared_probe, self.output / SHARED_FOLDER)
         return result
 
     def _space(self, name: str) -> SearchSpace:
@@ -193,19 +195,14 @@ class _Run:
             check_labels(self.datasets[name].labelled_documents, index.unit_of, name="index")
         return space
 
-    def _save(
-        self,
-        adapter: QueryAdapter,
-        training: Mapping[str, Any],
-        folder: Path,
-        question: str,
-    ) -> None:
+    def _probe(self, question: str) -> Probe:
         cache = EmbeddingCache(self.cache_path)
-        probe, vector = embedded_probe(
-            self.probe_text, question, embedder=self.embedder, cache=cache
-        )
-        record = AdapterRecord(
-            base_model=own_name(self.embedder.model_name), probe_text=probe, training=training
-        )
-        saved = SavedAdapter(adapter=adapter, record=record, probe_vector=vector)
-        save_adapter(saved, folder)
+        return embedded_probe(self.probe_text, question, embedder=self.embedder, cache=cache)
+
+    def _save(
+        self, adapter: QueryAdapter, training: Mapping[str, Any], probe: Probe, folder: Path
+    ) -> None:
+        text, vector = probe
+        name = own_name(self.embedder.model_name)
+        record = AdapterRecord(base_model=name, probe_text=text, training=training)
+        save_adapter(SavedAdapter(adapter=adapter, record=record, probe_vector=vector), folder)

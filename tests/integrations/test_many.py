@@ -8,9 +8,14 @@ import pytest
 from query_adapters.adapters.storage import read_adapter
 from query_adapters.errors import InvalidDatasetError
 from tests.integrations.framework import Framework
-from tests.integrations.rotation import corpus_of, make_dataset, make_planted
+from tests.integrations.rotation import corpus_of, make_dataset, make_planted, query_vector
 
 QUICK = {"strengths": [0.03], "whitenings": [0.0], "memory": False, "n_folds": 2, "seen_share": 1.0}
+
+
+def vector_of(text: str) -> list[float]:
+    """Return the planted vector of a question; the probe of the shared map is about nothing."""
+    return query_vector(text if " about " in text else f"{text} about nothing")
 
 
 def datasets(framework: Framework, *names: str) -> dict[str, Any]:
@@ -24,7 +29,9 @@ def datasets(framework: Framework, *names: str) -> dict[str, Any]:
 def test_each_tenant_has_a_folder_and_texts_are_embedded_once(
     framework: Framework, tmp_path: Path
 ) -> None:
-    base = make_planted(framework)
+    base = make_planted(
+        framework, lambda text: query_vector(text if " about " in text else f"any about {text}")
+    )
     given = datasets(framework, "a/b", "c")
     corpus = corpus_of(0, 10)
     stores = {"a/b": framework.stores.in_memory(corpus, base)}

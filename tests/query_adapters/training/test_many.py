@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
@@ -21,7 +22,6 @@ from query_adapters.training.many.trainer import train_many
 from query_adapters.training.pooled import PooledDataset, full_loss
 from query_adapters.training.softmax import Positives, SoftmaxLoss
 from query_adapters.training.workers import SERIAL
-from query_adapters.typing import Vectors
 
 DIM = 8
 ANGLE = np.pi / 3  # the base ranks well at 0, and a map with the wrong sign is off by twice that
@@ -32,13 +32,19 @@ TRAINER = AdapterTrainer(
 )
 
 
-def planted(seed: int, rotation: Vectors = ROTATION, *, n: int = 20) -> EmbeddedDataset:
+def planted(seed: int, rotation: NDArray[np.float64] = ROTATION, *, n: int = 20) -> EmbeddedDataset:
     """Return unit questions; their documents are rotated questions plus noise."""
     rng = np.random.default_rng(seed)
     queries = rng.normal(size=(n, DIM))
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
     documents = queries @ rotation.T + 0.3 * rng.normal(size=(n, DIM)) / np.sqrt(DIM)
-    return EmbeddedDataset(queries, documents, tuple(np.arange(n)[:, None]))
+    return paired(queries, documents)
+
+
+def paired(queries: NDArray[np.float64], documents: NDArray[np.float64]) -> EmbeddedDataset:
+    """Return questions with one document each."""
+    relevant = tuple(np.arange(len(queries))[:, None])
+    return EmbeddedDataset(queries.astype(np.float32), documents.astype(np.float32), relevant)
 
 
 def gain(data: EmbeddedDataset, adapter: QueryAdapter) -> float:
@@ -99,12 +105,7 @@ def test_the_result_does_not_depend_on_the_number_of_workers() -> None:
 
 def test_unrelated_labels_keep_the_base() -> None:
     rng = np.random.default_rng(1)
-    noise = [
-        EmbeddedDataset(
-            rng.normal(size=(20, DIM)), rng.normal(size=(20, DIM)), tuple(np.arange(20)[:, None])
-        )
-        for _ in range(3)
-    ]
+    noise = [paired(rng.normal(size=(20, DIM)), rng.normal(size=(20, DIM))) for _ in range(3)]
     result = train_many(tenants(*noise), TRAINER)
     assert {tenant.decision for tenant in result.tenants} == {"base"}
     assert result.shared.served.is_identity
@@ -199,6 +200,6 @@ def test_the_table_has_a_line_for_each_tenant() -> None:
 def test_one_tenant_and_mixed_lengths_are_refused() -> None:
     with pytest.raises(InvalidDatasetError, match="at least two tenants"):
         train_many(tenants(planted(0)), TRAINER)
-    longer = EmbeddedDataset(np.eye(DIM + 1), np.eye(DIM + 1), tuple(np.arange(DIM + 1)[:, None]))
+    longer = paired(np.eye(DIM + 1), np.eye(DIM + 1))
     with pytest.raises(DimensionMismatchError, match="tenant 't1'"):
         train_many(tenants(planted(0), longer), TRAINER)
