@@ -16,6 +16,7 @@ from langchain_adapter.engines import (
     LabelFreeFinetuneEngine,
     ModelUpgradeEngine,
     SentenceTransformersFinetuneEngine,
+    finetune_many,
 )
 from langchain_adapter.evaluation import (
     RetrieverEvaluator,
@@ -49,6 +50,7 @@ __all__ = [
     "WeightedFusionRetriever",
     "dataset_from_documents",
     "evaluate_vectorstore",
+    "finetune_many",
     "generate_questions",
     "langsmith_evaluator",
     "locate",

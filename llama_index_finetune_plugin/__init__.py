@@ -16,6 +16,7 @@ from llama_index_finetune_plugin.engines import (
     LabelFreeFinetuneEngine,
     ModelUpgradeEngine,
     SentenceTransformersFinetuneEngine,
+    finetune_many,
 )
 from llama_index_finetune_plugin.evaluation import RetrieverEvaluator, evaluate_index
 from llama_index_finetune_plugin.fusion import FusionRetriever
@@ -47,6 +48,7 @@ __all__ = [
     "WeightedFusionRetriever",
     "dataset_from_nodes",
     "evaluate_index",
+    "finetune_many",
     "generate_qa_embedding_pairs",
     "locate",
     "relocate",

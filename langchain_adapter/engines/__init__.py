@@ -3,6 +3,7 @@
 from langchain_adapter.engines.adapter import EmbeddingAdapterFinetuneEngine
 from langchain_adapter.engines.fusion import FusionFinetuneEngine, HybridWeightFinetuneEngine
 from langchain_adapter.engines.labelfree import LabelFreeFinetuneEngine
+from langchain_adapter.engines.many import finetune_many
 from langchain_adapter.engines.sentence_transformers import SentenceTransformersFinetuneEngine
 from langchain_adapter.engines.upgrade import ModelUpgradeEngine
 
@@ -13,4 +14,5 @@ __all__ = [
     "LabelFreeFinetuneEngine",
     "ModelUpgradeEngine",
     "SentenceTransformersFinetuneEngine",
+    "finetune_many",
 ]

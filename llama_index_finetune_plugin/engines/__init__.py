@@ -7,6 +7,7 @@ from llama_index_finetune_plugin.engines.fusion import (
     HybridWeightFinetuneEngine,
 )
 from llama_index_finetune_plugin.engines.labelfree import LabelFreeFinetuneEngine
+from llama_index_finetune_plugin.engines.many import finetune_many
 from llama_index_finetune_plugin.engines.sentence_transformers import (
     SentenceTransformersFinetuneEngine,
 )
@@ -20,4 +21,5 @@ __all__ = [
     "LabelFreeFinetuneEngine",
     "ModelUpgradeEngine",
     "SentenceTransformersFinetuneEngine",
+    "finetune_many",
 ]

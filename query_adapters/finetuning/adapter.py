@@ -119,16 +119,15 @@ class AdapterFinetuner:
         if self.val_dataset is not None:
             check_leakage(self.dataset.queries, self.val_dataset.queries)
         if self.index is not None and self._units is not None:
-            self._check_units(self.index, self._units)
+            self._check_units(self.index)
         if self.start is not None:
             self._check_start(self.start)
 
-    def _check_units(self, index: StoredVectors, units: Units) -> None:
+    def _check_units(self, index: StoredVectors) -> None:
         if self.hybrid and self.texts is None:
             raise InvalidDatasetError(WITHOUT_TEXTS)
-        unit_of = {key: units.ids[n] for key, n in zip(index.ids, units.unit_of, strict=True)}
         for dataset in filter(None, (self.dataset, self.val_dataset)):
-            check_labels(dataset.labelled_documents, unit_of, name="index")
+            check_labels(dataset.labelled_documents, index.unit_of, name="index")
 
     def _check_start(self, start: RefinableAdapter) -> None:
         if self._known_dim is not None:

@@ -71,6 +71,27 @@ class RunOptions(TrainerOptions, total=False):
     texts: TextBlocks | None
 
 
+class ManyOptions(TrainerOptions, total=False):
+    """Keyword-only arguments of `finetune_many` in every integration.
+
+    Attributes:
+        memory: As in `RunOptions`.
+        cache_path: SQLite file of the embeddings computed so far; by default a file in
+            `model_output_path`.
+        probe_text: As in `RunOptions`; by default a question of each tenant.
+        dim: Length of the model's vectors, checked on the first question.
+        bias: As in `AdapterTrainer`; True by default.
+        verbose: Whether to show progress bars; False by default.
+    """
+
+    memory: Memory
+    cache_path: str | Path | None
+    probe_text: str | None
+    dim: int | None
+    bias: bool
+    verbose: bool
+
+
 class EngineOptions(RunOptions, total=False):
     """Keyword-only arguments that the adapter engine of every integration takes.
 

@@ -59,6 +59,14 @@ class StoredVectors:
         return self.row_of if self.units is None else self.units.number_of
 
     @property
+    def unit_of(self) -> Mapping[str, str]:
+        """The unit of each id; without units, itself."""
+        if self.units is None:
+            return dict(zip(self.ids, self.ids, strict=True))
+        names = self.units.ids
+        return {key: names[n] for key, n in zip(self.ids, self.units.unit_of, strict=True)}
+
+    @property
     def dim(self) -> int:
         """Length of one vector."""
         return int(self.vectors.shape[1])

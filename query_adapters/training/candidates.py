@@ -1,9 +1,9 @@
 """Settings of the trainer, and what they score on held-out questions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from math import sqrt
+from math import isinf, sqrt
 from typing import Any
 
 import numpy as np
@@ -25,16 +25,22 @@ class Candidate:
         whitening: Exponent of the spectral prior, at least 0.
         strength: λ, the pull back to the prior; infinite for the prior itself.
         memory: Settings of the memory part; None for a map without one.
+        shared: Whether a map learned on other datasets is the prior, instead of the spectral one.
     """
 
     whitening: float
     strength: float
     memory: MemorySettings | None = None
+    shared: bool = False
 
     @property
     def sharpening(self) -> float:
         """The softmax temperature τ of the fit, as a multiple of the one that fits the base."""
         return LINEAR_SHARPENING if self.memory is None else MEMORY_SHARPENING
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the settings as JSON can hold them, which has no infinity."""
+        return {**asdict(self), "strength": None if isinf(self.strength) else self.strength}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,10 @@ import numpy as np
 
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.training.inputs import QueryInputs
+from query_adapters.training.pooled import PooledDataset, full_loss
 from query_adapters.training.prior_map import PriorMap
 from query_adapters.training.sampled_softmax import SampledSoftmaxLoss
-from query_adapters.training.softmax import FullSoftmaxLoss, Positives, SoftmaxLoss
+from query_adapters.training.softmax import Positives, SoftmaxLoss
 from query_adapters.training.subspace import Subspace
 from query_adapters.typing import Values, Vectors
 
@@ -67,7 +68,7 @@ class SoftmaxObjective:
         self._loss: SoftmaxLoss = (
             SampledSoftmaxLoss.mined(documents, offsets, positives, self._start)
             if samples_negatives(dataset)
-            else FullSoftmaxLoss(documents, offsets, positives)
+            else full_loss(dataset, documents, offsets, positives)
         )
 
     @property
@@ -102,8 +103,10 @@ def samples_negatives(dataset: EmbeddedDataset) -> bool:
     """Return whether the loss on the dataset is over a sample of the negatives.
 
     With units, many vectors may face few questions, over which the noise of a sample does not
-    average out; then the number of scores decides.
+    average out; then the number of scores decides. The negatives of pooled datasets are few.
     """
+    if isinstance(dataset, PooledDataset):
+        return False
     n_vectors = len(dataset.labelled_rows.rows)
     if n_vectors == len(dataset.labelled):
         return n_vectors > MAX_FULL_DOCUMENTS

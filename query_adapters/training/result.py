@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from math import isinf
 from typing import Any
 
 from query_adapters.adapters import QueryAdapter
@@ -74,7 +73,4 @@ class TrainingResult(ResultWithVerdict):
 
 
 def _row_record(row: CandidateScore) -> dict[str, Any]:
-    record = asdict(row)
-    if isinf(row.candidate.strength):
-        record["candidate"]["strength"] = None  # JSON has no infinity
-    return record
+    return {**asdict(row), "candidate": row.candidate.to_record()}

@@ -53,6 +53,7 @@ class Grid:
         with_bias: Whether a bias is learned.
         similarity: Similarity that the store ranks by.
         reference: Adapter that gains are measured against; None for the base model.
+        shared: Prior of the candidates that start from a shared map; None if there are none.
     """
 
     priors: dict[float, Prior]
@@ -61,6 +62,7 @@ class Grid:
     with_bias: bool
     similarity: Similarity = "cosine"
     reference: QueryAdapter | None = None
+    shared: Prior | None = None
 
     def fit(
         self, dataset: EmbeddedDataset, candidate: Candidate, *, precision: Precision = FINE
@@ -75,7 +77,11 @@ class Grid:
     ) -> RegularizationPath:
         """Return the regularization path for the candidate's settings, before any fit."""
         options = PathOptions(self.with_bias, self.similarity, precision)
-        return RegularizationPath(dataset, self.priors[candidate.whitening], candidate, options)
+        own = None if candidate.shared else self.priors[candidate.whitening]
+        prior = own or self.shared
+        if prior is None:
+            raise ValueError("expected a shared map for a candidate that starts from it, got none")
+        return RegularizationPath(dataset, prior, candidate, options)
 
     def score(
         self,
@@ -105,7 +111,7 @@ class Grid:
             for place, view in enumerate(views)
             for rows in view.splits(n_known)
         ]
-        paths = sorted(_paths(self.candidates), key=self._effort, reverse=True)
+        paths = sorted(paths_of(self.candidates), key=self._effort, reverse=True)
         jobs: list[_Job] = [(path, split) for path in [REFERENCE, *paths] for split in splits]
         references: dict[_Split, Values] = {}
         found = workers.map(_scores, (self, dataset), jobs)
@@ -155,7 +161,7 @@ def _scores(shared: tuple[Grid, EmbeddedDataset], job: _Job) -> Values:
     return np.stack([fold.scores(adapter) for adapter in adapters])
 
 
-def _paths(candidates: Sequence[Candidate]) -> list[list[int]]:
+def paths_of(candidates: Sequence[Candidate]) -> list[list[int]]:
     """Return the positions of the candidates that differ in strength alone, path by path."""
     settings = groupby(
         range(len(candidates)), key=lambda position: replace(candidates[position], strength=inf)

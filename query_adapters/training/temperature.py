@@ -7,8 +7,9 @@ from scipy.optimize import minimize_scalar
 
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.training.linear_score import LinearScore
+from query_adapters.training.pooled import full_loss
 from query_adapters.training.prior_map import PriorMap
-from query_adapters.training.softmax import FullSoftmaxLoss, Positives
+from query_adapters.training.softmax import Positives
 from query_adapters.typing import Vectors
 
 MAX_QUERIES, MAX_DOCUMENTS = 1_000, 8_000  # of a larger dataset, an evenly spaced part is used
@@ -38,12 +39,16 @@ def fitted_temperature(dataset: EmbeddedDataset, prior: PriorMap, score: LinearS
     mapped, offsets = prior(score.scaled_queries(part.queries)), score.offsets(documents)
     positives = Positives.of(part).shared(mapped, documents, offsets, most=1)
     lengths = (1.0,) if score.keeps_length else QUERY_LENGTHS
-    fits = [_fitted(np.float32(c) * mapped, documents, offsets, positives) for c in lengths]
+    fits = [_fitted(part, np.float32(c) * mapped, documents, offsets, positives) for c in lengths]
     return min(fits)[1]
 
 
 def _fitted(
-    mapped: Vectors, documents: Vectors, offsets: Vectors, positives: Positives
+    dataset: EmbeddedDataset,
+    mapped: Vectors,
+    documents: Vectors,
+    offsets: Vectors,
+    positives: Positives,
 ) -> tuple[float, float]:
     """Return the least loss, and the τ that gives it."""
     spread = float((mapped @ documents.T + offsets).std(axis=1).mean(dtype=np.float64))
@@ -52,7 +57,7 @@ def _fitted(
 
     def loss(log_tau: float) -> float:
         tau = np.float32(np.exp(log_tau))
-        return FullSoftmaxLoss(tau * documents, tau * offsets, positives)(mapped)[0]
+        return full_loss(dataset, tau * documents, tau * offsets, positives)(mapped)[0]
 
     bounds = log(LOWEST / spread), log(HIGHEST / spread)
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": ACCURACY})

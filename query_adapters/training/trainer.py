@@ -141,7 +141,7 @@ class AdapterTrainer:
         sample = selection_sample(dataset, similarity=self.similarity, seed=self.seed, start=start)
         workers = Workers.of(sample, self.n_jobs)
         with workers.limited():
-            table, selection = self._selection(workers).select(grid, sample)
+            table, selection = self.selection(workers).select(grid, sample)
         adapter: QueryAdapter = start or LinearAdapter.identity(dataset.dim)
         exponent: float | None = None
         if selection.chosen is not None:
@@ -175,7 +175,8 @@ class AdapterTrainer:
             elapsed_seconds=time.perf_counter() - began,
         )
 
-    def _selection(self, workers: Workers) -> SelectionOptions:
+    def selection(self, workers: Workers) -> SelectionOptions:
+        """Return how candidates are compared."""
         return SelectionOptions(
             n_folds=self.n_folds,
             n_repeats=self.n_repeats,

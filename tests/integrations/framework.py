@@ -76,6 +76,7 @@ class Engines:
         onto_store: Takes a dataset, a store and settings, returns an engine that reads the store.
         refine: Takes a dataset, a model, an adapter folder, `store` and settings, returns an
             engine that starts from that adapter.
+        many: Takes datasets by name, a model, `stores` by name and settings, returns the result.
         label_free: The class of the label-free engine.
         tower: Takes a dataset, a model, `store` and settings, returns an engine that trains the
             model itself.
@@ -87,6 +88,7 @@ class Engines:
     adapter: Make
     onto_store: Make
     refine: Make
+    many: Make
     label_free: Make
     tower: Make
     upgrade: Make

@@ -30,6 +30,7 @@ from langchain_adapter import (
     TwoModelEmbeddings,
     dataset_from_documents,
     evaluate_vectorstore,
+    finetune_many,
     generate_questions,
 )
 from langchain_adapter.generation import question_generator, texts_of
@@ -152,6 +153,10 @@ def onto_store(dataset: Any, store: Any, model: Any = None, **options: Any) -> A
     return EmbeddingAdapterFinetuneEngine.from_vectorstore(dataset, store, model, **options)
 
 
+def many(datasets: Any, model: Any, *, stores: Any = None, **options: Any) -> Any:
+    return finetune_many(datasets, model, vectorstores=stores, **options)
+
+
 def refine(dataset: Any, model: Any, path: Path, *, store: Any = None, **options: Any) -> Any:
     return EmbeddingAdapterFinetuneEngine.from_model_path(
         dataset, model, path, vectorstore=store, **options
@@ -239,6 +244,7 @@ LANGCHAIN = Framework(
         adapter=engine,
         onto_store=onto_store,
         refine=refine,
+        many=many,
         label_free=LabelFreeFinetuneEngine,
         tower=tower,
         upgrade=upgrade,

@@ -29,6 +29,7 @@ from llama_index_finetune_plugin import (
     TwoModelEmbedding,
     dataset_from_nodes,
     evaluate_index,
+    finetune_many,
     generate_qa_embedding_pairs,
 )
 from llama_index_finetune_plugin.generation import question_generator, texts_of
@@ -148,6 +149,10 @@ def onto_store(dataset: Any, store: Any, model: Any = None, **options: Any) -> A
     return EmbeddingAdapterFinetuneEngine.from_index(dataset, store, model, **options)
 
 
+def many(datasets: Any, model: Any, *, stores: Any = None, **options: Any) -> Any:
+    return finetune_many(datasets, model, indexes=stores, **options)
+
+
 def refine(dataset: Any, model: Any, path: Path, *, store: Any = None, **options: Any) -> Any:
     return EmbeddingAdapterFinetuneEngine.from_model_path(
         dataset, model, path, index=store, **options
@@ -247,6 +252,7 @@ LLAMA_INDEX = Framework(
         adapter=engine,
         onto_store=onto_store,
         refine=refine,
+        many=many,
         label_free=LabelFreeFinetuneEngine,
         tower=tower,
         upgrade=ModelUpgradeEngine,
