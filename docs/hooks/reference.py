@@ -47,7 +47,6 @@ MODULES: dict[str, tuple[str, ...]] = {
     "query_adapters.providers.http_client": (),
     "query_adapters.providers.redaction": ("redacted", "without_credentials"),
     "query_adapters.providers.secrets": ("remember_secret",),
-    "query_adapters.providers.redaction": ("redacted", "remember_secret"),
     "query_adapters.training.many.decision": ("ManyResult", "TenantResult"),
     "query_adapters.training.many.shared": ("SharedMap",),
     "query_adapters.training.many.tenant": ("Tenant",),
