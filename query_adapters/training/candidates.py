@@ -39,8 +39,12 @@ class Candidate:
         return LINEAR_SHARPENING if self.memory is None else MEMORY_SHARPENING
 
     def to_record(self) -> dict[str, Any]:
-        """Return the settings as JSON can hold them, which has no infinity."""
-        return {**asdict(self), "strength": None if isinf(self.strength) else self.strength}
+        """Return the settings as JSON can hold them, which has no infinity.
+
+        `shared` is left out where it does not apply, as in records of one dataset.
+        """
+        settings = {**asdict(self), "strength": None if isinf(self.strength) else self.strength}
+        return settings if self.shared else {k: v for k, v in settings.items() if k != "shared"}
 
 
 @dataclass(frozen=True, kw_only=True)
