@@ -1,5 +1,6 @@
 """Fixtures with a command line and with models of the provider `fake`, without network."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,23 @@ def data(make_problem: Callable[..., Any], embedder: Any, tmp_path: Path) -> Pat
     return tmp_path / "data"
 
 
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a function that trains by a command, or copies what the same options gave before."""
+    kept: dict[tuple[str, ...], Path] = {}
+
+    def train(cli: CommandLine, data: Path, *options: str) -> Path:
+        folder = data.parent / "adapter"
+        if options in kept:
+            return Path(shutil.copytree(kept[options], folder))
+        cli.text("train", data, *options, "-o", folder)
+        kept[options] = Path(shutil.copytree(folder, tmp_path_factory.mktemp("trained") / "copy"))
+        return folder
+
+    return train
+
+
 @pytest.fixture
-def adapter(cli: CommandLine, data: Path) -> Path:
+def adapter(cli: CommandLine, data: Path, trained_once: Callable[..., Path]) -> Path:
     """Return the folder of an adapter trained on `fake:8`."""
-    folder = data.parent / "adapter"
-    cli.text("train", data, "-m", "fake:8", "-o", folder)
-    return folder
+    return trained_once(cli, data, "-m", "fake:8")

@@ -54,11 +54,9 @@ def words(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def folder(cli: CommandLine, words: Path, model: Any) -> Path:
+def folder(cli: CommandLine, words: Path, model: Any, trained_once: Callable[..., Path]) -> Path:
     """Return the folder of a learned retriever."""
-    path = words.parent / "adapter"
-    cli.text("train", words, *MODEL, "-o", path, "--hybrid", "--no-memory", "--folds", 2)
-    return path
+    return trained_once(cli, words, *MODEL, "--hybrid", "--no-memory", "--folds", "2")
 
 
 def change_head(folder: Path, weights: dict[str, float], *, similarity: str = "cosine") -> None:
