@@ -73,7 +73,7 @@ class VectorFile:
             state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
             if not _has_table(self._path, state):
                 return StoredRows({}, 0)
-            return _look_up(connection, keys)
+            return _look_up(connection, list(dict.fromkeys(keys)))
 
     def write(self, vectors: Mapping[bytes, Vectors]) -> None:
         """Store the vectors.
@@ -168,6 +168,7 @@ def _failing_well(path: str) -> Iterator[None]:
 
 
 def _look_up(connection: sqlite3.Connection, keys: Sequence[bytes]) -> StoredRows:
+    """Return the rows of the keys, which are distinct."""
     known: dict[bytes, Vectors] = {}
     n_rows = 0
     for start in range(0, len(keys), LOOKED_UP_AT_ONCE):

@@ -168,6 +168,17 @@ def test_more_texts_than_one_statement_may_name_are_all_found(
     assert len(embedder.embedded("query")) == 1_201
 
 
+def test_a_text_asked_for_again_in_another_statement_is_no_damaged_one(
+    make_embedder: Callable[..., Any], path: Path
+) -> None:
+    texts = [f"text {i}" for i in range(600)]
+    embedder = make_embedder(batch_size=1_000, dim=2)
+    EmbeddingCache(path).embed_queries(embedder, texts)
+    vectors = EmbeddingCache(path).embed_queries(embedder, [*texts, *texts[:9]])
+    assert vectors[600:].tolist() == vectors[:9].tolist()
+    assert len(embedder.embedded("query")) == 600
+
+
 def test_a_question_never_gets_the_vector_of_a_document(
     make_embedder: Callable[..., Any], path: Path
 ) -> None:
