@@ -16,6 +16,7 @@ from llama_index.core.vector_stores import (
     VectorStoreQueryResult,
 )
 
+from llama_index_finetune_plugin._top_k import HasTopK
 from llama_index_finetune_plugin.embedder import BaseLike, resolve_base
 from llama_index_finetune_plugin.stores.live import (
     embedded_text,
@@ -38,7 +39,6 @@ from query_adapters.fusion.serving import (
     Refresh,
     Satisfying,
     ServedFusion,
-    checked_top_k,
 )
 from query_adapters.fusion.storage import SavedFusion, read_fusion
 from query_adapters.stores.source import batches
@@ -70,7 +70,7 @@ class RetrieverOptions(TypedDict, total=False):
     verbose: bool
 
 
-class FusionRetriever(BaseRetriever):
+class FusionRetriever(HasTopK, BaseRetriever):
     """Ranks by adapted similarity, exact words, votes and hubness, with learned weights.
 
     The index stays as it is. The nearest nodes by the adapted query, and those with the best exact
@@ -148,15 +148,6 @@ class FusionRetriever(BaseRetriever):
         retriever = cls(index, read_fusion(folder), base_embed_model, **options_of_all)
         retriever._served.folder = Path(folder)
         return retriever
-
-    @property
-    def similarity_top_k(self) -> int:
-        """Number of nodes to retrieve, at least 1."""
-        return self._similarity_top_k
-
-    @similarity_top_k.setter
-    def similarity_top_k(self, similarity_top_k: int) -> None:
-        self._similarity_top_k = checked_top_k(similarity_top_k)
 
     @property
     def fusion(self) -> FusionModel:

@@ -22,7 +22,6 @@ from llama_index_finetune_plugin.stores.lookup import Found, found_in, nodes_by_
 from query_adapters.adapters.serving import AdapterLike
 from query_adapters.data.units import UnitsOption
 from query_adapters.embedders.identity import dim_of, model_name_of
-from query_adapters.fusion.serving import checked_top_k
 from query_adapters.upgrade.migration.ranking import MigrationHit
 from query_adapters.upgrade.migration.report import MigrationReport
 from query_adapters.upgrade.migration.search import IndexSearch
@@ -115,15 +114,6 @@ class MigratingRetriever(MigrationReport, BaseRetriever):
             objects=options.get("objects"),
             verbose=options.get("verbose", False),
         )
-
-    @property
-    def similarity_top_k(self) -> int:
-        """Number of nodes to retrieve, at least 1."""
-        return self._similarity_top_k
-
-    @similarity_top_k.setter
-    def similarity_top_k(self, similarity_top_k: int) -> None:
-        self._similarity_top_k = checked_top_k(similarity_top_k)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         vector = query_bundle.embedding

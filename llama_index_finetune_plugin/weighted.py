@@ -10,9 +10,9 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import IndexNode, NodeWithScore, QueryBundle
 
+from llama_index_finetune_plugin._top_k import HasTopK
 from query_adapters.fusion.retrievers import Ask, RetrievedList, RetrieverWeights
 from query_adapters.fusion.retrievers.storage import read_weights_for
-from query_adapters.fusion.serving import checked_top_k
 
 
 class WeightedOptions(TypedDict, total=False):
@@ -33,7 +33,7 @@ class WeightedOptions(TypedDict, total=False):
     verbose: bool
 
 
-class WeightedFusionRetriever(BaseRetriever):
+class WeightedFusionRetriever(HasTopK, BaseRetriever):
     """Ranks the nodes of several retrievers by their scores, with learned weights.
 
     Retrievers without a weight are not asked. If only the first has one, its nodes are returned as
@@ -93,15 +93,6 @@ class WeightedFusionRetriever(BaseRetriever):
             FileNotFoundError: If the folder holds none.
         """
         return cls(retrievers, read_weights_for(retrievers, folder, names=names), **options)
-
-    @property
-    def similarity_top_k(self) -> int:
-        """Number of nodes to retrieve, at least 1."""
-        return self._similarity_top_k
-
-    @similarity_top_k.setter
-    def similarity_top_k(self, similarity_top_k: int) -> None:
-        self._similarity_top_k = checked_top_k(similarity_top_k)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return self._ranked([one.retrieve(own) for one, own in self._asking(query_bundle)])

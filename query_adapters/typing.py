@@ -31,5 +31,8 @@ Run = Mapping[str, Sequence[str]]
 ScoredRun = Mapping[str, Mapping[str, float]]
 """Scores of retrieved documents, in any order: query id -> {document id: score}."""
 
+Guard = Literal["strict", "expected", "off"]
+"""When a trained adapter replaces the base: after a proven gain, a likely one, or always."""
+
 Similarity = Literal["cosine", "dot", "euclidean"]
 """What a vector store ranks by; "euclidean" ranks the nearest document first."""

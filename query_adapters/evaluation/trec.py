@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite, isnan
 from pathlib import Path
+from typing import TypeVar
 
 from query_adapters.data.lines import read_lines
 from query_adapters.errors import InvalidDatasetError
@@ -16,6 +17,7 @@ from query_adapters.text.incoming import is_encodable
 from query_adapters.text.shown import quoted
 from query_adapters.typing import Qrels, Run, ScoredRun
 
+V = TypeVar("V")
 DEFAULT_TAG = "query_adapters"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 RANK = re.compile(r"\d+", re.ASCII)
@@ -29,9 +31,9 @@ def ranked(run: Run | ScoredRun) -> dict[str, Sequence[str]]:
 
     Raises:
         InvalidDatasetError: If a score is not a number.
-        TypeError: If a query has a string instead of a list of ids.
+        TypeError: If the run is no mapping, or a query has a string instead of a list of ids.
     """
-    return {query: _ranking(query, found) for query, found in run.items()}
+    return {query: _ranking(query, found) for query, found in _mapping(run, "a run").items()}
 
 
 def scored(run: Run | ScoredRun) -> dict[str, dict[str, float]]:
@@ -58,6 +60,7 @@ def write_run(run: Run | ScoredRun, path: str | Path, *, tag: str = DEFAULT_TAG)
     Raises:
         InvalidDatasetError: If an id or the tag is empty, or holds white space, a null character
             or a lone surrogate.
+        TypeError: As in `ranked`.
     """
     lines = (
         f"{_word(query)} Q0 {_word(document)} {place} {score:g} {_word(tag)}\n"
@@ -96,11 +99,12 @@ def write_qrels(qrels: Qrels, path: str | Path) -> Path:
     Raises:
         InvalidDatasetError: If an id is empty or holds white space, or a grade is not a whole
             number, the only kind that trec_eval reads.
+        TypeError: If the judgements, or those of a query, are no mapping.
     """
     lines = (
         f"{_word(query)} 0 {_word(document)} {_whole(query, document, grade)}\n"
-        for query, grades in qrels.items()
-        for document, grade in grades.items()
+        for query, grades in _mapping(qrels, "qrels").items()
+        for document, grade in _mapping(grades, f"grades of query {quoted(query)}").items()
     )
     return _write(path, lines)
 
@@ -122,6 +126,12 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, float]]:
         for query, grades in found.items()
     }
     return {query: grades for query, grades in above.items() if grades}
+
+
+def _mapping(given: Mapping[str, V], what: str) -> Mapping[str, V]:
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{what}: expected a mapping by id, got {quoted(given)}; use a dict")
+    return given
 
 
 def _ranking(query: str, found: Sequence[str] | Mapping[str, float]) -> Sequence[str]:

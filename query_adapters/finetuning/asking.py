@@ -18,7 +18,7 @@ from query_adapters.fusion.retrievers.training import (
     learn_weights,
     record_of,
 )
-from query_adapters.training.guard import Guard
+from query_adapters.typing import Guard
 
 ALPHA_FILE = "hybrid_weight.json"
 

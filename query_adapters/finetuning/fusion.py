@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from query_adapters._extras import require_extra
 from query_adapters.data.dataset import RetrievalDataset, to_indexed_dataset
 from query_adapters.finetuning.base import FinetuneEngine
-from query_adapters.finetuning.options import AnyQuestions, Guard, known
+from query_adapters.finetuning.options import AnyQuestions, known
 from query_adapters.fusion.retrievers.lists import Ask
 from query_adapters.fusion.retrievers.weights import names_of
+from query_adapters.typing import Guard
 
 if TYPE_CHECKING:  # the classes below name them in strings, which ruff does not read
     from query_adapters.finetuning.asking import Asking, SelectionRun

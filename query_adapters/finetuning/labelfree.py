@@ -16,10 +16,9 @@ from query_adapters.evaluation.metrics import Metric
 from query_adapters.finetuning.adapter import CACHE_FILE, library_versions
 from query_adapters.finetuning.probe import NEUTRAL_PROBE, ProbeText, embedded_probe
 from query_adapters.stores import StoredVectors
-from query_adapters.training.guard import Guard
 from query_adapters.training.verdict import ResultWithVerdict
 from query_adapters.training.whitening import EXPONENT, WhiteningResult, whiten
-from query_adapters.typing import Similarity
+from query_adapters.typing import Guard, Similarity
 
 FULL = 0.5  # the exponent that gives every direction the same variance
 

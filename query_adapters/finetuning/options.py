@@ -8,10 +8,9 @@ from query_adapters.adapters.kernel import RefinableAdapter
 from query_adapters.data.dataset import QADataset, Questions, RetrievalDataset
 from query_adapters.data.units import UnitsOption
 from query_adapters.lexical.collecting import TextBlocks
-from query_adapters.typing import Similarity
+from query_adapters.typing import Guard, Similarity
 
 AnyQuestions = QADataset | RetrievalDataset | Questions
-Guard = Literal["strict", "expected", "off"]
 Memory = Literal["auto"] | bool
 
 

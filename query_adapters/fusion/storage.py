@@ -23,6 +23,7 @@ from query_adapters.processes.locks import reading, writing
 from query_adapters.typing import Similarity
 
 NAME, LEXICAL_FOLDER = "fusion", "lexical"
+MAX_DEPTH = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -147,7 +148,7 @@ def _model_of(adapter: QueryAdapter, attachment: Attachment) -> FusionModel:
             f"expected {len(answers)} questions of {adapter.dim_in} dimensions, got {queries.shape}"
         )
     check_finite(queries, "vectors of the questions")
-    if record["similarity"] not in get_args(Similarity) or not is_count(record["depth"]):
+    if record["similarity"] not in get_args(Similarity) or not _is_depth(record["depth"]):
         raise ValueError(f"got similarity {record['similarity']!r} and depth {record['depth']}")
     return FusionModel(
         adapter=adapter,
@@ -158,3 +159,7 @@ def _model_of(adapter: QueryAdapter, attachment: Attachment) -> FusionModel:
         depth=record["depth"],
         units=_ids_of_each(record.get("units", [])),
     )
+
+
+def _is_depth(value: object) -> bool:
+    return is_count(value) and value <= MAX_DEPTH

@@ -5,7 +5,6 @@ from query_adapters.fusion.selection import HEAD_ALPHA
 from query_adapters.training import AdapterTrainer, TrainingResult
 from query_adapters.training.adapter_verdict import by_kind
 from query_adapters.training.decision import Evidence, Selection
-from query_adapters.training.guard import Guard
 from query_adapters.training.verdict import (
     COMPARE,
     DEPLOY,
@@ -17,6 +16,7 @@ from query_adapters.training.verdict import (
     gain_text,
     guard_lines,
 )
+from query_adapters.typing import Guard
 
 
 def head_verdict(

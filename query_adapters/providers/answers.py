@@ -10,7 +10,7 @@ import numpy as np
 
 from query_adapters.arrays import as_matrix
 from query_adapters.errors import InvalidVectorsError, ProviderError
-from query_adapters.providers.failures import shortened
+from query_adapters.providers.failures import redacted_line
 from query_adapters.typing import Vectors
 
 REMEDY = "nothing of it is kept: check the address and the model's name, or try again later"
@@ -53,7 +53,7 @@ def rows_in_order(content: bytes, n_texts: int, *, model: str) -> list[Any]:
     try:
         body = json.loads(content)
     except (ValueError, RecursionError) as exc:
-        said = shortened(content[:1000].decode(errors="replace"))
+        said = redacted_line(content[:1000].decode(errors="replace"))
         raise ProviderError(f"{model}: expected JSON, got {said!r} ({exc}); {REMEDY}") from exc
     data: Any = body.get("data") if isinstance(body, Mapping) else None
     listed = isinstance(data, list) and all(isinstance(row, Mapping) for row in data)
@@ -79,7 +79,7 @@ def _numbers(embedding: Any, model: str) -> Any:
     try:
         return np.frombuffer(base64.b64decode(embedding, validate=True), dtype="<f4")
     except (binascii.Error, ValueError) as exc:
-        came = shortened(embedding, 60)
+        came = redacted_line(embedding, 60)
         raise ProviderError(
             f"{model}: expected numbers in base64, got {came!r} ({exc}); {REMEDY}"
         ) from exc
@@ -87,4 +87,4 @@ def _numbers(embedding: Any, model: str) -> Any:
 
 def _expect(held: bool, model: str, expected: str, came: Any) -> None:
     if not held:
-        raise ProviderError(f"{model}: expected {expected}, got {shortened(came)}; {REMEDY}")
+        raise ProviderError(f"{model}: expected {expected}, got {redacted_line(came)}; {REMEDY}")

@@ -9,6 +9,7 @@ from query_adapters.errors import ProviderError, ProviderRefusedError, QueryAdap
 from query_adapters.providers.http_status import causes, status_of
 from query_adapters.providers.redaction import redact_error, redacted
 from query_adapters.providers.retry_after import asks_too_long, retry_after
+from query_adapters.text.shown import shortened
 
 UNUSABLE = ("UnusableAnswerError", "DecodingError", "TooManyRedirects")  # an answer came
 LONGEST_TOLD = 200  # characters of a provider's message
@@ -90,12 +91,11 @@ def unreadable_answers_of(model: str) -> Iterator[None]:
         raise clean from exc.__cause__
 
 
-def shortened(value: Any, length: int = LONGEST_TOLD) -> str:
+def redacted_line(value: Any, length: int = LONGEST_TOLD) -> str:
     """Return a message or an answer's content as one short line without secrets."""
     told = isinstance(value, str | Exception)
     text = str(value)[:MOST_READ] if told else _Brief().repr(value)
-    line = " ".join(redacted(text).split())
-    return line if len(line) <= length else f"{line[:length]}..."
+    return shortened(" ".join(redacted(text).split()), length)
 
 
 def _told(exc: Exception, status: int | None, model: str) -> str:
@@ -105,12 +105,12 @@ def _told(exc: Exception, status: int | None, model: str) -> str:
     if status is None:
         root = _of_transport(exc)
         if type(root).__name__ in UNUSABLE:
-            return f"{name}: {shortened(root)}; check the address, or try again later"
-        said = f"{type(root).__name__}: {shortened(root)}"
+            return f"{name}: {redacted_line(root)}; check the address, or try again later"
+        said = f"{type(root).__name__}: {redacted_line(root)}"
         return f"{name}: no answer ({said}); check network and address"
     body = getattr(exc, "body", None)
     text = body.get("message", body) if isinstance(body, Mapping) else body or exc
-    said = shortened(text)
+    said = redacted_line(text)
     if asks_too_long(exc):
         remedy = f"it asks to wait {retry_after(exc):.0f} s: run again after that"
     elif 300 <= status < 400:
@@ -133,7 +133,7 @@ def _of_transport(error: Exception) -> BaseException:
 
 def _unusable(exc: Exception, model: str) -> str:
     body = getattr(exc, "body", None)
-    came = shortened(body) if body else f"{type(exc).__name__}: {shortened(exc)}"
+    came = redacted_line(body) if body else f"{type(exc).__name__}: {redacted_line(exc)}"
     return (
         f"{redacted(model)}: expected an answer of the provider's API, got one that cannot be read "
         f"({came}); check the address and the model's name, or try again later"

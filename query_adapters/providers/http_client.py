@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from query_adapters.providers.deadline import deadline, observe_deadlines
-from query_adapters.providers.failures import shortened
+from query_adapters.providers.failures import redacted_line
 from query_adapters.providers.redaction import redact_logs
 
 SECONDS = 120.0  # a whole request with its answer
@@ -167,7 +167,7 @@ class _Body:
         ends = content[:1] + content[-1:]
         if self._response.is_success and ends != b"{}":
             status = self._response.status_code
-            came = shortened(content[:1000].decode(errors="replace")) if content else "nothing"
+            came = redacted_line(content[:1000].decode(errors="replace")) if content else "nothing"
             raise UnusableAnswerError(
                 f"expected a JSON object, got {came!r} with status {status}", request=self._request
             )

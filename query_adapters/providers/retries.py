@@ -14,7 +14,7 @@ from tenacity import (
 from tenacity.wait import wait_random_exponential
 
 from query_adapters.errors import GenerationError
-from query_adapters.providers.failures import shortened
+from query_adapters.providers.failures import redacted_line
 from query_adapters.providers.http_status import causes, status_of
 from query_adapters.providers.retry_after import asks_too_long, retry_after
 
@@ -58,7 +58,7 @@ def is_bug(error: BaseException) -> bool:
 def described(error: BaseException) -> str:
     """Return the error as one short line with its HTTP status, without secrets."""
     status = status_of(error)
-    said = shortened(error, 300)
+    said = redacted_line(error, 300)
     wait = f"; the provider asks to wait {retry_after(error):.0f} s" if asks_too_long(error) else ""
     return f"{type(error).__name__}{f' {status}' if status else ''}: {said}{wait}"
 

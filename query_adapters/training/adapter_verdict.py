@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from query_adapters.training.candidates import CandidateScore
 from query_adapters.training.decision import Evidence, Selection
-from query_adapters.training.guard import ALPHA, Guard
+from query_adapters.training.guard import ALPHA
 from query_adapters.training.verdict import (
     COMPARE,
     DEPLOY,
@@ -20,6 +20,7 @@ from query_adapters.training.verdict import (
     signed,
     unproven_headline,
 )
+from query_adapters.typing import Guard
 
 
 @dataclass(frozen=True, kw_only=True)

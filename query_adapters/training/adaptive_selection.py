@@ -6,9 +6,9 @@ from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.training.candidates import OutOfFoldTable
 from query_adapters.training.decision import QuestionGroups, Selection, select_candidate
 from query_adapters.training.folds import make_views
-from query_adapters.training.guard import Guard
 from query_adapters.training.selection import Grid
 from query_adapters.training.workers import SERIAL, Workers
+from query_adapters.typing import Guard
 
 CLOSE = (0.005, 0.3)  # p values between which the decision may depend on the fold assignment
 N_MORE = 2  # fold assignments that are added then

@@ -9,14 +9,14 @@ from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.evaluation.groups import LARGEST
 from query_adapters.training.candidates import CandidateScore, OutOfFoldTable, ViewScore
 from query_adapters.training.cross_fitting import cross_fitted_gains
-from query_adapters.training.guard import ALPHA, Guard, answer_groups
+from query_adapters.training.guard import ALPHA, answer_groups
 from query_adapters.training.selection_test import selection_p_value
 from query_adapters.training.view_test import (
     combined_p_value,
     squared_sums,
     two_way_error,
 )
-from query_adapters.typing import Rows, Values
+from query_adapters.typing import Guard, Rows, Values
 
 NORMAL_95 = 1.96
 

@@ -1,13 +1,11 @@
 """Permutation test of the best candidate's gain, adjusted for the number of candidates."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
 from query_adapters.typing import Rows, Values
 
-Guard = Literal["strict", "expected", "off"]
 ALPHA = 0.05
 RESAMPLES = 9_999
 SIGNS_AT_ONCE = 4_000_000  # signs drawn in one step: 32 MB

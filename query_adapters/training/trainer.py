@@ -20,7 +20,6 @@ from query_adapters.training.candidates import Candidate
 from query_adapters.training.decision import Selection
 from query_adapters.training.dimensions import check_dims
 from query_adapters.training.exponent_selection import select_exponent
-from query_adapters.training.guard import Guard
 from query_adapters.training.linear_score import LinearScore
 from query_adapters.training.memory import MemorySettings, memories_of
 from query_adapters.training.prior import Spectrum, spectral_prior
@@ -33,7 +32,7 @@ from query_adapters.training.temperature import fitted_temperature
 from query_adapters.training.threads import blas_threads_for
 from query_adapters.training.verdict import Reference, Verdict
 from query_adapters.training.workers import Workers, is_number_of_jobs
-from query_adapters.typing import Similarity, Vectors
+from query_adapters.typing import Guard, Similarity, Vectors
 
 DEFAULT_SEEN_SHARE = 0.5
 logger = logging.getLogger(__name__)

@@ -7,7 +7,8 @@ from query_adapters.evaluation.bootstrap import Interval
 from query_adapters.evaluation.html_report.verdict import verdict_html
 from query_adapters.evaluation.pairwise import MetricComparison
 from query_adapters.text.shown import visible
-from query_adapters.training.guard import ALPHA, Guard
+from query_adapters.training.guard import ALPHA
+from query_adapters.typing import Guard
 
 Decision = Literal["adapter", "base", "start", "model", "retriever"]
 Reference = Literal["base", "start"]

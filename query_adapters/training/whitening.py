@@ -16,12 +16,12 @@ from query_adapters.evaluation.groups import usable_groups
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.evaluation.pairwise import MetricComparison, compare
 from query_adapters.training.candidates import ViewScore
-from query_adapters.training.guard import ALPHA, Guard, answer_groups, max_t_p_value
+from query_adapters.training.guard import ALPHA, answer_groups, max_t_p_value
 from query_adapters.training.linear_score import LinearScore
 from query_adapters.training.prior import spectral_prior
 from query_adapters.training.verdict import ResultWithVerdict
 from query_adapters.training.whitening_verdict import checked_verdict, unchecked_verdict
-from query_adapters.typing import Similarity, Values, Vectors
+from query_adapters.typing import Guard, Similarity, Values, Vectors
 
 EXPONENT = 0.15
 LEADING = 0.1  # share of the directions that count as leading

@@ -3,7 +3,7 @@
 from math import acos, degrees
 
 from query_adapters.evaluation.bootstrap import Interval
-from query_adapters.training.guard import ALPHA, Guard
+from query_adapters.training.guard import ALPHA
 from query_adapters.training.verdict import (
     COMPARE,
     DEPLOY,
@@ -16,6 +16,7 @@ from query_adapters.training.verdict import (
     guard_lines,
     unproven_headline,
 )
+from query_adapters.typing import Guard
 
 
 def unchecked_verdict(

@@ -12,8 +12,8 @@ from query_adapters.evaluation import evaluate_vectors
 from query_adapters.evaluation.bootstrap import Interval, bootstrap_intervals
 from query_adapters.evaluation.groups import usable_groups
 from query_adapters.training.candidates import ViewScore
-from query_adapters.training.guard import ALPHA, Guard, answer_groups, max_t_p_value
-from query_adapters.typing import Rows, Similarity, Values
+from query_adapters.training.guard import ALPHA, answer_groups, max_t_p_value
+from query_adapters.typing import Guard, Rows, Similarity, Values
 
 OLD, OLD_LABELS, BRIDGE, LABELS, BOTH, BOTH_LABELS, AGAIN = (
     "old model as it is",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from query_adapters.embedders.two_models import Served
-from query_adapters.training.guard import Guard
+from query_adapters.typing import Guard
 from query_adapters.upgrade.candidates import AGAIN, OLD, Scores
 
 Decision = Literal["stay", "adapt", "bridge", "both", "re-embed"]

@@ -10,8 +10,8 @@ from query_adapters.fusion.retrievers.questions import AskedQuestions
 from query_adapters.fusion.retrievers.verdict import Comparison, verdict_of
 from query_adapters.training.candidates import OutOfFoldTable
 from query_adapters.training.decision import Selection, select_candidate
-from query_adapters.training.guard import Guard
 from query_adapters.training.verdict import ResultWithVerdict
+from query_adapters.typing import Guard
 
 logger = logging.getLogger(__name__)
 

@@ -16,9 +16,8 @@ from query_adapters.fusion.selection import HeadComparison
 from query_adapters.fusion.weights import JudgedPools, fit_weights
 from query_adapters.training.candidates import OutOfFoldTable
 from query_adapters.training.decision import Selection, select_candidate
-from query_adapters.training.guard import Guard
 from query_adapters.training.verdict import ResultWithVerdict
-from query_adapters.typing import Values
+from query_adapters.typing import Guard, Values
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from query_adapters.fusion.verdict import confidence_of, gain_of
 from query_adapters.training.decision import Selection
-from query_adapters.training.guard import ALPHA, Guard
+from query_adapters.training.guard import ALPHA
 from query_adapters.training.verdict import (
     COMPARE,
     DEPLOY,
@@ -13,6 +13,7 @@ from query_adapters.training.verdict import (
     advice_without_gain,
     guard_lines,
 )
+from query_adapters.typing import Guard
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

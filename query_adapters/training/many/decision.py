@@ -9,10 +9,11 @@ from scipy.stats import false_discovery_control
 
 from query_adapters.adapters import LinearAdapter, QueryAdapter
 from query_adapters.training.candidates import Candidate
-from query_adapters.training.guard import ALPHA, Guard
+from query_adapters.training.guard import ALPHA
 from query_adapters.training.many.shared import SharedMap
 from query_adapters.training.many.tenant import Tenant, TenantSelection
 from query_adapters.training.verdict import counted, signed
+from query_adapters.typing import Guard
 
 TenantDecision = Literal["base", "shared", "own", "shared+own"]
 SERVED: dict[TenantDecision, str] = {

@@ -175,6 +175,17 @@ def test_a_grade_in_parts_is_refused(tmp_path: Path) -> None:
         write_qrels({"q": {"d": 0.5}}, tmp_path / "qrels")
 
 
+@pytest.mark.parametrize("given", [None, [("q1", ["d1"])], "q1"])
+def test_what_is_no_mapping_is_refused_and_nothing_written(given: Any, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for write in (write_run, write_qrels):
+        with pytest.raises(TypeError, match=r"expected a mapping by id, got .*; use a dict"):
+            write(given, path)
+    with pytest.raises(TypeError, match=r"grades of query 'q1': expected a mapping"):
+        write_qrels({"q1": given}, path)
+    assert not path.exists()
+
+
 def test_scores_fall_by_place_and_repeats_count_once() -> None:
     assert scored(RUN) == {"q1": {"d3": 3.0, "d1": 2.0, "d2": 1.0}, "q2": {"d2": 1.0}}
 

@@ -217,6 +217,7 @@ def with_head(folder: Path, **changes: Any) -> Path:
         {"similarity": "manhattan"},
         {"depth": 0},
         {"depth": "deep"},
+        {"depth": 10**400},
     ],
 )
 def test_an_incomplete_head_is_refused_with_the_way_out(

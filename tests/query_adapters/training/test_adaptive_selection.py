@@ -13,10 +13,11 @@ from query_adapters.training.adaptive_selection import CLOSE, N_MORE, SelectionO
 from query_adapters.training.candidates import Candidate, OutOfFoldTable
 from query_adapters.training.decision import QuestionGroups, select_candidate
 from query_adapters.training.folds import View, make_views
-from query_adapters.training.guard import ALPHA, Guard, answer_groups
+from query_adapters.training.guard import ALPHA, answer_groups
 from query_adapters.training.prior_map import PriorMap
 from query_adapters.training.regularization_path import Prior, RegularizationPath
 from query_adapters.training.selection import Grid
+from query_adapters.typing import Guard
 from tests.query_adapters.training.test_guard_modes import DIM, problem
 
 OPTIONS = SelectionOptions(

@@ -14,10 +14,9 @@ from query_adapters.training.decision import (
     grouped_score,
     select_candidate,
 )
-from query_adapters.training.guard import Guard
 from query_adapters.training.selection_test import selection_p_value
 from query_adapters.training.view_test import combined_p_value, two_way_error
-from query_adapters.typing import Rows
+from query_adapters.typing import Guard, Rows
 from tests.query_adapters.training.test_candidates import table_of
 
 DIM = 12

@@ -17,8 +17,8 @@ from query_adapters.training.decision import (
     Selection,
     select_candidate,
 )
-from query_adapters.training.guard import Guard
 from query_adapters.training.verdict import Reference, missing_questions, signed
+from query_adapters.typing import Guard
 from tests.query_adapters.training.test_trainer import ndcg, planted, shuffled
 
 GAIN = Interval(mean=0.04, low=0.01, high=0.07)

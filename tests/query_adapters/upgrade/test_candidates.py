@@ -5,8 +5,7 @@ import pytest
 
 from query_adapters import EmbeddedDataset
 from query_adapters.embedders.two_models import Served
-from query_adapters.training.guard import Guard
-from query_adapters.typing import Rows, Vectors
+from query_adapters.typing import Guard, Rows, Vectors
 from query_adapters.upgrade.candidates import (
     AGAIN,
     BOTH_LABELS,
