@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite, isnan
 from pathlib import Path
-from typing import TypeVar
 
 from query_adapters.data.lines import read_lines
 from query_adapters.errors import InvalidDatasetError
@@ -17,7 +16,6 @@ from query_adapters.text.incoming import is_encodable
 from query_adapters.text.shown import quoted
 from query_adapters.typing import Qrels, Run, ScoredRun
 
-V = TypeVar("V")
 DEFAULT_TAG = "query_adapters"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 RANK = re.compile(r"\d+", re.ASCII)
@@ -33,7 +31,8 @@ def ranked(run: Run | ScoredRun) -> dict[str, Sequence[str]]:
         InvalidDatasetError: If a score is not a number.
         TypeError: If the run is no mapping, or a query has a string instead of a list of ids.
     """
-    return {query: _ranking(query, found) for query, found in _mapping(run, "a run").items()}
+    _check_mapping(run, "a run")
+    return {query: _ranking(query, found) for query, found in run.items()}
 
 
 def scored(run: Run | ScoredRun) -> dict[str, dict[str, float]]:
@@ -101,10 +100,13 @@ def write_qrels(qrels: Qrels, path: str | Path) -> Path:
             number, the only kind that trec_eval reads.
         TypeError: If the judgements, or those of a query, are no mapping.
     """
+    _check_mapping(qrels, "qrels")
+    for query, grades in qrels.items():
+        _check_mapping(grades, f"grades of query {quoted(query)}")
     lines = (
         f"{_word(query)} 0 {_word(document)} {_whole(query, document, grade)}\n"
-        for query, grades in _mapping(qrels, "qrels").items()
-        for document, grade in _mapping(grades, f"grades of query {quoted(query)}").items()
+        for query, grades in qrels.items()
+        for document, grade in grades.items()
     )
     return _write(path, lines)
 
@@ -128,10 +130,9 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, float]]:
     return {query: grades for query, grades in above.items() if grades}
 
 
-def _mapping(given: Mapping[str, V], what: str) -> Mapping[str, V]:
+def _check_mapping(given: object, what: str) -> None:
     if not isinstance(given, Mapping):
         raise TypeError(f"{what}: expected a mapping by id, got {quoted(given)}; use a dict")
-    return given
 
 
 def _ranking(query: str, found: Sequence[str] | Mapping[str, float]) -> Sequence[str]:
