@@ -15,9 +15,11 @@ from tests.stores.place import Place
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach the processes that tests start, also where a shell has switched it off."""
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    """Let signals reach the processes that tests start, also where a shell has ignored them."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a job in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # `nohup`
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,10 @@ PACKAGES = (CORE, *INTEGRATIONS)
 FRAMEWORKS = ("llama_index", "langchain", "langchain_core", "langchain_community")
 DATABASES = ("chromadb", "faiss", "lancedb", "langchain_community", "pgvector", "qdrant_client")
 PICKLES = ("pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal")
-ALLOWED = ("joblib.Parallel", "joblib.delayed", "joblib.parallel.get_active_backend")
+ALLOWED = (
+    "joblib.Parallel", "joblib.delayed", "joblib.parallel.get_active_backend",
+    "joblib.externals.loky.get_reusable_executor",
+)  # fmt: skip
 """What may be imported of joblib, which also reads pickle files (`joblib.load`): it runs fits in
 processes, whose messages are pickles of this program's own, never a file of someone else's."""
 MAY_NOT_IMPORT = {

@@ -1,14 +1,19 @@
 """Run independent fits in threads, in processes, or on a cluster behind joblib."""
 
 import logging
+import multiprocessing
+import os
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
+from functools import lru_cache
+from multiprocessing.util import Finalize
 from numbers import Integral
 from typing import Any, Generic, TypeVar
 
 from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 from joblib.parallel import get_active_backend
 from threadpoolctl import threadpool_limits
 
@@ -76,6 +81,7 @@ class Workers:
         Raises:
             WorkerDiedError: If a worker dies a third time.
         """
+        _stop_workers_with(os.getpid())
         n_done, n_deaths = 0, 0
         prepared: _Task[Job, Result] = _Task(task, shared, self.blas_threads)
         while n_done < len(jobs):
@@ -120,6 +126,20 @@ class _Task(Generic[Job, Result]):
     def __sizeof__(self) -> int:
         """Return a size above which Dask sends an argument to each worker once, not per call."""
         return 1_000_000
+
+
+@lru_cache(maxsize=1)
+def _stop_workers_with(pid: int) -> None:  # a fork is another process
+    """Let idle workers end with this process, if `multiprocessing` has started it.
+
+    Such a process waits for its own children before joblib could stop them: for five minutes.
+    """
+    if multiprocessing.parent_process() is not None:
+        Finalize(None, _stop_workers, exitpriority=0)
+
+
+def _stop_workers() -> None:
+    get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
 
 
 def _died(n_deaths: int, *, n_left: int) -> WorkerDiedError:

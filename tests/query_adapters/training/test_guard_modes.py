@@ -55,7 +55,7 @@ def test_a_clear_gain_passes_every_guard(guard: Guard) -> None:
 def test_without_a_signal_the_strict_guard_keeps_the_base_and_off_does_where_nothing_gains() -> (
     None
 ):
-    strict, expected, off = (fitted(guard, 0.0, seeds=10) for guard in get_args(Guard))
+    strict, expected, off = (fitted(guard, 0.0, seeds=6) for guard in get_args(Guard))
     assert kept(strict) <= 1
     assert kept(strict) <= kept(expected) < kept(off)
     for result in off:

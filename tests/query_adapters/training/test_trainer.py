@@ -107,9 +107,9 @@ def test_the_verdict_is_about_the_gain_that_was_tested(make: Callable[[], Embedd
 
 @pytest.mark.slow
 def test_labels_assigned_at_random_keep_the_base() -> None:
-    results = [AdapterTrainer(strengths=FEW).fit(shuffled(seed)) for seed in range(20)]
+    results = [AdapterTrainer(strengths=FEW).fit(shuffled(seed)) for seed in range(10)]
     kept = [result for result in results if result.adapter.is_identity]
-    assert len(kept) >= 17  # 2 in 100 such tests would find fewer at an error rate of 5 %
+    assert len(kept) >= 8  # 1 in 100 such tests would find fewer at an error rate of 5 %
     assert all(result.decision == "base" for result in kept)
 
 

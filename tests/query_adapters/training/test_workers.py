@@ -1,5 +1,6 @@
 """Tests of workers: the same results everywhere, shared vectors, deaths, interruption, nesting."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -194,6 +195,19 @@ def test_an_interruption_stops_the_workers(tmp_path: Path) -> None:
     assert "KeyboardInterrupt" in errors
     assert process.returncode != 0
     assert until(lambda: not any(map(is_running, pids_in(tmp_path))), seconds=10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_a_process_that_trains_ends_with_its_workers(method: str) -> None:
+    process = multiprocessing.get_context(method).Process(target=map_in_processes)
+    process.start()
+    process.join(timeout=60)
+    assert process.exitcode == 0
+
+
+def map_in_processes() -> None:
+    assert list(PROCESSES.map(divmod, 7, [2, 3])) == [(3, 1), (2, 1)]
 
 
 def test_the_threads_of_this_process_are_those_that_blas_may_use() -> None:
