@@ -27,9 +27,9 @@ BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install -c constraints.txt
 OFFLINE = HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
-# Tests run in one process per core, each with single-threaded linear algebra. The empty variable
+# Tests run in one process more than cores, each with single-threaded linear algebra. The empty variable
 # lets Python keep compiled tests, so that the next process need not compile them again.
-WORKERS ?= logical
+WORKERS ?= auto
 TEST_ENV = $(OFFLINE) OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
 PYTEST = $(TEST_ENV) $(BIN)/python -m pytest $(PARALLEL)

@@ -22,6 +22,12 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one test process more than cores: tests wait for servers and other processes."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """Return the folder of BEIR data sets: $RETRIEVAL_DATA, or a folder next to the checkout."""
