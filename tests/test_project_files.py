@@ -114,3 +114,15 @@ class TestTag:
     ) -> None:
         problems = check_tag.problems(f"v{pyproject['project']['version']}")
         assert not [problem for problem in problems if "CHANGELOG" not in problem]
+
+
+def test_workflows_run_actions_of_known_commits_alone() -> None:
+    """A tag can be moved to other code by whoever has the action's repository."""
+    lines = [
+        line.strip()
+        for path in (ROOT / ".github" / "workflows").glob("*.yml")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "uses:" in line and "uses: ./" not in line
+    ]
+    assert len(lines) > 5
+    assert [line for line in lines if not re.search(r"@[0-9a-f]{40}  # v\d", line)] == []
