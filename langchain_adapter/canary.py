@@ -23,11 +23,11 @@ class CanaryRetriever(ExperimentRetriever):
     documents are returned as they are.
 
     Args:
-        incumbent: The retriever that serves now.
-        challenger: The retriever that may replace it.
-        experiment: Name of the experiment; users are drawn anew under another name.
-        share: Expected share of users that the challenger serves, in [0, 1]. If it is raised later,
-            those who have the challenger keep it.
+        incumbent: The retriever, or other Runnable, that serves now.
+        challenger: The one that may replace it.
+        experiment: Name of the experiment, on which the draw of users depends.
+        share: Expected share of users with the challenger, in [0, 1]; it may be raised later, and
+            nobody who has the challenger loses it.
         **options: As in `ExperimentOptions`.
 
     Raises:

@@ -1,7 +1,6 @@
 """Serve two systems of one experiment: the steps that both integrations' retrievers share."""
 
 import asyncio
-import itertools
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextvars import copy_context
@@ -43,7 +42,7 @@ class Challenge:
             raise ValueError(f"max_delay_s: expected 0 or more seconds, got {max_delay_s}")
         self.name, self.max_delay_s = name, max_delay_s
         self.n_failed = 0
-        self._failures = itertools.count(1)
+        self._warned = False
 
     def beside(self, incumbent: Callable[[], T], challenger: Callable[[], T]) -> tuple[T, T | None]:
         """Return what both return; the challenger runs in a thread, None if it fails."""
@@ -137,12 +136,13 @@ class Challenge:
         return None
 
     def _note(self, error: Exception) -> None:
-        self.n_failed = next(self._failures)
-        if self.n_failed == 1:
+        self.n_failed += 1
+        if not self._warned:
+            self._warned = True
+            said = ": ".join(filter(None, (type(error).__name__, redacted(str(error)))))
             warnings.warn(
-                f"the challenger of experiment {self.name!r} failed ({type(error).__name__}: "
-                f"{redacted(str(error))}); the incumbent serves these requests, which count for "
-                "neither; n_failed counts them",
+                f"the challenger of experiment {self.name!r} failed ({said}); the incumbent "
+                "serves these requests, which count for neither; n_failed counts them",
                 QueryAdaptersWarning,
                 stacklevel=4,
             )
