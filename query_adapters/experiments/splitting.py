@@ -1,6 +1,7 @@
 """An A/B test of a canary split that may be looked at every day, and stopped at any time."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import exp
 from typing import Any, Self
 
 import numpy as np
@@ -8,9 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from query_adapters.experiments.arms import ARMS, CHALLENGER, INCUMBENT, Arm
 from query_adapters.experiments.checks import number_in, numbers_in, share_between
-from query_adapters.experiments.sequential import AnytimeTest
+from query_adapters.experiments.evidence import log_evidence
+from query_adapters.experiments.sequential import AnytimeTest, Decision
 from query_adapters.typing import Values
 
+BROKEN = 0.001  # a smaller p value means that the split is not the one that was stated
 PRIOR_MEAN = 0.5  # stands for the mean of the values before the first one
 
 
@@ -56,6 +59,25 @@ class SplitTest(AnytimeTest):
         """Mean value by arm; None for an arm without values."""
         return {arm: self.sums[arm] / n if n else None for arm, n in self.counts.items()}
 
+    @property
+    def split_p_value(self) -> float:
+        """P value that users were split by `share`, in (0, 1], valid at any look.
+
+        A tiny one means that values of one arm are missing, or that the split is another one: then
+        no difference between the arms means anything.
+        """
+        of_challenger, n = self.counts[CHALLENGER], sum(self.counts.values())
+        most = max(self.share, 1 - self.share)
+        excess = (of_challenger - n * self.share) / most
+        ones, zeros = of_challenger * (1 - self.share) ** 2, (n - of_challenger) * self.share**2
+        found = log_evidence([excess, -excess], [(ones + zeros) / most**2] * 2)
+        return min(1.0, 2 * exp(-float(found.max())))
+
+    @property
+    def decision(self) -> Decision:
+        """As of every test, but "undecided" where `split_p_value` is below 0.001."""
+        return "undecided" if self.split_p_value < BROKEN else super().decision
+
     def update(self, arms: Sequence[str], values: Iterable[float] | ArrayLike) -> None:
         """Add the values of further users or sessions.
 
@@ -88,6 +110,15 @@ class SplitTest(AnytimeTest):
             test.counts[arm] = int(count)
             test.sums[arm] = number_in(record["sums"][arm], 0, count, "sums")
         return test
+
+    def __str__(self) -> str:
+        if self.split_p_value >= BROKEN:
+            return super().__str__()
+        n = sum(self.counts.values())
+        return (
+            f"Do not decide: of {n:,} {self.unit}, {self.counts[CHALLENGER] / n:.1%} are in the "
+            f"challenger's arm, {self.share:.1%} were expected; find what drops values of one arm."
+        )
 
     def _means_before(self, values: Values) -> Values:
         """Return for each value the mean of all values before it."""

@@ -141,6 +141,28 @@ class TestSplit:
         assert 0 < low < 0.1 < high
         assert test.decision == "challenger"
 
+    def test_a_split_that_is_not_the_stated_one_is_no_ground_for_a_decision(self) -> None:
+        test = SplitTest(share=0.5)
+        test.update(["challenger"] * 480 + ["incumbent"] * 520, [1] * 480 + [0] * 520)
+        total, squares = (480 - 500) / 0.5, 1_000 * 0.25 / 0.25
+        assert test.split_p_value == min(1, 2 * exp(-float(log_evidence(-total, squares))))
+        assert test.decision == "challenger"
+        test.update(["incumbent"] * 200, [0] * 200)  # values of the challenger are missing
+        assert test.split_p_value < 0.001
+        assert test.decision == "undecided"
+        assert str(test).startswith(
+            "Do not decide: of 1,200 users or sessions, 40.0% are in the challenger's arm, 50.0% "
+        )
+
+    @pytest.mark.parametrize("share", [0.5, 0.05])
+    def test_a_split_as_stated_is_seldom_doubted(self, share: float) -> None:
+        rng = np.random.default_rng(4)
+        for _ in range(20):
+            test = SplitTest(share=share)
+            drawn = rng.random(5_000) < share
+            test.update(["challenger" if one else "incumbent" for one in drawn], drawn * 0)
+            assert test.split_p_value > 0.001
+
     def test_wrong_arms_and_values_are_refused(self) -> None:
         test = SplitTest(share=0.5)
         for arms, values, message in (
