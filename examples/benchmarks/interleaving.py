@@ -281,7 +281,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="folder of data sets in BEIR's layout")
     parser.add_argument("--model", choices=MODELS, default="wordllama", help="embedding model")
-    parser.add_argument("--sets", nargs="+", default=["medication_qa", "scifact", "lyft_uber"])
+    parser.add_argument("--sets", nargs="+", default=["medication_qa", "scifact", "stackfaq"])
     parser.add_argument("--gain", type=float, default=0.02, help="difference in nDCG@10")
     parser.add_argument("--simulations", type=int, default=1_000)
     parser.add_argument("--cache", type=Path, default=CACHE, help="file that keeps the vectors")

@@ -114,6 +114,8 @@ class Evidence:
             ValueError: If they cannot be those of outcomes in [-1, 1].
         """
         n = number_in(record["n"], 0, float("inf"), "n")
+        if n != int(n):
+            raise ValueError(f"n: expected a whole number, got {n}")
         slack = ROUNDING * (1 + n)
         squares = number_in(record["squares"], 0, n + slack, "squares")
         most = (n * squares) ** 0.5 + slack

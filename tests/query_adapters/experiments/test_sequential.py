@@ -208,6 +208,7 @@ class TestState:
             {**good, "alpha": "a"},
             {key: value for key, value in good.items() if key != "alpha"},
             *({**good, "evidence": {**evidence, key: -1}} for key in ("n", "squares", "log_above")),
+            {**good, "evidence": {**evidence, "n": 4.5}},
             {**good, "evidence": {**evidence, "total": 99}},
             {**good, "evidence": {**evidence, "total": None}},
             {**good, "evidence": {}},
