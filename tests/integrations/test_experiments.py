@@ -11,8 +11,9 @@ import pytest
 import langchain_adapter
 import llama_index_finetune_plugin
 from query_adapters.errors import QueryAdaptersWarning
-from query_adapters.experiments import in_session, interleave, outcome
+from query_adapters.experiments import SequentialTest, in_session, interleave, outcome
 from query_adapters.experiments.arms import digest
+from tests import rotated_model
 from tests.integrations.framework import Framework
 
 QUESTION = "how far is the harbour?"
@@ -145,6 +146,24 @@ class TestInterleaved:
         assert set(retriever.teams(live.ask(retriever, QUESTION))) == {"a", "b"}
         kept = live.metadata(live.ask(own, QUESTION))
         assert all("experiments" not in metadata for _, metadata in kept)
+
+    def test_an_adapter_that_users_prefer_is_found_from_what_they_click(
+        self, live: Live, framework: Framework
+    ) -> None:
+        model = framework.make_base(document=rotated_model.vector, query=rotated_model.vector)
+        store = framework.stores.in_memory(rotated_model.CHUNKS, model)
+        adapted = framework.linear(model, weight=rotated_model.ROTATION)
+        retriever = live.interleaved(
+            framework.stores.retriever(store, 10),
+            framework.stores.retriever(framework.stores.served(store, adapted), 10),
+            experiment="adapter-v2",
+        )
+        test = SequentialTest()
+        for question, answers in rotated_model.TEST.items():
+            with in_session(question):
+                teams = retriever.teams(live.ask(retriever, question))
+            test.update([outcome(teams, answers)])
+        assert test.decision == "challenger"
 
     def test_wrong_arguments_are_refused(self, live: Live, listed: Listed) -> None:
         own = listed(OWN)
