@@ -6,6 +6,7 @@ require_extra("langchain")
 
 from langchain_adapter._queries import QUERY_BATCH_METHODS
 from langchain_adapter.cached import CachedEmbeddings
+from langchain_adapter.canary import CanaryRetriever
 from langchain_adapter.documents import dataset_from_documents
 from langchain_adapter.embedder import LangChainEmbedder
 from langchain_adapter.embeddings import AdapterEmbeddings, LinearAdapterEmbeddings
@@ -25,6 +26,7 @@ from langchain_adapter.evaluation import (
 )
 from langchain_adapter.fusion import FusionRetriever
 from langchain_adapter.generation import generate_questions
+from langchain_adapter.interleaved import InterleavedRetriever
 from langchain_adapter.locating import locate, relocate
 from langchain_adapter.migrating import MigratingRetriever
 from langchain_adapter.stores import stored_vectors
@@ -35,10 +37,12 @@ __all__ = [
     "QUERY_BATCH_METHODS",
     "AdapterEmbeddings",
     "CachedEmbeddings",
+    "CanaryRetriever",
     "EmbeddingAdapterFinetuneEngine",
     "FusionFinetuneEngine",
     "FusionRetriever",
     "HybridWeightFinetuneEngine",
+    "InterleavedRetriever",
     "LabelFreeFinetuneEngine",
     "LangChainEmbedder",
     "LinearAdapterEmbeddings",

@@ -14,7 +14,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable
 from langchain_core.vectorstores import VectorStoreRetriever
 
-from langchain_adapter.documents import document_id
+from langchain_adapter._retrievers import check_retriever, key_of
 from langchain_adapter.fusion import SCORE
 from query_adapters.fusion.retrievers import Ask, RetrievedList
 from query_adapters.registry import entry_of
@@ -86,11 +86,7 @@ def scoring(retriever: Any) -> Runnable[str, list[Document]]:
     Raises:
         TypeError: If it is not a retriever, such as a vector store.
     """
-    if not hasattr(retriever, "invoke"):
-        raise TypeError(
-            f"retrievers: expected LangChain retrievers or other Runnables, got "
-            f"{type(retriever).__name__}; pass vectorstore.as_retriever(search_kwargs={{'k': 50}})"
-        )
+    check_retriever(retriever)
     with_scores = entry_of(type(retriever), WITH_SCORES)
     found: Runnable[str, list[Document]] = retriever
     return found if with_scores is None else with_scores(retriever)
@@ -111,12 +107,6 @@ def listed(documents: Sequence[Document], id_key: str | None) -> RetrievedList:
     """
     ids = [key_of(document, id_key) for document in documents]
     return RetrievedList(ids, [_score(document) for document in documents])
-
-
-def key_of(document: Document, id_key: str | None) -> str:
-    """Return `metadata[id_key]` of a document that has it, else `Document.id`."""
-    has_key = id_key in getattr(document, "metadata", {})
-    return document_id(document, id_key if has_key else None)
 
 
 def _score(document: Document) -> float | None:

@@ -14,14 +14,12 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableConfig
 from pydantic import ConfigDict, Field, InstanceOf, PrivateAttr
 
+from langchain_adapter._retrievers import RetrieverLike, key_of
 from langchain_adapter.fusion import SCORE
-from langchain_adapter.scoring import key_of, listed, scoring
+from langchain_adapter.scoring import listed, scoring
 from query_adapters.fusion.retrievers import RetrieverWeights
 from query_adapters.fusion.retrievers.storage import read_weights_for
 from query_adapters.fusion.serving import checked_top_k
-
-RetrieverLike = Runnable[str, list[Document]]
-"""A retriever, or another Runnable from a text to documents."""
 
 
 class WeightedOptions(TypedDict, total=False):

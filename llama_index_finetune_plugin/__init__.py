@@ -6,6 +6,7 @@ require_extra("llama-index")
 
 from llama_index_finetune_plugin._queries import QUERY_BATCH_METHODS
 from llama_index_finetune_plugin.cached import CachedEmbedding
+from llama_index_finetune_plugin.canary import CanaryRetriever
 from llama_index_finetune_plugin.dataset import EmbeddingQAFinetuneDataset
 from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
@@ -21,6 +22,7 @@ from llama_index_finetune_plugin.engines import (
 from llama_index_finetune_plugin.evaluation import RetrieverEvaluator, evaluate_index
 from llama_index_finetune_plugin.fusion import FusionRetriever
 from llama_index_finetune_plugin.generation import generate_qa_embedding_pairs
+from llama_index_finetune_plugin.interleaved import InterleavedRetriever
 from llama_index_finetune_plugin.locating import locate, relocate
 from llama_index_finetune_plugin.migrating import MigratingRetriever
 from llama_index_finetune_plugin.nodes import dataset_from_nodes
@@ -32,11 +34,13 @@ __all__ = [
     "QUERY_BATCH_METHODS",
     "AdapterEmbedding",
     "CachedEmbedding",
+    "CanaryRetriever",
     "EmbeddingAdapterFinetuneEngine",
     "EmbeddingQAFinetuneDataset",
     "FusionFinetuneEngine",
     "FusionRetriever",
     "HybridWeightFinetuneEngine",
+    "InterleavedRetriever",
     "LabelFreeFinetuneEngine",
     "LinearAdapterEmbedding",
     "LlamaIndexEmbedder",

@@ -37,7 +37,7 @@ ORDER = (
     "text", "errors", "typing", "_version", "files", "_extras", "arrays", "registry",
     "processes", "providers", "embedders", "data", "lexical", "locating", "adapters", "evaluation",
     "demo", "stores", "training", "fusion", "generation", "finetuning", "model_tuning", "upgrade",
-    "cli", "__main__",
+    "experiments", "monitoring", "cli", "__main__",
 )  # fmt: skip
 """The modules and folders of the core; each may import those before it."""
 MAX_LINES = 250

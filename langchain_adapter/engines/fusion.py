@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Unpack
 
+from langchain_adapter._retrievers import RetrieverLike
 from langchain_adapter.scoring import asking
-from langchain_adapter.weighted import RetrieverLike, WeightedFusionRetriever, WeightedOptions
+from langchain_adapter.weighted import WeightedFusionRetriever, WeightedOptions
 from query_adapters.finetuning.fusion import (
     ALPHAS,
     ComparisonOptions,

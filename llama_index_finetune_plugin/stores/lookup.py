@@ -83,11 +83,16 @@ def explained(node: BaseNode, parts: Mapping[str, float]) -> BaseNode:
         node: The node.
         parts: What each part adds to the score, by name.
     """
+    return with_metadata(node, EXPLAINED, dict(parts))
+
+
+def with_metadata(node: BaseNode, key: str, value: Any) -> BaseNode:
+    """Return a copy of the node with a further entry of metadata, which no model reads."""
     return node.model_copy(
         update={
-            "metadata": {**node.metadata, EXPLAINED: dict(parts)},
-            "excluded_embed_metadata_keys": [*node.excluded_embed_metadata_keys, EXPLAINED],
-            "excluded_llm_metadata_keys": [*node.excluded_llm_metadata_keys, EXPLAINED],
+            "metadata": {**node.metadata, key: value},
+            "excluded_embed_metadata_keys": [*node.excluded_embed_metadata_keys, key],
+            "excluded_llm_metadata_keys": [*node.excluded_llm_metadata_keys, key],
         }
     )
 

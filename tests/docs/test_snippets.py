@@ -26,6 +26,7 @@ OTHERS = (
     "guides/dataset.md",
     "guides/evaluate.md",
     "guides/existing_index.md",
+    "guides/experiments.md",
     "guides/generate_questions.md",
     "guides/label_free.md",
     "guides/labels.md",
@@ -145,6 +146,7 @@ PREPARE: dict[str, Callable[[Names], Names]] = {
     "guides/existing_index.md": lambda names: {
         "questions": [(text, ids[0]) for text, ids in TRAINING.items()]
     },
+    "guides/experiments.md": lambda names: {"old": trained("my_adapter")},
     "guides/generate_questions.md": lambda names: {
         "nodes": names["nodes"][:3],
         "documents": names["documents"][:3],
