@@ -24,6 +24,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     "query_adapters.evaluation.slices": (),
     "query_adapters.evaluation.terminal_report": (),
     "query_adapters.evaluation.trec": (),
+    "query_adapters.feedback.refit_check": ("RefitResult",),
+    "query_adapters.feedback.refitting": (),
     "query_adapters.finetuning.adapter": ("FinetuneResult",),
     "query_adapters.finetuning.fusion": (
         "RetrieverFusionEngine",
