@@ -12,6 +12,7 @@ from query_adapters.typing import Values
 STEPS = 500
 SETTLED = 1e-5  # change of a parameter in one step
 START_RELEVANT, START_OTHER = 0.7, 0.1  # click rates of documents that a user looks at
+START_PRIOR = 0.5  # probability that the first document is relevant; that of rank k is 1/k of it
 START_NONE = 0.2  # share of the lists that hold no relevant document
 PSEUDO = 2.0  # lists that the starting values count as, so that few clicks do not decide alone
 BOUND = 1e-6  # distance of a probability from 0 and 1
@@ -57,14 +58,12 @@ class ClickModel:
             for others, instead of one for each pair.
         """
         depth = table.depth
-        ranks = np.arange(depth)
+        start = propensities or Propensities.power_law(0.5, depth=depth)
         model = cls(
-            propensities=1 / (1.0 + ranks) ** 0.5
-            if propensities is None
-            else propensities.at(ranks),
+            propensities=start.at(np.arange(depth)),
             relevant=START_RELEVANT,
             other=START_OTHER,
-            prior=0.5 / (1.0 + ranks),
+            prior=_start_prior(depth),
             none=START_NONE,
             probabilities=np.zeros(len(table.documents)),
         )
@@ -133,8 +132,7 @@ class ClickModel:
         ranks, depth = table.best_ranks, table.depth
         found = np.bincount(ranks, weights=probabilities, minlength=depth)
         shown = np.bincount(ranks, weights=lists[table.question_of], minlength=depth)
-        start = 0.5 / (1.0 + np.arange(depth))
-        return _bounded((found + PSEUDO * start) / (shown + PSEUDO))
+        return _bounded((found + PSEUDO * _start_prior(depth)) / (shown + PSEUDO))
 
     def _distance(self, other: "ClickModel") -> float:
         mine, theirs = (
@@ -146,3 +144,7 @@ class ClickModel:
 
 def _bounded(values: ArrayLike) -> Values:
     return np.clip(values, BOUND, 1 - BOUND)
+
+
+def _start_prior(depth: int) -> Values:
+    return np.asarray(START_PRIOR / np.arange(1, depth + 1), dtype=np.float64)

@@ -74,15 +74,23 @@ class ClickTable:
 
     def by_pair(self, values: Values) -> Values:
         """Return the sum of one value a cell over the cells of each pair, `(n_pairs,)`."""
-        return np.bincount(self.pair_of, weights=values, minlength=len(self.documents))
+        return np.bincount(self.pair_of, weights=values, minlength=len(self.documents)).astype(
+            np.float64
+        )
 
     def by_question(self, values: Values) -> Values:
         """Return the sum of one value a pair over the pairs of each question, `(n_questions,)`."""
-        return np.bincount(self.question_of, weights=values, minlength=len(self.questions))
+        return np.bincount(self.question_of, weights=values, minlength=len(self.questions)).astype(
+            np.float64
+        )
 
     def by_rank(self, values: Values) -> Values:
         """Return the sum of one value a cell over the cells of each rank, `(depth,)`."""
-        return np.bincount(self.ranks, weights=values, minlength=self.depth)
+        return _sums(self.ranks, values, self.depth)
+
+
+def _sums(groups: Rows, values: Values, n: int) -> Values:
+    return np.bincount(groups, weights=values, minlength=n).astype(np.float64)
 
 
 def _rows(values: Iterable[int]) -> Rows:

@@ -24,6 +24,7 @@ from query_adapters.feedback.propensities import (
 from query_adapters.feedback.reading import FeedbackRecords
 from query_adapters.feedback.records import ShownList
 from query_adapters.feedback.result import FeedbackDataset
+from query_adapters.text.incoming import is_encodable
 from query_adapters.text.shown import listed, quoted
 from query_adapters.typing import Texts
 
@@ -75,8 +76,8 @@ def dataset_from_feedback(
         ValueError: If another argument is out of range.
     """
     _check(least_propensity, min_probability, min_citations, best_rating, half_life_days)
-    lists, dropped = _read(feedback)
-    lists = _of_shown(lists, dropped, skip=skip_strangers)
+    usable, dropped = _read(feedback)
+    lists = _of_shown(usable, dropped, skip=skip_strangers)
     weights = _weights(lists, half_life_days)
     given = None if propensities is None else given_propensities(propensities)
     clicks = ClickLabels()
@@ -122,14 +123,20 @@ def _read(feedback: Feedback) -> tuple[list[ShownList], dict[str, int]]:
     """Return the lists that can be learned from, and what was left out."""
     found = feedback.read() if isinstance(feedback, FeedbackLog) else feedback
     records = found if isinstance(found, FeedbackRecords) else FeedbackRecords(lists=tuple(found))
-    lists = [one for one in records.lists if one.question is not None or one.vector is not None]
+    lists = [one for one in records.lists if _is_usable(one)]
     whole = sum(e.kind == "rated" and e.document is None for one in lists for e in one.events)
     return lists, {
         "damaged lines": records.n_damaged,
         "events on lists that the log does not hold": records.n_orphans,
-        "lists without the text or the vector of their question": len(records.lists) - len(lists),
+        "lists without a text or a vector of their question": len(records.lists) - len(lists),
         "ratings of whole lists, which do not say which document helped": whole,
     }
+
+
+def _is_usable(one: ShownList) -> bool:
+    if one.question is None:
+        return one.vector is not None
+    return bool(one.question.strip()) and is_encodable(one.question)
 
 
 def _of_shown(

@@ -79,7 +79,8 @@ def refit(
     output = Path(model_output_path)
     cache = output / CACHE_FILE if cache_path is None else Path(cache_path)
     stored = None if index is None else gathered(index)
-    guard = training.pop("guard", "strict")
+    guard = training.get("guard", "strict")
+    training["guard"] = "off"  # the held-out questions decide
     with TemporaryDirectory() as folder:
         engine = AdapterFinetuneEngine(
             dataset,
@@ -89,7 +90,6 @@ def refit(
             index=stored,
             cache_path=cache,
             probe_text=NEUTRAL_PROBE if hides_texts else ...,
-            guard="off",  # the held-out questions decide
             **training,
         )
         engine.finetune()

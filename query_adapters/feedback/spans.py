@@ -62,8 +62,9 @@ def feedback_from_spans(
             f"{len(spans)} spans: expected a retriever's, with its query and documents, got none"
         )
     lists = [_list(span, by_target) for span in retrievals]
-    n_orphans = len(named) - sum(len(one.events) for one in lists)
-    return FeedbackRecords(lists=tuple(lists), n_orphans=max(0, n_orphans))
+    known = {target for span in retrievals for target in (span.id, span.trace_id)}
+    n_orphans = sum(len(some) for target, some in by_target.items() if target not in known)
+    return FeedbackRecords(lists=tuple(lists), n_orphans=n_orphans)
 
 
 def _list(span: Span, by_target: dict[str | None, list[tuple[EventKind, Feedback]]]) -> ShownList:

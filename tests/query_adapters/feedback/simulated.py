@@ -51,7 +51,7 @@ def users(
 ) -> tuple[list[ShownList], dict[str, str]]:
     """Return lists with clicks, and the relevant document of each question; some show none."""
     rng = np.random.default_rng(seed)
-    propensities = np.arange(1, depth + 1) ** -eta
+    propensities = np.arange(1.0, depth + 1) ** -eta
     lists, answers = [], {}
     for number in range(n_questions):
         question = f"question {number}"

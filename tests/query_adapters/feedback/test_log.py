@@ -59,7 +59,7 @@ def test_a_list_comes_back_with_all_that_happened(tmp_path: Path) -> None:
 
 def test_equal_questions_have_one_key_with_and_without_their_texts(tmp_path: Path) -> None:
     for kept in ("text", "hash"):
-        log = FeedbackLog(tmp_path / kept, questions=kept, secret=SECRET)  # type: ignore[arg-type]
+        log = FeedbackLog(tmp_path / kept, questions=kept, secret=SECRET)
         keys = {log.shown(q, ["a"], vector=[1.0]).key for q in ("How far?", "how far")}
         assert len(keys) == 1
         assert log.shown("how long?", ["a"], vector=[1.0]).key not in keys

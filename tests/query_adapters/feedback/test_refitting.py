@@ -117,7 +117,7 @@ def test_grades_of_equal_questions_are_added_with_the_old_ones_weighted() -> Non
 def test_too_few_new_questions_a_wrong_model_and_a_wrong_weight_are_refused(
     problem: Any, embedder: Any, tmp_path: Path
 ) -> None:
-    options = {
+    options: dict[str, Any] = {
         "serving": serving(tmp_path / "old", np.eye(8)),
         "model_output_path": tmp_path / "new",
     }
