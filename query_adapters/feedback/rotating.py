@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,10 +79,9 @@ class RotatingFile:
                 release(file)
 
     def _opened(self) -> int:
-        check_regular(self.path, error=InvalidDatasetError)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        """Return the descriptor of the locked file that the path names."""
         while True:
-            file = os.open(self.path, FLAGS, PRIVATE)
+            file = self._open()
             try:
                 if not locked_within(file, patience=PATIENCE):
                     raise TimeoutError(
@@ -95,10 +95,23 @@ class RotatingFile:
                 raise
             release(file)
 
+    def _open(self) -> int:
+        try:
+            return os.open(self.path, FLAGS, PRIVATE)
+        except FileNotFoundError:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(self.path, FLAGS, PRIVATE)
+        except OSError:
+            check_regular(self.path, error=InvalidDatasetError)  # says that it is a folder
+            raise
+
     def _is_current(self, file: int) -> bool:
         """Return whether the path still names the open file: others rotate and prune."""
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode):
+            check_regular(self.path, error=InvalidDatasetError)
         try:
-            return os.path.samestat(os.fstat(file), os.stat(self.path))
+            return os.path.samestat(found, os.stat(self.path))
         except FileNotFoundError:
             return False
 
