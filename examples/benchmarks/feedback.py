@@ -8,8 +8,9 @@ others with 0.1. From these clicks datasets are made:
     raw                   every clicked document is relevant, its number of clicks is the grade
     corrected, given η    `dataset_from_feedback` with the true position propensities
     corrected             `dataset_from_feedback`, which estimates them
-    corrected, 5 + 5      5 sessions with the base, an adapter trained on them, then 5 sessions
-                          with that adapter (if the guard keeps it); trained anew on all clicks
+    corrected, 4 + 3 + 3  the same ten sessions in three rounds: 4 with the base, 3 with an adapter
+                          trained on their clicks (if the guard keeps it), and 3 with one trained on
+                          the clicks of both
     true                  all relevant documents, clicked or not
     true, shown           those of them on the first page of the base: what a click can reach
 
@@ -60,7 +61,7 @@ SETS = ("stackfaq", "hint3", "scifact")
 ETAS = (0.5, 1.0)
 SHOWN, SESSIONS = 10, 10
 RELEVANT, NOISE = 0.9, 0.1  # click rates of documents that a user looks at
-ROUND = 5  # sessions before the adapter of the two rounds serves
+ROUNDS = (4, 3, 3)  # sessions of each round; after one, an adapter is trained on all clicks
 KEY = QuestionPrivacy().key
 Row = dict[str, Any]
 
@@ -168,28 +169,30 @@ def measured(make: Callable[[], RetrievalDataset], case: Case, about: Row, seed:
     }
 
 
-def two_rounds(case: Case, eta: float, seed: int) -> RetrievalDataset:
-    first = users(case, None, eta, ROUND, seed)
-    result = fitted(corrected(first, case), case, seed)
-    adapter = None if result.chosen is None else result.adapter
-    second = users(case, adapter, eta, SESSIONS - ROUND, seed + 1000)
-    return corrected([*first, *second], case)
+def refitted(case: Case, eta: float, seed: int) -> RetrievalDataset:
+    """Return the dataset of users who see, after each round, the adapter trained on all so far."""
+    lists: list[ShownList] = []
+    adapter: QueryAdapter | None = None
+    for number, n_sessions in enumerate(ROUNDS):
+        if lists:
+            result = fitted(corrected(lists, case), case, seed)
+            adapter = None if result.chosen is None else result.adapter
+        lists += users(case, adapter, eta, n_sessions, seed + 1000 * number)
+    return corrected(lists, case)
 
 
 def tasks(case: Case, seeds: int) -> Iterator[tuple[Row, Callable[[], RetrievalDataset], int]]:
     """Yield what each row is about, what makes its dataset, and its seed."""
-    for labels, make in {
-        "true": lambda: case.train_texts,
-        "true, shown": partial(shown_labels, case),
-    }.items():
-        yield {"set": case.name, "labels": labels, "eta": None, "seed": 0}, make, 0
+    about: Row = {"set": case.name, "eta": None, "seed": 0}
+    yield about | {"labels": "true"}, lambda: case.train_texts, 0
+    yield about | {"labels": "true, shown"}, partial(shown_labels, case), 0
     for seed, eta in product(range(seeds), ETAS):
         lists = users(case, None, eta, SESSIONS, seed)
         made: dict[str, Callable[[], RetrievalDataset]] = {
             "raw": partial(raw, lists, case),
             "corrected": partial(corrected, lists, case),
             "corrected, given η": partial(corrected, lists, case, eta=eta),
-            "corrected, 5 + 5": partial(two_rounds, case, eta, seed),
+            "corrected, 4 + 3 + 3": partial(refitted, case, eta, seed),
         }
         for labels, make in made.items():
             yield {"set": case.name, "eta": eta, "seed": seed, "labels": labels}, make, seed
@@ -209,11 +212,9 @@ def show(rows: Sequence[Row]) -> None:
         "kept",
     )
     table = Table(*columns, title=f"{METRIC} × 100 on the test questions", box=None)
-    true = {
-        row["set"]: row["test"]["difference"]["mean"] for row in rows if row["labels"] == "true"
-    }
+    gains = {(row["set"], row["labels"]): row["test"]["difference"]["mean"] for row in rows}
     for row in rows:
-        difference = row["test"]["difference"]
+        difference, true = row["test"]["difference"], gains.get((row["set"], "true"))
         table.add_row(
             row["set"],
             row["labels"],
@@ -244,7 +245,7 @@ def main() -> None:
     rows: list[Row] = []
     if options.results.exists():
         rows = json.loads(options.results.read_text("utf-8"))["rows"]
-    done = {tuple(row[key] for key in ("set", "eta", "seed", "labels")) for row in rows}
+    done = [{key: row[key] for key in ("set", "eta", "seed", "labels")} for row in rows]
     what = (
         f"{METRIC} x 100 on the test questions, {model.identity}; {SESSIONS} sessions a question, "
         f"{SHOWN} shown, clicks on {RELEVANT:g} of relevant and {NOISE:g} of other documents seen"
@@ -254,7 +255,7 @@ def main() -> None:
         for case in read_cases(options.folder, model, sets=[name], **reading):
             for about, make, seed in tasks(case, options.seeds):
                 wanted = not options.labels or about["labels"] in options.labels
-                if wanted and tuple(about.values()) not in done:
+                if wanted and about not in done:
                     rows.append(measured(make, case, about, seed))
                     write_results(options.results, {"what": what, "rows": rows})
                     console.print({k: v for k, v in rows[-1].items() if k != "test"}, style="dim")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.errors import InvalidDatasetError
@@ -31,13 +32,15 @@ from query_adapters.typing import Texts
 LEAST_LISTS = 3  # of a question, which tell a low rank from a document that nobody wants
 Feedback = FeedbackLog | FeedbackRecords | Iterable[ShownList]
 """A log, what was read from one, or shown lists with their events."""
+PositionBias = Propensities | Sequence[float] | Literal["swaps"] | None
+"""Propensities, "swaps" to estimate them by AllPairs, or None to choose an estimator."""
 
 
 def dataset_from_feedback(
     feedback: Feedback,
     corpus: Texts | None = None,
     *,
-    propensities: Propensities | Sequence[float] | None = None,
+    propensities: PositionBias = None,
     least_propensity: float = 0.05,
     min_probability: float = 0.5,
     min_citations: int = 1,
@@ -58,8 +61,10 @@ def dataset_from_feedback(
         corpus: Document texts by id, for training without an index; by default ids stand for
             texts, for training on an index that holds them.
         propensities: How likely users look at each rank, relative to the first one: see
-            `Propensities`. By default estimated: from documents that were shown at several ranks
-            (`all_pairs`), else from questions that recur (`ClickModel`).
+            `Propensities`. By default estimated from questions that recur (`ClickModel`), else
+            from documents that were shown at several ranks (`all_pairs`). "swaps" for the latter:
+            where ranks do not depend on the clicks that are counted, such as under two rankers
+            side by side, it assumes less.
         least_propensity: Lowest propensity that is used, above 0, at most 1: it clips weights.
         min_probability: The least probability, 0..1, that clicks on a document mean that it is
             relevant; with less evidence it gets no label.
@@ -79,13 +84,12 @@ def dataset_from_feedback(
     usable, dropped = _read(feedback)
     lists = _of_shown(usable, dropped, skip=skip_strangers)
     weights = _weights(lists, half_life_days)
-    given = None if propensities is None else given_propensities(propensities)
     clicks = ClickLabels()
     if any(event.kind == "clicked" for one in lists for event in one.events):
         table = ClickTable.of(lists, weights)
         clicks = labels_from_clicks(
             table,
-            given or _estimated(lists, table),
+            _positions(propensities, lists, table),
             least_propensity=least_propensity,
             min_probability=min_probability,
         )
@@ -153,23 +157,27 @@ def _of_shown(
     return [one.without_strangers() for one in lists] if named else lists
 
 
-def _estimated(lists: Sequence[ShownList], table: ClickTable) -> Propensities | None:
-    """Return the propensities by AllPairs; None if the click model has to fit them.
+def _positions(
+    given: PositionBias, lists: Sequence[ShownList], table: ClickTable
+) -> Propensities | None:
+    """Return the propensities; None if the click model has to fit them.
 
     Raises:
-        InvalidDatasetError: If it cannot, because fewer than 30 questions were asked three times.
+        InvalidDatasetError: If they cannot be estimated.
     """
-    found = all_pairs(table)
-    if found is not None:
-        return found
+    if given is not None and not isinstance(given, str):
+        return given_propensities(given)
     n_recurring = sum(n >= LEAST_LISTS for n in Counter(one.key for one in lists).values())
-    if n_recurring < FEWEST:
+    if given is None and n_recurring >= FEWEST:
+        return None
+    found = all_pairs(table)
+    if found is None:
         raise InvalidDatasetError(
             f"propensities: expected {FEWEST} questions that were asked {LEAST_LISTS} times, or as "
-            f"many documents shown at several ranks, to estimate them, got {n_recurring}; give "
-            "them, for example Propensities.power_law(1.0, depth=10)"
+            f"many documents at each rank that were also shown at another one, to estimate them; "
+            f"{n_recurring} questions recur: give them, as Propensities.power_law(1.0, depth=10)"
         )
-    return None
+    return found
 
 
 def _weights(lists: Sequence[ShownList], half_life_days: float | None) -> list[float]:

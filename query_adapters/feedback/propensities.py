@@ -96,6 +96,9 @@ def all_pairs(table: ClickTable) -> Propensities | None:
     over the shares of several rankers' traffic, the rate of a pair at a rank is over the lists
     that showed it there.
 
+    The rankers must not depend on the clicks that are counted: where clicks at a low rank moved a
+    document up, the rate at the low rank is one that was chosen for being high.
+
     Returns:
         The propensities; None if a rank has fewer than 30 such documents, or none that link it to
         the first rank, directly or over other ranks.

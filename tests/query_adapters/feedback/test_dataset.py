@@ -91,8 +91,18 @@ def test_corrected_labels_are_right_where_raw_clicks_are_not(eta: float) -> None
 
 def test_one_list_per_question_cannot_tell_the_propensities() -> None:
     lists, _ = users(50, 2, eta=1)
-    with pytest.raises(InvalidDatasetError, match=r"asked 3 times, .* got 0; give them"):
+    with pytest.raises(InvalidDatasetError, match="0 questions recur: give them"):
         dataset_from_feedback(lists)
+
+
+def test_propensities_are_fitted_to_recurring_questions_or_else_to_swaps() -> None:
+    recurring, _ = users(60, 6, eta=1, shuffled=True)
+    rare, _ = users(600, 2, eta=1, shuffled=True)
+    sources = [
+        dataset_from_feedback(lists, propensities=given).clicks.propensities
+        for lists, given in ((recurring, None), (recurring, "swaps"), (rare, None))
+    ]
+    assert ["AllPairs" in str(found) for found in sources] == [False, True, True]
 
 
 def test_a_rating_outweighs_clicks_and_its_grade_is_a_share_of_the_best_one() -> None:
