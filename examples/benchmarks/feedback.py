@@ -11,6 +11,8 @@ others with 0.1. From these clicks datasets are made:
     corrected, 4 + 3 + 3  the same ten sessions in three rounds: 4 with the base, 3 with an adapter
                           trained on their clicks (if the guard keeps it), and 3 with one trained on
                           the clicks of both
+    corrected, rest by    corrected, and the true labels of questions without one (`unanswered`)
+    hand
     true                  all relevant documents, clicked or not
     true, shown           those of them on the first page of the base: what a click can reach
 
@@ -112,6 +114,18 @@ def corrected(
     return found.dataset
 
 
+def completed(lists: Sequence[ShownList], case: Case) -> RetrievalDataset:
+    """Return the corrected labels, with the true ones of questions that recur without a label."""
+    texts, found = case.train_texts, dataset_from_feedback(lists, case.train_texts.corpus)
+    keys = {text: query for query, text in texts.queries.items()}
+    by_hand = {keys[text]: text for text in found.unanswered}
+    return RetrievalDataset(
+        {**found.dataset.queries, **by_hand},
+        texts.corpus,
+        {**found.dataset.qrels, **{query: texts.qrels[query] for query in by_hand}},
+    )
+
+
 def shown_labels(case: Case) -> RetrievalDataset:
     """Return the training questions with those relevant documents that the base shows."""
     pages = exact_search(case.train.queries, case.train.documents, k=SHOWN)
@@ -192,6 +206,7 @@ def tasks(case: Case, seeds: int) -> Iterator[tuple[Row, Callable[[], RetrievalD
             "raw": partial(raw, lists, case),
             "corrected": partial(corrected, lists, case),
             "corrected, given η": partial(corrected, lists, case, eta=eta),
+            "corrected, rest by hand": partial(completed, lists, case),
             "corrected, 4 + 3 + 3": partial(refitted, case, eta, seed),
         }
         for labels, make in made.items():

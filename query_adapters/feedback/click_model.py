@@ -35,6 +35,8 @@ class ClickModel:
         prior: π by the best rank at which a document was shown, `(depth,)`.
         none: Share of the lists without a relevant document.
         probabilities: P(relevant) of each pair of the table, given all clicks, `(n_pairs,)`.
+        answered: P(a relevant document was shown) of each question, given all clicks,
+            `(n_questions,)`.
     """
 
     propensities: Values
@@ -43,6 +45,7 @@ class ClickModel:
     prior: Values
     none: float
     probabilities: Values
+    answered: Values
 
     @classmethod
     def fitted(cls, table: ClickTable, propensities: Propensities | None) -> "ClickModel":
@@ -66,6 +69,7 @@ class ClickModel:
             prior=_start_prior(depth),
             none=START_NONE,
             probabilities=np.zeros(len(table.documents)),
+            answered=np.zeros(len(table.questions)),
         )
         for _ in range(STEPS):
             step = model._step(table, fits_positions=propensities is None)
@@ -75,10 +79,10 @@ class ClickModel:
                 break
         return model._expected(table)[0]
 
-    def _expected(self, table: ClickTable) -> tuple["ClickModel", Values, Values]:
-        """Return the model with P(relevant); P(a relevant one is in the list); and s₀.
+    def _expected(self, table: ClickTable) -> tuple["ClickModel", Values]:
+        """Return the model with its probabilities, given the clicks; and s₀, `(n_questions,)`.
 
-        s₀ is the probability that all are irrelevant if they are independent.
+        s₀ is the probability that all documents are irrelevant if they are independent.
         """
         p = self.propensities[table.ranks]
         rejected = table.shown - table.clicked
@@ -95,10 +99,11 @@ class ClickModel:
         total = none + some
         boost = (1 - self.none) / (some_before * total)
         probabilities = np.minimum(boost[table.question_of] / (1 + np.exp(-odds)), 1.0)
-        return replace(self, probabilities=probabilities), some / total, nothing_before
+        model = replace(self, probabilities=probabilities, answered=some / total)
+        return model, nothing_before
 
     def _step(self, table: ClickTable, *, fits_positions: bool) -> "ClickModel":
-        model, some, nothing_before = self._expected(table)
+        model, nothing_before = self._expected(table)
         p = self.propensities[table.ranks]
         weight = model.probabilities[table.pair_of]
         rejected = table.shown - table.clicked
@@ -120,17 +125,15 @@ class ClickModel:
             propensities=positions,
             relevant=float(_bounded(max(rates))),
             other=float(_bounded(min(rates))),
-            prior=self._prior(table, model.probabilities, some, nothing_before),
-            none=float(_bounded(1 - some.mean())),
+            prior=model._prior_of(table, nothing_before),
+            none=float(_bounded(1 - model.answered.mean())),
         )
 
-    def _prior(
-        self, table: ClickTable, probabilities: Values, some: Values, nothing_before: Values
-    ) -> Values:
+    def _prior_of(self, table: ClickTable, nothing_before: Values) -> Values:
         """Return π, also counting lists that π alone would leave without a relevant document."""
-        lists = some / np.maximum(1 - nothing_before, BOUND)
+        lists = self.answered / np.maximum(1 - nothing_before, BOUND)
         ranks, depth = table.best_ranks, table.depth
-        found = np.bincount(ranks, weights=probabilities, minlength=depth)
+        found = np.bincount(ranks, weights=self.probabilities, minlength=depth)
         shown = np.bincount(ranks, weights=lists[table.question_of], minlength=depth)
         return _bounded((found + PSEUDO * _start_prior(depth)) / (shown + PSEUDO))
 

@@ -8,6 +8,7 @@ from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.feedback.clicks import ClickTable
 from query_adapters.feedback.labels import (
+    LEAST_LISTS,
     ClickLabels,
     Grades,
     labels_from_citations,
@@ -29,7 +30,6 @@ from query_adapters.text.incoming import is_encodable
 from query_adapters.text.shown import listed, quoted
 from query_adapters.typing import Texts
 
-LEAST_LISTS = 3  # of a question, which tell a low rank from a document that nobody wants
 Feedback = FeedbackLog | FeedbackRecords | Iterable[ShownList]
 """A log, what was read from one, or shown lists with their events."""
 PositionBias = Propensities | Sequence[float] | Literal["swaps"] | None
@@ -115,6 +115,9 @@ def dataset_from_feedback(
         n_ratings=_count(lists, "rated"),
         n_citations=_count(lists, "cited"),
         dropped=dropped,
+        unanswered=tuple(
+            questions[key].question or key for key in clicks.unanswered if key not in grades
+        ),
         vectors={
             key: one.vector
             for key, one in ((key, questions[key]) for key in grades)

@@ -11,6 +11,7 @@ from query_adapters.feedback.clicks import ClickTable
 from query_adapters.feedback.propensities import Propensities
 from query_adapters.feedback.records import ShownList
 
+LEAST_LISTS = 3  # of a question, which tell a low rank from a document that nobody wants
 Grades = dict[str, dict[str, float]]
 """Grades, 0..1, by key of the question and id of the document."""
 
@@ -28,6 +29,8 @@ class ClickLabels:
             weights, `(Σ w)² / Σ w²`.
         n_clicks: The clicks behind the labels.
         dropped: What was left out, by reason.
+        unanswered: Keys of questions that were asked at least 3 times and have no label, those
+            least likely to have a relevant document among the shown ones first.
 
     Source: Kish, Survey Sampling (1965), 11.7, for the effective number.
     """
@@ -39,6 +42,7 @@ class ClickLabels:
     effective_clicks: float = 0.0
     n_clicks: float = 0.0
     dropped: Mapping[str, int] = field(default_factory=dict)
+    unanswered: tuple[str, ...] = ()
 
 
 def labels_from_clicks(
@@ -88,7 +92,16 @@ def labels_from_clicks(
         effective_clicks=float(total**2 / squares) if squares else 0.0,
         n_clicks=float(table.clicked[behind].sum()),
         dropped={weak: int((clicked & ~kept).sum())},
+        unanswered=_unanswered(table, model, grades),
     )
+
+
+def _unanswered(table: ClickTable, model: ClickModel, grades: Grades) -> tuple[str, ...]:
+    n_lists = np.zeros(len(table.questions))
+    np.maximum.at(n_lists, table.question_of, table.by_pair(table.shown))
+    order = np.argsort(model.answered, kind="stable")
+    keys = (table.questions[row] for row in order if n_lists[row] >= LEAST_LISTS)
+    return tuple(key for key in keys if key not in grades)
 
 
 def labels_from_ratings(

@@ -8,7 +8,7 @@ from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.feedback.labels import ClickLabels
 from query_adapters.feedback.questions import LoggedVectors
-from query_adapters.text.shown import visible
+from query_adapters.text.shown import listed, quoted, visible
 from query_adapters.typing import Vectors
 
 
@@ -24,6 +24,9 @@ class FeedbackDataset:
         n_ratings: Ratings of documents.
         n_citations: Citations by answers.
         dropped: What was left out, by reason; nothing is left out without being counted here.
+        unanswered: Questions that were asked at least 3 times and have no label, those least likely
+            to have a relevant document among the shown ones first: the retriever does not find
+            their answers, or there are none. Labelled by hand, they teach most.
         vectors: Vectors of the questions whose text the log does not keep, by what stands in the
             dataset for it.
     """
@@ -35,6 +38,7 @@ class FeedbackDataset:
     n_ratings: int
     n_citations: int
     dropped: Mapping[str, int]
+    unanswered: tuple[str, ...] = ()
     vectors: Mapping[str, Vectors] = field(default_factory=dict, repr=False)
 
     def embedder(self, base: TextEmbedder) -> TextEmbedder:
@@ -52,6 +56,9 @@ class FeedbackDataset:
         ]
         if self.n_ratings or self.n_citations:
             lines.append(f"Ratings: {self.n_ratings:,}; citations: {self.n_citations:,}")
+        if self.unanswered:
+            shown = listed(map(quoted, self.unanswered))
+            lines.append(f"Recur without a label: {shown}")
         lines += [f"Left out: {n:,} {what}" for what, n in self.dropped.items() if n]
         return visible("\n".join(lines))
 
@@ -68,6 +75,7 @@ class FeedbackDataset:
             "noise": clicks.noise,
             "ratings": self.n_ratings,
             "citations": self.n_citations,
+            "unanswered": list(self.unanswered),
             "left_out": {what: n for what, n in self.dropped.items() if n},
         }
 

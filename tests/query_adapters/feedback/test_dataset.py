@@ -87,6 +87,10 @@ def test_corrected_labels_are_right_where_raw_clicks_are_not(eta: float) -> None
     clicked = [(one.question, e.document) for one in lists for e in one.events]
     raw = np.mean([answers[str(question)] == document for question, document in clicked])
     assert raw < 0.8
+    unanswered = {q for q, d in answers.items() if d.endswith("-6")}
+    assert unanswered <= set(found.unanswered) | set(grades(found))
+    first = found.unanswered[: len(found.unanswered) // 2]
+    assert len(unanswered.intersection(first)) > len(unanswered) / 3
 
 
 def test_one_list_per_question_cannot_tell_the_propensities() -> None:
