@@ -15,6 +15,7 @@ from query_adapters.feedback import (
     ShownList,
     dataset_from_feedback,
 )
+from query_adapters.feedback.dataset import PositionBias
 from tests.query_adapters.feedback.simulated import KEY, shown, users
 
 TEXTS = {"a": "Four miles.", "b": "An hour.", "c": "By boat."}
@@ -102,9 +103,14 @@ def test_one_list_per_question_cannot_tell_the_propensities() -> None:
 def test_propensities_are_fitted_to_recurring_questions_or_else_to_swaps() -> None:
     recurring, _ = users(60, 6, eta=1, shuffled=True)
     rare, _ = users(600, 2, eta=1, shuffled=True)
+    cases: list[tuple[list[ShownList], PositionBias]] = [
+        (recurring, None),
+        (recurring, "swaps"),
+        (rare, None),
+    ]
     sources = [
         dataset_from_feedback(lists, propensities=given).clicks.propensities
-        for lists, given in ((recurring, None), (recurring, "swaps"), (rare, None))
+        for lists, given in cases
     ]
     assert ["AllPairs" in str(found) for found in sources] == [False, True, True]
 
