@@ -12,6 +12,7 @@ from query_adapters.feedback.propensities import Propensities
 from query_adapters.feedback.records import ShownList
 
 LEAST_LISTS = 3  # of a question, which tell a low rank from a document that nobody wants
+LEAST_CONTRAST = 2.0  # of the click rates; with less, clicks do not depend on what is shown
 Grades = dict[str, dict[str, float]]
 """Grades, 0..1, by key of the question and id of the document."""
 
@@ -58,7 +59,8 @@ def labels_from_clicks(
     `w = 1 / max(p, least_propensity)`, over that of a relevant document and at most 1: an estimate
     of how relevant a document is, whatever the rank at which it was shown. Whether it becomes a
     label is decided by `ClickModel`: a rate alone, such as one click at rank 10 with weight 10,
-    does not tell relevance from noise.
+    does not tell relevance from noise. If documents of both kinds are clicked nearly alike, there
+    are no labels.
 
     Args:
         table: The clicks.
@@ -76,7 +78,8 @@ def labels_from_clicks(
     weights = 1 / found.at(table.ranks, least=least_propensity)
     rates = table.by_pair(weights * table.clicked) / table.by_pair(table.shown)
     clicked = table.by_pair(table.clicked) > 0
-    kept = clicked & (model.probabilities >= min_probability)
+    tells = model.relevant >= LEAST_CONTRAST * model.other
+    kept = clicked & (model.probabilities >= min_probability) & tells
     grades: Grades = defaultdict(dict)
     for pair in np.flatnonzero(kept):
         question = table.questions[table.question_of[pair]]

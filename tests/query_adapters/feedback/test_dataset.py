@@ -94,6 +94,13 @@ def test_corrected_labels_are_right_where_raw_clicks_are_not(eta: float) -> None
     assert len(unanswered.intersection(first)) > len(unanswered) / 3
 
 
+@pytest.mark.parametrize("eta", [0.5, 1.0])
+def test_clicks_that_do_not_depend_on_the_document_are_no_labels(eta: float) -> None:
+    lists, _ = users(400, 10, eta=eta, noise=0.3, click_rate=0.3)
+    with pytest.raises(InvalidDatasetError, match="400 questions: none has a label"):
+        dataset_from_feedback(lists)
+
+
 def test_one_list_per_question_cannot_tell_the_propensities() -> None:
     lists, _ = users(50, 2, eta=1)
     with pytest.raises(InvalidDatasetError, match="0 questions recur: give them"):
