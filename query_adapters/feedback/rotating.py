@@ -52,7 +52,10 @@ class RotatingFile:
             size = os.fstat(file).st_size
             if not size or size + len(line) <= self._max_bytes:
                 return self._append(file, size, line)
-            os.replace(self.path, self._next_part())
+            try:
+                os.replace(self.path, self._next_part())
+            except PermissionError:  # Windows does not rename open files: it grows on
+                return self._append(file, size, line)
         with self.locked() as file:
             self._append(file, os.fstat(file).st_size, line)
 
