@@ -56,8 +56,8 @@ class ClickModel:
             propensities: p; None to fit it as well, which needs questions that recur: one list
                 per question does not tell position from relevance.
 
-        Source: Chuklin, Markov, de Rijke, Click Models for Web Search (2015), section 4.1 (EM of
-            the position-based model); here with one attractiveness for relevant documents and one
+        Source: Chuklin, Markov, de Rijke, Click Models for Web Search (2015), for EM of the
+            position-based model; here with one attractiveness for relevant documents and one
             for others, instead of one for each pair.
         """
         depth = table.depth

@@ -33,7 +33,7 @@ class ClickLabels:
         unanswered: Keys of questions that were asked at least 3 times and have no label, those
             least likely to have a relevant document among the shown ones first.
 
-    Source: Kish, Survey Sampling (1965), 11.7, for the effective number.
+    Source: Kish, Survey Sampling (1965), for the effective number.
     """
 
     grades: Grades = field(default_factory=dict)
@@ -69,7 +69,7 @@ def labels_from_clicks(
         min_probability: The least probability that a label is relevant.
 
     Source: Joachims, Swaminathan, Schnabel, Unbiased Learning-to-Rank with Biased Feedback (2017),
-        sections 4 (weights) and 7 (clipping).
+        for inverse-propensity weights and their clipping.
     """
     model = ClickModel.fitted(table, propensities)
     found = propensities or Propensities(

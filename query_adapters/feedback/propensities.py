@@ -59,7 +59,7 @@ class Propensities:
             InvalidDatasetError: If η is negative, not a number, or the depth below 1.
 
         Source: Joachims, Swaminathan, Schnabel, Unbiased Learning-to-Rank with Biased Feedback
-            (2017), section 6.
+            (2017), whose experiments use it.
         """
         if not exponent >= 0:
             raise InvalidDatasetError(f"exponent: expected a number from 0, got {exponent}")
