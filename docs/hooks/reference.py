@@ -26,6 +26,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     "query_adapters.evaluation.trec": (),
     "query_adapters.experiments.arms": ("SessionSource",),
     "query_adapters.experiments.sequential": ("AnytimeTest", "Decision"),
+    "query_adapters.feedback.refit_check": ("RefitResult",),
+    "query_adapters.feedback.refitting": (),
     "query_adapters.finetuning.adapter": ("FinetuneResult",),
     "query_adapters.finetuning.fusion": (
         "RetrieverFusionEngine",

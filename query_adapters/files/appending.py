@@ -9,14 +9,17 @@ class Appender:
 
     Args:
         descriptor: The file, open for reading and appending.
+        durable: Whether to wait until the disk has the content. Without, what is appended survives
+            the end of the process, but not of the machine.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, durable: bool = True) -> None:
         self._descriptor = descriptor
+        self._durable = durable
         self._length = os.fstat(descriptor).st_size
 
     def append(self, content: bytes) -> None:
-        """Append the content durably; if that fails, the file has its earlier length again.
+        """Append the content; if that fails, the file has its earlier length again.
 
         Raises:
             OSError: If the disk is full or broken.
@@ -27,7 +30,8 @@ class Appender:
             written = 0
             while written < len(content):  # a disk that becomes full takes a part
                 written += os.write(self._descriptor, content[written:])
-            os.fsync(self._descriptor)
+            if self._durable:
+                os.fsync(self._descriptor)
         except BaseException:
             with suppress(OSError):
                 self._remove_rest()

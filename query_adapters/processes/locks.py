@@ -104,7 +104,7 @@ def _locked(folder: Path, *, shared: bool, patience: float) -> Iterator[bool]:
         yield True
         return
     try:
-        yield _locked_within(file, shared=shared, patience=patience)
+        yield locked_within(file, shared=shared, patience=patience)
     finally:
         release(file)
 
@@ -116,7 +116,14 @@ def release(file: int) -> None:
     os.close(file)
 
 
-def _locked_within(file: int, *, shared: bool, patience: float) -> bool:
+def locked_within(file: int, *, shared: bool = False, patience: float) -> bool:
+    """Return whether the open file is locked now, or cannot be on this file system.
+
+    Args:
+        file: Descriptor of the open file.
+        shared: Whether others may lock it as well, if they share it too.
+        patience: Seconds to wait for others.
+    """
     deadline = time.monotonic() + patience
     while True:
         try:

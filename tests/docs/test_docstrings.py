@@ -12,8 +12,8 @@ from typing import Any, TypedDict, Unpack, get_args
 import pytest
 
 FOLDERS = (
-    "adapters", "data", "data.traces", "embedders", "evaluation", "finetuning", "generation",
-    "model_tuning", "stores", "training",
+    "adapters", "data", "data.traces", "embedders", "evaluation", "feedback", "finetuning",
+    "generation", "model_tuning", "stores", "training",
 )  # fmt: skip
 PACKAGES = (
     "query_adapters",

@@ -13,6 +13,7 @@ from langchain_core.language_models import FakeListChatModel
 
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.paths import load_dataset, write_dataset
+from query_adapters.feedback import FeedbackLog
 from tests import rotated_model
 from tests.integrations.llama_index import PlainLLM
 from tests.query_adapters.cli.command_line import CommandLine
@@ -27,6 +28,7 @@ OTHERS = (
     "guides/evaluate.md",
     "guides/existing_index.md",
     "guides/experiments.md",
+    "guides/feedback.md",
     "guides/generate_questions.md",
     "guides/label_free.md",
     "guides/labels.md",
@@ -135,6 +137,16 @@ def evaluated_model(names: Names) -> Names:
     }
 
 
+def logged_clicks(names: Names) -> Names:
+    """Write a log in which every question was asked four times; its answer, at rank 2, clicked."""
+    log = FeedbackLog("feedback.jsonl")
+    for question, ids in [*TRAINING.items()] * 4:
+        others = [key for key in list(CHUNKS)[:5] if key not in ids][:3]
+        shown = log.shown(question, [others[0], *ids, *others[1:]])
+        log.clicked(shown, ids[0])
+    return {}
+
+
 PREPARE: dict[str, Callable[[Names], Names]] = {
     "guides/dataset.md": lambda names: {
         "passage": CHUNKS[names["nodes"][0].node_id],
@@ -147,6 +159,7 @@ PREPARE: dict[str, Callable[[Names], Names]] = {
         "questions": [(text, ids[0]) for text, ids in TRAINING.items()]
     },
     "guides/experiments.md": lambda names: {"old": trained("my_adapter")},
+    "guides/feedback.md": logged_clicks,
     "guides/generate_questions.md": lambda names: {
         "nodes": names["nodes"][:3],
         "documents": names["documents"][:3],
