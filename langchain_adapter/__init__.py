@@ -30,6 +30,7 @@ from langchain_adapter.interleaved import InterleavedRetriever
 from langchain_adapter.locating import locate, relocate
 from langchain_adapter.migrating import MigratingRetriever
 from langchain_adapter.stores import stored_vectors
+from langchain_adapter.tenants import TenantAdapterEmbeddings
 from langchain_adapter.two_models import TwoModelEmbeddings
 from langchain_adapter.weighted import WeightedFusionRetriever
 
@@ -50,6 +51,7 @@ __all__ = [
     "ModelUpgradeEngine",
     "RetrieverEvaluator",
     "SentenceTransformersFinetuneEngine",
+    "TenantAdapterEmbeddings",
     "TwoModelEmbeddings",
     "WeightedFusionRetriever",
     "dataset_from_documents",

@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
 from langchain_adapter.embedder import BaseLike, resolve_base
-from query_adapters.adapters.adapted_model import AdaptedModel
 from query_adapters.adapters.serving import AdapterLike, adapted, from_arrays
 from query_adapters.adapters.storage import SavedAdapter
+from query_adapters.deployment.adapted_model import AdaptedModel
+from query_adapters.deployment.refreshing import FollowedAdapter, checked_refresh
 from query_adapters.embedders.cache import vector_key
 from query_adapters.embedders.identity import identity_of, innermost, model_name_of
 
@@ -27,8 +28,8 @@ class AdapterEmbeddings(AdaptedModel, BaseModel, Embeddings):
     Args:
         base: The embedding model that the store was filled with. A LlamaIndex embedding model, or a
             string that LlamaIndex resolves to one, is accepted too.
-        adapter: An adapter, a SavedAdapter or an adapter's folder; None for the base without an
-            adapter.
+        adapter: An adapter, a SavedAdapter, an adapter's folder or a `registry://` or `hf://` URI;
+            None for the base without an adapter.
         check_model: Whether to refuse an adapter whose record names another base.
         document_model: The model that embeds documents, by default the base. An adapter of
             `ModelUpgradeEngine`, whose store another model has filled, refuses documents without
@@ -36,6 +37,8 @@ class AdapterEmbeddings(AdaptedModel, BaseModel, Embeddings):
         query_cache: A ByteStore for query vectors, as `CacheBackedEmbeddings` uses one for
             documents. Vectors are stored before the adapter is applied, so that a new adapter
             reuses them.
+        refresh_s: Seconds after which a thread in the background looks at the folder or URI again,
+            and again, to serve what has changed and fits; None to serve what was read.
 
     Raises:
         AdapterMismatchError: If the adapter was trained on another model.
@@ -53,6 +56,8 @@ class AdapterEmbeddings(AdaptedModel, BaseModel, Embeddings):
     query_cache: InstanceOf[BaseStore[str, bytes]] | None = Field(default=None, exclude=True)
     saved_adapter: InstanceOf[SavedAdapter] | None = Field(default=None, exclude=True, frozen=True)
     adapter_path: str | None = Field(default=None, frozen=True)
+    refresh_s: float | None = Field(default=None, exclude=True, repr=False, frozen=True)
+    followed: InstanceOf[FollowedAdapter] | None = Field(default=None, exclude=True, frozen=True)
 
     def __init__(
         self,
@@ -62,15 +67,17 @@ class AdapterEmbeddings(AdaptedModel, BaseModel, Embeddings):
         check_model: bool = True,
         document_model: BaseLike | None = None,
         query_cache: ByteStore | None = None,
+        refresh_s: float | None = None,
     ) -> None:
         fields: dict[str, Any] = {
             "base": resolve_base(base),
             "check_model": check_model,
             "document_model": None if document_model is None else resolve_base(document_model),
             "query_cache": query_cache,
+            "refresh_s": refresh_s,
         }
         super().__init__(**fields)
-        self.adapter = adapter
+        self.adapter = checked_refresh(adapter, refresh_s)
 
     @property
     def model_name(self) -> str:
@@ -148,6 +155,7 @@ class LinearAdapterEmbeddings(AdapterEmbeddings):
         check_model: As in `AdapterEmbeddings`.
         document_model: As in `AdapterEmbeddings`.
         query_cache: As in `AdapterEmbeddings`.
+        refresh_s: As in `AdapterEmbeddings`.
     """
 
     def __init__(
@@ -160,6 +168,7 @@ class LinearAdapterEmbeddings(AdapterEmbeddings):
         check_model: bool = True,
         document_model: BaseLike | None = None,
         query_cache: ByteStore | None = None,
+        refresh_s: float | None = None,
     ) -> None:
         given = from_arrays(adapter, weight, bias)
         if isinstance(given, EllipsisType):
@@ -170,6 +179,7 @@ class LinearAdapterEmbeddings(AdapterEmbeddings):
             check_model=check_model,
             document_model=document_model,
             query_cache=query_cache,
+            refresh_s=refresh_s,
         )
 
 

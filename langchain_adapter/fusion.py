@@ -27,6 +27,7 @@ from query_adapters.embedders.identity import dim_of, model_name_of
 from query_adapters.fusion.model import FusionModel, FusionQuery, RankedDocument
 from query_adapters.fusion.serving import EXPLAINED, Refresh, ServedFusion, checked_top_k
 from query_adapters.fusion.storage import SavedFusion, read_fusion
+from query_adapters.remote.locations import folder_to_write
 from query_adapters.stores.source import batches
 
 SCORE = "relevance_score"
@@ -163,7 +164,8 @@ class FusionRetriever(BaseRetriever):
             FileNotFoundError: If there is no such folder.
         """
         fusion = read_fusion(folder, memory_map=memory_map)
-        return cls(vectorstore, fusion, embeddings, **{"save_to": Path(folder), **options})
+        options = {"save_to": folder_to_write(folder), **options}
+        return cls(vectorstore, fusion, embeddings, **options)
 
     def refresh(self) -> Refresh:
         """Bring the lexical index up to date with the store's texts, and return what changed.

@@ -27,6 +27,7 @@ from llama_index_finetune_plugin.locating import locate, relocate
 from llama_index_finetune_plugin.migrating import MigratingRetriever
 from llama_index_finetune_plugin.nodes import dataset_from_nodes
 from llama_index_finetune_plugin.stores import stored_vectors
+from llama_index_finetune_plugin.tenants import TenantAdapterEmbedding
 from llama_index_finetune_plugin.two_models import TwoModelEmbedding
 from llama_index_finetune_plugin.weighted import WeightedFusionRetriever
 
@@ -48,6 +49,7 @@ __all__ = [
     "ModelUpgradeEngine",
     "RetrieverEvaluator",
     "SentenceTransformersFinetuneEngine",
+    "TenantAdapterEmbedding",
     "TwoModelEmbedding",
     "WeightedFusionRetriever",
     "dataset_from_nodes",

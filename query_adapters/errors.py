@@ -1,34 +1,34 @@
-"""Every error that this package raises on purpose, and every warning that it issues.
+"""Every error that this package raises on purpose, each a builtin as well, and every warning.
 
-    QueryAdaptersError
-    ├── MissingExtraError            (ImportError)      an optional dependency is not installed
-    ├── InvalidDatasetError          (ValueError)       texts or judgements that do not fit together
-    │   └── LeakageError                                training questions in the validation set
-    ├── InvalidVectorsError          (ValueError)       NaN, infinite or wrongly shaped vectors
-    │   └── DimensionMismatchError                      vectors of another length than expected
-    ├── UnreadableStoreError         (TypeError)        a store that does not return its vectors
-    ├── EmbeddingCacheError          (OSError)          a cache file that cannot be used
-    ├── AdapterMismatchError         (ValueError)       an adapter on another model than its own
-    ├── AdapterFileError             (ValueError)       an adapter folder that cannot be loaded
-    ├── LexicalIndexError            (ValueError)       a lexical index that cannot be loaded
-    ├── ProviderRefusedError         (PermissionError)  a provider that rejects the API key
-    ├── GenerationError              (RuntimeError)     a language model without a usable answer
-    ├── UnknownModelError            (ValueError)       a model name that cannot be resolved
-    ├── ProviderError                (RuntimeError)     a provider whose call fails
-    │   └── MissingKeyError                             no API key in the environment
-    ├── UnknownMetricError           (KeyError)         a metric name that is not registered
-    ├── WorkerDiedError              (RuntimeError)     worker processes of training that die
-    └── NotFinetunedError            (RuntimeError)     a result requested before `finetune()`
+QueryAdaptersError
+├── MissingExtraError            (ImportError)      an optional dependency is not installed
+├── InvalidDatasetError          (ValueError)       texts or judgements that do not fit together
+│   └── LeakageError                                training questions in the validation set
+├── InvalidVectorsError          (ValueError)       NaN, infinite or wrongly shaped vectors
+│   └── DimensionMismatchError                      vectors of another length than expected
+├── UnreadableStoreError         (TypeError)        a store that does not return its vectors
+├── EmbeddingCacheError          (OSError)          a cache file that cannot be used
+├── AdapterMismatchError         (ValueError)       an adapter on another model than its own
+├── AdapterFileError             (ValueError)       an adapter folder that cannot be loaded
+├── RegistryError                (OSError)          a registry that fails, or refuses a change
+│   └── AliasMovedError                             an alias that another has moved first
+├── LexicalIndexError            (ValueError)       a lexical index that cannot be loaded
+├── ProviderRefusedError         (PermissionError)  a provider that rejects the API key
+├── GenerationError              (RuntimeError)     a language model without a usable answer
+├── UnknownModelError            (ValueError)       a model name that cannot be resolved
+├── ProviderError                (RuntimeError)     a provider whose call fails
+│   └── MissingKeyError                             no API key in the environment
+├── UnknownMetricError           (KeyError)         a metric name that is not registered
+├── WorkerDiedError              (RuntimeError)     worker processes of training that die
+└── NotFinetunedError            (RuntimeError)     a result requested before `finetune()`
 
-    QueryAdaptersWarning             (UserWarning)
-    ├── DatasetWarning                                  part of a dataset is lost or unused
-    ├── EvaluationWarning                               a figure means less than it seems to
-    ├── GenerationWarning                               chunks without generated questions
-    ├── AdapterFileWarning                              files of an adapter folder that disagree
-    ├── LexicalIndexWarning                             a lexical index that may be out of date
-    └── ObsoleteOptionWarning    (FutureWarning)        an option of the old package without effect
-
-Each is also the builtin that a caller would expect, and its message is short and safe to print.
+QueryAdaptersWarning             (UserWarning)
+├── DatasetWarning                                  part of a dataset is lost or unused
+├── EvaluationWarning                               a figure means less than it seems to
+├── GenerationWarning                               chunks without generated questions
+├── AdapterFileWarning                              files of an adapter folder that disagree
+├── LexicalIndexWarning                             a lexical index that may be out of date
+└── ObsoleteOptionWarning    (FutureWarning)        an option of the old package without effect
 """
 
 from query_adapters.text.shown import ReadableMessage
@@ -42,19 +42,15 @@ class QueryAdaptersError(ReadableMessage, Exception):
 
 
 class MissingExtraError(QueryAdaptersError, ImportError):
-    """Raised when an optional dependency is not installed.
+    """Raised when an optional dependency, `module`, is not installed; `extra` installs it.
 
     Remedy: Run the pip command in the message.
-
-    Attributes:
-        module: The module that is missing.
-        extra: The extra of this distribution that installs it.
     """
 
     def __init__(self, module: str, extra: str) -> None:
         self.module, self.extra = module, extra
-        install = f"pip install 'llama-index-finetune-plugin[{extra}]'"
-        super().__init__(f"{module!r} is not installed. Install it with: {install}")
+        install = f"Install it with: pip install 'llama-index-finetune-plugin[{extra}]'"
+        super().__init__(f"{module!r} is not installed. {install}")
 
 
 class InvalidDatasetError(QueryAdaptersError, ValueError):
@@ -79,13 +75,9 @@ class InvalidVectorsError(QueryAdaptersError, ValueError):
 
 
 class DimensionMismatchError(InvalidVectorsError):
-    """Raised when vectors have another length than expected.
+    """Raised when vectors have another length, `actual`, than `expected`.
 
     Remedy: Use the embedding model, and its `dimensions`, of the adapter or the index.
-
-    Attributes:
-        expected: The expected length.
-        actual: The length found.
     """
 
     def __init__(self, what: str, *, expected: int, actual: int, remedy: str) -> None:
@@ -94,12 +86,9 @@ class DimensionMismatchError(InvalidVectorsError):
 
 
 class UnreadableStoreError(QueryAdaptersError, TypeError):
-    """Raised when vectors cannot be read back from a store, or when it is not a store.
+    """Raised when vectors cannot be read back from a store of the class `store`, or it is none.
 
     Remedy: Pass what the message asks for, add a reader to `READERS`, or pass (ids, vectors).
-
-    Attributes:
-        store: Name of its class.
     """
 
     def __init__(self, store: str, *, expected: str, remedy: str) -> None:
@@ -128,6 +117,20 @@ class AdapterFileError(QueryAdaptersError, ValueError):
     """
 
 
+class RegistryError(QueryAdaptersError, OSError):
+    """Raised when a registry of adapters cannot be reached or read, or refuses a change.
+
+    Remedy: Do what the message says; nothing was changed.
+    """
+
+
+class AliasMovedError(RegistryError):
+    """Raised when another process has moved an alias meanwhile; its move stays.
+
+    Remedy: Look at the registry's history, then move the alias again if it is still right.
+    """
+
+
 class LexicalIndexError(QueryAdaptersError, ValueError):
     """Raised when the folder of a lexical index is incomplete, altered or of an unknown format.
 
@@ -136,12 +139,9 @@ class LexicalIndexError(QueryAdaptersError, ValueError):
 
 
 class ProviderRefusedError(QueryAdaptersError, PermissionError):
-    """Raised when the provider of an embedding model rejects the API key.
+    """Raised when the provider of an embedding model rejects the API key; `status` is 401 or 403.
 
     Remedy: Check the key, the address of the embedding model, and what the account may use.
-
-    Attributes:
-        status: The HTTP status, 401 or 403.
     """
 
     def __init__(self, model_name: str, status: int) -> None:

@@ -35,9 +35,9 @@ MAY_NOT_IMPORT = {
 }
 ORDER = (
     "text", "errors", "typing", "_version", "files", "_extras", "arrays", "registry",
-    "processes", "providers", "embedders", "data", "lexical", "locating", "adapters", "evaluation",
-    "demo", "stores", "training", "fusion", "generation", "finetuning", "feedback", "model_tuning",
-    "upgrade", "experiments", "monitoring", "cli", "__main__",
+    "processes", "providers", "remote", "embedders", "data", "lexical", "locating", "adapters",
+    "deployment", "evaluation", "demo", "stores", "training", "fusion", "generation", "finetuning",
+    "feedback", "model_tuning", "upgrade", "experiments", "monitoring", "cli", "__main__",
 )  # fmt: skip
 """The modules and folders of the core; each may import those before it."""
 MAX_LINES = 250

@@ -18,6 +18,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "query_adapters.data.paths": (),
     "query_adapters.data.rows": (),
     "query_adapters.data.units": ("Units",),
+    "query_adapters.deployment.tenants": ("Source",),
     "query_adapters.evaluation.comparison": (),
     "query_adapters.evaluation.interop": (),
     "query_adapters.evaluation.pairwise": (),

@@ -39,6 +39,7 @@ from query_adapters.files.json_reading import read_json_file
 from query_adapters.processes.locks import reading, writing
 from query_adapters.providers.redaction import redacted_value, without_credentials
 from query_adapters.providers.secrets import without_known_secrets
+from query_adapters.remote.locations import folder_to_write, local_folder
 from query_adapters.typing import Vectors
 
 FORMAT_VERSION = 3  # 2: the centre of a memory; 3: attachments
@@ -106,7 +107,10 @@ def save_adapter(adapter: QueryAdapter | SavedAdapter, folder: str | Path) -> Pa
     saved = adapter if isinstance(adapter, SavedAdapter) else SavedAdapter(adapter=adapter)
     created = saved.record.created or datetime.now(UTC).isoformat(timespec="seconds")
     saved = _without_secrets(replace(saved, record=replace(saved.record, created=created)))
-    folder = Path(folder)
+    target = folder_to_write(folder)
+    if target is None:
+        raise ValueError(f"expected a folder to save to, got {folder}; save, then push it there")
+    folder = target
     folder.mkdir(parents=True, exist_ok=True)
     description = _describe(saved)
     with writing(folder, refusal=AdapterFileError):
@@ -120,17 +124,12 @@ def save_adapter(adapter: QueryAdapter | SavedAdapter, folder: str | Path) -> Pa
 
 
 def load_adapter(folder: str | Path) -> QueryAdapter:
-    """Return the adapter in the folder; `read_adapter` gives its record as well.
-
-    Raises:
-        FileNotFoundError: If there is no such folder.
-        AdapterFileError: If the folder does not hold a complete, unaltered adapter.
-    """
+    """Return the adapter in the folder; errors as in `read_adapter`, which gives its record."""
     return read_adapter(folder).adapter
 
 
 def read_adapter(folder: str | Path) -> SavedAdapter:
-    """Return the adapter in the folder with its record and probe vector.
+    """Return the adapter in the folder, or at a `registry://` or `hf://` URI, with its record.
 
     Folders saved by `llama-index-embeddings-adapter` (`config.json`, `pytorch_model.bin`) are
     read too; that needs torch.
@@ -139,7 +138,7 @@ def read_adapter(folder: str | Path) -> SavedAdapter:
         FileNotFoundError: If there is no such folder.
         AdapterFileError: If the folder does not hold a complete, unaltered adapter.
     """
-    folder = Path(folder)
+    folder = local_folder(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"no adapter folder at {folder}; expected one with {WEIGHTS}")
     if os.path.lexists(folder / WEIGHTS):

@@ -21,6 +21,7 @@ from query_adapters.cli.locating import locate
 from query_adapters.cli.measures import compare, evaluate, report
 from query_adapters.cli.options import quiet_models, shows
 from query_adapters.cli.output import note
+from query_adapters.cli.registry import registry
 from query_adapters.cli.traces import traces
 from query_adapters.cli.upgrading import upgrade
 from query_adapters.errors import QueryAdaptersError
@@ -112,3 +113,4 @@ def options(
 
 for command in COMMANDS:
     app.command(cls=InterruptibleCommand)(command)
+app.add_typer(registry)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from query_adapters.remote.locations import local_folder
+
 
 class Similarity(StrEnum):
     """What a store ranks by."""
@@ -44,14 +46,28 @@ Model = Annotated[str, typer.Option("--model", "-m", help="Embedding model, <pro
 Dimensions = Annotated[
     int | None, typer.Option(min=1, help="Length to shorten the model's vectors to.")
 ]
+
+
+def _adapter_folder(text: str | Path) -> Path:
+    """Return the existing folder of a path or a URI."""
+    try:
+        folder = local_folder(text)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc)) from exc
+    if not folder.is_dir():
+        found = "is a file" if folder.exists() else "does not exist"
+        raise typer.BadParameter(f"Directory {str(text)!r} {found}.")
+    return folder
+
+
 Adapters = Annotated[
     list[Path],
     typer.Option(
         "--adapter",
         "-a",
-        help="Adapter folder; repeatable.",
-        exists=True,
-        file_okay=False,
+        help="Adapter folder, or a registry:// or hf:// URI; repeatable.",
+        metavar="FOLDER",
+        parser=_adapter_folder,
     ),
 ]
 OtherModels = Annotated[
@@ -61,7 +77,14 @@ OtherModels = Annotated[
         help="Another model to compare with, without an adapter; repeatable.",
     ),
 ]
-Folder = Annotated[Path, typer.Argument(help="Adapter folder.", exists=True, file_okay=False)]
+Folder = Annotated[
+    Path,
+    typer.Argument(
+        help="Adapter folder, or a registry:// or hf:// URI.",
+        metavar="FOLDER",
+        parser=_adapter_folder,
+    ),
+]
 Metrics = Annotated[
     list[str], typer.Option("--metric", help="Such as ndcg@10; may be given several times.")
 ]

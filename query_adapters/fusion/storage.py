@@ -20,6 +20,7 @@ from query_adapters.fusion.head import ScoringHead
 from query_adapters.fusion.model import FusionModel
 from query_adapters.lexical import LexicalIndex
 from query_adapters.processes.locks import reading, writing
+from query_adapters.remote.locations import local_folder
 from query_adapters.typing import Similarity
 
 NAME, LEXICAL_FOLDER = "fusion", "lexical"
@@ -89,7 +90,7 @@ def read_fusion(folder: str | Path, *, memory_map: bool = True) -> SavedFusion:
     """Return the learned retriever in the folder.
 
     Args:
-        folder: The adapter's folder.
+        folder: The adapter's folder, or a `registry://` or `hf://` URI.
         memory_map: Whether the lexical index stays on disk and is read as it is needed.
 
     Raises:
@@ -98,11 +99,12 @@ def read_fusion(folder: str | Path, *, memory_map: bool = True) -> SavedFusion:
         LexicalIndexError: If its lexical index is missing or incomplete.
         MissingExtraError: If the lexical index is needed and the extra `hybrid` is not installed.
     """
-    with reading(Path(folder)):
+    folder = local_folder(folder)
+    with reading(folder):
         fusion = read_without_words(folder)
         if not fusion.model.head.needs_text:
             return fusion
-        lexical = LexicalIndex.load(Path(folder) / LEXICAL_FOLDER, memory_map=memory_map)
+        lexical = LexicalIndex.load(folder / LEXICAL_FOLDER, memory_map=memory_map)
     return replace(fusion, model=replace(fusion.model, lexical=lexical))
 
 

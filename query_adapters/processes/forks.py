@@ -20,17 +20,17 @@ class PerProcess(Generic[T]):
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        self._values = {_ancestors(): make()}
+        self._values = {ancestors(): make()}
 
     def get(self) -> T:
         """Return the value of this process."""
-        depth = _ancestors()
+        depth = ancestors()
         if depth not in self._values:
             self._values[depth] = self._make()
         return self._values[depth]
 
 
-def _ancestors() -> int:
+def ancestors() -> int:
     """Return the number of forks that lead to this process; unlike its id, it is not reused."""
     return len(_forks)
 

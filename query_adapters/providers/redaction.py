@@ -23,10 +23,12 @@ SPACE = r"(?:\s|\\[nrt])*"
 HAS_DIGIT = r"(?=[^\s\"',;)]{0,200}\d)"  # words of a sentence have none
 LONGEST_MESSAGE = 65_536  # characters; what follows is left out
 LEFT_OUT = f"left out, as it has more than {LONGEST_MESSAGE:,} characters"
+NO_ALIAS = r"(?!(?:(?<=^registry)|(?<=[\s\"'(]registry))://[a-z0-9][a-z0-9._-]*@)"
+"""What follows is not the rest of `registry://name@alias`, whose name is no user."""
 URL_PATTERNS: Patterns = (
     (
         re.compile(
-            r"((?::|%3a|\\u003a)(?:\\?/|%2f|\\u002f){2})"
+            rf"{NO_ALIAS}((?::|%3a|\\u003a)(?:\\?/|%2f|\\u002f){{2}})"
             r"(?:(?!%2f|\\)[^/\s\"'<>?#])*(?:@|%40)",
             re.IGNORECASE,
         ),

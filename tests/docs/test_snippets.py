@@ -25,6 +25,7 @@ QUESTIONS = TRAINING | TEST
 TUTORIALS = ("tutorials/llama_index.md", "tutorials/langchain.md")
 OTHERS = (
     "guides/dataset.md",
+    "guides/deploy.md",
     "guides/evaluate.md",
     "guides/existing_index.md",
     "guides/experiments.md",
@@ -154,6 +155,7 @@ PREPARE: dict[str, Callable[[Names], Names]] = {
         "old_index": names["index"],
         "old_texts": CHUNKS,
     },
+    "guides/deploy.md": lambda names: {"old": trained("my_adapter")},
     "guides/evaluate.md": evaluated_model,
     "guides/existing_index.md": lambda names: {
         "questions": [(text, ids[0]) for text, ids in TRAINING.items()]
@@ -192,6 +194,7 @@ def run_page(page: str) -> Names:
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("QUERY_ADAPTERS_REGISTRY_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize("page", TUTORIALS)
