@@ -183,6 +183,9 @@ def test_requests_are_logged_without_a_password(
         ("https%3A%2F%2Fme%3Apw%40host%2Fv1", "https%3A%2F%2F***@host%2Fv1"),
         (r"https:\/\/me:pw@host\/v1", r"https:\/\/***@host\/v1"),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc", "***"),
+        ("registry://me:secret@host/faq", "registry://***@host/faq"),
+        ("docker-registry://token@host", "docker-registry://***@host"),
+        ("registry+https://token@host/faq", "registry+https://***@host/faq"),
     ],
 )
 def test_what_looks_like_a_secret_is_hidden(text: str, expected: str) -> None:
@@ -201,6 +204,7 @@ def test_what_looks_like_a_secret_is_hidden(text: str, expected: str) -> None:
         "token: expected at least 1, got 0; max_tokens=7",
         "the key 'd1' of the corpus; password reset, secret garden",
         "Authorization is needed",
+        "no alias at registry://faq@production; see 'registry://faq@canary'",
     ],
 )
 def test_ordinary_text_stays(text: str) -> None:

@@ -200,7 +200,8 @@ def test_an_interruption_stops_the_workers(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 def test_a_process_that_trains_ends_with_its_workers(method: str) -> None:
-    process = multiprocessing.get_context(method).Process(target=map_in_processes)
+    context: Any = multiprocessing.get_context(method)
+    process = context.Process(target=map_in_processes)
     process.start()
     process.join(timeout=60)
     assert process.exitcode == 0
