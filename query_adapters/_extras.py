@@ -18,6 +18,7 @@ MODULE_OF = {
     "excel": "openpyxl",
     "parquet": "pyarrow",
     "yaml": "yaml",
+    "ray": "ray",
     "generate": "tenacity",
     "pdf": "pypdf",
     "hybrid": "bm25s",

@@ -37,7 +37,8 @@ ORDER = (
     "text", "errors", "typing", "_version", "files", "_extras", "arrays", "registry",
     "processes", "providers", "remote", "embedders", "data", "lexical", "locating", "adapters",
     "deployment", "evaluation", "demo", "stores", "training", "fusion", "generation", "finetuning",
-    "feedback", "model_tuning", "upgrade", "experiments", "monitoring", "cli", "__main__",
+    "feedback", "model_tuning", "upgrade", "experiments", "monitoring", "pipelines", "cli",
+    "__main__",
 )  # fmt: skip
 """The modules and folders of the core; each may import those before it."""
 MAX_LINES = 250
@@ -180,6 +181,7 @@ def canonical(requirement: str) -> str:
             ("torch", "scipy", "joblib", "llama_index", "llama_index_finetune_plugin"),
         ),
         ("import llama_index_finetune_plugin.stores, langchain_adapter.stores", DATABASES),
+        ("import query_adapters.pipelines", ("ray", "pyarrow", "torch", "scipy")),
     ],
     ids=[
         "LlamaIndex",
@@ -191,6 +193,7 @@ def canonical(requirement: str) -> str:
         "serving in LlamaIndex",
         "serving in LangChain",
         "stores",
+        "pipelines",
     ],
 )
 def test_an_import_loads_nothing_heavy_and_no_other_framework(
@@ -231,6 +234,7 @@ def test_a_missing_extra_is_refused_with_its_pip_line(extra: str, module: str) -
         ("query_adapters.evaluation.terminal_report", "train"),
         ("query_adapters.evaluation.significance", "train"),
         ("query_adapters.evaluation.comparison", "train"),
+        ("query_adapters.pipelines", "parquet"),
         ("query_adapters.cli", "cli"),
         ("llama_index_finetune_plugin", "llama-index"),
         ("langchain_adapter", "langchain"),

