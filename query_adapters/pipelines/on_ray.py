@@ -1,5 +1,6 @@
 """Run the blocks of a job by Ray Data, whose actors hold the model (extra: ray)."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -46,12 +47,15 @@ def run_on_ray(work: Work, blocks: Sequence[Block], options: Mapping[str, Any]) 
     from ray import data
 
     numbers = [{"block": block.number} for block in blocks]
-    done = data.from_items(numbers, override_num_blocks=len(numbers)).map_batches(
-        BlockWorker,
-        batch_size=1,
-        batch_format="numpy",
-        fn_constructor_args=(work, {block.number: block for block in blocks}),
-        **{"max_task_retries": MAX_RETRIES, **options},
-    )
+    with warnings.catch_warnings():
+        # Ray deprecates `max_task_retries` here, but has no other limit yet
+        warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated")
+        done = data.from_items(numbers, override_num_blocks=len(numbers)).map_batches(
+            BlockWorker,
+            batch_size=1,
+            batch_format="numpy",
+            fn_constructor_args=(work, {block.number: block for block in blocks}),
+            **{"max_task_retries": MAX_RETRIES, **options},
+        )
     for _ in done.iter_batches(batch_size=None):
         pass
