@@ -213,7 +213,9 @@ def test_an_extra_installs_the_distribution_of_its_module(extra: str) -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
         "optional-dependencies"
     ]
-    owners = packages_distributions()[MODULE_OF[extra].partition(".")[0]]
+    owners = packages_distributions().get(MODULE_OF[extra].partition(".")[0])
+    if owners is None:
+        pytest.skip(f"the extra `{extra}` is not installed")
     assert {canonical(line) for line in extras[extra]} & {canonical(owner) for owner in owners}
 
 
