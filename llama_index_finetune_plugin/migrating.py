@@ -15,6 +15,7 @@ from llama_index.core.vector_stores import (
     VectorStoreQueryResult,
 )
 
+from llama_index_finetune_plugin._top_k import HasTopK
 from llama_index_finetune_plugin.embedder import BaseLike, resolve_base
 from llama_index_finetune_plugin.fusion import embedded_strings
 from llama_index_finetune_plugin.stores.live import live_index, own_model, without_adapter
@@ -55,7 +56,7 @@ class MigratingOptions(TypedDict, total=False):
     verbose: bool
 
 
-class MigratingRetriever(MigrationReport, BaseRetriever):
+class MigratingRetriever(HasTopK, MigrationReport, BaseRetriever):
     """Searches an old index through a bridge and a new one, which fills with the same nodes.
 
     The new model embeds the question once. A node that is in the new index comes from there alone,
