@@ -50,7 +50,7 @@ def test_prior_is_symmetric_positive_definite(exponent: float, n: int) -> None:
 
 
 @pytest.mark.parametrize("exponent", EXPONENTS)
-@pytest.mark.parametrize(("n", "accuracy"), [(3, 0.03), (60, 1e-4)])  # 3: rounding has gains too
+@pytest.mark.parametrize(("n", "accuracy"), [(3, 0.1), (60, 1e-4)])  # 3: rounding has gains too
 def test_mean_gain_is_1_where_directions_count_by_their_standard_deviation(
     exponent: float, n: int, accuracy: float
 ) -> None:
