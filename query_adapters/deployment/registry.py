@@ -5,7 +5,7 @@ from pathlib import Path
 from query_adapters.adapters.storage import SavedAdapter, read_adapter
 from query_adapters.errors import AdapterFileError
 from query_adapters.processes.locks import reading
-from query_adapters.remote.cache import adapter_files
+from query_adapters.remote.adapter_files import adapter_files
 from query_adapters.remote.locations import is_uri, local_folder
 from query_adapters.remote.registry import FolderRegistry
 

@@ -10,13 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from query_adapters.errors import RegistryError
-from query_adapters.files.reading import STREAM_BYTES, read_bytes
+from query_adapters.remote.adapter_files import adapter_files
 from query_adapters.remote.ids import new_id
 from query_adapters.remote.records import digests, is_inside, version_of
 
 VARIABLE = "QUERY_ADAPTERS_REGISTRY_CACHE"
-NAMES = ("adapter.safetensors", "adapter.json", "README.md", "config.json", "pytorch_model.bin")
-FOLDERS = ("lexical",)
 
 
 def cache_folder() -> Path:
@@ -38,19 +36,6 @@ def cached(version: str, fetch: Callable[[], Mapping[str, bytes]]) -> Path:
     if not _holds(folder, version):
         _replace(folder, fetch())
     return folder
-
-
-def adapter_files(folder: Path) -> dict[str, bytes]:
-    """Return the contents of an adapter's files by path; caches and journals beside it are not."""
-    found = [folder / name for name in NAMES if (folder / name).is_file()]
-    for name in FOLDERS:
-        found += [path for path in sorted((folder / name).rglob("*")) if path.is_file()]
-    paths = {path.relative_to(folder).as_posix(): path for path in found}
-    return {
-        name: read_bytes(path, error=RegistryError, limit=STREAM_BYTES)
-        for name, path in paths.items()
-        if not path.name.startswith(".")
-    }
 
 
 def _holds(folder: Path, version: str) -> bool:

@@ -5,7 +5,7 @@
     registry+s3://bucket/registry/faq@production   in the registry at s3://bucket/registry
     hf://user/repository@revision                  on the Hugging Face Hub
 
-A path stays what it is.
+A path stays what it is, and needs nothing of the registry, which is imported with the first URI.
 """
 
 import os
@@ -15,9 +15,8 @@ from pathlib import Path
 
 from query_adapters._extras import require_extra
 from query_adapters.errors import RegistryError
-from query_adapters.remote.cache import FOLDERS, NAMES, cached
+from query_adapters.remote.adapter_files import FOLDERS, NAMES
 from query_adapters.remote.objects import reaching
-from query_adapters.remote.registry import FolderRegistry
 
 VARIABLE = "QUERY_ADAPTERS_REGISTRY"
 URI = re.compile(r"(registry|registry\+[a-z0-9]+|hf)://")
@@ -41,10 +40,15 @@ class Reference:
 
     def version(self) -> str:
         """Return the version that it names now; errors as in `FolderRegistry.resolve`."""
+        from query_adapters.remote.registry import FolderRegistry
+
         return FolderRegistry(self.url).resolve(self.name, self.reference)
 
     def folder(self, version: str) -> Path:
         """Return a folder with the files of the version; errors as in `FolderRegistry.files`."""
+        from query_adapters.remote.cache import cached
+        from query_adapters.remote.registry import FolderRegistry
+
         return cached(version, lambda: FolderRegistry(self.url).files(self.name, version))
 
 
