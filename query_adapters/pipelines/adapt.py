@@ -47,10 +47,8 @@ class AdaptVectors:
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """The adapter and the columns."""
-        adapter = as_saved(self.adapter).adapter.fingerprint
-        columns = {"reads": [*self.reads], "writes": [*self.writes]}
-        return {"kind": "adapt", "adapter": adapter, **columns}
+        """The adapter."""
+        return {"kind": "adapt", "adapter": as_saved(self.adapter).adapter.fingerprint}
 
     def check(self, rows: ParquetRows) -> None:
         """Check that the vectors are what the adapter maps, as far as files tell.

@@ -31,7 +31,7 @@ class BatchMap(Protocol):
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """What determines its results, as JSON: two maps with equal identities do the same."""
+        """What determines its results beside the columns, as JSON: equal ones do the same."""
 
     def check(self, rows: ParquetRows) -> None:
         """Check that it can map the rows, from what the footers of their files say."""

@@ -68,11 +68,10 @@ class EmbedTexts:
 
     @cached_property
     def identity(self) -> Mapping[str, Any]:
-        """The model, its role and the columns."""
+        """The model and its role."""
         model = self.embedder
         names = {"model": model.identity, "model_name": own_name(model.model_name)}
-        columns = {"reads": [*self.reads], "writes": [*self.writes]}
-        return {"kind": "embed", **names, "role": self.role, **columns}
+        return {"kind": "embed", **names, "role": self.role}
 
     def check(self, rows: ParquetRows) -> None:
         """Accept any column; whether it holds texts shows when it is read."""

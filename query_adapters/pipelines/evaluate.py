@@ -83,11 +83,10 @@ class EvaluateSystems:
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """The documents, the adapters, the search and the columns."""
+        """The documents, the adapters and the search."""
         adapters = {name: a and a.fingerprint for name, a in self._adapters.items()}
         search = {"documents": self._documents.identity, "similarity": self.similarity}
-        columns = {"reads": [*self.reads], "writes": [*self.writes]}
-        return {"kind": "evaluate", "systems": adapters, **search, **columns}
+        return {"kind": "evaluate", "systems": adapters, **search}
 
     def check(self, rows: ParquetRows) -> None:
         """Check that each system's vectors of questions fit the documents, as far as files tell.

@@ -48,7 +48,7 @@ class Job:
         output: The folder of results.
         columns: Columns to read.
         kept: Columns to write.
-        identity: The map's identity where the run was started.
+        identity: What the map does, `identity_of`, where the run was started.
     """
 
     batch_map: BatchMap
@@ -73,10 +73,11 @@ class Job:
 
     def _check_identity(self) -> None:
         """Check that a model that is loaded by name is the same on every machine."""
-        if self.batch_map.identity != self.identity:
+        found = identity_of(self.batch_map)
+        if found != self.identity:
             raise AdapterMismatchError(
                 f"expected {dict(self.identity)} on every worker, as where the run was started, "
-                f"got {dict(self.batch_map.identity)}; install the same model everywhere"
+                f"got {found}; install the same model everywhere"
             )
 
 
@@ -148,8 +149,14 @@ def _job(
         output,
         columns=list(dict.fromkeys([*kept, *batch_map.reads])),
         kept=list(dict.fromkeys([*kept, *batch_map.writes])),
-        identity=batch_map.identity,
+        identity=identity_of(batch_map),
     )
+
+
+def identity_of(batch_map: BatchMap) -> dict[str, Any]:
+    """Return what the map does: its identity, and the columns that it reads and writes."""
+    columns = {"reads": [*batch_map.reads], "writes": [*batch_map.writes]}
+    return {**batch_map.identity, **columns}
 
 
 def _record(job: Job, *, block_rows: int) -> dict[str, Any]:

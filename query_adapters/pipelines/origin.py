@@ -1,13 +1,14 @@
 """What made the vectors of a folder, as the records of the runs that wrote it say."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from query_adapters.adapters.serving import check_fits
 from query_adapters.adapters.storage import SavedAdapter
 from query_adapters.embedders.call import Role
-from query_adapters.errors import InvalidVectorsError
+from query_adapters.errors import InvalidDatasetError, InvalidVectorsError
+from query_adapters.files.json_reading import read_json_file
 from query_adapters.pipelines.output import FORMAT, MANIFEST
 from query_adapters.pipelines.parquet import ParquetRows
 
@@ -17,32 +18,13 @@ Step = Mapping[str, Any]
 def history(rows: ParquetRows) -> list[Step]:
     """Return the identities of the maps that made the rows, the first one first; [] if unknown."""
     try:
-        record = json.loads((rows.root / MANIFEST).read_text(encoding="utf-8"))
+        record = read_json_file(rows.root / MANIFEST, error=InvalidDatasetError)
         if FORMAT.items() <= record.items():
-            return [*record["history"], record["map"]]
-    except (OSError, ValueError, AttributeError, KeyError, TypeError):  # of another program
+            steps = [*record["history"], record["map"]]
+            return [step for step in steps if isinstance(step, Mapping)]
+    except (OSError, InvalidDatasetError, AttributeError, KeyError, TypeError):  # no such record
         pass
     return []
-
-
-def embedding_of(rows: ParquetRows, column: str) -> Step:
-    """Return the identity of the `EmbedTexts` that made a column; empty if unknown."""
-    steps = [step for step in history(rows) if column in step["writes"]]
-    return next((step for step in reversed(steps) if step["kind"] == "embed"), {})
-
-
-def check_role(rows: ParquetRows, column: str, role: Role) -> None:
-    """Check that the vectors, as far as known, were embedded in the role.
-
-    Raises:
-        InvalidVectorsError: If not.
-    """
-    found = embedding_of(rows, column).get("role", role)
-    if found != role:
-        raise InvalidVectorsError(
-            f"{rows.root}: expected vectors of texts in the role {role!r}, got {found!r}, as "
-            f"{MANIFEST} says; embed the texts with role={role!r}"
-        )
 
 
 def check_adapter(saved: SavedAdapter, rows: ParquetRows, column: str) -> None:
@@ -53,14 +35,15 @@ def check_adapter(saved: SavedAdapter, rows: ParquetRows, column: str) -> None:
         DimensionMismatchError: If they have another length.
         InvalidVectorsError: If they are of documents, or adapted already.
     """
-    check_role(rows, column, "query")
-    if any(step["kind"] == "adapt" and column in step["writes"] for step in history(rows)):
+    steps = history(rows)
+    embedding = _embedding(steps, column)
+    _check_role(embedding, "query", rows.root)
+    if any(step.get("kind") == "adapt" for step in _writers(steps, column)):
         raise InvalidVectorsError(
             f"{rows.root}: expected vectors of the base model in column {column!r}, got adapted "
             f"ones, as {MANIFEST} says; adapt those of the base model"
         )
-    name = embedding_of(rows, column).get("model_name")
-    check_fits(saved, model_name=name, dim=rows.dim(column))
+    check_fits(saved, model_name=embedding.get("model_name"), dim=rows.dim(column))
 
 
 def check_models(rows: ParquetRows, column: str, documents: ParquetRows, of_documents: str) -> None:
@@ -69,15 +52,39 @@ def check_models(rows: ParquetRows, column: str, documents: ParquetRows, of_docu
     Raises:
         InvalidVectorsError: If, as far as known, they are of another model, or in the wrong role.
     """
-    check_role(rows, column, "query")
-    check_role(documents, of_documents, "document")
-    models = [
-        embedding_of(rows, column).get("model"),
-        embedding_of(documents, of_documents).get("model"),
-    ]
-    is_adapted = any(step["kind"] == "adapt" for step in history(rows))
-    if None not in models and models[0] != models[1] and not is_adapted:
+    steps = history(rows)
+    of_queries = _embedding(steps, column)
+    of_stored = _embedding(history(documents), of_documents)
+    _check_role(of_queries, "query", rows.root)
+    _check_role(of_stored, "document", documents.root)
+    found, expected = of_queries.get("model"), of_stored.get("model")
+    is_adapted = any(step.get("kind") == "adapt" for step in steps)
+    if None not in (found, expected) and found != expected and not is_adapted:
         raise InvalidVectorsError(
-            f"{rows.root}: expected vectors of {models[1]}, as those of the documents, got "
-            f"{models[0]}; embed questions and documents with one model"
+            f"{rows.root}: expected vectors of {expected}, as those of the documents, got "
+            f"{found}; embed questions and documents with one model"
+        )
+
+
+def _writers(steps: Sequence[Step], column: str) -> list[Step]:
+    return [step for step in steps if column in step.get("writes", ())]
+
+
+def _embedding(steps: Sequence[Step], column: str) -> Step:
+    """Return the identity of the `EmbedTexts` that made a column; empty if unknown."""
+    writers = reversed(_writers(steps, column))
+    return next((step for step in writers if step.get("kind") == "embed"), {})
+
+
+def _check_role(embedding: Step, role: Role, root: Path) -> None:
+    """Check that vectors, as far as known, were embedded in the role.
+
+    Raises:
+        InvalidVectorsError: If not.
+    """
+    found = embedding.get("role", role)
+    if found != role:
+        raise InvalidVectorsError(
+            f"{root}: expected vectors of texts in the role {role!r}, got {found!r}, as "
+            f"{MANIFEST} says; embed the texts with role={role!r}"
         )

@@ -58,10 +58,9 @@ class SearchDocuments:
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """The documents, the search and the columns."""
+        """The documents and the search."""
         search = {"documents": as_documents(self.documents).identity, "k": self.k}
-        columns = {"reads": [*self.reads], "writes": [*self.writes]}
-        return {"kind": "search", **search, "similarity": self.similarity, **columns}
+        return {"kind": "search", **search, "similarity": self.similarity}
 
     def check(self, rows: ParquetRows) -> None:
         """Check that queries and documents have vectors of one length and, as far as known, model.

@@ -19,11 +19,26 @@ from query_adapters.errors import (
 )
 from query_adapters.evaluation import exact_search
 from query_adapters.pipelines import AdaptVectors, EmbedTexts, SearchDocuments, map_parquet
+from query_adapters.pipelines.origin import history
 from query_adapters.pipelines.output import MANIFEST
+from query_adapters.pipelines.parquet import ParquetRows
 from tests.logged_model import DIM, LoggedModel
 from tests.query_adapters.pipelines.files import content, drawn, write, write_texts
 
 ADAPTER = LinearAdapter(np.diag([1, -1, 2, 0.5]), np.array([0.1, 0, 0, 0]))
+
+
+class Renamed:
+    """A map of a user's own, whose identity says what it does and nothing else."""
+
+    block_rows = batch_rows = 100
+    reads, writes, identity = ("text",), ("note",), {"name": "renamed"}
+
+    def check(self, rows: ParquetRows) -> None:
+        """Accept all."""
+
+    def __call__(self, batch: Any) -> Any:
+        return batch.append_column("note", [["new"] * len(batch)])
 
 
 @pytest.fixture
@@ -255,6 +270,24 @@ class TestOrigin:
         with pytest.raises(InvalidVectorsError, match="got adapted ones"):
             map_parquet(adapt, once, tmp_path / "twice")
         map_parquet(SearchDocuments(embedded("documents", "document")), once, tmp_path / "found")
+
+    def test_a_map_of_ones_own_between_hides_nothing(self, tmp_path: Path, embedded: Any) -> None:
+        adapt = AdaptVectors(LinearAdapter.identity(DIM))
+        own = map_parquet(Renamed(), embedded("queries", "query"), tmp_path / "own").folder
+        adapted = map_parquet(adapt, own, tmp_path / "adapted").folder
+        assert content(adapted)[0]["note"] == "new"
+        step = json.loads((own / MANIFEST).read_text(encoding="utf-8"))["map"]
+        assert step == {"name": "renamed", "reads": ["text"], "writes": ["note"]}
+        with pytest.raises(InvalidVectorsError, match="got adapted ones"):
+            map_parquet(adapt, adapted, tmp_path / "twice")
+
+    def test_a_record_that_cannot_be_read_tells_nothing(
+        self, tmp_path: Path, embedded: Any
+    ) -> None:
+        folder = embedded("documents", "document")
+        for odd in ("[" * 5_000, '{"map": 1}', "no JSON"):
+            (folder / MANIFEST).write_text(odd, encoding="utf-8")
+            assert history(ParquetRows(folder)) == []
 
     def test_an_adapter_of_another_model_is_refused(self, tmp_path: Path, embedded: Any) -> None:
         record = AdapterRecord(base_model="m-2")
