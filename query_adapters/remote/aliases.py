@@ -30,6 +30,19 @@ class Aliases:
         keys = self._keys(alias)
         return self._read(keys[-1:])[0] if keys else None
 
+    def named(self, alias: str) -> str:
+        """Return the version that the alias names.
+
+        Raises:
+            FileNotFoundError: If it names none.
+        """
+        head = self.head(alias)
+        if head is None or head.version is None:
+            raise FileNotFoundError(
+                f"{self.objects.url}: {self.name!r} has no alias {alias!r}; promote a version to it"
+            )
+        return head.version
+
     def heads(self) -> dict[str, Move]:
         """Return the newest move of each alias."""
         newest = {key.split("/")[-2]: key for key in self.objects.keys(self.folder)}

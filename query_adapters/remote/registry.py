@@ -86,12 +86,7 @@ class FolderRegistry:
         """
         if PREFIX.fullmatch(reference):
             return self._versions(name).full(reference)
-        head = self._aliases(name).head(reference)
-        if head is None or head.version is None:
-            raise FileNotFoundError(
-                f"{self.url}: {name!r} has no alias {reference!r}; promote a version to it"
-            )
-        return head.version
+        return self._aliases(name).named(reference)
 
     def files(self, name: str, version: str) -> dict[str, bytes]:
         """Return the contents of a version's files by path, checked against its hash.
@@ -135,7 +130,8 @@ class FolderRegistry:
             raise moved(head)
         if expected is not ... and expected != current:
             raise RegistryError(f"{name!r}: expected {alias!r} at {expected}, got no such alias")
-        full = self._versions(name).full(self.resolve(name, version))
+        start = version if PREFIX.fullmatch(version) else log.named(version)
+        full = self._versions(name).full(start)
         return log.move(alias, full, head=head, action="promote", **_told(reason, by))
 
     def rollback(

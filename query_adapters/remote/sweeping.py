@@ -57,12 +57,13 @@ def sweep(objects: Objects, name: str, *, grace: timedelta, keep: int) -> Sweep:
         keep: Moves of each alias whose versions are kept.
     """
     versions, log = Versions(objects, name), Aliases(objects, name)
-    began = versions.objects.folders(f"{versions.folder}/files")
+    began = objects.folders(f"{versions.folder}/files")
     marks = _marks(versions)
     uploads = versions.uploads()
     # read last: a promotion that is not in it yet has seen its version without a mark
-    named = {move.version for move in log.moves(last=1)}
-    kept = {move.version for move in log.moves(last=keep)}
+    moves = sorted(log.moves(last=keep), key=lambda move: move.number)
+    kept = {move.version for move in moves}
+    named = set({move.alias: move.version for move in moves}.values())
     serving = set(uploads) - set(_unneeded(uploads, named))
     for upload in marks.keys() & serving:
         objects.remove(versions.mark_key(upload))  # promoted while it was being marked

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from query_adapters.errors import RegistryError
-from query_adapters.remote.ids import VERSION, made_at, new_id
+from query_adapters.remote.ids import made_at, new_id
 from query_adapters.remote.objects import Objects
 from query_adapters.remote.records import (
     SHOWN,
@@ -142,8 +142,3 @@ class Versions:
                 "others; the store is damaged: push the adapter again"
             )
         return found
-
-
-def is_version(text: str) -> bool:
-    """Return whether the text is a whole version."""
-    return VERSION.fullmatch(text) is not None
