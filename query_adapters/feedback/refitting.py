@@ -12,7 +12,7 @@ from query_adapters.errors import InvalidDatasetError
 from query_adapters.feedback.refit_check import RefitCheck, RefitResult
 from query_adapters.feedback.result import FeedbackDataset
 from query_adapters.finetuning.adapter import CACHE_FILE
-from query_adapters.finetuning.engine import AdapterFinetuneEngine, read_start
+from query_adapters.finetuning.engine import AdapterFinetuneEngine, start_of
 from query_adapters.finetuning.options import TrainerOptions
 from query_adapters.finetuning.probe import NEUTRAL_PROBE
 from query_adapters.finetuning.search_space import SearchSpace
@@ -68,7 +68,8 @@ def refit(
     """
     if not 0 < old_weight <= 1:
         raise ValueError(f"old_weight: expected above 0, at most 1, got {old_weight}")
-    start = read_start(serving, model_name=embedder.model_name)
+    served = read_adapter(serving)
+    start = start_of(served, model_name=embedder.model_name)
     model, hides_texts = embedder, False
     if isinstance(feedback, FeedbackDataset):
         model, hides_texts = feedback.embedder(embedder), bool(feedback.vectors)
@@ -105,7 +106,7 @@ def refit(
         seed=training.get("seed", 0),
     )
     return comparison.result(
-        engine.result.saved, read_adapter(serving), output=output, n_trained=len(dataset.queries)
+        engine.result.saved, served, output=output, n_trained=len(dataset.queries)
     )
 
 

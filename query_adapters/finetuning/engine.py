@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from query_adapters._extras import require_extra
 from query_adapters.adapters.kernel import RefinableAdapter
-from query_adapters.adapters.storage import read_adapter
+from query_adapters.adapters.storage import SavedAdapter, read_adapter
 from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.identity import check_name
@@ -183,7 +183,15 @@ def read_start(folder: str | Path, *, model_name: str) -> RefinableAdapter:
         AdapterMismatchError: If it was trained on another model, or is of another kind than
             linear and kernel.
     """
-    saved = read_adapter(folder)
+    return start_of(read_adapter(folder), model_name=model_name)
+
+
+def start_of(saved: SavedAdapter, *, model_name: str) -> RefinableAdapter:
+    """Return the adapter, to be refined on the model of this name.
+
+    Raises:
+        AdapterMismatchError: As in `read_start`.
+    """
     check_name(model_name, saved.record.base_model)
     return _refinable(saved.adapter)
 
