@@ -7,15 +7,15 @@ from typing import Any, Unpack
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
+from llama_index_finetune_plugin._top_k import HasTopK
 from llama_index_finetune_plugin.experiments import ExperimentOptions, ExperimentRetriever
 from query_adapters.experiments.arms import Arm
 from query_adapters.experiments.serving import Challenge, teams_in
-from query_adapters.fusion.serving import checked_top_k
 
 Keyed = list[tuple[str, NodeWithScore]]
 
 
-class InterleavedRetriever(ExperimentRetriever):
+class InterleavedRetriever(HasTopK, ExperimentRetriever):
     """Both retrievers' nodes as one list, whose clicks tell which of the two users prefer.
 
     Both are asked at the same time, and their lists are joined by team draft; coins depend on
@@ -49,7 +49,7 @@ class InterleavedRetriever(ExperimentRetriever):
         max_delay_s: float | None = 1.0,
         **options: Unpack[ExperimentOptions],
     ) -> None:
-        self.similarity_top_k = checked_top_k(similarity_top_k)
+        self.similarity_top_k = similarity_top_k
         challenge = Challenge(experiment, max_delay_s=max_delay_s)
         super().__init__((incumbent, challenger), challenge, options)
 
