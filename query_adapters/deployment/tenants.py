@@ -7,6 +7,7 @@ loaded once, however many requests wait for it.
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import SystemRandom
 from threading import Lock
@@ -83,7 +84,15 @@ class TenantAdapters:
         self._failures = self._forgotten = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (self.source, self.tenant, self.max_tenants, self.refresh_s, self.wanted)
+        again = partial(
+            type(self),
+            self.source,
+            tenant=self.tenant,
+            max_tenants=self.max_tenants,
+            refresh_s=self.refresh_s,
+            wanted=self.wanted,
+        )
+        return again, ()
 
     def current(self) -> SavedAdapter | None:
         """Return the adapter of this request's tenant; None without one.
@@ -222,15 +231,3 @@ def _put(entries: OrderedDict[str, Any], tenant: str, entry: Any, size: int) -> 
             entries.popitem(last=False)
         except KeyError:  # another thread was faster
             return
-
-
-def _again(
-    source: Source,
-    tenant: Callable[[], str | None],
-    max_tenants: int,
-    refresh_s: float | None,
-    wanted: Wanted,
-) -> TenantAdapters:
-    return TenantAdapters(
-        source, tenant=tenant, max_tenants=max_tenants, refresh_s=refresh_s, wanted=wanted
-    )

@@ -74,15 +74,11 @@ class ClickTable:
 
     def by_pair(self, values: Values) -> Values:
         """Return the sum of one value a cell over the cells of each pair, `(n_pairs,)`."""
-        return np.bincount(self.pair_of, weights=values, minlength=len(self.documents)).astype(
-            np.float64
-        )
+        return _sums(self.pair_of, values, len(self.documents))
 
     def by_question(self, values: Values) -> Values:
         """Return the sum of one value a pair over the pairs of each question, `(n_questions,)`."""
-        return np.bincount(self.question_of, weights=values, minlength=len(self.questions)).astype(
-            np.float64
-        )
+        return _sums(self.question_of, values, len(self.questions))
 
     def by_rank(self, values: Values) -> Values:
         """Return the sum of one value a cell over the cells of each rank, `(depth,)`."""

@@ -129,6 +129,3 @@ class RefitCheck:
             ),
             advice=DEPLOY if is_kept else "none; refit again with more feedback",
         )
-
-    def _gain(self, comparison: MetricComparison, basis: str) -> str:
-        return gain_text(comparison.difference, self.metric, basis)
