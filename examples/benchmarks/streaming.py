@@ -13,7 +13,6 @@ import argparse
 import multiprocessing
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+from peak_memory import PeakMemory, unshared
 from rich.console import Console
 from rich.table import Table
 
@@ -37,28 +37,6 @@ DIM = 384
 ROWS = 65_536  # documents written or read at once
 QUESTIONS_AT_ONCE = 10_000
 NOISE = 4.0
-
-
-class PeakMemory(threading.Thread):
-    """Notes the process's own memory every 10 ms, without pages of mapped files."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.peak_mb, self._ended = 0.0, threading.Event()
-
-    def run(self) -> None:
-        process = psutil.Process()
-        while not self._ended.wait(0.01):
-            info = process.memory_info()
-            self.peak_mb = max(self.peak_mb, (info.rss - getattr(info, "shared", 0)) / 1e6)
-
-    def __enter__(self) -> "PeakMemory":
-        self.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._ended.set()
-        self.join()
 
 
 def write_documents(path: Path, n: int) -> None:
@@ -86,7 +64,8 @@ def measured(n_questions: int, n_documents: int, folder: str) -> dict[str, Any]:
     matrix = np.eye(DIM) + 0.01 * np.random.default_rng(2).normal(size=(DIM, DIM))
     systems = {"base": None, "adapter": LinearAdapter(matrix, np.zeros(DIM))}
     started = time.perf_counter()
-    with PeakMemory() as memory:
+    own = psutil.Process()
+    with PeakMemory(lambda: unshared(own), every_s=0.01) as memory:
         blocks = VectorBlocks(documents, rows=ROWS)
         found = evaluate_blocks(questions(documents, n_questions), blocks, systems)
         searched = time.perf_counter()
@@ -96,7 +75,7 @@ def measured(n_questions: int, n_documents: int, folder: str) -> dict[str, Any]:
         "documents": n_documents,
         "search_seconds": round(searched - started, 1),
         "comparison_seconds": round(time.perf_counter() - searched, 1),
-        "peak_mb": round(memory.peak_mb),
+        "peak_mb": round(memory.peak / 1e6),
     }
 
 

@@ -1,21 +1,13 @@
 """Test that the plots of the site match the stored benchmark results."""
 
 import json
-import sys
 import xml.etree.ElementTree as ET
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-spec = spec_from_file_location("docs_hook_plots", ROOT / "docs" / "hooks" / "plots.py")
-assert spec is not None
-assert spec.loader is not None
-plots = module_from_spec(spec)
-sys.modules[spec.name] = plots  # dataclasses look up their module
-spec.loader.exec_module(plots)
+from tests.scripts import load_script
 
+plots = load_script("docs/hooks/plots.py")
 QUALITY = json.loads((plots.RESULTS / "quality.json").read_text("utf-8"))
 
 

@@ -2,35 +2,20 @@
 
 import ast
 import importlib
-import importlib.util
 import pkgutil
 import re
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from query_adapters import errors as errors_module
+from tests.scripts import ROOT, load_script
 
-ROOT = Path(__file__).resolve().parents[2]
 CODE_BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
-def hook(name: str) -> ModuleType:
-    path = ROOT / "docs" / "hooks" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"docs_hook_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look up their module
-    spec.loader.exec_module(module)
-    return module
-
-
-reference, errors = hook("reference"), hook("errors")
+reference, errors = (load_script(f"docs/hooks/{name}.py") for name in ("reference", "errors"))
 PAGES = reference.pages()
 ENTRIES = [entry for page in PAGES for entries in page.sections.values() for entry in entries]
 

@@ -1,22 +1,15 @@
 """Query a model from many threads and tasks while its adapter is replaced: the short version."""
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "benchmarks" / "soak.py"
+from tests.scripts import load_script
 
 
 @pytest.fixture(scope="module")
 def soak() -> Any:
-    spec = importlib.util.spec_from_file_location("soak", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("examples/benchmarks/soak.py")
 
 
 @pytest.mark.slow

@@ -1,13 +1,13 @@
 """Kill processes that push and promote at random moments: the short version of the benchmark."""
 
-import importlib.util
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[3] / "examples" / "benchmarks" / "registry.py"
+from tests.scripts import load_script
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
@@ -17,12 +17,7 @@ pytestmark = [
 
 @pytest.fixture
 def killing() -> Any:
-    spec = importlib.util.spec_from_file_location("killing", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("examples/benchmarks/registry.py")
 
 
 def test_no_confirmed_move_is_lost_and_nothing_is_left(killing: Any, tmp_path: Path) -> None:

@@ -6,18 +6,11 @@ import pytest
 
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.feedback import dataset_from_feedback, feedback_from_spans
+from tests.query_adapters.data.traces import openinference
 
 
 def retrieval(key: str, query: str, *documents: str) -> dict[str, Any]:
-    listed = [{"document": {"id": one, "content": f"text of {one}"}} for one in documents]
-    return {
-        "context": {"span_id": key, "trace_id": f"trace of {key}"},
-        "attributes": {
-            "openinference.span.kind": "RETRIEVER",
-            "input.value": query,
-            "retrieval.documents": listed,
-        },
-    }
+    return openinference.retrieval(key, query, {one: f"text of {one}" for one in documents})
 
 
 def test_clicks_citations_and_ratings_are_told_apart_by_their_names() -> None:

@@ -8,21 +8,13 @@ import pytest
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.traces import from_traces
 from query_adapters.errors import DatasetWarning, InvalidDatasetError
+from tests.query_adapters.data.traces import openinference
 
 TEXTS = {"d1": "Four miles.", "d2": "An hour.", "d3": "By boat.", "d4": "On foot."}
 
 
 def retrieval(key: str, query: str, *documents: str, **fields: Any) -> dict[str, Any]:
-    listed = [{"document": {"id": d, "content": TEXTS[d]}} for d in documents]
-    return {
-        "context": {"span_id": key, "trace_id": f"trace of {key}"},
-        "attributes": {
-            "openinference.span.kind": "RETRIEVER",
-            "input.value": query,
-            "retrieval.documents": listed,
-        },
-        **fields,
-    }
+    return openinference.retrieval(key, query, {one: TEXTS[one] for one in documents}, **fields)
 
 
 def rating(value: object, **target: object) -> dict[str, Any]:
