@@ -14,7 +14,7 @@ from query_adapters.adapters.base import QueryAdapter
 from query_adapters.errors import AdapterFileError
 from query_adapters.files.foreign import refusing
 from query_adapters.files.json_reading import parse_json
-from query_adapters.files.json_types import is_count
+from query_adapters.files.json_types import check_not_newer, is_count
 from query_adapters.files.reading import STREAM_BYTES, check_file
 
 Tensors = dict[str, NDArray[Any]]
@@ -73,11 +73,7 @@ def checked_version(description: Mapping[str, Any], newest: int, path: Path) -> 
     version = description.get("format_version")
     if not is_count(version):
         raise restorable(f"{path}: expected a format version from 1, got {version!r}")
-    if version > newest:
-        raise AdapterFileError(
-            f"{path}: format version {version} is newer than {newest}; upgrade "
-            "llama-index-finetune-plugin"
-        )
+    check_not_newer(version, newest, path, error=AdapterFileError)
     return version
 
 

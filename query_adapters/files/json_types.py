@@ -3,12 +3,28 @@
 from math import isfinite
 from typing import Any, TypeGuard
 
+from query_adapters.errors import QueryAdaptersError
 from query_adapters.text.shown import quoted
 
 
 def is_count(value: object) -> TypeGuard[int]:
     """Return whether the value is a whole number from 1."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def check_not_newer(
+    version: int, newest: int, place: object, *, error: type[QueryAdaptersError]
+) -> None:
+    """Check that this release knows the format of what lies at a place.
+
+    Raises:
+        QueryAdaptersError: The given error, if the format version is above the newest one.
+    """
+    if version > newest:
+        raise error(
+            f"{place}: format version {version} is newer than {newest}; upgrade "
+            "llama-index-finetune-plugin"
+        )
 
 
 def is_number(value: object) -> TypeGuard[float]:

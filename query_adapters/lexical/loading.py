@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from query_adapters.errors import LexicalIndexError, LexicalIndexWarning
 from query_adapters.files.json_reading import read_json_file
+from query_adapters.files.json_types import check_not_newer
 from query_adapters.files.reading import STREAM_BYTES, check_file
 from query_adapters.lexical.counts import TokenCounts
 from query_adapters.lexical.postings import Formula, Postings
@@ -58,11 +59,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise _damaged(folder, f"{RECORD} is missing") from error
     except (*DAMAGES, OSError) as error:
         raise _damaged(folder, f"{RECORD}: {type(error).__name__}: {error}") from error
-    if written > FORMAT_VERSION:
-        raise LexicalIndexError(
-            f"{path}: format version {written} is newer than {FORMAT_VERSION}; upgrade "
-            "llama-index-finetune-plugin"
-        )
+    check_not_newer(written, FORMAT_VERSION, path, error=LexicalIndexError)
     plain: dict[str, Any] = record
     return plain
 

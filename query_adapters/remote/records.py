@@ -9,7 +9,7 @@ from typing import Any
 
 from query_adapters.errors import RegistryError
 from query_adapters.files.json_reading import parse_json
-from query_adapters.files.json_types import is_count
+from query_adapters.files.json_types import check_not_newer, is_count
 from query_adapters.files.reading import decoded
 from query_adapters.remote.ids import UPLOAD, VERSION, second_of
 
@@ -158,11 +158,7 @@ def checked_format(record: Any, place: str) -> None:
     version = record.get("format_version") if isinstance(record, dict) else None
     if not is_count(version):
         raise RegistryError(f"{place}: expected a format version from 1, got {version!r}")
-    if version > FORMAT_VERSION:
-        raise RegistryError(
-            f"{place}: format version {version} is newer than {FORMAT_VERSION}; upgrade "
-            "llama-index-finetune-plugin"
-        )
+    check_not_newer(version, FORMAT_VERSION, place, error=RegistryError)
 
 
 def is_inside(path: str) -> bool:
