@@ -13,6 +13,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.schema import TextNode
 
 from llama_index_finetune_plugin import (
+    CachedEmbedding,
     EmbeddingAdapterFinetuneEngine,
     EmbeddingQAFinetuneDataset,
     RetrieverEvaluator,
@@ -67,7 +68,8 @@ def test_an_adapter_from_lyft_serves_uber_better(
     from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 
     train, val = datasets
-    base = HuggingFaceEmbedding(minilm, embed_batch_size=32)
+    model = HuggingFaceEmbedding(minilm, embed_batch_size=32)
+    base = CachedEmbedding(model, tmp_path / "vectors.sqlite")  # each text is embedded once
     index = index_of(val, base)
 
     def ndcg(model: BaseEmbedding) -> float:

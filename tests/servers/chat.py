@@ -117,7 +117,7 @@ class ChatServer(Loopback):
         self.latency, self.hold_until, self.on_paid = latency, hold_until, on_paid
         self.shape, self.reply = shape, reply
         self.asked: Counter[str] = Counter()
-        self.paid: Counter[str] = Counter()
+        self._paid: Counter[str] = Counter()
         self.paths: Counter[str] = Counter()
         self.requests: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         self.in_flight = self.most_in_flight = 0
@@ -125,8 +125,13 @@ class ChatServer(Loopback):
         super().__init__()
 
     @property
+    def paid(self) -> Counter[str]:
+        with self.changed:  # a client may have an answer before it is counted
+            return Counter(self._paid)
+
+    @property
     def n_paid(self) -> int:
-        return sum(self.paid.values())
+        return self.paid.total()
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         request = body_of(handler)
@@ -174,13 +179,13 @@ class ChatServer(Loopback):
             handler.wfile.write(content[: len(content) // 2])
             handler.close_connection = True
             return
-        handler.wfile.write(content)
-        if fault.status == 200 and not fault.broken:
-            with self.changed:
-                self.paid[marker] += 1
-                n_paid = self.n_paid
-            if self.on_paid:
-                self.on_paid(n_paid)
+        is_paid = fault.status == 200 and not fault.broken
+        with self.changed:
+            handler.wfile.write(content)
+            self._paid[marker] += is_paid
+            n_paid = self.n_paid
+        if is_paid and self.on_paid:
+            self.on_paid(n_paid)
 
     def _said(
         self, request: Mapping[str, Any], text: str, marker: str, fault: Fault
