@@ -23,7 +23,8 @@ from query_adapters.pipelines import (
     evaluate_parquet,
     map_parquet,
 )
-from tests.logged_model import DIM, LoggedModel
+from query_adapters.pipelines.generate import GenerateQuestions
+from tests.logged_model import DIM, LoggedChat, LoggedModel
 from tests.query_adapters.pipelines.files import content, drawn, write, write_texts
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
@@ -77,6 +78,18 @@ def test_the_maps_give_the_bits_that_they_give_here(
         done = map_parquet(batch_map, output=there, ray={"concurrency": 1}, **run)
         assert done == replace(map_parquet(batch_map, output=here, **run), folder=there)
         assert content(there) == content(here)
+
+
+def test_questions_are_those_that_are_generated_here_and_each_is_asked_for_once(
+    tmp_path: Path, folders: dict[str, Path], cluster: Any
+) -> None:
+    chat = LoggedChat(tmp_path)
+    here, there = tmp_path / "here", tmp_path / "there"
+    run: dict[str, Any] = {"source": folders["texts"], "block_rows": 4}
+    map_parquet(GenerateQuestions(chat), output=there, ray={"concurrency": 2}, **run)
+    assert sorted(chat.asked()) == sorted(f"text {n}" for n in range(16))
+    map_parquet(GenerateQuestions(chat), output=here, **run)
+    assert content(there) == content(here)
 
 
 def test_an_evaluation_gives_the_bits_that_it_gives_here(
