@@ -7,6 +7,7 @@
 # Parts of `make test`: lint, unit, lowest, smoke, docs, wheel. `make clean` removes what was built.
 # `make audit`, a part of lint, looks for known vulnerabilities in constraints.txt; `make sbom` writes
 # the bill of materials of an installation, dist/sbom.cdx.json, in the CycloneDX format.
+# `make cluster`, no part of `make test`, tests on a Ray cluster of two nodes and on an S3 server.
 # `make docs` builds the documentation site into site/; it needs neither torch nor a framework.
 # Another interpreter:               make test PYTHON=python3.13
 # Another number of test processes:  make test WORKERS=4
@@ -14,7 +15,7 @@
 
 .POSIX:
 .NOTPARALLEL:
-.PHONY: demo check test lint audit sbom unit lowest smoke docs wheel clean
+.PHONY: demo check test lint audit sbom unit lowest cluster smoke docs wheel clean
 
 PYTHON ?= python3
 TORCH_INDEX ?=
@@ -43,6 +44,11 @@ LOWEST_PYTHON = $(LOWEST)/bin/python
 LOWEST_TESTS = $(CORE:%=tests/query_adapters/%) tests/integrations tests/langchain_adapter \
     tests/llama_index_finetune_plugin
 CORE = adapters embedders evaluation finetuning fusion lexical locating training
+
+# An environment for Ray and for clients of S3, which need an older python-dateutil.
+CLUSTER = .venv-cluster
+CLUSTER_TESTS = tests/query_adapters/pipelines tests/query_adapters/deployment/test_registry.py \
+    tests/query_adapters/deployment/test_killed_processes.py
 
 demo: $(VENV)/.demo
 	$(OFFLINE) $(BIN)/python examples/01_demo.py
@@ -83,6 +89,10 @@ unit: $(VENV)/.test
 lowest: $(LOWEST)/.test
 	$(TEST_ENV) $(LOWEST_PYTHON) -m pytest $(PARALLEL) -q -W default -m "not slow" $(LOWEST_TESTS)
 
+# Plain assertions: Python 3.11 fails at times to parse a file for pytest while Ray is loaded.
+cluster: $(CLUSTER)/.test
+	$(TEST_ENV) $(CLUSTER)/bin/python -m pytest -q --assert=plain $(CLUSTER_TESTS)
+
 smoke: $(VENV)/.test
 	printf '%s\n' $(EXAMPLES) | $(OFFLINE) OMP_NUM_THREADS=1 \
 	    xargs -P 2 -I '{}' $(BIN)/python 'examples/{}' --smoke
@@ -108,7 +118,7 @@ wheel: $(VENV)/.test
 	done
 
 clean:
-	rm -rf $(VENV) $(AUDIT) $(LOWEST) dist site .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) $(AUDIT) $(LOWEST) $(CLUSTER) dist site .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 
 # Stamp files in the environment: it is installed again only after one of the two files changes.
 $(VENV)/.demo: $(VENV)/.torch pyproject.toml
@@ -145,6 +155,14 @@ $(LOWEST)/.test: $(BIN)/python constraints-lowest.txt pyproject.toml
 	    $(TORCH_INDEX:%=--extra-index-url %) torch
 	$(LOWEST)/bin/uv pip install --python $(LOWEST_PYTHON) --link-mode copy --compile-bytecode \
 	    -c constraints-lowest.txt --build-constraint constraints.txt -e '.[all]' --group dev
+	@touch $@
+
+$(CLUSTER)/.test: $(BIN)/python constraints.txt pyproject.toml
+	$(BIN)/python -m venv --clear $(CLUSTER)
+	grep -v '^python-dateutil==' constraints.txt > $(CLUSTER)/constraints.txt
+	$(CLUSTER)/bin/python -m pip install -q --upgrade 'pip>=25.3'
+	$(CLUSTER)/bin/python -m pip install -q -c $(CLUSTER)/constraints.txt \
+	    --build-constraint constraints.txt -e '.[ray,registry,train,generate]' --group cluster
 	@touch $@
 
 $(BIN)/python:

@@ -24,6 +24,7 @@ class LoggedModel:
         folder: Folder of the files.
         identity: As in `TextEmbedder`.
         dies_at: A text; the first process that is to embed it ends as if it was killed.
+        dies_again: Whether every process that is to embed it does.
         seconds: Time that a call takes.
     """
 
@@ -32,6 +33,7 @@ class LoggedModel:
     model_name: str = "logged"
     batch_size: int = 64
     dies_at: str | None = None
+    dies_again: bool = False
     seconds: float = 0.0
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
@@ -48,15 +50,15 @@ class LoggedModel:
     def _embed(self, role: str, texts: Sequence[str]) -> Vectors:
         time.sleep(self.seconds)
         if self.dies_at in texts:
-            self._die_once()
+            self._die()
         lines = "".join(f"{text}\n" for text in texts).encode()
         with (self.folder / "embedded").open("ab", buffering=0) as file:
             file.write(lines)
         return np.array([self._vector(f"{role} {text}") for text in texts], dtype=np.float32)
 
-    def _die_once(self) -> None:
+    def _die(self) -> None:
         try:
-            (self.folder / "died").touch(exist_ok=False)
+            (self.folder / "died").touch(exist_ok=self.dies_again)
         except FileExistsError:
             return
         os.kill(os.getpid(), signal.SIGKILL)

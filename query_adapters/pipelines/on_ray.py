@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from query_adapters._extras import require_extra
 from query_adapters.pipelines.parquet import Block
 
-MAX_RETRIES = 5  # of a block at which a worker or its machine dies; Ray's own default is no limit
+MAX_RESTARTS = 10  # of a worker that dies, with its machine or alone; Ray's default is no limit
 
 Work = Callable[[Block], None]
 Numbers = Mapping[str, NDArray[np.int64]]
@@ -32,8 +32,9 @@ class BlockWorker:
 def run_on_ray(work: Work, blocks: Sequence[Block], options: Mapping[str, Any]) -> None:
     """Run the work on all blocks; Ray runs a block again whose worker or machine died.
 
-    After `MAX_RETRIES` deaths at one block, the run ends with Ray's error, such as where a block
-    is too large for the memory of a worker.
+    After `MAX_RESTARTS` deaths of one worker, the run ends with Ray's error, such as where a block
+    is too large for its memory. Retries of a block have no limit: while a machine is lost, Ray may
+    use up several before the worker is started elsewhere.
 
     Args:
         work: What is done with a block; the same block may be passed twice.
@@ -48,14 +49,14 @@ def run_on_ray(work: Work, blocks: Sequence[Block], options: Mapping[str, Any]) 
 
     numbers = [{"block": block.number} for block in blocks]
     with warnings.catch_warnings():
-        # Ray deprecates `max_task_retries` here, but has no other limit yet
+        # Ray deprecates `max_restarts` here, but has no other limit yet
         warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated")
         done = data.from_items(numbers, override_num_blocks=len(numbers)).map_batches(
             BlockWorker,
             batch_size=1,
             batch_format="numpy",
             fn_constructor_args=(work, {block.number: block for block in blocks}),
-            **{"max_task_retries": MAX_RETRIES, **options},
+            **{"max_restarts": MAX_RESTARTS, **options},
         )
     for _ in done.iter_batches(batch_size=None):
         pass

@@ -134,6 +134,25 @@ def test_a_refusal_of_a_worker_is_shown(
         map_parquet(embed, tmp_path / "bad", tmp_path / "v", block_rows=1, ray={"concurrency": 1})
 
 
+def test_a_block_that_kills_every_worker_ends_the_run_and_the_others_are_kept(
+    tmp_path: Path, folders: dict[str, Path], cluster: Any
+) -> None:
+    model = LoggedModel(tmp_path, dies_at="text 9", dies_again=True)
+    run: dict[str, Any] = {"source": folders["texts"], "output": tmp_path / "there"}
+    with pytest.raises(ray.exceptions.RayActorError):
+        map_parquet(
+            EmbedTexts(model, role="document"),
+            block_rows=1,
+            ray={"concurrency": 1, "max_restarts": 1},
+            **run,
+        )
+    finished = model.embedded()
+    assert finished
+    well = replace(model, dies_at=None)
+    map_parquet(EmbedTexts(well, role="document"), block_rows=1, **run)
+    assert Counter(model.embedded()) == Counter(f"text {n}" for n in range(16))
+
+
 def test_a_removed_node_costs_no_finished_block(
     tmp_path: Path, folders: dict[str, Path], cluster: Any
 ) -> None:
