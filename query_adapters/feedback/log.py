@@ -59,6 +59,11 @@ class FeedbackLog:
         self._privacy = QuestionPrivacy(kept=questions, secret=secret)
         self._file = RotatingFile(self.path, max_bytes=max_bytes, durable=durable)
 
+    @property
+    def keeps_texts(self) -> bool:
+        """Whether questions are kept as texts; without them, each needs its vector."""
+        return self._privacy.kept == "text"
+
     def shown(
         self,
         question: str,

@@ -1,0 +1,133 @@
+"""What is told to OpenTelemetry of each retrieval: metrics, and attributes of spans."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from query_adapters._extras import require_extra
+from query_adapters._version import installed_version
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+
+SCOPE = "query_adapters"
+SYSTEM, ADAPTER = "query_adapters.system", "query_adapters.adapter"
+KIND, ERROR = "openinference.span.kind", "error.type"
+SCORES = tuple(n / 20 for n in range(21))  # bounds of the histogram: cosines
+SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrieval:
+    """What a retriever was asked and returned.
+
+    Attributes:
+        question: The question.
+        ids: Ids of the documents, best first.
+        scores: Their scores; empty if they are not known.
+        seconds: How long it took.
+        system: Name of the system.
+        adapter: Fingerprint of the adapter, "base" for none; None if it is not known.
+        session: Key of the user or session; None if it is not known.
+    """
+
+    question: str
+    ids: Sequence[str]
+    scores: Sequence[float]
+    seconds: float
+    system: str
+    adapter: str | None = None
+    session: str | None = None
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The attributes by which metrics are told apart."""
+        own = {SYSTEM: self.system}
+        return own if self.adapter is None else {**own, ADAPTER: self.adapter}
+
+
+class QueryMetrics:
+    """Counts queries, and collects their latency and their best score, by system and adapter.
+
+    The metrics are `query_adapters.queries`, `query_adapters.query.duration` in seconds and
+    `query_adapters.query.top_score`.
+
+    Args:
+        provider: OpenTelemetry's MeterProvider; None for the global one.
+
+    Raises:
+        MissingExtraError: If the extra `telemetry` is not installed.
+    """
+
+    def __init__(self, provider: "MeterProvider | None" = None) -> None:
+        require_extra("telemetry")
+        from opentelemetry.metrics import get_meter
+
+        meter = get_meter(SCOPE, installed_version(), provider)
+        self._queries = meter.create_counter(
+            "query_adapters.queries", unit="{query}", description="Queries to retrievers."
+        )
+        self._duration = meter.create_histogram(
+            "query_adapters.query.duration",
+            unit="s",
+            description="Time from a question to its documents.",
+            explicit_bucket_boundaries_advisory=SECONDS,
+        )
+        self._score = meter.create_histogram(
+            "query_adapters.query.top_score",
+            unit="1",
+            description="Score of the best document.",
+            explicit_bucket_boundaries_advisory=SCORES,
+        )
+
+    def add(self, one: Retrieval, error: str | None = None) -> None:
+        """Add a retrieval; `error` names the type of what ended it."""
+        labels = one.labels if error is None else {**one.labels, ERROR: error}
+        self._queries.add(1, labels)
+        self._duration.record(one.seconds, labels)
+        if one.scores:
+            self._score.record(max(one.scores), labels)
+
+
+class SpanAttributes:
+    """Writes attributes to the span in which a retriever runs.
+
+    These are `query_adapters.system`, `query_adapters.adapter` and `session.id`. To a span that no
+    instrumentation of OpenInference has written, also those of OpenInference's retriever: the
+    question, and the ids and scores of the documents.
+
+    Raises:
+        MissingExtraError: If the extra `telemetry` is not installed.
+    """
+
+    def __init__(self) -> None:
+        require_extra("telemetry")
+        from opentelemetry.trace import get_current_span
+
+        self._current = get_current_span
+
+    def write(self, one: Retrieval) -> None:
+        """Write the attributes; nothing outside a span that is recorded."""
+        span = self._current()
+        if not span.is_recording():
+            return
+        attributes: dict[str, Any] = dict(one.labels)
+        if one.session is not None:
+            attributes["session.id"] = one.session
+        if KIND not in (getattr(span, "attributes", None) or {}):
+            attributes |= _as_retriever(one)
+        span.set_attributes(attributes)
+
+
+def _as_retriever(one: Retrieval) -> dict[str, Any]:
+    """Return the attributes of a retriever's span.
+
+    Source: OpenInference's semantic conventions, "Retriever spans".
+    """
+    documents = [f"retrieval.documents.{n}.document" for n in range(len(one.ids))]
+    return {
+        KIND: "RETRIEVER",
+        "input.value": one.question,
+        **{f"{name}.id": key for name, key in zip(documents, one.ids, strict=True)},
+        **{f"{name}.score": x for name, x in zip(documents, one.scores, strict=False)},
+    }
