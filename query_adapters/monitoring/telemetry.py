@@ -1,15 +1,19 @@
 """What is told to OpenTelemetry of each retrieval: metrics, and attributes of spans."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from query_adapters._extras import require_extra
 from query_adapters._version import installed_version
+from query_adapters.processes.forks import PerProcess
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
+Labels = tuple[tuple[str, str], ...]
 SCOPE = "query_adapters"
 SYSTEM, ADAPTER = "query_adapters.system", "query_adapters.adapter"
 KIND, ERROR = "openinference.span.kind", "error.type"
@@ -64,8 +68,13 @@ class QueryMetrics:
         from opentelemetry.metrics import get_meter
 
         meter = get_meter(SCOPE, installed_version(), provider)
-        self._queries = meter.create_counter(
-            "query_adapters.queries", unit="{query}", description="Queries to retrievers."
+        self._counted: Counter[Labels] = Counter()
+        self._lock = PerProcess(Lock)
+        meter.create_observable_counter(  # read as often as metrics are exported, not per query
+            "query_adapters.queries",
+            [self._read],
+            unit="{query}",
+            description="Queries to retrievers.",
         )
         self._duration = meter.create_histogram(
             "query_adapters.query.duration",
@@ -83,10 +92,17 @@ class QueryMetrics:
     def add(self, one: Retrieval, error: str | None = None) -> None:
         """Add a retrieval; `error` names the type of what ended it."""
         labels = one.labels if error is None else {**one.labels, ERROR: error}
-        self._queries.add(1, labels)
+        with self._lock.get():
+            self._counted[tuple(labels.items())] += 1
         self._duration.record(one.seconds, labels)
         if one.scores:
             self._score.record(max(one.scores), labels)
+
+    def _read(self, options: "CallbackOptions") -> "list[Observation]":
+        from opentelemetry.metrics import Observation
+
+        with self._lock.get():
+            return [Observation(n, dict(labels)) for labels, n in self._counted.items()]
 
 
 class SpanAttributes:
