@@ -1,11 +1,12 @@
 """Look at what serves and at its log, and say what needs doing."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from heapq import nlargest
 from pathlib import Path
 from typing import Any
 
-from query_adapters.adapters.storage import read_adapter
+from query_adapters.adapters.storage import SavedAdapter, read_adapter
 from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
@@ -23,6 +24,7 @@ from query_adapters.monitoring.serving_checks import (
     model_check,
 )
 from query_adapters.remote.locations import local_folder
+from query_adapters.stores import StoredVectors
 from query_adapters.stores.reader import Index, gathered
 from query_adapters.typing import Texts
 
@@ -75,7 +77,7 @@ def diagnose(
     records = _records(feedback)
     newest = nlargest(recent, enumerate(records.lists), key=lambda pair: (pair[1].time, pair[0]))
     lists = [one for _, one in sorted(newest, key=lambda pair: pair[0])]
-    stored = None if index is None else gathered(index)
+    stored = None if index is None else _ranked_by(gathered(index), saved)
     known, cache = texts or {}, EmbeddingCache(cache_path)
     questions = None if training is None else to_retrieval_dataset(training)
 
@@ -110,6 +112,12 @@ def _made(name: str, check: Callable[[], Check], wrong: Sequence[str]) -> Check:
         return check()
     except MissingExtraError as error:
         return Check(name=name, status="skipped", seen=str(error))
+
+
+def _ranked_by(index: StoredVectors, saved: SavedAdapter) -> StoredVectors:
+    """Return the index with what it ranked by in training, if it does not say it itself."""
+    known = index.similarity or saved.record.training.get("similarity")
+    return replace(index, similarity=known)
 
 
 def _records(feedback: Feedback) -> FeedbackRecords:
