@@ -27,7 +27,7 @@ class Check:
 
     def __str__(self) -> str:
         to_do = f"; {self.advice}" if self.advice else ""
-        return one_line(f"{self.status:<8} {self.name:<10} {self.seen}{to_do}")
+        return f"{self.status:<8} {self.name:<10} {one_line(self.seen + to_do)}"
 
 
 @dataclass(frozen=True, kw_only=True)

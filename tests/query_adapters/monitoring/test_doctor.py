@@ -18,6 +18,9 @@ from query_adapters.adapters.storage import (
 )
 from query_adapters.feedback import FeedbackEvent, FeedbackRecords, ShownList
 from query_adapters.finetuning.engine import AdapterFinetuneEngine
+from query_adapters.fusion import FusionModel, SavedFusion, ScoringHead
+from query_adapters.fusion.storage import save_fusion
+from query_adapters.lexical import LexicalIndex, Tokenizer
 from query_adapters.monitoring import Diagnosis, diagnose
 from query_adapters.stores import StoredVectors
 
@@ -90,9 +93,7 @@ def live(
     engine.finetune()
     saved = read_adapter(folder)
     assert isinstance(saved.adapter, KernelAdapter)
-    lists = logged(
-        problem.dataset.select(queries[120:]), system=f"faq@{saved.adapter.fingerprint}"
-    )
+    lists = logged(problem.dataset.select(queries[120:]), system=f"faq@{saved.adapter.fingerprint}")
     return Live(problem=problem, training=training, folder=folder, index=index, lists=lists)
 
 
@@ -144,7 +145,9 @@ def test_another_model_is_told_by_its_name_and_by_its_vectors(
     for other in (make_embedder(identity="another/1"), make_embedder()):
         found = look(embedder=other, measure_refit=True)
         assert found["model"].status == "failed"
-        assert found["questions"].seen == found["refit"].seen == "model and index must be right first"
+        assert (
+            found["questions"].seen == found["refit"].seen == "model and index must be right first"
+        )
         assert found.needs_action
 
 
@@ -230,3 +233,29 @@ def test_a_damaged_log_is_told(look: Look, live: Live) -> None:
     assert {check.status for check in found.checks[2:]} == {"skipped"}
     with pytest.raises(ValueError, match="recent: expected at least 1"):
         diagnose(live.folder, records, recent=0)
+
+
+def test_a_stale_lexical_index_is_told(live: Live, tmp_path: Path) -> None:
+    texts = {"a": "four miles", "b": "an hour", "c": "two shillings"}
+    model = FusionModel(
+        adapter=LinearAdapter.identity(2),
+        head=ScoringHead({"lexical": 0.5}),
+        queries=np.tile(np.eye(2, dtype=np.float32), (8, 1)),
+        answers=(("a",), ("b",)) * 8,
+        lexical=LexicalIndex.build([(list(texts), list(texts.values()))], tokenizer=Tokenizer()),
+    )
+    saved = SavedAdapter(adapter=model.adapter)
+    folder = save_fusion(SavedFusion(model=model, saved=saved), tmp_path)
+
+    def words(**given: Any) -> Any:
+        return diagnose(folder, live.lists, measure_refit=False, **given)["words"]
+
+    assert (words(texts=texts).status, words().status) == ("ok", "skipped")
+    changed = {"a": "five miles", "b": "an hour", "d": "a pint", "e": "a quart"}
+    stale = words(texts=changed)
+    assert stale.status == "warning"
+    assert stale.seen == (
+        "of 4 documents, the lexical index lacks 2 and has other texts of 1; 1 of its own are gone"
+    )
+    ids = StoredVectors(("a", "b"), np.eye(2, dtype=np.float32))
+    assert words(index=ids).status == "warning"
