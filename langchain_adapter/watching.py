@@ -59,7 +59,7 @@ class RetrievalCallbackHandler(BaseCallbackHandler):
         self._within[run_id] = None
         for running in (self._began, self._within):
             if len(running) > MOST_RUNNING:
-                del running[next(iter(running))]  # type: ignore[attr-defined]
+                del running[next(iter(running))]
 
     def on_retriever_end(
         self, documents: Sequence[Document], *, run_id: UUID, **kwargs: Any

@@ -16,7 +16,8 @@ from query_adapters.feedback import feedback_from_spans
 from query_adapters.monitoring.watching import RetrievalWatch
 
 QUESTION = "how far is the harbour?"
-FOUND: list[tuple[str, dict[str, Any], float | None]] = [("b", {}, 0.9), ("a", {}, 0.4)]
+Found = list[tuple[str, dict[str, Any], float | None]]
+FOUND: Found = [("b", {}, 0.9), ("a", {}, 0.4)]
 
 
 class Served:
@@ -48,7 +49,7 @@ def test_queries_are_counted_by_system_and_adapter_with_their_latency_and_best_s
     provider = MeterProvider([reader])
     watch = RetrievalWatch(metrics=True, meter_provider=provider, model=Served())
     for score in (0.9, 0.5):
-        found = [("b", {}, score), ("a", {}, 0.4)]
+        found: Found = [("b", {}, score), ("a", {}, 0.4)]
         watch.retrieved(QUESTION, found, seconds=0.25, retriever="R")
     watch.retrieved(QUESTION, [("a", {}, None)], seconds=0.25, retriever="R")
     watch.failed("KeyError", seconds=1.0, retriever="R")

@@ -26,7 +26,7 @@ def found(vectors: Vectors, ids: tuple[str, ...] = IDS) -> tuple[int, int]:
 
 def test_the_same_index_is_recognised_also_if_it_is_rounded_scaled_or_in_another_order() -> None:
     assert found(VECTORS) == (SAMPLE, 0)
-    assert found(np.round(VECTORS * 50) / 50) == (SAMPLE, 0)
+    assert found((np.round(VECTORS * 50) / 50).astype(np.float32)) == (SAMPLE, 0)
     assert found(3 * VECTORS) == (SAMPLE, 0)
     order = RNG.permutation(200)
     assert found(VECTORS[order], tuple(IDS[row] for row in order)) == (SAMPLE, 0)
