@@ -21,6 +21,7 @@ from query_adapters.text.shown import quoted
 
 MAX_BYTES = 64 << 20  # of one file of the log
 DAY = 86_400.0  # seconds
+_encoded = json.JSONEncoder(allow_nan=False).encode  # made once: json.dumps makes one a call
 
 
 class FeedbackLog:
@@ -176,7 +177,7 @@ class FeedbackLog:
         self._append(event.to_record(shown.id if isinstance(shown, ShownList) else shown))
 
     def _append(self, record: dict[str, Any]) -> None:
-        self._file.append(json.dumps(record, allow_nan=False).encode() + b"\n")
+        self._file.append(_encoded(record).encode() + b"\n")
 
 
 def _vector(given: ArrayLike) -> Any:
