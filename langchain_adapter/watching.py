@@ -43,6 +43,13 @@ class RetrievalCallbackHandler(BaseCallbackHandler):
         self._began: dict[UUID, tuple[str, str, float]] = {}
         self._within: dict[UUID, None] = {}  # runs that are retrievals, or parts of one
 
+    def flush(self, timeout: float | None = None) -> bool:
+        """Return whether all so far is written, after at most so many seconds.
+
+        A thread in the background writes; the end of the process waits for it.
+        """
+        return self._watch.flush(timeout)
+
     def on_retriever_start(
         self,
         serialized: dict[str, Any],

@@ -51,6 +51,13 @@ class RetrievalEventHandler(BaseEventHandler):
         """Return the name of the class."""
         return "RetrievalEventHandler"
 
+    def flush(self, timeout: float | None = None) -> bool:
+        """Return whether all so far is written, after at most so many seconds.
+
+        A thread in the background writes; the end of the process waits for it.
+        """
+        return self._watch.flush(timeout)
+
     def handle(self, event: BaseEvent, **kwargs: Any) -> None:
         """Note the event, if it is one of an outermost retrieval."""
         if isinstance(event, RetrievalStartEvent):

@@ -93,10 +93,38 @@ class FeedbackLog:
                 for some ids only, the weight is not above 0, or a vector is missing.
             OSError: If the line cannot be written.
         """
+        shown = self.made(
+            question,
+            ids,
+            scores=scores,
+            session=session,
+            system=system,
+            weight=weight,
+            vector=vector,
+        )
+        self.add(shown)
+        return shown
+
+    def made(
+        self,
+        question: str,
+        ids: Sequence[str],
+        *,
+        scores: Sequence[float] = (),
+        session: str | None = None,
+        system: str = "",
+        weight: float = 1.0,
+        vector: ArrayLike | None = None,
+    ) -> ShownList:
+        """Return a result list as this log keeps it, for `add`; arguments as in `shown`.
+
+        Raises:
+            InvalidDatasetError: As in `shown`.
+        """
         if not question.strip():
             raise InvalidDatasetError(f"question: expected a text, got {quoted(question)}")
         self._privacy.check_vector(vector)
-        shown = ShownList(
+        return ShownList(
             id=uuid4().hex,
             key=self._privacy.key(question),
             ids=checked_ids(ids),
@@ -108,8 +136,14 @@ class FeedbackLog:
             weight=weight,
             vector=None if vector is None else _vector(vector),
         )
+
+    def add(self, shown: ShownList) -> None:
+        """Write a list of `made`; events on it may be written before.
+
+        Raises:
+            OSError: If the line cannot be written.
+        """
         self._append(shown.to_record())
-        return shown
 
     def clicked(self, shown: ShownList | str, document: str) -> None:
         """Log that the user opened a document.

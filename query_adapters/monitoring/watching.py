@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from operator import attrgetter
 from typing import Any, TypedDict, Unpack
 
@@ -15,6 +16,7 @@ from query_adapters.experiments.serving import EXPERIMENTS
 from query_adapters.feedback.log import FeedbackLog
 from query_adapters.feedback.records import ShownList
 from query_adapters.monitoring.telemetry import QueryMetrics, Retrieval, SpanAttributes
+from query_adapters.processes.later import LaterCalls
 from query_adapters.providers.redaction import redacted
 from query_adapters.text.shown import message
 
@@ -67,7 +69,9 @@ def shown_lists() -> Iterator[list[ShownList]]:
 class RetrievalWatch:
     """Logs retrievals, counts them and writes them to spans; it never fails a request.
 
-    What cannot be logged is said once in the log of this module, by kind of error.
+    No request waits for the log's file or for metrics: a thread in the background writes them, and
+    the end of the process waits for it. What cannot be logged is said once in the log of this
+    module, by kind of error.
 
     Args:
         **options: As in `WatchOptions`.
@@ -88,6 +92,7 @@ class RetrievalWatch:
         self._model, self._system = options.get("model"), options.get("system")
         self._adapter_of = None if self._model is None else _adapter_getter(self._model)
         self._said: set[str] = set()
+        self._later = LaterCalls()
         if self._log is None and self._metrics is None and self._spans is None:
             raise ValueError(
                 "expected a log, metrics=True or spans=True, got none of them; name what is to be "
@@ -119,17 +124,21 @@ class RetrievalWatch:
             one = self._retrieval(question, documents, seconds, retriever)
             if self._spans is not None:
                 self._spans.write(one)
-            if self._metrics is not None:
-                self._metrics.add(one)
-            if self._log is not None and one.ids:
-                self._write(self._log, one)
+            made = self._made(one) if one.ids else None
+            if not self._later(partial(self._note, one, made)):
+                raise TimeoutError("too many retrievals wait for the log")
         except Exception as error:
             self.say(error)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Return whether all so far is written, after at most so many seconds."""
+        return self._later.flush(timeout)
 
     def failed(self, error: str, *, seconds: float, retriever: str) -> None:
         """Note that a retriever failed with an error of this type."""
         if self._metrics is not None:
-            self._metrics.add(self._retrieval("", (), seconds, retriever), error)
+            one = self._retrieval("", (), seconds, retriever)
+            self._later(partial(self._metrics.add, one, error))
 
     def say(self, error: Exception) -> None:
         """Log that something could not be noted, once for each type of error."""
@@ -167,8 +176,11 @@ class RetrievalWatch:
         adapter = self._adapter_of(self._model)
         return BASE if adapter is None else adapter.fingerprint
 
-    def _write(self, log: FeedbackLog, one: Retrieval) -> None:
-        shown = log.shown(
+    def _made(self, one: Retrieval) -> ShownList | None:
+        """Return the list as the log keeps it; None without a log."""
+        if self._log is None:
+            return None
+        shown = self._log.made(
             one.question,
             one.ids,
             scores=one.scores,
@@ -179,6 +191,16 @@ class RetrievalWatch:
         collected = _SHOWN.get()
         if collected is not None:
             collected.append(shown)
+        return shown
+
+    def _note(self, one: Retrieval, shown: ShownList | None) -> None:
+        try:
+            if self._metrics is not None:
+                self._metrics.add(one)
+            if self._log is not None and shown is not None:
+                self._log.add(shown)
+        except Exception as error:
+            self.say(error)
 
 
 def _adapter_getter(model: Any) -> Callable[[Any], Any]:

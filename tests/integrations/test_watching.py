@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,14 +30,27 @@ class Watching:
     Attributes:
         handler: The class.
         retrievers: The integration's package, which holds the retrievers of experiments.
-        ask: Takes a retriever, a question and a handler, and asks under it.
-        aask: The same, asynchronously.
+        asks: Takes a retriever, a question and handlers, and asks under them.
+        aasks: The same with one handler, asynchronously.
     """
 
     handler: Any
     retrievers: Any
-    ask: Callable[..., Any]
-    aask: Callable[..., Any]
+    asks: Callable[..., Any]
+    aasks: Callable[..., Any]
+
+    def ask(self, retriever: Any, question: str, *handlers: Any) -> Any:
+        """Ask, and wait until the handlers have written everything."""
+        try:
+            return self.asks(retriever, question, *handlers)
+        finally:
+            assert all(handler.flush(5) for handler in handlers)
+
+    async def aask(self, retriever: Any, question: str, handler: Any) -> Any:
+        """Ask asynchronously, and wait as `ask` does."""
+        found = await self.aasks(retriever, question, handler)
+        assert handler.flush(5)
+        return found
 
 
 @contextmanager
@@ -51,10 +64,10 @@ def listening(handler: Any) -> Iterator[None]:
 
 
 def ask_llama_index(retriever: Any, question: str, *handlers: Any) -> Any:
-    if not handlers:
+    with ExitStack() as stack:
+        for handler in handlers:
+            stack.enter_context(listening(handler))
         return retriever.retrieve(question)
-    with listening(handlers[0]):
-        return ask_llama_index(retriever, question, *handlers[1:])
 
 
 async def aask_llama_index(retriever: Any, question: str, handler: Any) -> Any:
@@ -62,18 +75,26 @@ async def aask_llama_index(retriever: Any, question: str, handler: Any) -> Any:
         return await retriever.aretrieve(question)
 
 
+def ask_langchain(retriever: Any, question: str, *handlers: Any) -> Any:
+    return retriever.invoke(question, {"callbacks": list(handlers)})
+
+
+async def aask_langchain(retriever: Any, question: str, handler: Any) -> Any:
+    return await retriever.ainvoke(question, {"callbacks": [handler]})
+
+
 WATCHING = {
     "llama_index": Watching(
         handler=llama_index_finetune_plugin.RetrievalEventHandler,
         retrievers=llama_index_finetune_plugin,
-        ask=ask_llama_index,
-        aask=aask_llama_index,
+        asks=ask_llama_index,
+        aasks=aask_llama_index,
     ),
     "langchain": Watching(
         handler=langchain_adapter.RetrievalCallbackHandler,
         retrievers=langchain_adapter,
-        ask=lambda one, question, *found: one.invoke(question, {"callbacks": list(found)}),
-        aask=lambda one, question, handler: one.ainvoke(question, {"callbacks": [handler]}),
+        asks=ask_langchain,
+        aasks=aask_langchain,
     ),
 }
 

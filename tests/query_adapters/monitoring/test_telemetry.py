@@ -53,6 +53,7 @@ def test_queries_are_counted_by_system_and_adapter_with_their_latency_and_best_s
         watch.retrieved(QUESTION, found, seconds=0.25, retriever="R")
     watch.retrieved(QUESTION, [("a", {}, None)], seconds=0.25, retriever="R")
     watch.failed("KeyError", seconds=1.0, retriever="R")
+    assert watch.flush(5)
     labels = {
         "query_adapters.system": "R",
         "query_adapters.adapter": Served.adapter.fingerprint,
