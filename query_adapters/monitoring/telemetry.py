@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -140,10 +141,17 @@ def _as_retriever(one: Retrieval) -> dict[str, Any]:
 
     Source: OpenInference's semantic conventions, "Retriever spans".
     """
-    documents = [f"retrieval.documents.{n}.document" for n in range(len(one.ids))]
+    ids, scores = _document_keys(len(one.ids))
     return {
         KIND: "RETRIEVER",
         "input.value": one.question,
-        **{f"{name}.id": key for name, key in zip(documents, one.ids, strict=True)},
-        **{f"{name}.score": x for name, x in zip(documents, one.scores, strict=False)},
+        **dict(zip(ids, one.ids, strict=True)),
+        **dict(zip(scores, one.scores, strict=False)),
     }
+
+
+@lru_cache(maxsize=64)
+def _document_keys(n: int) -> tuple[list[str], list[str]]:
+    """Return the names of the attributes of n documents: of their ids, and of their scores."""
+    documents = [f"retrieval.documents.{place}.document" for place in range(n)]
+    return [f"{name}.id" for name in documents], [f"{name}.score" for name in documents]
