@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +33,15 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 def test_calls_are_made_in_order_in_one_other_thread_whatever_they_raise() -> None:
-    later, made = LaterCalls(), []
+    later = LaterCalls()
+    made: list[tuple[int, int]] = []
 
     def call(number: int) -> None:
         made.append((number, threading.get_ident()))
         raise ValueError(number)
 
     for number in range(20):
-        assert later(lambda n=number: call(n))
+        assert later(partial(call, number))
     assert later.flush(5)
     assert [number for number, _ in made] == list(range(20))
     (thread,) = {thread for _, thread in made}
@@ -49,7 +51,12 @@ def test_calls_are_made_in_order_in_one_other_thread_whatever_they_raise() -> No
 def test_calls_are_refused_where_too_many_wait() -> None:
     later, gate = LaterCalls(most=2), threading.Event()
     started = threading.Event()
-    later(lambda: (started.set(), gate.wait(5)))
+
+    def wait() -> None:
+        started.set()
+        gate.wait(5)
+
+    later(wait)
     assert started.wait(5)
     assert [later(lambda: None) for _ in range(4)] == [True, True, False, False]
     assert not later.flush(0.01)
