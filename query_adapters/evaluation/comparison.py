@@ -196,6 +196,7 @@ def compare_systems(
     }
     for kind, labels in (slices or {}).items():
         warn_unlabelled(kind, labels, query_ids)
+    weights = ordered[baseline].weights if len(ordered[baseline].weights) else None
     texts = None if dataset is None else to_retrieval_dataset(dataset)
     n_documents = None if texts is None else len(texts.corpus)
     together = known_groups(texts, query_ids) if groups is None else np.asarray(groups)
@@ -205,7 +206,14 @@ def compare_systems(
         kept = usable_groups(kept) if groups is None and kept is not None else kept
         return Slice(
             n_queries=len(rows),
-            scores=score(values[rows], metrics, names, groups=kept, seed=seed),
+            scores=score(
+                values[rows],
+                metrics,
+                names,
+                groups=kept,
+                seed=seed,
+                weights=None if weights is None else weights[rows],
+            ),
             n_groups=count_groups(kept),
         )
 

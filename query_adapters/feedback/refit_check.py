@@ -74,7 +74,9 @@ class RefitCheck:
         over_serving, over_base = (
             compare(other, new, groups=groups, seed=self.seed)[self.metric] for other in (old, base)
         )
-        differences = (new.per_query[self.metric] - old.per_query[self.metric])[:, None, None]
+        counts = self.embedded.relative_weights
+        gains = counts * (new.per_query[self.metric] - old.per_query[self.metric])
+        differences = gains[:, None, None]
         p_value = float(sign_flip_test(differences, groups=groups, seed=self.seed).greater[0, 0])
         gains = over_serving.difference.mean, over_base.difference.mean
         is_kept = self.guard == "off" or (

@@ -136,6 +136,7 @@ class AdapterTrainer:
         """
         began = time.perf_counter()
         check_dims(dataset, served, start)
+        dataset = dataset.counted
         grid = self.grid(dataset, start)
         sample = selection_sample(dataset, similarity=self.similarity, seed=self.seed, start=start)
         workers = Workers.of(sample, self.n_jobs)
