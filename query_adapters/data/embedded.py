@@ -11,7 +11,7 @@ from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded_checks import check_parts, matrix_of
 from query_adapters.data.splits import connected, query_groups
 from query_adapters.data.units import UnitRows
-from query_adapters.data.weights import query_weights, relative_weights
+from query_adapters.data.weights import effective_number, query_weights, relative_weights
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.errors import DimensionMismatchError
@@ -79,6 +79,11 @@ class EmbeddedDataset:
     def is_weighted(self) -> bool:
         """Whether queries count differently."""
         return bool(self.weights.min() < self.weights.max())
+
+    @property
+    def n_effective(self) -> float | None:
+        """How many queries that count alike would tell as much; None if all do."""
+        return effective_number(self.weights) if self.is_weighted else None
 
     @property
     def counted(self) -> "EmbeddedDataset":

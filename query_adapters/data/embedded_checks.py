@@ -10,6 +10,7 @@ from query_adapters.data.units import check_units
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
 from query_adapters.typing import Vectors
 
+
 def check_parts(dataset: Any) -> None:
     """Check that the parts of an EmbeddedDataset fit together.
 

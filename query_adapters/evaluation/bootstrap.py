@@ -63,6 +63,10 @@ def bootstrap_intervals(
         Hinkley, Bootstrap Methods and their Application (1997), 3.8; Field, Welsh, Bootstrapping
         Clustered Data (2007), the cluster bootstrap.
     """
+    if weights is not None and not weights.all():  # what does not count is not drawn
+        counted = np.flatnonzero(weights)
+        values, weights = values[counted], weights[counted]
+        groups = None if groups is None else np.asarray(groups)[counted]
     means = values.mean(axis=0) if weights is None else weights @ values / weights.sum()
     sums, sizes = resampling_sums(values - means, groups, seed=seed, weights=weights)
     varied = np.ptp(sums / sizes[:, None], axis=0) >= ROUNDING

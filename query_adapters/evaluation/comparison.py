@@ -212,12 +212,13 @@ def compare_systems(
                 names,
                 groups=kept,
                 seed=seed,
-                weights=None if weights is None else weights[rows],
+                weights=None if weights is None or not weights[rows].any() else weights[rows],
             ),
             n_groups=count_groups(kept),
         )
 
     whole = part(np.arange(len(values)))
+    said = {} if weights is None else {"questions are": ordered[baseline].said_weights}
     return Comparison(
         baseline=baseline,
         evaluations=ordered,
@@ -227,7 +228,9 @@ def compare_systems(
             for kind, labelled in parts.items()
         },
         dataset=texts,
-        about=facts_of(about or {}, n_queries=len(values), n_documents=n_documents, seed=seed),
+        about=facts_of(
+            said | dict(about or {}), n_queries=len(values), n_documents=n_documents, seed=seed
+        ),
         n_groups=whole.n_groups,
     )
 

@@ -20,9 +20,9 @@ class QueryInputs:
     """The inputs `x = (u - μ, κ s, s φ(u))` of a query u, in which the learned map is linear.
 
     u is the query as `LinearScore` scales it, μ the weighted mean of the training queries and s the
-    root mean square of ‖u - μ‖. The constant input κ s learns a bias, φ a memory. Since the inputs are
-    centred and in units of s, what is learned does not depend on how far the model's vectors lie
-    from the origin, so one grid of strengths suits models of any spread.
+    root mean square of ‖u - μ‖. The constant input κ s learns a bias, φ a memory. Since the inputs
+    are centred and in units of s, what is learned does not depend on how far the model's vectors
+    lie from the origin, so one grid of strengths suits models of any spread.
 
     Attributes:
         score: Scaling of the queries.
