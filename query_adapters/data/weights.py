@@ -94,4 +94,4 @@ def check_unweighted(dataset: Questions, what: str) -> Questions:
 
 
 def _is_weight(value: object) -> bool:
-    return isinstance(value, Real) and math.isfinite(value) and value >= 0  # type: ignore[arg-type,operator]
+    return isinstance(value, Real) and math.isfinite(value) and value >= 0  # type: ignore[operator]

@@ -244,7 +244,9 @@ def test_the_summary_states_what_the_labels_rest_on_and_what_was_left_out(tmp_pa
 def test_questions_may_count_by_their_evidence_of_at_most_ten_times_the_median() -> None:
     asked = {"how far?": 40, "how old?": 3, "how deep?": 3}
     lists = [
-        shown(question, "a", "b", clicked="b") for question, n in asked.items() for _ in range(n)
+        shown(question, ("a", "b"), clicked=["b"], name=str(number))
+        for question, n in asked.items()
+        for number in range(n)
     ]
     plain = dataset_from_feedback(lists, propensities=[1.0, 0.5])
     assert not plain.dataset.weights

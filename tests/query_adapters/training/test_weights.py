@@ -9,6 +9,9 @@ import pytest
 
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.errors import InvalidVectorsError
+from query_adapters.fusion.features import FEATURES
+from query_adapters.fusion.pools import Pools
+from query_adapters.fusion.weights import JudgedPools, fit_weights
 from query_adapters.training import AdapterTrainer
 from query_adapters.training.folds import make_views
 from query_adapters.training.linear_score import COSINE
@@ -110,3 +113,26 @@ def test_a_gain_on_questions_that_hardly_count_is_not_one(
 def test_weights_that_are_none_are_refused(dataset: EmbeddedDataset, weights: Any) -> None:
     with pytest.raises(InvalidVectorsError, match="weights: expected"):
         weighted(dataset, weights)
+
+
+def test_the_scoring_head_is_fitted_by_weight() -> None:
+    rng = np.random.default_rng(0)
+    relevant = [np.array([row % 6]) for row in range(30)]
+    pools = Pools(
+        rows=np.tile(np.arange(6), (30, 1)),
+        similarities=rng.normal(size=(30, 6)),
+        features=rng.uniform(size=(30, 6, len(FEATURES))),
+    )
+    times = rng.integers(1, 4, size=30)
+    grades, rows = [np.ones(1)] * 30, np.repeat(np.arange(30), times)
+
+    def head(rows: Any, counts: Values | None) -> Values:
+        parts = [relevant[row] for row in rows], [grades[row] for row in rows]
+        judged = JudgedPools.of(pools.select(rows), *parts, 1.0, counts)
+        return fit_weights([judged], [True] * len(FEATURES))
+
+    every = np.arange(30)
+    one = head(every, times.astype(float))  # losses are added up, so weights need no mean of 1
+    np.testing.assert_allclose(one, head(rows, None), atol=0.02)
+    assert np.abs(one - head(every, None)).max() > 0.05
+    np.testing.assert_array_equal(head(every, np.ones(30)), head(every, None))
