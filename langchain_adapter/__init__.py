@@ -32,6 +32,7 @@ from langchain_adapter.migrating import MigratingRetriever
 from langchain_adapter.stores import stored_vectors
 from langchain_adapter.tenants import TenantAdapterEmbeddings
 from langchain_adapter.two_models import TwoModelEmbeddings
+from langchain_adapter.watching import RetrievalCallbackHandler
 from langchain_adapter.weighted import WeightedFusionRetriever
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "LinearAdapterEmbeddings",
     "MigratingRetriever",
     "ModelUpgradeEngine",
+    "RetrievalCallbackHandler",
     "RetrieverEvaluator",
     "SentenceTransformersFinetuneEngine",
     "TenantAdapterEmbeddings",

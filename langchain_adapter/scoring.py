@@ -106,13 +106,14 @@ def listed(documents: Sequence[Document], id_key: str | None) -> RetrievedList:
         TypeError: If one is not a Document.
     """
     ids = [key_of(document, id_key) for document in documents]
-    return RetrievedList(ids, [_score(document) for document in documents])
+    return RetrievedList(ids, [score_of(document) for document in documents])
 
 
-def _score(document: Document) -> float | None:
+def score_of(document: Document) -> float | None:
+    """Return the score that the metadata states; None without one."""
     for key in SCORES:
         score = document.metadata.get(key)
-        if isinstance(score, Real):
+        if isinstance(score, float | Real):  # the first check is much faster
             return float(score)
     return None
 

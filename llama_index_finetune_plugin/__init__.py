@@ -29,6 +29,7 @@ from llama_index_finetune_plugin.nodes import dataset_from_nodes
 from llama_index_finetune_plugin.stores import stored_vectors
 from llama_index_finetune_plugin.tenants import TenantAdapterEmbedding
 from llama_index_finetune_plugin.two_models import TwoModelEmbedding
+from llama_index_finetune_plugin.watching import RetrievalEventHandler
 from llama_index_finetune_plugin.weighted import WeightedFusionRetriever
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "LlamaIndexEmbedder",
     "MigratingRetriever",
     "ModelUpgradeEngine",
+    "RetrievalEventHandler",
     "RetrieverEvaluator",
     "SentenceTransformersFinetuneEngine",
     "TenantAdapterEmbedding",

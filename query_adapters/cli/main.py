@@ -14,6 +14,7 @@ from query_adapters.cli.config import named
 from query_adapters.cli.conversion import convert
 from query_adapters.cli.data import generate, split
 from query_adapters.cli.demo import demo
+from query_adapters.cli.doctor import doctor
 from query_adapters.cli.feedback import feedback
 from query_adapters.cli.inspecting import inspect
 from query_adapters.cli.interruption import InterruptibleCommand
@@ -30,7 +31,7 @@ from query_adapters.text.shown import message
 
 COMMANDS = (
     generate, convert, locate, traces, feedback, split, train, evaluate, compare, report, inspect,
-    verify, upgrade, export, demo,
+    verify, doctor, upgrade, export, demo,
 )  # fmt: skip
 EXPECTED = (QueryAdaptersError, OSError, ValueError, sqlite3.Error)  # the user can correct these
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]  # Typer exports no name for it

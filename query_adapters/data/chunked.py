@@ -24,6 +24,7 @@ from query_adapters.data.readers.values import id_text
 from query_adapters.data.readers.whole import BEIR, LLAMA_INDEX_QA
 from query_adapters.data.splits import query_groups
 from query_adapters.data.units import Units, read_units, unit_rule
+from query_adapters.data.weights import query_weights
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.errors import InvalidDatasetError
@@ -115,6 +116,7 @@ def over_units(
         *judged_rows(questions, units.number_of),
         query_groups(questions),
         units.unit_of,
+        weights=query_weights(questions),
     )
 
 

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 from types import MappingProxyType
 from typing import Any, NoReturn, Protocol
 
+from query_adapters.data.weights import checked_weights
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.text.incoming import SURROGATES, unencodable
 from query_adapters.text.shown import listed, quoted
@@ -24,11 +25,13 @@ class RetrievalDataset:
         queries: Question texts by id.
         corpus: Document texts by id, including documents that answer no question.
         qrels: For each query, the grades (> 0) of its relevant documents.
+        weights: How much a question counts in training, selection and means of metrics, from 0;
+            1 if left out. Empty if all count alike.
 
     Raises:
         InvalidDatasetError: If there is no question, a text is empty or UTF-8 cannot hold it, a
             question has no relevant document, a judgement names an unknown id, or a grade is not a
-            finite number above 0.
+            finite number above 0, or a weight is not one from 0.
 
     Example:
         >>> dataset = RetrievalDataset({"q": "how far?"}, {"d": "Four miles."}, {"q": {"d": 1}})
@@ -39,6 +42,7 @@ class RetrievalDataset:
     queries: Texts
     corpus: Texts
     qrels: Qrels
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "queries", MappingProxyType(dict(self.queries)))
@@ -46,11 +50,12 @@ class RetrievalDataset:
         qrels = {query: MappingProxyType(dict(grades)) for query, grades in self.qrels.items()}
         object.__setattr__(self, "qrels", MappingProxyType(qrels))
         _validate(self)
+        object.__setattr__(self, "weights", checked_weights(self.weights, self.queries))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return the parts as plain mappings for copies; mapping views cannot be copied."""
         qrels = {query: dict(grades) for query, grades in self.qrels.items()}
-        return type(self), (dict(self.queries), dict(self.corpus), qrels)
+        return type(self), (dict(self.queries), dict(self.corpus), qrels, dict(self.weights))
 
     def __repr__(self) -> str:
         n_judgements = sum(map(len, self.qrels.values()))
@@ -66,6 +71,7 @@ class RetrievalDataset:
             {query: self.queries[query] for query in kept},
             self.corpus,
             {query: self.qrels[query] for query in kept},
+            {query: self.weights[query] for query in kept if self.weights},
         )
 
     @property
@@ -137,7 +143,9 @@ def to_indexed_dataset(dataset: "RetrievalDataset | QADataset | Questions") -> R
     """
     queries, corpus, qrels = _parts(dataset)
     labelled = dict.fromkeys(document for grades in qrels.values() for document in grades)
-    return RetrievalDataset(queries, {key: corpus.get(key, key) for key in labelled}, qrels)
+    texts = {key: corpus.get(key, key) for key in labelled}
+    weights = dataset.weights if isinstance(dataset, RetrievalDataset) else {}
+    return RetrievalDataset(queries, texts, qrels, weights)
 
 
 def _parts(dataset: Any) -> tuple[Texts, Texts, Qrels]:

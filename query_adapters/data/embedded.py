@@ -7,13 +7,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from query_adapters.arrays import check_finite
 from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.embedded_checks import check_parts, matrix_of
 from query_adapters.data.splits import connected, query_groups
-from query_adapters.data.units import UnitRows, check_units
+from query_adapters.data.units import UnitRows
+from query_adapters.data.weights import effective_number, query_weights, relative_weights
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
-from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
+from query_adapters.errors import DimensionMismatchError
 from query_adapters.typing import Rows, Values, Vectors
 
 
@@ -33,6 +34,7 @@ class EmbeddedDataset:
             `relevant` holds numbers of units instead of rows. None if each document is a unit.
         of_two_models: Whether another model embeds the queries than the documents, so that their
             lengths may differ: then an adapter maps every query before it is compared.
+        weights: How much each query counts, from 0, `(n_queries,)`; all 1 if left out.
 
     Raises:
         InvalidVectorsError: If a number is not finite, or rows, units and questions do not match.
@@ -46,10 +48,11 @@ class EmbeddedDataset:
     query_groups: Rows = field(default_factory=lambda: np.empty(0, np.int64))
     units: Rows | None = None
     of_two_models: bool = False
+    weights: Values = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "queries", _matrix(self.queries, "queries"))
-        object.__setattr__(self, "documents", _matrix(self.documents, "documents"))
+        object.__setattr__(self, "queries", matrix_of(self.queries, "queries"))
+        object.__setattr__(self, "documents", matrix_of(self.documents, "documents"))
         relevant = tuple(np.asarray(rows, dtype=np.int64) for rows in self.relevant)
         object.__setattr__(self, "relevant", relevant)
         grades = self.grades or tuple(np.ones(len(rows)) for rows in relevant)
@@ -58,38 +61,35 @@ class EmbeddedDataset:
         object.__setattr__(self, "query_groups", np.asarray(groups, np.int64))
         if self.units is not None:
             object.__setattr__(self, "units", np.asarray(self.units, np.int64))
-        self._validate()
-
-    def _validate(self) -> None:
-        if not self.of_two_models and self.queries.shape[1] != self.documents.shape[1]:
-            raise DimensionMismatchError(
-                "document vectors",
-                expected=self.queries.shape[1],
-                actual=self.documents.shape[1],
-                remedy="embed questions with the model that the index was built with",
-            )
-        counts = [len(self.relevant), len(self.grades), len(self.query_groups)]
-        if counts != [len(self.queries)] * 3:
-            raise InvalidVectorsError(
-                f"expected relevant rows, grades and a group for each of {len(self.queries)} "
-                f"queries, got {counts[0]}, {counts[1]} and {counts[2]}"
-            )
-        if self.units is not None:
-            check_units(self.units, len(self.documents), n_units=self.n_units)
-        for query, (rows, grades) in enumerate(zip(self.relevant, self.grades, strict=True)):
-            in_range = len(rows) > 0 and rows.min() >= 0 and rows.max() < self.n_units
-            graded = len(rows) == len(grades) and bool((grades > 0).all())
-            if not in_range or not graded or len(np.unique(rows)) != len(rows):
-                raise InvalidVectorsError(
-                    f"query {query}: expected distinct relevant rows below "
-                    f"{self.n_units}, each with a grade above 0; got rows {rows} and "
-                    f"grades {grades}"
-                )
+        weights = self.weights if len(self.weights) else np.ones(len(self.queries))
+        object.__setattr__(self, "weights", np.asarray(weights, np.float64))
+        check_parts(self)
 
     @property
     def dim(self) -> int:
         """Length of one query vector."""
         return int(self.queries.shape[1])
+
+    @cached_property
+    def relative_weights(self) -> Values:
+        """The weights over their mean, `(n_queries,)`; exactly 1 if all queries count alike."""
+        return relative_weights(self.weights, len(self.queries))
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether queries count differently."""
+        return bool(self.weights.min() < self.weights.max())
+
+    @property
+    def n_effective(self) -> float | None:
+        """How many queries that count alike would tell as much; None if all do."""
+        return effective_number(self.weights) if self.is_weighted else None
+
+    @property
+    def counted(self) -> "EmbeddedDataset":
+        """The dataset without queries of weight 0; itself if there are none."""
+        rows = np.flatnonzero(self.weights)
+        return self if len(rows) == len(self.queries) else self.select(rows)
 
     @cached_property
     def n_units(self) -> int:
@@ -128,6 +128,7 @@ class EmbeddedDataset:
             relevant=tuple(self.relevant[query] for query in queries),
             grades=tuple(self.grades[query] for query in queries),
             query_groups=self.query_groups[queries],
+            weights=self.weights[queries],
         )
 
     def over(self, documents: Rows) -> "EmbeddedDataset":
@@ -174,7 +175,13 @@ def embed_dataset(
     vectors = {**stored, **dict(zip(absent, fresh, strict=True))}
     documents = np.array([vectors[key] for key in dataset.corpus], dtype=np.float32)
     row_of = {key: row for row, key in enumerate(dataset.corpus)}
-    return EmbeddedDataset(queries, documents, *judged_rows(dataset, row_of), query_groups(dataset))
+    return EmbeddedDataset(
+        queries,
+        documents,
+        *judged_rows(dataset, row_of),
+        query_groups(dataset),
+        weights=query_weights(dataset),
+    )
 
 
 def judged_rows(
@@ -238,13 +245,3 @@ def _check_unchanged(expected: int, embedded: Mapping[str, Vectors]) -> None:
                 actual=vectors.shape[1],
                 remedy="the model must give one length; after a change, use another cache file",
             )
-
-
-def _matrix(vectors: ArrayLike, what: str) -> Vectors:
-    """Return a read-only float32 view of finite rows."""
-    matrix = np.ascontiguousarray(vectors, dtype=np.float32).view()
-    if matrix.ndim != 2 or 0 in matrix.shape:
-        raise InvalidVectorsError(f"{what}: expected shape (n, dim), got {matrix.shape}")
-    check_finite(matrix, what)
-    matrix.setflags(write=False)
-    return matrix

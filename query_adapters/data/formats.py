@@ -13,6 +13,7 @@ from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.lines import read_lines, read_rows
 from query_adapters.data.readers.values import id_text
 from query_adapters.data.rows import from_clicks, to_rows
+from query_adapters.data.weight_rows import weights_in
 from query_adapters.errors import DatasetWarning, InvalidDatasetError
 from query_adapters.files.atomic import replace_file
 from query_adapters.files.json_reading import read_json_file
@@ -69,11 +70,12 @@ def llama_index_corpus(path: str | Path) -> Texts:
 
 
 def write_llama_index_json(dataset: RetrievalDataset, path: str | Path) -> None:
-    """Write the dataset byte for byte as LlamaIndex does; grades other than 1 are lost."""
-    if any(grade != 1 for grades in dataset.qrels.values() for grade in grades.values()):
+    """Write the dataset byte for byte as LlamaIndex does; weights, and grades but 1, are lost."""
+    grades = {grade for grades in dataset.qrels.values() for grade in grades.values()}
+    if dataset.weights or grades != {1}:
         warnings.warn(
-            "LlamaIndex QA files hold no grades: every grade is written as 1; write a BEIR folder "
-            "to keep them",
+            "LlamaIndex QA files hold no grades and no weights: every one is written as 1; write a "
+            "BEIR folder to keep them",
             DatasetWarning,
             stacklevel=2,
         )
@@ -91,6 +93,8 @@ def read_beir(
 ) -> RetrievalDataset:
     """Return the questions of one split of a BEIR folder, with the whole corpus.
 
+    A question's weight is `weight` in its `metadata`, which other readers pass over.
+
     The folder holds `corpus.jsonl`, `queries.jsonl` and `qrels/<split>.tsv`; a document's
     text is its title and its text. Judgements of grade 0 are left out.
 
@@ -106,11 +110,17 @@ def read_beir(
     folder = Path(folder)
     documents = beir_corpus(folder / CORPUS) if corpus is None else corpus
     queries = dict(_unique(_beir_texts(folder / QUERIES), folder / QUERIES))
+    weights = weights_in(folder / QUERIES)
     qrels: dict[str, dict[str, float]] = {}
     for query, document, grade in _beir_qrels(folder / "qrels" / f"{split}.tsv"):
         if grade > 0:
             qrels.setdefault(query, {})[document] = grade
-    return RetrievalDataset({q: queries.get(q, "") for q in qrels}, documents, qrels)
+    return RetrievalDataset(
+        {q: queries.get(q, "") for q in qrels},
+        documents,
+        qrels,
+        {q: weight for q, weight in weights.items() if q in qrels},
+    )
 
 
 def beir_corpus(path: Path) -> Texts:
@@ -132,8 +142,10 @@ def write_beir(dataset: RetrievalDataset, folder: str | Path, *, split: str = "t
     (folder / "qrels").mkdir(parents=True, exist_ok=True)
     queries_file = folder / QUERIES
     queries = dict(_beir_texts(queries_file)) if queries_file.exists() else {}
-    replace_file(queries_file, _beir_lines(queries | dict(dataset.queries)))
-    replace_file(folder / CORPUS, _beir_lines(dataset.corpus))
+    known = weights_in(queries_file) if queries_file.exists() else {}
+    weights = {q: w for q, w in known.items() if q not in dataset.queries} | dict(dataset.weights)
+    replace_file(queries_file, _beir_lines(queries | dict(dataset.queries), weights))
+    replace_file(folder / CORPUS, _beir_lines(dataset.corpus, {}))
     judgements = StringIO(newline="")
     writer = csv.writer(judgements, delimiter="\t", lineterminator="\n")
     writer.writerow(["query-id", "corpus-id", "score"])
@@ -208,9 +220,10 @@ def _parsed(rows: Any, path: Path) -> Iterator[list[str]]:
         ) from exc
 
 
-def _beir_lines(texts: Mapping[str, str]) -> Iterator[bytes]:
+def _beir_lines(texts: Mapping[str, str], weights: Mapping[str, float]) -> Iterator[bytes]:
     for key, text in texts.items():
-        row = {"_id": key, "title": "", "text": text}
+        data = {"metadata": {"weight": weights[key]}} if key in weights else {}
+        row = {"_id": key, "title": "", "text": text, **data}
         yield (json.dumps(row, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
 
 

@@ -66,6 +66,12 @@ def split_by_document(
     return _split(dataset, document_groups(dataset, sources=sources), held_out, seed)
 
 
+def counted_questions(dataset: RetrievalDataset) -> RetrievalDataset:
+    """Return the dataset without questions of weight 0; itself if there are none."""
+    counted = [query for query in dataset.queries if dataset.weights.get(query, 1.0) > 0]
+    return dataset if len(counted) == len(dataset.queries) else dataset.select(counted)
+
+
 def query_groups(dataset: RetrievalDataset) -> Rows:
     """Return a group number per question, equal for near-duplicates, `(n_queries,)`."""
     return connected([[normalise(text)] for text in dataset.queries.values()])

@@ -34,7 +34,7 @@ def bootstrap_interval(values: Values, *, groups: Rows | None = None, seed: int 
 
 
 def bootstrap_intervals(
-    values: Values, *, groups: Rows | None = None, seed: int = 0
+    values: Values, *, groups: Rows | None = None, seed: int = 0, weights: Values | None = None
 ) -> list[Interval]:
     """Return each column's mean with its 95 % interval (BCa, 9,999 resamples of queries).
 
@@ -53,6 +53,8 @@ def bootstrap_intervals(
         groups: A group number per query, equal for queries that are not independent,
             `(n_queries,)`; None if all queries are independent.
         seed: Seed of the resampling.
+        weights: How much each query counts, `(n_queries,)`: means are weighted, and a resample's
+            mean is over the weights in it; None if all count alike.
 
     Raises:
         ValueError: If the number of group numbers is not the number of queries.
@@ -61,8 +63,12 @@ def bootstrap_intervals(
         Hinkley, Bootstrap Methods and their Application (1997), 3.8; Field, Welsh, Bootstrapping
         Clustered Data (2007), the cluster bootstrap.
     """
-    means = values.mean(axis=0)
-    sums, sizes = resampling_sums(values - means, groups, seed=seed)
+    if weights is not None and not weights.all():  # what does not count is not drawn
+        counted = np.flatnonzero(weights)
+        values, weights = values[counted], weights[counted]
+        groups = None if groups is None else np.asarray(groups)[counted]
+    means = values.mean(axis=0) if weights is None else weights @ values / weights.sum()
+    sums, sizes = resampling_sums(values - means, groups, seed=seed, weights=weights)
     varied = np.ptp(sums / sizes[:, None], axis=0) >= ROUNDING
     ends = np.stack([means, means])
     if varied.any():

@@ -196,6 +196,7 @@ def compare_systems(
     }
     for kind, labels in (slices or {}).items():
         warn_unlabelled(kind, labels, query_ids)
+    weights = ordered[baseline].weights if len(ordered[baseline].weights) else None
     texts = None if dataset is None else to_retrieval_dataset(dataset)
     n_documents = None if texts is None else len(texts.corpus)
     together = known_groups(texts, query_ids) if groups is None else np.asarray(groups)
@@ -205,11 +206,19 @@ def compare_systems(
         kept = usable_groups(kept) if groups is None and kept is not None else kept
         return Slice(
             n_queries=len(rows),
-            scores=score(values[rows], metrics, names, groups=kept, seed=seed),
+            scores=score(
+                values[rows],
+                metrics,
+                names,
+                groups=kept,
+                seed=seed,
+                weights=None if weights is None or not weights[rows].any() else weights[rows],
+            ),
             n_groups=count_groups(kept),
         )
 
     whole = part(np.arange(len(values)))
+    said = {} if weights is None else {"questions are": ordered[baseline].said_weights}
     return Comparison(
         baseline=baseline,
         evaluations=ordered,
@@ -219,7 +228,9 @@ def compare_systems(
             for kind, labelled in parts.items()
         },
         dataset=texts,
-        about=facts_of(about or {}, n_queries=len(values), n_documents=n_documents, seed=seed),
+        about=facts_of(
+            said | dict(about or {}), n_queries=len(values), n_documents=n_documents, seed=seed
+        ),
         n_groups=whole.n_groups,
     )
 

@@ -151,7 +151,7 @@ class DatasetEvaluator(ABC):
             _warn_if_cut(parse_metrics(self.metrics), run, texts)
         _warn_if_nothing(run)
         _warn_if_strange(run, texts)
-        return evaluate_run(run, texts.qrels, metrics=self.metrics)
+        return evaluate_run(run, texts.qrels, metrics=self.metrics, weights=texts.weights)
 
 
 def _without(found: Run, queries: Texts) -> dict[str, str]:

@@ -8,6 +8,7 @@ import numpy as np
 from query_adapters.adapters import QueryAdapter
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset
+from query_adapters.data.weights import effective_number
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.evaluation.judging import Judged, judge_rows, judge_run
 from query_adapters.evaluation.metrics import DEFAULT_METRICS, Metric, parse_metrics
@@ -27,22 +28,37 @@ class Evaluation:
         run: Retrieved ids, best first; empty for vectors without their texts.
         first_relevant: Rank of the first relevant document, from 1; 0 if none was retrieved,
             `(n_queries,)`; empty if unknown.
+        weights: How much each query counts in means, `(n_queries,)`; empty if all count alike.
     """
 
     per_query: Mapping[str, Values]
     query_ids: tuple[str, ...] = ()
     run: Run = field(default_factory=dict, repr=False)
     first_relevant: Rows = field(default_factory=lambda: np.empty(0, np.int64), repr=False)
+    weights: Values = field(default_factory=lambda: np.empty(0), repr=False)
 
     @property
     def means(self) -> dict[str, float]:
-        """Mean over the queries, by metric."""
-        return {name: float(values.mean()) for name, values in self.per_query.items()}
+        """Mean over the queries, by metric; weighted if queries count differently."""
+        if not len(self.weights):
+            return {name: float(values.mean()) for name, values in self.per_query.items()}
+        return {
+            name: float(np.average(values, weights=self.weights))
+            for name, values in self.per_query.items()
+        }
+
+    @property
+    def said_weights(self) -> str:
+        """What a report says of the weights; empty if all queries count alike."""
+        if not len(self.weights):
+            return ""
+        return f"weighted, as many as {effective_number(self.weights):.0f} that count alike"
 
     def __str__(self) -> str:
         n_queries = len(next(iter(self.per_query.values())))
         means = "  ".join(f"{name} {mean:.3f}" for name, mean in self.means.items())
-        return visible(f"{means}  ({n_queries} queries)")
+        weighted = f", {self.said_weights}" if self.said_weights else ""
+        return visible(f"{means}  ({n_queries} queries{weighted})")
 
 
 def evaluate_vectors(
@@ -81,11 +97,16 @@ def evaluate_vectors(
         query_ids=() if texts is None else tuple(texts.queries),
         run={} if texts is None else _as_run(ranking, texts),
         first_relevant=judged.first_relevant,
+        weights=dataset.weights if dataset.is_weighted else np.empty(0),
     )
 
 
 def evaluate_run(
-    run: Run | ScoredRun, qrels: Qrels, *, metrics: Sequence[str] = DEFAULT_METRICS
+    run: Run | ScoredRun,
+    qrels: Qrels,
+    *,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    weights: Mapping[str, float] | None = None,
 ) -> Evaluation:
     """Return the scores of a run on every query in `qrels`.
 
@@ -95,6 +116,8 @@ def evaluate_run(
         qrels: Grades by query and document id; they decide which queries count. Grades below 0
             count as 0, as in trec_eval.
         metrics: Names such as "ndcg@10".
+        weights: How much each query counts in means, by id, such as a dataset's; empty or None
+            if all count alike.
 
     Raises:
         InvalidDatasetError: If `qrels` is empty, a query has no relevant document, or a grade is
@@ -105,7 +128,13 @@ def evaluate_run(
     run = ranked(run)
     judged = judge_run(run, qrels)
     values = _values(judged, parse_metrics(metrics))
-    return Evaluation(values, query_ids=tuple(qrels), run=run, first_relevant=judged.first_relevant)
+    return Evaluation(
+        values,
+        query_ids=tuple(qrels),
+        run=run,
+        first_relevant=judged.first_relevant,
+        weights=np.array([weights.get(query, 1.0) for query in qrels] if weights else []),
+    )
 
 
 def check_texts(texts: RetrievalDataset, dataset: EmbeddedDataset) -> None:

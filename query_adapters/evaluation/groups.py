@@ -27,29 +27,39 @@ def usable_groups(groups: Rows) -> Rows | None:
     return groups if told_apart and sizes.max() > 1 else None
 
 
-def group_sums(values: Values, groups: Rows | None) -> tuple[Values, Values]:
+def group_sums(
+    values: Values, groups: Rows | None, weights: Values | None = None
+) -> tuple[Values, Values]:
     """Return the sum over each group's queries, `(n_groups, ...)`, and its size.
 
     Args:
         values: One value per query and column, `(n_queries, ...)`.
         groups: A number per question, `(n_queries,)`; None for each by itself.
+        weights: How much each question counts, `(n_queries,)`: sums and sizes are weighted; None
+            if all count alike.
 
     Raises:
         ValueError: If the number of group numbers is not the number of queries.
     """
+    sizes = np.ones(len(values)) if weights is None else weights
+    if weights is not None:
+        values = values * weights.reshape(-1, *(1 for _ in values.shape[1:]))
     if groups is None:
-        return values, np.ones(len(values))
+        return values, sizes
     if np.shape(groups) != (len(values),):
         raise ValueError(
             f"groups: expected a number for each of {len(values)} questions, got shape "
             f"{np.shape(groups)}"
         )
     order = np.argsort(groups, kind="stable")
-    starts, sizes = np.unique(np.asarray(groups)[order], return_index=True, return_counts=True)[1:]
-    return np.add.reduceat(values[order], starts, axis=0), sizes.astype(np.float64)
+    starts = np.unique(np.asarray(groups)[order], return_index=True)[1]
+    sums, sizes = (np.add.reduceat(found[order], starts, axis=0) for found in (values, sizes))
+    return sums, sizes
 
 
-def resampling_sums(values: Values, groups: Rows | None, *, seed: int) -> tuple[Values, Values]:
+def resampling_sums(
+    values: Values, groups: Rows | None, *, seed: int, weights: Values | None = None
+) -> tuple[Values, Values]:
     """Return the sum over each unit of resampling, `(n_units, ...)`, and its number of queries.
 
     A unit is a group of queries. More than 10,000 groups are put together in 10,000 units at
@@ -58,11 +68,12 @@ def resampling_sums(values: Values, groups: Rows | None, *, seed: int) -> tuple[
     Args:
         values: As in `group_sums`.
         groups: As in `group_sums`.
+        weights: As in `group_sums`.
         seed: Seed of the assignment of groups to units.
 
     Source: Wolter, Introduction to Variance Estimation (2007), 2.2 (random groups).
     """
-    sums, sizes = group_sums(values, groups)
+    sums, sizes = group_sums(values, groups, weights)
     if len(sums) <= MOST_DRAWN:
         return sums, sizes
     order = np.random.default_rng(seed).permutation(len(sums))

@@ -39,6 +39,8 @@ def compare(
 ) -> dict[str, MetricComparison]:
     """Return means and the paired difference with 95 % intervals, for each common metric.
 
+    They are weighted by the weights of the first evaluation, if it has any.
+
     Args:
         base: Scores of the first system.
         adapted: Scores of the second system, on the same queries in the same order.
@@ -54,15 +56,16 @@ def compare(
             "expected two evaluations of the same questions in the same order; "
             "evaluate both systems on one dataset"
         )
+    weights = base.weights if len(base.weights) else None
     return {
-        name: _compare_metric(base.per_query[name], adapted.per_query[name], groups, seed)
+        name: _compare_metric(base.per_query[name], adapted.per_query[name], groups, seed, weights)
         for name in base.per_query
         if name in adapted.per_query
     }
 
 
 def _compare_metric(
-    base: Values, adapted: Values, groups: Rows | None, seed: int
+    base: Values, adapted: Values, groups: Rows | None, seed: int, weights: Values | None
 ) -> MetricComparison:
     if base.shape != adapted.shape:
         raise ValueError(
@@ -70,7 +73,7 @@ def _compare_metric(
         )
     difference = adapted - base
     columns = np.stack([base, adapted, difference], axis=1)
-    means = bootstrap_intervals(columns, groups=groups, seed=seed)
+    means = bootstrap_intervals(columns, groups=groups, seed=seed, weights=weights)
     return MetricComparison(
         base=means[0],
         adapted=means[1],

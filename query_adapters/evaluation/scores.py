@@ -82,8 +82,11 @@ def score(
     *,
     groups: Rows | None = None,
     seed: int = 0,
+    weights: Values | None = None,
 ) -> Scores:
     """Return every system's scores and its differences from the first system.
+
+    With weights, means are weighted, and tests flip the signs of weighted differences.
 
     Args:
         values: Shape `(n_queries, n_metrics, n_systems)`.
@@ -92,12 +95,16 @@ def score(
         groups: A group number per query, equal for queries that are not independent; None if all
             queries are independent.
         seed: Seed of the bootstrap and the permutation test.
+        weights: How much each query counts, `(n_queries,)`; None if all count alike.
     """
     n, n_metrics, n_systems = values.shape
     differences = values[:, :, 1:] - values[:, :, :1]
     columns = np.concatenate([values, differences], axis=2).reshape(n, -1)
-    intervals = np.array(bootstrap_intervals(columns, groups=groups, seed=seed), dtype=object)
+    found = bootstrap_intervals(columns, groups=groups, seed=seed, weights=weights)
+    intervals = np.array(found, dtype=object)
     grid = intervals.reshape(n_metrics, -1)
+    if weights is not None:
+        differences = differences * (weights / weights.mean())[:, None, None]
     flips = sign_flip_test(differences, groups=groups, seed=seed)
     return {
         metric: {

@@ -52,7 +52,7 @@ def evaluate_stored_vectors(
         similarity=similarity or "cosine",
         units=units,
     )
-    return evaluate_run(run, texts.qrels, metrics=metrics)
+    return evaluate_run(run, texts.qrels, metrics=metrics, weights=texts.weights)
 
 
 def _check_ids(relevant: Sequence[str], stored: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from query_adapters.feedback.labels import (
     LEAST_LISTS,
     ClickLabels,
     Grades,
+    evidence_weights,
     labels_from_citations,
     labels_from_clicks,
     labels_from_ratings,
@@ -46,6 +47,7 @@ def dataset_from_feedback(
     min_citations: int = 1,
     best_rating: float | None = None,
     half_life_days: float | None = None,
+    weigh_questions: bool = False,
     skip_strangers: bool = False,
 ) -> FeedbackDataset:
     """Return a dataset whose labels are what users clicked and rated, and answers cited.
@@ -72,6 +74,8 @@ def dataset_from_feedback(
         best_rating: The best rating that can be given; by default the best one found.
         half_life_days: Age in days at which a list counts half, from the newest list on; None if
             all count alike.
+        weigh_questions: Whether a question counts by its evidence (`evidence_weights`) in training
+            and metrics; otherwise all count alike.
         skip_strangers: Whether to leave out feedback on documents that its list did not show,
             instead of raising an error.
 
@@ -107,8 +111,9 @@ def dataset_from_feedback(
     dropped["documents rated as not relevant"] = sum(map(len, refused.values()))
     dropped["questions without a label"] = len(questions) - len(grades)
     texts = {key: questions[key].question or key for key in grades}
+    counts = evidence_weights(grades, clicks.evidence, lists, weights) if weigh_questions else {}
     return FeedbackDataset(
-        dataset=RetrievalDataset(texts, corpus or _ids_of(grades), grades),
+        dataset=RetrievalDataset(texts, corpus or _ids_of(grades), grades, counts),
         clicks=clicks,
         n_lists=len(lists),
         n_questions=len(questions),

@@ -12,6 +12,7 @@ from query_adapters.feedback.propensities import Propensities
 from query_adapters.feedback.records import ShownList
 
 LEAST_LISTS = 3  # of a question, which tell a low rank from a document that nobody wants
+MOST_EVIDENCE = 10.0  # of a question, times the median
 LEAST_CONTRAST = 2.0  # of the click rates; with less, clicks do not depend on what is shown
 Grades = dict[str, dict[str, float]]
 """Grades, 0..1, by key of the question and id of the document."""
@@ -30,6 +31,7 @@ class ClickLabels:
             weights, `(Σ w)² / Σ w²`.
         n_clicks: The clicks behind the labels.
         dropped: What was left out, by reason.
+        evidence: Clicks with inverse-propensity weights behind the labels, by key of the question.
         unanswered: Keys of questions that were asked at least 3 times and have no label, those
             least likely to have a relevant document among the shown ones first.
 
@@ -43,6 +45,7 @@ class ClickLabels:
     effective_clicks: float = 0.0
     n_clicks: float = 0.0
     dropped: Mapping[str, int] = field(default_factory=dict)
+    evidence: Mapping[str, float] = field(default_factory=dict)
     unanswered: tuple[str, ...] = ()
 
 
@@ -85,6 +88,7 @@ def labels_from_clicks(
         question = table.questions[table.question_of[pair]]
         grades[question][table.documents[pair]] = min(1.0, float(rates[pair] / model.relevant))
     behind = kept[table.pair_of]
+    evidence = table.by_question(np.where(kept, table.by_pair(weights * table.clicked), 0.0))
     weak = f"clicked documents that are relevant with a probability below {min_probability:g}"
     total, squares = (table.clicked[behind] @ weights[behind] ** power for power in (1, 2))
     return ClickLabels(
@@ -95,6 +99,7 @@ def labels_from_clicks(
         effective_clicks=float(total**2 / squares) if squares else 0.0,
         n_clicks=float(table.clicked[behind].sum()),
         dropped={weak: int((clicked & ~kept).sum())},
+        evidence={key: float(n) for key, n in zip(table.questions, evidence, strict=True) if n},
         unanswered=_unanswered(table, model, grades),
     )
 
@@ -164,6 +169,32 @@ def labels_from_citations(
         if count >= max(1, min_citations):
             grades[key][document] = hits / n
     return dict(grades)
+
+
+def evidence_weights(
+    grades: Grades,
+    clicks: Mapping[str, float],
+    lists: Sequence[ShownList],
+    weights: Sequence[float],
+) -> dict[str, float]:
+    """Return how much each question counts by its evidence, at most ten times the median.
+
+    The evidence is clicks with inverse-propensity weights, and ratings and citations of documents.
+    The clip bounds what a question that is asked all the time, or a click far down, may do.
+
+    Args:
+        grades: The labels.
+        clicks: Clicks with inverse-propensity weights behind the labels, by question.
+        lists: The shown lists.
+        weights: Weight of each list.
+    """
+    found = {key: clicks.get(key, 0.0) for key in grades}
+    for one, weight in zip(lists, weights, strict=True):
+        for event in one.events:
+            if event.kind != "clicked" and event.document in grades.get(one.key, ()):
+                found[one.key] += weight
+    most = MOST_EVIDENCE * float(np.median(list(found.values())))
+    return {key: min(evidence, most) for key, evidence in found.items()}
 
 
 def merged(clicks: Grades, citations: Grades, rated: Grades, refused: Grades) -> Grades:

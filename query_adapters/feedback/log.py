@@ -21,6 +21,7 @@ from query_adapters.text.shown import quoted
 
 MAX_BYTES = 64 << 20  # of one file of the log
 DAY = 86_400.0  # seconds
+_encoded = json.JSONEncoder(allow_nan=False).encode  # made once: json.dumps makes one a call
 
 
 class FeedbackLog:
@@ -59,6 +60,11 @@ class FeedbackLog:
         self._privacy = QuestionPrivacy(kept=questions, secret=secret)
         self._file = RotatingFile(self.path, max_bytes=max_bytes, durable=durable)
 
+    @property
+    def keeps_texts(self) -> bool:
+        """Whether questions are kept as texts; without them, each needs its vector."""
+        return self._privacy.kept == "text"
+
     def shown(
         self,
         question: str,
@@ -87,10 +93,38 @@ class FeedbackLog:
                 for some ids only, the weight is not above 0, or a vector is missing.
             OSError: If the line cannot be written.
         """
+        shown = self.made(
+            question,
+            ids,
+            scores=scores,
+            session=session,
+            system=system,
+            weight=weight,
+            vector=vector,
+        )
+        self.add(shown)
+        return shown
+
+    def made(
+        self,
+        question: str,
+        ids: Sequence[str],
+        *,
+        scores: Sequence[float] = (),
+        session: str | None = None,
+        system: str = "",
+        weight: float = 1.0,
+        vector: ArrayLike | None = None,
+    ) -> ShownList:
+        """Return a result list as this log keeps it, for `add`; arguments as in `shown`.
+
+        Raises:
+            InvalidDatasetError: As in `shown`.
+        """
         if not question.strip():
             raise InvalidDatasetError(f"question: expected a text, got {quoted(question)}")
         self._privacy.check_vector(vector)
-        shown = ShownList(
+        return ShownList(
             id=uuid4().hex,
             key=self._privacy.key(question),
             ids=checked_ids(ids),
@@ -102,8 +136,14 @@ class FeedbackLog:
             weight=weight,
             vector=None if vector is None else _vector(vector),
         )
+
+    def add(self, shown: ShownList) -> None:
+        """Write a list of `made`; events on it may be written before.
+
+        Raises:
+            OSError: If the line cannot be written.
+        """
         self._append(shown.to_record())
-        return shown
 
     def clicked(self, shown: ShownList | str, document: str) -> None:
         """Log that the user opened a document.
@@ -171,7 +211,7 @@ class FeedbackLog:
         self._append(event.to_record(shown.id if isinstance(shown, ShownList) else shown))
 
     def _append(self, record: dict[str, Any]) -> None:
-        self._file.append(json.dumps(record, allow_nan=False).encode() + b"\n")
+        self._file.append(_encoded(record).encode() + b"\n")
 
 
 def _vector(given: ArrayLike) -> Any:

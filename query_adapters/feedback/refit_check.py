@@ -74,8 +74,11 @@ class RefitCheck:
         over_serving, over_base = (
             compare(other, new, groups=groups, seed=self.seed)[self.metric] for other in (old, base)
         )
-        differences = (new.per_query[self.metric] - old.per_query[self.metric])[:, None, None]
-        p_value = float(sign_flip_test(differences, groups=groups, seed=self.seed).greater[0, 0])
+        counts = self.embedded.relative_weights
+        differences = counts * (new.per_query[self.metric] - old.per_query[self.metric])
+        p_value = float(
+            sign_flip_test(differences[:, None, None], groups=groups, seed=self.seed).greater[0, 0]
+        )
         gains = over_serving.difference.mean, over_base.difference.mean
         is_kept = self.guard == "off" or (
             min(gains) > 0 and (self.guard == "expected" or p_value <= ALPHA)

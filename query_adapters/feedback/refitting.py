@@ -115,8 +115,8 @@ def merged_datasets(
 ) -> RetrievalDataset:
     """Return both datasets as one; grades of a question in both are added, old ones weighted.
 
-    Questions are equal if they differ in case, punctuation and spacing alone; the new wording is
-    kept.
+    A question in both has its new weight. Questions are equal if they differ in case, punctuation
+    and spacing alone; the new wording is kept.
 
     Raises:
         InvalidDatasetError: If a document has two texts.
@@ -137,7 +137,12 @@ def merged_datasets(
             f"new one, such as {quoted(odd[0])}; expected one text each: give both datasets the "
             "texts of the index that is served"
         )
-    return RetrievalDataset(queries, {**old.corpus, **new.corpus}, qrels)
+    weights = {
+        normalise(dataset.queries[query]): weight
+        for dataset in (old, new)
+        for query, weight in dataset.weights.items()
+    }
+    return RetrievalDataset(queries, {**old.corpus, **new.corpus}, qrels, weights)
 
 
 def _parts(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.weights import effective_number, query_weights
 from query_adapters.embedders import TextEmbedder
 from query_adapters.feedback.labels import ClickLabels
 from query_adapters.feedback.questions import LoggedVectors
@@ -54,6 +55,9 @@ class FeedbackDataset:
             f"({n_labels:,} labels, from {self.n_lists:,} shown lists)",
             *self._click_lines(),
         ]
+        if self.dataset.weights:
+            n = effective_number(query_weights(self.dataset))
+            lines.append(f"Questions count by their evidence, as many as {n:,.0f} that count alike")
         if self.n_ratings or self.n_citations:
             lines.append(f"Ratings: {self.n_ratings:,}; citations: {self.n_citations:,}")
         if self.unanswered:

@@ -152,7 +152,8 @@ class AdapterFinetuner:
         verdict = training.verdict
         if validation is not None:
             verdict = verdict.after_validation(validation[verdict.metric])
-        saved = self._saved(training, verdict, validation)
+        sketch = self._space.sketch(self.dataset, embedded)
+        saved = self._saved(training, verdict, validation, sketch)
         save_adapter(saved, self.output)
         result = FinetuneResult(
             verdict=verdict, saved=saved, training=training, validation=validation
@@ -222,6 +223,7 @@ class AdapterFinetuner:
         training: TrainingResult,
         verdict: Verdict,
         validation: Mapping[str, MetricComparison] | None,
+        sketch: Mapping[str, object],
     ) -> SavedAdapter:
         question = next(iter(self.dataset.queries.values()))
         probe, probe_vector = self._space.probe(self.probe_text, question)
@@ -234,6 +236,7 @@ class AdapterFinetuner:
             | {
                 "similarity": self.trainer.similarity,
                 "validation": measured,
+                "index": sketch,
                 "libraries": library_versions(),
             }
             | ({} if self._units is None else {"units": self._units.to_record()}),

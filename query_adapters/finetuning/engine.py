@@ -8,6 +8,8 @@ from query_adapters._extras import require_extra
 from query_adapters.adapters.kernel import RefinableAdapter
 from query_adapters.adapters.storage import SavedAdapter, read_adapter
 from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
+from query_adapters.data.splits import counted_questions
+from query_adapters.data.weights import check_unweighted
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.identity import check_name
 from query_adapters.errors import AdapterMismatchError
@@ -97,7 +99,7 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
         check_flags(bias=bias, hybrid=hybrid)
         settings = tuples(known(training, TrainerOptions))
         self._finetuner = AdapterFinetuner(
-            dataset=to_retrieval_dataset(dataset),
+            dataset=counted_questions(to_retrieval_dataset(dataset)),
             embedder=embedder,
             output=Path(model_output_path),
             trainer=AdapterTrainer(
@@ -167,7 +169,9 @@ class LabelFreeEngine(FinetuneEngine["LabelFreeResult"]):
             index=gathered(index),
             embedder=embedder,
             output=Path(model_output_path),
-            check=None if check_dataset is None else to_retrieval_dataset(check_dataset),
+            check=None
+            if check_dataset is None
+            else check_unweighted(to_retrieval_dataset(check_dataset), "check of the whitening"),
             cache_path=None if cache_path is None else Path(cache_path),
             probe_text=checked_probe(probe_text),
             show_progress=verbose,

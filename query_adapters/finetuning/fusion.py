@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from query_adapters._extras import require_extra
 from query_adapters.data.dataset import RetrievalDataset, to_indexed_dataset
+from query_adapters.data.weights import check_unweighted
 from query_adapters.finetuning.base import FinetuneEngine
 from query_adapters.finetuning.options import AnyQuestions, known
 from query_adapters.fusion.retrievers.lists import Ask
@@ -83,7 +84,7 @@ class RetrieverFusionEngine(FinetuneEngine["FusionWeightsResult"]):
 
         self._names = names_of(retrievers, names)
         asks = [ask(retriever) for retriever in retrievers]
-        asking, settings = _parts(to_indexed_dataset(dataset), self._names, asks, options)
+        asking, settings = _parts(_equal(dataset), self._names, asks, options)
         self._finetuner = FusionFinetuner(asking=asking, settings=settings)
 
     def finetune(self) -> None:
@@ -139,7 +140,7 @@ class HybridWeightEngine(FinetuneEngine["HybridWeightResult"]):
         compared = _checked_alphas(alphas, base_alpha)
         asks = [ask_at(alpha) for alpha in compared]
         names = tuple(f"alpha {alpha!r}" for alpha in compared)
-        asking, settings = _parts(to_indexed_dataset(dataset), names, asks, options)
+        asking, settings = _parts(_equal(dataset), names, asks, options)
         self._finetuner = HybridWeightFinetuner(asking=asking, alphas=compared, settings=settings)
 
     def finetune(self) -> None:
@@ -178,3 +179,7 @@ def _checked_alphas(alphas: Iterable[float], base_alpha: float) -> tuple[float, 
             f"alphas: expected finite weights beside base_alpha {base_alpha}, got {compared[1:]}"
         )
     return compared
+
+
+def _equal(dataset: AnyQuestions) -> RetrievalDataset:
+    return check_unweighted(to_indexed_dataset(dataset), "weights of retrievers")

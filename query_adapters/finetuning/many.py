@@ -11,6 +11,7 @@ from typing import Any, Unpack
 from query_adapters.adapters import QueryAdapter
 from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, save_adapter
 from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
+from query_adapters.data.weights import check_unweighted
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.embedders.identity import own_name
@@ -85,7 +86,10 @@ def finetune_many(
     output = Path(model_output_path)
     stored = {name: gathered(index) for name, index in (indexes or {}).items()}
     run = _Run(
-        datasets={name: to_retrieval_dataset(given) for name, given in datasets.items()},
+        datasets={
+            name: check_unweighted(to_retrieval_dataset(given), f"finetune_many, {name}")
+            for name, given in datasets.items()
+        },
         embedder=embedder,
         output=output,
         indexes=stored,

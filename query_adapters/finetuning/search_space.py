@@ -14,6 +14,7 @@ from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.finetuning.checks import expected_seen_share, warn_of_unknown_documents
 from query_adapters.finetuning.probe import ProbeText, embedded_probe
 from query_adapters.stores import StoredVectors
+from query_adapters.stores.sketch import index_sketch, sketch_of
 from query_adapters.typing import Vectors
 
 
@@ -84,6 +85,12 @@ class SearchSpace:
             return list(self.index.ids)
         known = self.index.row_of
         return [*self.index.ids, *(key for key in dataset.corpus if key not in known)]
+
+    def sketch(self, dataset: RetrievalDataset, embedded: EmbeddedDataset) -> dict[str, object]:
+        """Return what tells the index later; without one, the documents of `embedded`."""
+        if self.index is not None:
+            return sketch_of(self.index)
+        return index_sketch(self.ids(dataset), embedded.documents)
 
     def seen_share(self, dataset: RetrievalDataset) -> float:
         """Return the expected share of future questions about documents with questions."""

@@ -142,4 +142,5 @@ def _evaluation(
     rankings: Sequence[Sequence[str]], texts: RetrievalDataset, metrics: Sequence[str]
 ) -> Evaluation:
     run = dict(zip(texts.queries, rankings, strict=True))
-    return evaluate_run(run, {query: texts.qrels[query] for query in run}, metrics=metrics)
+    qrels = {query: texts.qrels[query] for query in run}
+    return evaluate_run(run, qrels, metrics=metrics, weights=texts.weights)

@@ -47,6 +47,8 @@ class HeadComparison:
         reference: Ranking that gains are measured against, `(n_queries, depth)`.
         metric: Metric that candidates are compared by.
         fit: Fits the weights.
+        counts: How much each question counts, `(n_queries,)`, 1 on average; None if all count
+            alike.
     """
 
     dataset: Judgements
@@ -55,6 +57,7 @@ class HeadComparison:
     reference: Rows
     metric: str
     fit: FitHead = fit_head
+    counts: Values | None = None
 
     def table(
         self, features: Sequence[tuple[str, ...]], *, groups: Rows, seed: int
@@ -71,7 +74,10 @@ class HeadComparison:
         n_folds = min(N_FOLDS, len(np.unique(groups)))
         fold_of = folds(groups, n_folds=n_folds, seed=seed)
         scores = np.stack([self._cross_fitted(names, fold_of) for names in features])
-        return OutOfFoldTable(features, self.views, scores - self._scores(self.reference))
+        gains = scores - self._scores(self.reference)
+        return OutOfFoldTable(
+            features, self.views, gains if self.counts is None else gains * self.counts
+        )
 
     def _cross_fitted(self, names: Sequence[str], fold_of: Rows) -> Values:
         """Return the scores with cross-fitted weights, `(n_views, 2, n_queries)`."""

@@ -133,12 +133,18 @@ class FusionTrainer:
         groups = QuestionGroups.of(part)
         if not views:
             return select_candidate(None, groups, guard=trainer.guard, seed=trainer.seed), ALONE
+        counts = part.relative_weights if part.is_weighted else None
         pools = [
-            JudgedPools.of(maker.pools(view), part.relevant, part.grades, view.weight)
+            JudgedPools.of(maker.pools(view), part.relevant, part.grades, view.weight, counts)
             for view in views
         ]
         comparison = HeadComparison(
-            dataset=part, views=views, pools=pools, reference=reference, metric=trainer.metric
+            dataset=part,
+            views=views,
+            pools=pools,
+            reference=reference,
+            metric=trainer.metric,
+            counts=counts,
         )
         table = comparison.table(
             candidates(with_text=maker.lexical is not None),

@@ -26,15 +26,22 @@ class JudgedPools:
         targets: Share of each document, or of its unit, in the question's grades, 0 for documents
             that are not relevant, `(n_queries, width)`. Rows of zeros are left out of the loss.
         weight: Weight of the view.
+        counts: How much each question counts, `(n_queries,)`; None if all count alike.
     """
 
     pools: Pools
     targets: Values
     weight: float
+    counts: Values | None = None
 
     @classmethod
     def of(
-        cls, pools: Pools, relevant: Sequence[Rows], grades: Sequence[Values], weight: float
+        cls,
+        pools: Pools,
+        relevant: Sequence[Rows],
+        grades: Sequence[Values],
+        weight: float,
+        counts: Values | None = None,
     ) -> "JudgedPools":
         """Return the pools with the grades of the questions' relevant documents."""
         targets = np.zeros(pools.rows.shape)
@@ -46,11 +53,12 @@ class JudgedPools:
             is_relevant = documents[place] == pooled
             total = graded[np.unique(place[is_relevant])].sum()
             targets[row] = np.where(is_relevant, graded[place], 0.0) / (total or 1.0)
-        return cls(pools, targets, weight)
+        return cls(pools, targets, weight, counts)
 
     def select(self, queries: Rows) -> "JudgedPools":
         """Return the pools of these questions."""
-        return JudgedPools(self.pools.select(queries), self.targets[queries], self.weight)
+        counts = None if self.counts is None else self.counts[queries]
+        return JudgedPools(self.pools.select(queries), self.targets[queries], self.weight, counts)
 
     @cached_property
     def inputs(self) -> Values:
@@ -70,11 +78,12 @@ class JudgedPools:
         labelled = self.pools.labelled[rows, columns]
         order = np.lexsort((labelled, rows))
         rows, columns, labelled = rows[order], columns[order], labelled[order]
+        targets = self.targets if self.counts is None else self.counts[:, None] * self.targets
         is_first = np.diff(rows, prepend=-1).astype(bool) | np.diff(labelled, prepend=-1).astype(
             bool
         )
         return RelevantDocuments(
-            rows, columns, np.flatnonzero(is_first), self.targets[rows, columns][is_first]
+            rows, columns, np.flatnonzero(is_first), targets[rows, columns][is_first]
         )
 
     @property
@@ -95,7 +104,8 @@ class RelevantDocuments:
         rows: Question of each, `(n,)`.
         columns: Its place in the question's pool, `(n,)`.
         starts: Where each unit's documents begin, `(n_units,)`.
-        shares: Share of each unit in its question's grades, `(n_units,)`.
+        shares: Share of each unit in its question's grades, times what the question counts,
+            `(n_units,)`.
     """
 
     rows: Rows
@@ -181,6 +191,8 @@ def _cross_entropy(scores: Values, view: JudgedPools) -> tuple[float, Values]:
     total = mass.sum(axis=1, keepdims=True)
     counted = view.targets.any(axis=1, keepdims=True)
     slope = np.where(counted, mass / total, 0.0)
+    if view.counts is not None:
+        slope *= view.counts[:, None]
     loss, pull = view.relevant.loss(scores, np.log(total[:, 0]))
     slope[view.relevant.rows, view.relevant.columns] -= pull
     return loss, slope

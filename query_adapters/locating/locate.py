@@ -7,6 +7,7 @@ from typing import TypedDict, Unpack
 from query_adapters._extras import require_extra
 from query_adapters.data.answers import AnsweredQuestion
 from query_adapters.data.dataset import QADataset, Questions, RetrievalDataset, to_indexed_dataset
+from query_adapters.data.weights import check_unweighted
 from query_adapters.locating.chunks import Chunks, blocks_of, labelled_texts
 from query_adapters.locating.placing import MOST, Passage
 from query_adapters.locating.questions import Answered, answered_questions, query_ids, texts_of
@@ -99,7 +100,7 @@ def relocate(
         MissingExtraError: As in `locate`.
     """
     checked = _Options(**options)
-    labelled = to_indexed_dataset(dataset)
+    labelled = check_unweighted(to_indexed_dataset(dataset), "relocate")
     texts = labelled_texts(labelled.labelled_documents, old)
     asked = [
         AnsweredQuestion(text, tuple(texts[key] for key in labelled.qrels[query]), id=query)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 from query_adapters.data.dataset import QADataset, RetrievalDataset, to_retrieval_dataset
+from query_adapters.data.weights import check_unweighted
 from query_adapters.finetuning.base import FinetuneEngine
 from query_adapters.model_tuning.finetuner import TowerFinetuner
 from query_adapters.model_tuning.result import TowerResult
@@ -80,11 +81,13 @@ class TowerFinetuneEngine(FinetuneEngine[TowerResult]):
         **settings: Unpack[TowerOptions],
     ) -> None:
         self._finetuner = TowerFinetuner(
-            dataset=to_retrieval_dataset(dataset),
+            dataset=check_unweighted(to_retrieval_dataset(dataset), "tuning of the model"),
             model_id=model_id,
             output=Path(model_output_path),
             settings=TowerSettings(**settings),
-            val_dataset=None if val_dataset is None else to_retrieval_dataset(val_dataset),
+            val_dataset=None
+            if val_dataset is None
+            else check_unweighted(to_retrieval_dataset(val_dataset), "tuning of the model"),
             index=None if index is None else gather(index),
             device=device,
             trust_remote_code=trust_remote_code,

@@ -52,6 +52,16 @@ class QuestionDrift:
         """Whether fewer live questions are near than expected, by three standard errors."""
         return self.near_share < self.expected_near_share - STANDARD_ERRORS * self.error
 
+    @property
+    def facts(self) -> str:
+        """What was compared, and the figures."""
+        seen = "" if self.seen_share is None else f"; {self.seen_share:.0%} have a seen answer"
+        return (
+            f"of {self.n_live:,}, {self.near_share:.0%} are near a training question, "
+            f"{self.expected_near_share:.0%} expected (standard error {self.error:.1%}); mean "
+            f"similarity {self.mean_similarity:.3f}, {self.expected_similarity:.3f} expected{seen}"
+        )
+
     def __str__(self) -> str:
         said = (
             "Live questions have moved away from the training questions: label some, and train "
@@ -59,12 +69,7 @@ class QuestionDrift:
             if self.has_drifted
             else "Live questions are like the training questions."
         )
-        seen = "" if self.seen_share is None else f"; {self.seen_share:.0%} have a seen answer"
-        return (
-            f"{said} Of {self.n_live:,}, {self.near_share:.0%} are near a training question, "
-            f"{self.expected_near_share:.0%} expected (standard error {self.error:.1%}); mean "
-            f"similarity {self.mean_similarity:.3f}, {self.expected_similarity:.3f} expected{seen}."
-        )
+        return f"{said} {self.facts.capitalize()}."
 
 
 def question_drift(

@@ -34,6 +34,7 @@ class VerdictContext:
         seen_share: Expected share of future questions about documents with training questions.
         n_compared: Training questions that candidates were compared on.
         n_queries: Training questions.
+        n_effective: How many questions that count alike would tell as much; None if they do.
     """
 
     metric: str
@@ -42,6 +43,7 @@ class VerdictContext:
     seen_share: float
     n_compared: int
     n_queries: int
+    n_effective: float | None = None
 
     def verdict(self, selection: Selection) -> Verdict:
         """Return the verdict on a selection."""
@@ -56,6 +58,7 @@ class VerdictContext:
                 ("Confidence", self._confidence(selection, evidence)),
                 *guard_lines(self.guard),
                 ("By kind of question", by_kind(evidence, self.seen_share)),
+                *self._weights(),
             )
         return Verdict(
             decision=self._decision(selection),
@@ -66,6 +69,12 @@ class VerdictContext:
             details=details,
             advice=self._advice(selection),
         )
+
+    def _weights(self) -> tuple[tuple[str, str], ...]:
+        if self.n_effective is None:
+            return ()
+        said = f"gains are means by weight, of as many as {self.n_effective:,.0f} that count alike"
+        return (("Weights of questions", said),)
 
     def _decision(self, selection: Selection) -> Decision:
         return "adapter" if selection.is_kept else self.reference

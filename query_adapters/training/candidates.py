@@ -102,7 +102,8 @@ class OutOfFoldTable:
         candidates: The settings, as in `CandidateScore`.
         views: The views, with the weights of their scores.
         gains: Differences from the base, `(n_candidates, n_views, 2, n_queries)`: on a
-            question's own answers and, as a control, on other questions' answers.
+            question's own answers and, as a control, on other questions' answers, each times
+            the question's weight over the mean weight.
     """
 
     candidates: Sequence[Any]

@@ -19,10 +19,10 @@ BIAS_SCALE = 0.5  # κ: size of the constant input, relative to a typical centre
 class QueryInputs:
     """The inputs `x = (u - μ, κ s, s φ(u))` of a query u, in which the learned map is linear.
 
-    u is the query as `LinearScore` scales it, μ the mean of the training queries and s the root
-    mean square of ‖u - μ‖. The constant input κ s learns a bias, φ a memory. Since the inputs are
-    centred and in units of s, what is learned does not depend on how far the model's vectors lie
-    from the origin, so one grid of strengths suits models of any spread.
+    u is the query as `LinearScore` scales it, μ the weighted mean of the training queries and s the
+    root mean square of ‖u - μ‖. The constant input κ s learns a bias, φ a memory. Since the inputs
+    are centred and in units of s, what is learned does not depend on how far the model's vectors
+    lie from the origin, so one grid of strengths suits models of any spread.
 
     Attributes:
         score: Scaling of the queries.
@@ -49,12 +49,12 @@ class QueryInputs:
     ) -> "QueryInputs":
         """Return the inputs fitted to the dataset's queries."""
         scaled = score.scaled_queries(dataset.queries)
-        mean: Vectors = scaled.mean(axis=0)
+        mean = _mean(scaled, dataset)
         squares = np.einsum("ij,ij->i", scaled - mean, scaled - mean)
         return cls(
             score=score,
             centre=mean if with_bias else np.zeros_like(mean),
-            spread=float(np.sqrt(squares.mean(dtype=np.float64))) or 1.0,
+            spread=float(np.sqrt(_mean_square(squares, dataset))) or 1.0,
             with_bias=with_bias,
             memory=None if memory is None else Memory.of(dataset, memory),
         )
@@ -86,3 +86,16 @@ class QueryInputs:
         if self.memory is None:
             return prior.with_memory(linear)
         return self.memory.adapter(linear, np.float32(self.spread) * remembered)
+
+
+def _mean(scaled: Vectors, dataset: EmbeddedDataset) -> Vectors:
+    if not dataset.is_weighted:
+        mean: Vectors = scaled.mean(axis=0)
+        return mean
+    return np.average(scaled, axis=0, weights=dataset.weights).astype(np.float32)
+
+
+def _mean_square(squares: Vectors, dataset: EmbeddedDataset) -> float:
+    if not dataset.is_weighted:
+        return float(squares.mean(dtype=np.float64))
+    return float(np.average(squares.astype(np.float64), weights=dataset.weights))

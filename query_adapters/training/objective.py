@@ -23,7 +23,8 @@ class SoftmaxObjective:
         sᵢₖ = zᵢ·dₖ + oₖ,   zᵢ = W₀ uᵢ + b₀ + A xᵢ
 
     xᵢ are the inputs of `QueryInputs`; u, d and o come from `LinearScore`. Rᵢ are the relevant
-    documents of query i and gᵢⱼ their grades, divided by the sum of the query's grades. The
+    documents of query i and gᵢⱼ their grades, divided by the sum of the query's grades, times
+    the query's weight over the mean weight. The
     negatives Nᵢ are all other documents that are relevant to some query; of more than 8,000 such
     documents, a sample. Documents without queries are never used as negatives: the map would
     learn that unlabelled documents are wrong. Document vectors are fixed, so scores are linear in

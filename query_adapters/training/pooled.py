@@ -34,6 +34,7 @@ class PooledDataset(EmbeddedDataset):
             grades=tuple(grades for dataset in datasets for grades in dataset.grades),
             units=np.concatenate([f + _units(d) for d, f in pairs]) if with_units else None,
             pools=np.repeat(np.arange(len(datasets)), [len(d.queries) for d in datasets]),
+            weights=np.concatenate([dataset.weights for dataset in datasets]),
         )
 
     def select(self, queries: Rows) -> "PooledDataset":
@@ -47,6 +48,7 @@ class PooledDataset(EmbeddedDataset):
             query_groups=selected.query_groups,
             units=selected.units,
             pools=self.pools[queries],
+            weights=selected.weights,
         )
 
 

@@ -94,6 +94,8 @@ class Grid:
     ) -> OutOfFoldTable:
         """Return the out-of-fold gains of every candidate, averaged over repetitions of the folds.
 
+        Gains are times the weight of their question over the mean weight.
+
         Args:
             dataset: Training queries with their documents.
             views: Fold assignments, at least one view.
@@ -124,7 +126,8 @@ class Grid:
                     at = np.ix_(
                         np.array(path), np.array([split.view]), np.arange(2), split.held_out
                     )
-                    difference = (scores - references[split])[:, None]
+                    weights = dataset.relative_weights[split.held_out]
+                    difference = weights * (scores - references[split])[:, None]
                     gains[at] += difference / len(views[split.view].fold_of)
                 bar.update()
         return OutOfFoldTable(self.candidates, views, gains)

@@ -15,7 +15,7 @@ MOST_SHARING = 32  # vectors of a unit that share a label; bounds the memory for
 
 
 class SoftmaxLoss(Protocol):
-    """Mean over queries of `Σⱼ gⱼ log(1 + Σₖ exp(sₖ - sⱼ))`, sₖ = z·dₖ + oₖ.
+    """Weighted mean over queries of `Σⱼ gⱼ log(1 + Σₖ exp(sₖ - sⱼ))`, sₖ = z·dₖ + oₖ.
 
     j runs over the relevant documents of a query and k over its negatives.
     """
@@ -72,7 +72,7 @@ class Positives:
     Attributes:
         queries: Row of the query.
         columns: Position of the document among the labelled vectors.
-        weights: Weight in the loss; the weights of a query add up to 1.
+        weights: Weight in the loss; those of a query add up to its own, relative to the mean.
         spans: Where labels are on units with several vectors, the columns of the relevant units:
             none is a negative. None if each relevant document has one vector.
     """
@@ -87,7 +87,8 @@ class Positives:
         """Return the judgements of the dataset, ordered by query; of a unit, its first vector."""
         counts = [len(rows) for rows in dataset.relevant]
         places = np.searchsorted(dataset.labelled, np.concatenate(dataset.relevant))
-        weights = np.concatenate([grades / grades.sum() for grades in dataset.grades])
+        shares = [grades / grades.sum() for grades in dataset.grades]
+        weights = np.concatenate(shares) * np.repeat(dataset.relative_weights, counts)
         queries = np.repeat(np.arange(len(counts)), counts)
         if dataset.units is None:
             return cls(queries, places, weights)

@@ -136,6 +136,7 @@ class AdapterTrainer:
         """
         began = time.perf_counter()
         check_dims(dataset, served, start)
+        dataset = dataset.counted
         grid = self.grid(dataset, start)
         sample = selection_sample(dataset, similarity=self.similarity, seed=self.seed, start=start)
         workers = Workers.of(sample, self.n_jobs)
@@ -156,7 +157,7 @@ class AdapterTrainer:
                     own_prior = grid.priors[candidate.whitening].map.weight
                     fit = fit.shifted(self._prior(served, exponent) - own_prior)
                 adapter = fit.as_adapter(dataset.queries)
-        verdict = self._verdict(selection, len(sample.queries), len(dataset.queries), start)
+        verdict = self._verdict(selection, sample, len(dataset.queries), start)
         logger.info("%s", verdict.one_line)
         return TrainingResult(
             adapter=adapter,
@@ -187,15 +188,16 @@ class AdapterTrainer:
         )
 
     def _verdict(
-        self, selection: Selection, n_compared: int, n_queries: int, start: QueryAdapter | None
+        self, selection: Selection, compared: EmbeddedDataset, n: int, start: QueryAdapter | None
     ) -> Verdict:
         context = VerdictContext(
             metric=self.metric,
             reference=_reference(start),
             guard=self.guard,
             seen_share=self._seen_share,
-            n_compared=n_compared,
-            n_queries=n_queries,
+            n_compared=len(compared.queries),
+            n_queries=n,
+            n_effective=compared.n_effective,
         )
         return context.verdict(selection)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from query_adapters._extras import require_extra
 from query_adapters.data.dataset import RetrievalDataset, to_indexed_dataset
+from query_adapters.data.weights import check_unweighted
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.two_models import Served
 from query_adapters.errors import NotFinetunedError
@@ -122,7 +123,10 @@ class UpgradeEngine(FinetuneEngine["UpgradeResult"]):
             show_progress=verbose,
             **ranked_by(index.source.similarity, tuples(rest)),
         )
-        questions = None if dataset is None else _sampled(to_indexed_dataset(dataset), seed)
+        questions = None
+        if dataset is not None:
+            asked = check_unweighted(to_indexed_dataset(dataset), "ModelUpgradeEngine")
+            questions = _sampled(asked, seed)
         labelled = list(questions.corpus) if questions else _first_ids(index)
         stored = index.read(labelled, embedder=old, max_documents=max_documents, seed=seed)
         self._finetuner = ModelUpgrader(

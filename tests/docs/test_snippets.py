@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from langchain_core.language_models import FakeListChatModel
+from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
 from pyarrow import parquet
 
 from query_adapters.data.dataset import RetrievalDataset
@@ -37,6 +38,7 @@ OTHERS = (
     "guides/labels.md",
     "guides/learned_retriever.md",
     "guides/memory.md",
+    "guides/monitoring.md",
     "guides/pipelines.md",
     "guides/providers.md",
     "guides/refine.md",
@@ -188,6 +190,7 @@ PREPARE: dict[str, Callable[[Names], Names]] = {
         "bm25_retriever": names["vectorstore"].as_retriever(search_kwargs={"k": 5}),
     },
     "guides/labels.md": split_documents,
+    "guides/monitoring.md": lambda names: {"old": trained("my_adapter")},
     "guides/pipelines.md": texts_in_files,
     "guides/refine.md": lambda names: {"old": trained("my_adapter")},
     "guides/serve.md": lambda names: {"old": trained("my_adapter")},
@@ -207,6 +210,15 @@ def run_page(page: str) -> Names:
     for block in blocks(page):
         exec(compile(block, page, "exec"), names)  # noqa: S102
     return names
+
+
+@pytest.fixture(autouse=True)
+def no_handlers() -> Iterator[None]:
+    """Remove the event handlers that a page adds to LlamaIndex's dispatcher."""
+    dispatcher = get_dispatcher()
+    before = list(dispatcher.event_handlers)
+    yield
+    dispatcher.event_handlers = before
 
 
 @pytest.fixture(autouse=True)

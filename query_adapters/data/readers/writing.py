@@ -64,6 +64,7 @@ def _has_own_ids(texts: Mapping[str, str]) -> bool:
 LOSSES: Mapping[str, Callable[[RetrievalDataset], bool]] = {
     "grades": _has_grades,
     "documents that answer no question": _has_unjudged,
+    "weights of questions": lambda dataset: bool(dataset.weights),
     "ids of questions": lambda dataset: _has_own_ids(dataset.queries),
     "ids of documents": lambda dataset: _has_own_ids(dataset.corpus),
 }

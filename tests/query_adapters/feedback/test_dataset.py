@@ -239,3 +239,19 @@ def test_the_summary_states_what_the_labels_rest_on_and_what_was_left_out(tmp_pa
     assert "Left out: 1 questions without a label" in lines
     assert found.to_record()["left_out"] == {"damaged lines": 1, "questions without a label": 1}
     assert KEY("how far?") in found.dataset.queries
+
+
+def test_questions_may_count_by_their_evidence_of_at_most_ten_times_the_median() -> None:
+    asked = {"how far?": 40, "how old?": 3, "how deep?": 3}
+    lists = [
+        shown(question, ("a", "b"), clicked=["b"], name=str(number))
+        for question, n in asked.items()
+        for number in range(n)
+    ]
+    plain = dataset_from_feedback(lists, propensities=[1.0, 0.5])
+    assert not plain.dataset.weights
+    found = dataset_from_feedback(lists, propensities=[1.0, 0.5], weigh_questions=True)
+    by_text = {found.dataset.queries[key]: n for key, n in found.dataset.weights.items()}
+    assert by_text == {"how far?": 60.0, "how old?": 6.0, "how deep?": 6.0}  # clicks weigh 2 each
+    assert found.dataset.qrels == plain.dataset.qrels
+    assert "Questions count by their evidence, as many as 1 that count alike" in str(found)

@@ -1,6 +1,7 @@
 """Tests of the core engine: settings that it passes on and errors before any embedding."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -10,10 +11,16 @@ import pytest
 
 from query_adapters.adapters import LinearAdapter
 from query_adapters.adapters.storage import AdapterRecord, SavedAdapter, read_adapter, save_adapter
-from query_adapters.errors import AdapterMismatchError, InvalidVectorsError, NotFinetunedError
+from query_adapters.errors import (
+    AdapterMismatchError,
+    InvalidDatasetError,
+    InvalidVectorsError,
+    NotFinetunedError,
+)
 from query_adapters.finetuning.adapter import AdapterFinetuner
 from query_adapters.finetuning.engine import AdapterFinetuneEngine, LabelFreeEngine, read_start
 from query_adapters.finetuning.labelfree import LabelFreeFinetuner
+from query_adapters.finetuning.many import finetune_many
 from query_adapters.finetuning.options import EngineOptions, LabelFreeSettings, TrainerOptions
 from query_adapters.stores import StoredVectors
 from query_adapters.training import AdapterTrainer, whitening_adapter
@@ -181,3 +188,45 @@ def test_a_start_is_read_for_the_model_that_it_was_trained_on(tmp_path: Path) ->
     assert read_start(tmp_path, model_name="fake").fingerprint == adapter.fingerprint
     with pytest.raises(AdapterMismatchError, match=r"'models/fake'.*'other'"):
         read_start(tmp_path, model_name="other")
+
+
+def test_weights_reach_training_and_validation_and_are_stated(
+    problem: Any, embedder: Any, tmp_path: Path
+) -> None:
+    dataset, ids = problem.dataset, list(problem.dataset.queries)
+    training = dataset.select(ids[:60])
+    weights = {query: float(place % 3) for place, query in enumerate(training.queries)}
+    settings: TrainerOptions = {"strengths": (0.3,), "whitenings": (0.0,)}
+
+    def trained(name: str, given: Any) -> Any:
+        engine = AdapterFinetuneEngine(
+            given,
+            embedder,
+            model_output_path=tmp_path / name,
+            val_dataset=replace(dataset.select(ids[60:]), weights={ids[60]: 2.0}),
+            memory=False,
+            **settings,
+        )
+        engine.finetune()
+        return engine.result
+
+    found = trained("weighted", replace(training, weights=weights))
+    plain = trained("plain", training)
+    assert found.saved.adapter.fingerprint != plain.saved.adapter.fingerprint
+    assert found.training.n_queries == 40  # those of weight 0 are left out
+    assert "Weights of questions: gains are means by weight, of as many as 36 " in str(found)
+    assert "Weights of questions" not in str(plain)
+    assert found.validation["ndcg@10"].base == plain.validation["ndcg@10"].base
+
+
+def test_what_does_not_use_weights_refuses_them(
+    problem: Any, embedder: Any, tmp_path: Path
+) -> None:
+    dataset = replace(problem.dataset, weights={next(iter(problem.dataset.queries)): 2.0})
+    index = StoredVectors(("a",), np.ones((1, 8), dtype=np.float32))
+    with pytest.raises(InvalidDatasetError, match="check of the whitening: expected questions"):
+        LabelFreeEngine(index, embedder, model_output_path=tmp_path, check_dataset=dataset)
+    with pytest.raises(InvalidDatasetError, match="finetune_many, one: expected questions"):
+        finetune_many(
+            {"one": dataset, "two": problem.dataset}, embedder, model_output_path=tmp_path
+        )
