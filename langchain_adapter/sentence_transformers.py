@@ -43,7 +43,11 @@ class SentenceTransformersEmbeddings(Embeddings):
         vectors: list[list[float]] = self._embedder.embed_documents(texts).tolist()
         return vectors
 
+    def embed_queries(self, texts: list[str]) -> list[list[float]]:
+        """Return the vectors of questions."""
+        vectors: list[list[float]] = self._embedder.embed_queries(texts).tolist()
+        return vectors
+
     def embed_query(self, text: str) -> list[float]:
         """Return the vector of a question."""
-        vector: list[float] = self._embedder.embed_queries([text])[0].tolist()
-        return vector
+        return self.embed_queries([text])[0]
