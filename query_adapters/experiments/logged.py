@@ -10,11 +10,11 @@ from query_adapters.feedback.records import ShownList
 
 
 def session_outcomes(lists: Iterable[ShownList]) -> dict[str, int]:
-    """Return what each session prefers, for `SequentialTest`: 1 challenger, -1 incumbent, 0 neither.
+    """Return what each session prefers: 1 challenger, -1 incumbent, 0 neither.
 
-    Lists without teams, whose documents were not interleaved, are left out. Documents that were
-    clicked and those that the answer cites count; ratings do not, since what is a good one depends
-    on their scale.
+    Its values are what `SequentialTest.update` takes. Lists without teams, whose documents were not
+    interleaved, are left out. Documents that were clicked and those that the answer cites count;
+    ratings do not, since what is a good one depends on their scale.
 
     Args:
         lists: Shown lists of one experiment with their events, such as `FeedbackLog.read().lists`

@@ -81,8 +81,8 @@ class FeedbackLog:
             scores: Their scores, in the same order; none if they are not known.
             session: Key of the user or the session.
             system: Name of the system that ranked them.
-            teams: Team of each document by id, as `teams` of an `InterleavedRetriever` returns them,
-                for `query_adapters.experiments.session_outcomes`; none if it was not interleaved.
+            teams: Team of each document by id, as `InterleavedRetriever.teams` returns them, for
+                `query_adapters.experiments.session_outcomes`; none if it was not interleaved.
             weight: How many lists it stands for, above 0.
             vector: The question's vector by the base model, `(dim,)`; needed where no text is
                 kept.

@@ -1,0 +1,169 @@
+"""The service: questions and feedback over HTTP, whether it is ready, and a page of what happened.
+
+    python -m examples.service.app        # http://127.0.0.1:8000
+
+SIGTERM ends it when the requests that are under way have been answered, with exit status 0. Feedback
+needs no flushing: each line is in the file before its request is answered.
+"""
+
+import argparse
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Annotated
+
+import uvicorn
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, Field, StringConstraints
+
+from examples.service.data import TENANTS, Tenant, read
+from examples.service.nightly import read_nights
+from examples.service.page import page
+from examples.service.retrieval import Retrieval, Settings
+
+logger = logging.getLogger("uvicorn.error")
+GRACE = 20  # seconds that requests have to end after SIGTERM
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
+
+
+class Question(BaseModel):
+    """A question, and who asks: a random key, such as that of a cookie."""
+
+    text: Text
+    session: Text
+
+
+class Result(BaseModel):
+    """A document that is shown."""
+
+    id: str
+    text: str
+
+
+class Answer(BaseModel):
+    """What is shown, best first; `shown` comes back with feedback on it."""
+
+    shown: str
+    results: list[Result]
+
+
+class Feedback(BaseModel):
+    """A click on a shown document or, with a grade, its rating; 0 or less: not relevant."""
+
+    shown: Text
+    document: Text
+    grade: Annotated[float, Field(allow_inf_nan=False)] | None = None
+
+
+class PersonsAnswer(BaseModel):
+    """A question, and the document with which a person answered it."""
+
+    text: Text
+    document: Text
+
+
+class Loading:
+    """Loads index and adapters in a thread, so that the service can say meanwhile how it is."""
+
+    def __init__(self, load: Callable[[], Retrieval]) -> None:
+        self.load, self.retrieval, self.failed = load, None, False
+        self.retrieval: Retrieval | None
+
+    def start(self) -> None:
+        Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self.retrieval = self.load()
+        except Exception:
+            logger.exception("the service cannot start")
+            self.failed = True
+
+
+def loaded(request: Request) -> Retrieval:
+    """Return what searches; until it is there, the request is refused."""
+    retrieval: Retrieval | None = request.app.state.loading.retrieval
+    if retrieval is None:
+        raise HTTPException(503, "index and adapters are being loaded")
+    return retrieval
+
+
+Loaded = Annotated[Retrieval, Depends(loaded)]
+
+
+def create_app(load: Callable[[], Retrieval]) -> FastAPI:
+    """Return the service.
+
+    Args:
+        load: Returns what searches, called once when the service starts.
+    """
+    loading = Loading(load)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        loading.start()
+        yield
+
+    app = FastAPI(title="Adapted retrieval", lifespan=lifespan)
+    app.state.loading = loading
+
+    @app.get("/health")
+    def health(response: Response) -> dict[str, str]:
+        """Whether the process should go on; it should not if it could not start."""
+        response.status_code = 503 if loading.failed else 200
+        return {"status": "failed" if loading.failed else "ok"}
+
+    @app.get("/ready")
+    def ready(retrieval: Loaded) -> dict[str, dict[str, str]]:
+        """Whether questions are answered, and by which adapters."""
+        return {"serving": {tenant: retrieval.serving(tenant) for tenant in TENANTS}}
+
+    @app.post("/{tenant}/questions")
+    def ask(tenant: Tenant, question: Question, retrieval: Loaded) -> Answer:
+        """Search for a user of a tenant."""
+        shown, documents = retrieval.search(tenant, question.text, question.session)
+        results = [Result(id=str(one.id), text=one.page_content) for one in documents]
+        return Answer(shown=shown.id, results=results)
+
+    @app.post("/{tenant}/feedback", status_code=204)
+    def feedback(tenant: Tenant, given: Feedback, retrieval: Loaded) -> None:
+        """Log what a user did; lists that do not hold the document are skipped when it is read."""
+        log = retrieval.logs[tenant]
+        if given.grade is None:
+            log.clicked(given.shown, given.document)
+        else:
+            log.rated(given.shown, given.grade, given.document)
+
+    @app.post("/{tenant}/answers", status_code=204)
+    def answered(tenant: Tenant, given: PersonsAnswer, retrieval: Loaded) -> None:
+        """Log how support answered a user who found nothing: clicks cannot show that."""
+        retrieval.answered(tenant, given.text, given.document)
+
+    @app.get("/", response_class=HTMLResponse)
+    def what_happened(retrieval: Loaded) -> str:
+        """The page of all days so far."""
+        return page(retrieval.registry, read_nights(retrieval.settings.folder))
+
+    return app
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("service_output"))
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--share", type=float, default=0.5, help="of sessions in an experiment")
+    parser.add_argument("--questions", type=int, help="of each topic, for a smaller index")
+    options = parser.parse_args()
+    settings = Settings(folder=options.folder, share=options.share)
+    app = create_app(lambda: Retrieval(read(options.questions).corpus, settings))
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn ends, then raises the signal again
+    uvicorn.run(app, host=options.host, port=options.port, timeout_graceful_shutdown=GRACE)
+
+
+if __name__ == "__main__":
+    main()
