@@ -2,8 +2,8 @@
 
     python -m examples.service.app        # http://127.0.0.1:8000
 
-SIGTERM ends it when the requests that are under way have been answered, with exit status 0. Feedback
-needs no flushing: each line is in the file before its request is answered.
+SIGTERM ends it with exit status 0 once the requests that are under way have been answered. Feedback
+needs no flushing: a line is in the file before its request is answered.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from threading import Thread
 from typing import Annotated
 
 import uvicorn
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field, StringConstraints
 
@@ -26,6 +26,7 @@ from examples.service.page import page
 from examples.service.retrieval import Retrieval, Settings
 
 logger = logging.getLogger("uvicorn.error")
+router = APIRouter()
 GRACE = 20  # seconds that requests have to end after SIGTERM
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
 
@@ -70,10 +71,12 @@ class Loading:
     """Loads index and adapters in a thread, so that the service can say meanwhile how it is."""
 
     def __init__(self, load: Callable[[], Retrieval]) -> None:
-        self.load, self.retrieval, self.failed = load, None, False
-        self.retrieval: Retrieval | None
+        self.load = load
+        self.retrieval: Retrieval | None = None
+        self.has_failed = False
 
     def start(self) -> None:
+        """Start the thread, which does not keep the process from ending."""
         Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
@@ -81,18 +84,73 @@ class Loading:
             self.retrieval = self.load()
         except Exception:
             logger.exception("the service cannot start")
-            self.failed = True
+            self.has_failed = True
 
 
-def loaded(request: Request) -> Retrieval:
+def loading(request: Request) -> Loading:
+    """Return what loads index and adapters."""
+    found: Loading = request.app.state.loading
+    return found
+
+
+def loaded(found: Annotated[Loading, Depends(loading)]) -> Retrieval:
     """Return what searches; until it is there, the request is refused."""
-    retrieval: Retrieval | None = request.app.state.loading.retrieval
-    if retrieval is None:
-        raise HTTPException(503, "index and adapters are being loaded")
-    return retrieval
+    if found.retrieval is None:
+        raise HTTPException(503, "index and adapters are not loaded")
+    return found.retrieval
 
 
 Loaded = Annotated[Retrieval, Depends(loaded)]
+
+
+@router.get("/health")
+def health(found: Annotated[Loading, Depends(loading)], response: Response) -> dict[str, str]:
+    """Return whether the process should go on; not if it could not start."""
+    response.status_code = 503 if found.has_failed else 200
+    return {"status": "failed" if found.has_failed else "ok"}
+
+
+@router.get("/ready")
+def ready(retrieval: Loaded) -> dict[str, str]:
+    """Return which adapters serve each tenant, once questions are answered."""
+    return {tenant: retrieval.serving(tenant) for tenant in TENANTS}
+
+
+@router.post("/{tenant}/questions")
+def ask(tenant: Tenant, question: Question, retrieval: Loaded) -> Answer:
+    """Search for a user of a tenant; in production, authentication says which tenant."""
+    shown, documents = retrieval.search(tenant, question.text, question.session)
+    results = [Result(id=str(one.id), text=one.page_content) for one in documents]
+    return Answer(shown=shown.id, results=results)
+
+
+@router.post("/{tenant}/feedback", status_code=204)
+def feedback(tenant: Tenant, given: Feedback, retrieval: Loaded) -> None:
+    """Log what a user did; what no list has shown is left out when the log is read."""
+    log = retrieval.logs[tenant]
+    if given.grade is None:
+        log.clicked(given.shown, given.document)
+    else:
+        log.rated(given.shown, given.grade, given.document)
+
+
+@router.post("/{tenant}/answers", status_code=204)
+def answered(tenant: Tenant, given: PersonsAnswer, retrieval: Loaded) -> None:
+    """Log how support answered a user who had found nothing, which clicks cannot show."""
+    retrieval.answered(tenant, given.text, given.document)
+
+
+@router.get("/", response_class=HTMLResponse)
+def what_happened(retrieval: Loaded) -> str:
+    """Return the page of all days so far."""
+    return page(retrieval.registry, read_nights(retrieval.settings.folder))
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Begin to load when the service starts."""
+    app.state.loading.start()
+    yield
 
 
 def create_app(load: Callable[[], Retrieval]) -> FastAPI:
@@ -101,53 +159,9 @@ def create_app(load: Callable[[], Retrieval]) -> FastAPI:
     Args:
         load: Returns what searches, called once when the service starts.
     """
-    loading = Loading(load)
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        loading.start()
-        yield
-
     app = FastAPI(title="Adapted retrieval", lifespan=lifespan)
-    app.state.loading = loading
-
-    @app.get("/health")
-    def health(response: Response) -> dict[str, str]:
-        """Whether the process should go on; it should not if it could not start."""
-        response.status_code = 503 if loading.failed else 200
-        return {"status": "failed" if loading.failed else "ok"}
-
-    @app.get("/ready")
-    def ready(retrieval: Loaded) -> dict[str, dict[str, str]]:
-        """Whether questions are answered, and by which adapters."""
-        return {"serving": {tenant: retrieval.serving(tenant) for tenant in TENANTS}}
-
-    @app.post("/{tenant}/questions")
-    def ask(tenant: Tenant, question: Question, retrieval: Loaded) -> Answer:
-        """Search for a user of a tenant."""
-        shown, documents = retrieval.search(tenant, question.text, question.session)
-        results = [Result(id=str(one.id), text=one.page_content) for one in documents]
-        return Answer(shown=shown.id, results=results)
-
-    @app.post("/{tenant}/feedback", status_code=204)
-    def feedback(tenant: Tenant, given: Feedback, retrieval: Loaded) -> None:
-        """Log what a user did; lists that do not hold the document are skipped when it is read."""
-        log = retrieval.logs[tenant]
-        if given.grade is None:
-            log.clicked(given.shown, given.document)
-        else:
-            log.rated(given.shown, given.grade, given.document)
-
-    @app.post("/{tenant}/answers", status_code=204)
-    def answered(tenant: Tenant, given: PersonsAnswer, retrieval: Loaded) -> None:
-        """Log how support answered a user who found nothing: clicks cannot show that."""
-        retrieval.answered(tenant, given.text, given.document)
-
-    @app.get("/", response_class=HTMLResponse)
-    def what_happened(retrieval: Loaded) -> str:
-        """The page of all days so far."""
-        return page(retrieval.registry, read_nights(retrieval.settings.folder))
-
+    app.state.loading = Loading(load)
+    app.include_router(router)
     return app
 
 
@@ -161,7 +175,7 @@ def main() -> None:
     options = parser.parse_args()
     settings = Settings(folder=options.folder, share=options.share)
     app = create_app(lambda: Retrieval(read(options.questions).corpus, settings))
-    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn ends, then raises the signal again
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn stops, then raises it once more
     uvicorn.run(app, host=options.host, port=options.port, timeout_graceful_shutdown=GRACE)
 
 

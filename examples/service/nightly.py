@@ -95,9 +95,7 @@ def read_nights(folder: Path) -> list[Night]:
     return [Night(**json.loads(line)) for line in lines]
 
 
-def _decide(
-    retrieval: Retrieval, tenant: str, lists: Sequence[ShownList]
-) -> tuple[str, str]:
+def _decide(retrieval: Retrieval, tenant: str, lists: Sequence[ShownList]) -> tuple[str, str]:
     """Return what was done with the canary, and what the test of its experiment says."""
     registry = retrieval.registry
     aliases = registry.aliases(tenant)
@@ -141,11 +139,11 @@ def _train(retrieval: Retrieval, tenant: str) -> str:
         except InvalidDatasetError as error:  # too little feedback so far
             return f"Not trained: {error}."
         if result.decision != "adapter":
-            return result.verdict.one_line
+            return f"{result.verdict.one_line}."
         version = registry.push(folder, tenant)
     write_dataset(found.dataset, _questions_of(retrieval, tenant, version))
     registry.promote(tenant, version, alias=CANARY, reason=result.verdict.one_line)
-    return f"{result.verdict.one_line} It is the canary {version[:SHOWN]}."
+    return f"{result.verdict.one_line}. It is the canary {version[:SHOWN]}."
 
 
 def _drift(retrieval: Retrieval, tenant: str, today: Sequence[ShownList]) -> str:

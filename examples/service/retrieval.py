@@ -72,7 +72,7 @@ class Retrieval:
         self.index = InMemoryVectorStore(self.base)
         self.index.add_documents([Document(text, id=key) for key, text in texts.items()])
         self.registry = AdapterRegistry(folder / "registry")
-        self.logs = {
+        self.logs: dict[str, FeedbackLog] = {
             tenant: FeedbackLog(folder / "feedback" / f"{tenant}.jsonl", clock=settings.clock)
             for tenant in TENANTS
         }
@@ -80,9 +80,7 @@ class Retrieval:
             self._begin(tenant)
         self.adapted = {alias: self._adapted(alias) for alias in (PRODUCTION, CANARY)}
         incumbent, challenger = (self._retriever(alias) for alias in (PRODUCTION, CANARY))
-        self.interleaved = InterleavedRetriever(
-            incumbent, challenger, experiment="canary", k=PAGE
-        )
+        self.interleaved = InterleavedRetriever(incumbent, challenger, experiment="canary", k=PAGE)
         self.retriever = CanaryRetriever(
             incumbent, self.interleaved, experiment="share", share=settings.share
         )

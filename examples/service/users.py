@@ -33,14 +33,14 @@ class Users:
         """Return the ids of `n` questions of a day, in the order in which they are asked."""
         first, second = (self._about(topic) for topic in ASKS[tenant])
         known = [*first, *second] if day >= NEW_TOPIC else first
-        return [known[row] for row in self.rng.integers(len(known), size=n)]
+        return [known[int(row)] for row in self.rng.integers(len(known), size=n)]
 
     def clicks(self, question: str, shown: Sequence[str]) -> list[str]:
         """Return the documents that a user clicks, in the order of the page."""
         looked_at = self.rng.random(len(shown)) < np.arange(1, len(shown) + 1) ** -self.eta
         relevant = [document in self.truth.qrels[question] for document in shown]
         clicked = self.rng.random(len(shown)) < np.where(relevant, RELEVANT, NOISE)
-        return [shown[rank] for rank in np.flatnonzero(looked_at & clicked)]
+        return [shown[int(rank)] for rank in np.flatnonzero(looked_at & clicked)]
 
     def asks_support(self, question: str, clicked: Sequence[str]) -> str | None:
         """Return the document with which support answers a user who clicked nothing, or None."""

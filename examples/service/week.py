@@ -26,7 +26,6 @@ from rich.console import Console
 from examples.service.app import create_app
 from examples.service.data import TENANTS, read
 from examples.service.nightly import DAY, SHOWN, Night, read_nights, run_night
-from examples.service.page import page
 from examples.service.retrieval import CANARY, PAGE, Retrieval, Settings
 from examples.service.users import Users
 from query_adapters.adapters import LinearAdapter
@@ -36,7 +35,7 @@ from query_adapters.evaluation import evaluate_run
 MONDAY = datetime(2026, 6, 1, tzinfo=UTC).timestamp()
 DAYS = 7
 HARMED, HARMED_ON = "acme", 4  # the tenant, and the day of the harmful canary, from 0 on
-METRICS = (f"hit_rate@{PAGE}", f"ndcg@{PAGE}")
+METRICS = (f"ndcg@{PAGE}", f"hit_rate@{PAGE}")
 console = Console(highlight=False)
 
 
@@ -84,14 +83,14 @@ def play_day(
         for document in clicked:
             click = {"shown": answer["shown"], "document": document}
             client.post(f"/{tenant}/feedback", json=click).raise_for_status()
-        if document := users.asks_support(question, clicked):
-            answered = {"text": asked["text"], "document": document}
+        if found := users.asks_support(question, clicked):
+            answered = {"text": asked["text"], "document": found}
             client.post(f"/{tenant}/answers", json=answered).raise_for_status()
     return evaluate_run(run, qrels, metrics=METRICS).means
 
 
 def put_harmful(retrieval: Retrieval, tenant: str) -> str:
-    """Put into the canary what serves, with damaged weights, past every check; return its version."""
+    """Put an adapter with damaged weights into the canary, past every check; return its version."""
     registry = retrieval.registry
     saved = read_adapter(registry.uri(tenant))
     weight = np.eye(saved.adapter.dim_in)
@@ -124,7 +123,7 @@ def play_week(retrieval: Retrieval, clock: Clock, users: Users, n: int) -> str:
 
 
 def as_line(night: Night) -> str:
-    ndcg = night.measured[METRICS[-1]]
+    ndcg = night.measured[METRICS[0]]
     said = f"{night.decision}: {night.test}" if night.decision else night.training
     return f"{night.day} {night.tenant:7}{night.n_questions:5} questions, nDCG {ndcg:.3f}  {said}"
 
@@ -139,21 +138,30 @@ def check(nights: list[Night], harmful: str) -> None:
         raise SystemExit(f"a tenant got no better version; promoted: {promoted}")
 
 
+def run(folder: Path, *, is_smoke: bool, seed: int) -> None:
+    """Play the week in a new folder, and check how it ended."""
+    if (folder / "registry").exists():
+        raise SystemExit(f"{folder} holds a week or a service already; delete it, or name another")
+    n_questions, n_users = (150, 150) if is_smoke else (None, 400)
+    began, clock, truth = time.perf_counter(), Clock(), read(n_questions)
+    settings = Settings(folder=folder, share=1.0 if is_smoke else 0.5, clock=clock)
+    users = Users(truth, np.random.default_rng(seed))
+    harmful = play_week(Retrieval(truth.corpus, settings), clock, users, n_users)
+    check(read_nights(folder), harmful)
+    console.print(f"{DAYS} days in {time.perf_counter() - began:.0f} s: {folder / 'page.html'}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("service_output/week"))
-    parser.add_argument("--smoke", action="store_true", help="few questions, for a quick check")
+    parser.add_argument("--smoke", action="store_true", help="few questions, kept nowhere")
     parser.add_argument("--seed", type=int, default=0, help="of the users")
     options = parser.parse_args()
-    n_questions, n_users = (150, 150) if options.smoke else (None, 400)
-    began, clock, truth = time.perf_counter(), Clock(), read(n_questions)
-    settings = Settings(folder=options.folder, share=1.0 if options.smoke else 0.5, clock=clock)
-    retrieval = Retrieval(truth.corpus, settings)
-    users = Users(truth, np.random.default_rng(options.seed))
-    harmful = play_week(retrieval, clock, users, n_users)
-    check(read_nights(options.folder), harmful)
-    seconds = time.perf_counter() - began
-    console.print(f"{DAYS} days in {seconds:.0f} s; the page: {options.folder / 'page.html'}")
+    if options.smoke:
+        with TemporaryDirectory() as folder:
+            run(Path(folder), is_smoke=True, seed=options.seed)
+    else:
+        run(options.folder, is_smoke=False, seed=options.seed)
 
 
 if __name__ == "__main__":
