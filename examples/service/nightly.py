@@ -104,7 +104,7 @@ def _decide(retrieval: Retrieval, tenant: str, lists: Sequence[ShownList]) -> tu
     system = retrieval.system(tenant)
     compared = [one for one in lists if one.system == system]
     test = SequentialTest()
-    test.update(list(session_outcomes(compared).values()))
+    test.update(session_outcomes(compared).values())
     if test.decision == "challenger":
         registry.promote(tenant, CANARY, reason=str(test), expected=aliases[PRODUCTION])
         return "promoted", str(test)
