@@ -106,7 +106,7 @@ def _decide(retrieval: Retrieval, tenant: str, lists: Sequence[ShownList]) -> tu
     test = SequentialTest()
     test.update(session_outcomes(compared).values())
     if test.decision == "challenger":
-        registry.promote(tenant, CANARY, reason=str(test), expected=aliases[PRODUCTION])
+        registry.promote(tenant, aliases[CANARY], reason=str(test), expected=aliases[PRODUCTION])
         return "promoted", str(test)
     n_days = len({int(one.time // DAY) for one in compared})
     if test.decision == "incumbent" or n_days >= LONGEST:
