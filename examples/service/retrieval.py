@@ -104,7 +104,7 @@ class Retrieval:
     def answered(self, tenant: str, question: str, document: str) -> None:
         """Log that a person answered a question with a document, which need not have been found."""
         shown = self.logs[tenant].shown(question, [document], system=PERSON)
-        self.logs[tenant].clicked(shown, document)  # else the list would say that it was passed over
+        self.logs[tenant].clicked(shown, document)  # else it would count as passed over
         self.logs[tenant].rated(shown, 1.0, document)
 
     def serving(self, tenant: str) -> str:
