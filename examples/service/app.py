@@ -85,6 +85,8 @@ class Loading:
         except Exception:
             logger.exception("the service cannot start")
             self.has_failed = True
+        else:
+            logger.info("Index and adapters are loaded")
 
 
 def loading(request: Request) -> Loading:
