@@ -142,7 +142,7 @@ def run(folder: Path, *, is_smoke: bool, seed: int) -> None:
     """Play the week in a new folder, and check how it ended."""
     if (folder / "registry").exists():
         raise SystemExit(f"{folder} holds a week or a service already; delete it, or name another")
-    n_questions, n_users = (150, 150) if is_smoke else (None, 400)
+    n_questions, n_users = (150, 150) if is_smoke else (300, 400)
     began, clock, truth = time.perf_counter(), Clock(), read(n_questions)
     settings = Settings(folder=folder, share=1.0 if is_smoke else 0.5, clock=clock)
     users = Users(truth, np.random.default_rng(seed))
