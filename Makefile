@@ -1,6 +1,8 @@
 # Each of these commands sets everything up on a machine that has Python >= 3.11, make and git:
 #
 #   make demo    train and evaluate an adapter on real input, offline once it is installed
+#   make service start the example service on http://127.0.0.1:8000; `make service-week` plays a
+#                week of simulated users against it and writes service_output/week/page.html
 #   make check   format, lint, types and the fast tests, before each commit
 #   make test    every check that CI runs
 #
@@ -9,17 +11,19 @@
 # the bill of materials of an installation, dist/sbom.cdx.json, in the CycloneDX format.
 # `make cluster`, no part of `make test`, tests on a Ray cluster of two nodes and on an S3 server.
 # `make docs` builds the documentation site into site/; it needs neither torch nor a framework.
+# Options of the service:            make service SERVICE='--port 8080 --folder service_output/week'
 # Another interpreter:               make test PYTHON=python3.13
 # Another number of test processes:  make test WORKERS=4
 # CPU builds of torch from its site: make test TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
 .POSIX:
 .NOTPARALLEL:
-.PHONY: demo check test lint audit sbom unit lowest cluster smoke docs wheel clean
+.PHONY: demo service service-week check test lint audit sbom unit lowest cluster smoke docs wheel clean
 
 PYTHON ?= python3
 TORCH_INDEX ?=
-EXAMPLES = 01_demo.py 03_seed_guide.py 04_langchain.py 05_generate.py \
+SERVICE ?=
+EXAMPLES = service/week.py 01_demo.py 03_seed_guide.py 04_langchain.py 05_generate.py \
     06_llama_index_stores.py 07_langchain_stores.py 08_finetune_model.py \
     09_walkthrough.py 10_new_model.py
 
@@ -52,6 +56,13 @@ CLUSTER_TESTS = tests/query_adapters/pipelines tests/query_adapters/deployment/t
 
 demo: $(VENV)/.demo
 	$(OFFLINE) $(BIN)/python examples/01_demo.py
+
+service: $(VENV)/.service
+	$(OFFLINE) $(BIN)/python -m examples.service.app $(SERVICE)
+
+service-week: $(VENV)/.service
+	rm -rf service_output/week
+	$(OFFLINE) $(BIN)/python -m examples.service.week
 
 check: lint
 	$(PYTEST) -q -m "not slow" --ignore tests/docs
@@ -123,6 +134,10 @@ clean:
 # Stamp files in the environment: it is installed again only after one of the two files changes.
 $(VENV)/.demo: $(VENV)/.torch pyproject.toml
 	$(INSTALL) --build-constraint constraints.txt -e '.[demo]'
+	@touch $@
+
+$(VENV)/.service: $(VENV)/.torch pyproject.toml
+	$(INSTALL) --build-constraint constraints.txt -e '.[demo]' --group service
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.torch pyproject.toml

@@ -3,10 +3,14 @@
 from functools import cached_property
 from pathlib import Path
 
+from query_adapters._extras import require_extra
+
+require_extra("sentence-transformers")
+
 from langchain_core.embeddings import Embeddings
+from sentence_transformers import SentenceTransformer
 
 from query_adapters.embedders import SentenceTransformerEmbedder
-from query_adapters.model_tuning.models import load_model
 
 
 class SentenceTransformersEmbeddings(Embeddings):
@@ -27,8 +31,10 @@ class SentenceTransformersEmbeddings(Embeddings):
         device: str | None = None,
         trust_remote_code: bool = False,
     ) -> None:
-        model = load_model(str(model_name), device=device, trust_remote_code=trust_remote_code)
         self.model_name = str(model_name)
+        model = SentenceTransformer(
+            self.model_name, device=device, trust_remote_code=trust_remote_code
+        )
         self._embedder = SentenceTransformerEmbedder.from_model(
             model, model_name=self.model_name, batch_size=batch_size
         )
@@ -43,7 +49,11 @@ class SentenceTransformersEmbeddings(Embeddings):
         vectors: list[list[float]] = self._embedder.embed_documents(texts).tolist()
         return vectors
 
+    def embed_queries(self, texts: list[str]) -> list[list[float]]:
+        """Return the vectors of questions."""
+        vectors: list[list[float]] = self._embedder.embed_queries(texts).tolist()
+        return vectors
+
     def embed_query(self, text: str) -> list[float]:
         """Return the vector of a question."""
-        vector: list[float] = self._embedder.embed_queries([text])[0].tolist()
-        return vector
+        return self.embed_queries([text])[0]

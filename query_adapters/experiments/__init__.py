@@ -11,6 +11,7 @@ from query_adapters.experiments.interleaving import (
     outcome,
     session_outcome,
 )
+from query_adapters.experiments.logged import session_outcomes
 from query_adapters.experiments.sequential import SequentialTest
 from query_adapters.experiments.splitting import SplitTest
 
@@ -24,4 +25,5 @@ __all__ = [
     "interleave",
     "outcome",
     "session_outcome",
+    "session_outcomes",
 ]

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -39,6 +39,7 @@ class FeedbackLog:
         secret: Key of the hashes of questions and sessions, at least 16 bytes.
         max_bytes: Size from which a file is rotated.
         durable: Whether to wait for the disk after each line, which takes milliseconds.
+        clock: Returns the time of a line, seconds since 1970, UTC; another one replays old traffic.
 
     Raises:
         ValueError: If `questions` is no such choice, the secret is missing or too short, or
@@ -53,10 +54,11 @@ class FeedbackLog:
         secret: bytes | None = None,
         max_bytes: int = MAX_BYTES,
         durable: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         if max_bytes < 1:
             raise ValueError(f"max_bytes: expected at least 1, got {max_bytes}")
-        self.path = Path(path)
+        self.path, self._clock = Path(path), clock
         self._privacy = QuestionPrivacy(kept=questions, secret=secret)
         self._file = RotatingFile(self.path, max_bytes=max_bytes, durable=durable)
 
@@ -73,6 +75,7 @@ class FeedbackLog:
         scores: Sequence[float] = (),
         session: str | None = None,
         system: str = "",
+        teams: Mapping[str, str | None] | None = None,
         weight: float = 1.0,
         vector: ArrayLike | None = None,
     ) -> ShownList:
@@ -84,13 +87,16 @@ class FeedbackLog:
             scores: Their scores, in the same order; none if they are not known.
             session: Key of the user or the session.
             system: Name of the system that ranked them.
+            teams: Team of each document by id, as `InterleavedRetriever.teams` returns them, for
+                `query_adapters.experiments.session_outcomes`; none if it was not interleaved.
             weight: How many lists it stands for, above 0.
             vector: The question's vector by the base model, `(dim,)`; needed where no text is
                 kept.
 
         Raises:
             InvalidDatasetError: If the question is empty, an id is shown twice, there are scores
-                for some ids only, the weight is not above 0, or a vector is missing.
+                for some ids only, a team is that of another id, the weight is not above 0, or a
+                vector is missing.
             OSError: If the line cannot be written.
         """
         shown = self.made(
@@ -132,7 +138,8 @@ class FeedbackLog:
             scores=tuple(float(score) for score in scores),
             session=self._privacy.session(session),
             system=system,
-            time=time.time(),
+            teams=dict(teams or {}),
+            time=self._clock(),
             weight=weight,
             vector=None if vector is None else _vector(vector),
         )
@@ -189,7 +196,7 @@ class FeedbackLog:
 
         Args:
             keep_days: Age in days from which a list is deleted, from 0.
-            now: Seconds since 1970 from which ages count; by default the time of the call.
+            now: Seconds since 1970 from which ages count; by default the time of the log's clock.
 
         Returns:
             Number of deleted lines.
@@ -199,7 +206,7 @@ class FeedbackLog:
         """
         if not keep_days >= 0:
             raise ValueError(f"keep_days: expected a number from 0, got {keep_days}")
-        before = (time.time() if now is None else now) - keep_days * DAY
+        before = (self._clock() if now is None else now) - keep_days * DAY
         return prune_log(self._file, before=before)
 
     def _event(
@@ -207,7 +214,7 @@ class FeedbackLog:
     ) -> None:
         if isinstance(shown, ShownList) and document is not None:
             shown.check_shown(document)
-        event = FeedbackEvent(kind=kind, document=document, time=time.time(), **grade)
+        event = FeedbackEvent(kind=kind, document=document, time=self._clock(), **grade)
         self._append(event.to_record(shown.id if isinstance(shown, ShownList) else shown))
 
     def _append(self, record: dict[str, Any]) -> None:

@@ -77,6 +77,8 @@ class ShownList:
         scores: Their scores, in the same order; empty if they are not known.
         session: Key of the user or session; None if it is not known.
         system: Name of the system that ranked them.
+        teams: Team of each document by id, where two rankings were interleaved; None of a document
+            that counts for neither. Empty if they were not.
         time: Seconds since 1970, UTC.
         weight: How many lists it stands for, above 0: 10 if one list in ten is logged.
         vector: The question's vector by the base model, `(dim,)`; None without one.
@@ -84,7 +86,8 @@ class ShownList:
 
     Raises:
         InvalidDatasetError: If no document is shown, one is shown twice, there is a score for
-            some of them only, or the weight is not a finite number above 0.
+            some of them only, a team is that of another document, or the weight is not a finite
+            number above 0.
     """
 
     id: str
@@ -94,6 +97,7 @@ class ShownList:
     scores: tuple[float, ...] = ()
     session: str | None = None
     system: str = ""
+    teams: Mapping[str, str | None] = field(default_factory=dict)
     time: float = 0.0
     weight: float = 1.0
     vector: Vectors | None = field(default=None, repr=False)
@@ -104,6 +108,8 @@ class ShownList:
             _refuse("shown documents", "at least one, each once", self.ids)
         if self.scores and len(self.scores) != len(self.ids):
             _refuse("scores", f"one for each of {len(self.ids)} documents", self.scores)
+        if not self.teams.keys() <= set(self.ids):
+            _refuse("teams", "those of shown documents", dict(self.teams))
         if not (is_number(self.weight) and self.weight > 0):
             _refuse("weight of a shown list", "a finite number above 0", self.weight)
 
@@ -139,6 +145,7 @@ class ShownList:
             "question": self.question,
             "session": self.session,
             "system": self.system,
+            "teams": dict(self.teams) or None,
             "ids": list(self.ids),
             "scores": [float(score) for score in self.scores if math.isfinite(score)],
             "weight": None if self.weight == 1 else self.weight,
@@ -173,6 +180,7 @@ class ShownList:
             scores=tuple(scores),
             session=row.get("session"),
             system=row.get("system", ""),
+            teams=_teams(row.get("teams", {})),
             time=_time(row["time"]),
             weight=row.get("weight", 1.0),
             vector=_decoded(row["vector"]) if "vector" in row else None,
@@ -199,6 +207,12 @@ def _decoded(text: object) -> Vectors:
     if not len(vector) or not np.isfinite(vector).all():
         _refuse("vector of a question", "finite numbers", text)
     return vector.astype(np.float32)
+
+
+def _teams(value: object) -> dict[str, str | None]:
+    if not isinstance(value, dict) or not all(isinstance(t, str | None) for t in value.values()):
+        _refuse("teams", "a text or null by id", value)
+    return value
 
 
 def _time(value: object) -> float:

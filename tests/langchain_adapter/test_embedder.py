@@ -12,7 +12,9 @@ from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 from langchain_core.stores import InMemoryByteStore
 
 from langchain_adapter import AdapterEmbeddings
+from langchain_adapter._queries import batch_method
 from langchain_adapter.embedder import LangChainEmbedder
+from langchain_adapter.sentence_transformers import SentenceTransformersEmbeddings
 from query_adapters.typing import Vectors
 from tests.tiny_model import save_tiny_model
 
@@ -115,6 +117,19 @@ def test_a_model_that_runs_here_takes_queries_in_batches(
     np.testing.assert_allclose(embedder.embed_queries(texts), one_by_one, atol=1e-6)
     assert calls == [64, 6]
     assert np.allclose(embedder.embed_documents(texts), one_by_one, atol=1e-6) == (not options)
+
+
+def test_a_sentence_transformers_model_takes_queries_in_batches_with_its_prompt(
+    tmp_path: Path,
+) -> None:
+    path = save_tiny_model(tmp_path, prompts={"query": "filler0 ", "document": ""})
+    model = SentenceTransformersEmbeddings(path, device="cpu")
+    texts = [f"asked{n}" for n in range(5)]
+    assert batch_method(model) is not None
+    found = LangChainEmbedder(model).embed_queries(texts)
+    one_by_one = rows(*(model.embed_query(text) for text in texts))
+    np.testing.assert_allclose(found, one_by_one, atol=1e-6)
+    assert not np.allclose(found, LangChainEmbedder(model).embed_documents(texts))
 
 
 def test_a_concurrency_below_one_is_refused(base: Any) -> None:

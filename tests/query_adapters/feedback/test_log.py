@@ -57,6 +57,27 @@ def test_a_list_comes_back_with_all_that_happened(tmp_path: Path) -> None:
     assert 0 <= time.time() - found.time < 60
 
 
+def test_teams_of_an_interleaved_list_come_back_and_others_have_none(tmp_path: Path) -> None:
+    log = FeedbackLog(tmp_path / "log")
+    log.shown("how far?", ["a", "b"], teams={"a": None, "b": "challenger"})
+    log.shown("how far?", ["a", "b"])
+    interleaved, other = log.read().lists
+    assert interleaved.teams == {"a": None, "b": "challenger"}
+    assert other.teams == {}
+
+
+def test_a_log_takes_the_time_from_its_clock(tmp_path: Path) -> None:
+    now = [1_000.0]
+    log = FeedbackLog(tmp_path / "log", clock=lambda: now[0])
+    shown = log.shown("how far?", ["a"])
+    now[0] += 60
+    log.clicked(shown, "a")
+    (found,) = log.read().lists
+    assert (found.time, found.events[0].time) == (1_000.0, 1_060.0)
+    now[0] += 86_400
+    assert log.prune(keep_days=1) == 2
+
+
 def test_equal_questions_have_one_key_with_and_without_their_texts(tmp_path: Path) -> None:
     for kept in ("text", "hash"):
         log = FeedbackLog(tmp_path / kept, questions=kept, secret=SECRET)
@@ -113,6 +134,7 @@ def test_settings_that_do_not_protect_are_refused(
         ({"ids": ["a", "a"]}, "at least one, each once"),
         ({"ids": "a"}, "a list of ids"),
         ({"scores": [1.0]}, "one for each of 2 documents"),
+        ({"teams": {"a": None, "c": "incumbent"}}, "teams: expected those of shown documents"),
         ({"weight": 0}, "above 0, got 0"),
         ({"weight": -1}, "above 0, got -1"),
         ({"weight": float("nan")}, "above 0, got nan"),
@@ -167,6 +189,7 @@ def test_a_file_cut_anywhere_loses_the_cut_line_alone_and_goes_on(
     [b"\xff\xfe\n", b"[]\n", b'{"list": 1}\n', b'{"shown": "x", "event": "eaten", "time": 1}\n',
      b'{"list": "x", "key": "k", "time": 1, "ids": ["a"], "weight": 0}\n',
      b'{"list": "x", "key": "k", "time": 1, "ids": ["a"], "vector": "AAAA"}\n',
+     b'{"list": "x", "key": "k", "time": 1, "ids": ["a"], "teams": {"a": 1}}\n',
      b'{"list": "x", "key": "k", "time": NaN, "ids": ["a"]}\n'],
 )  # fmt: skip
 def test_a_line_of_something_else_is_skipped_and_counted(line: bytes, tmp_path: Path) -> None:
