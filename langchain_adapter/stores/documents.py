@@ -4,18 +4,21 @@
 store's package is imported when it is read.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
 
+from langchain_adapter.stores.embedded_documents import (
+    Options,
+    of_duckdb,
+    of_milvus,
+    of_sqlite_vec,
+)
 from query_adapters.errors import UnreadableStoreError
 from query_adapters.registry import inherited_entry_of
-
-Options = Mapping[str, Any]
-"""Options of the store's search by vector, such as `filter`."""
 
 
 def _as_they_are(store: Any, k: int, options: Options) -> Options:
@@ -186,9 +189,12 @@ def of_pgvectorstore(store: Any, ids: Sequence[str], options: Options) -> list[D
 
 ACCESS: dict[str, Access] = {
     "langchain_chroma:Chroma": Access(documents=of_chroma, filters=("filter", "where_document")),
+    "langchain_community.vectorstores:DuckDB": Access(documents=of_duckdb, filters=None),
     "langchain_community.vectorstores:FAISS": Access(documents=of_faiss, options=all_of_faiss),
     "langchain_community.vectorstores:LanceDB": Access(documents=of_lancedb, filters=None),
+    "langchain_community.vectorstores:SQLiteVec": Access(documents=of_sqlite_vec, filters=()),
     "langchain_core.vectorstores:InMemoryVectorStore": Access(documents=of_in_memory),
+    "langchain_milvus:Milvus": Access(documents=of_milvus, id_key="pk", filters=("expr",)),
     "langchain_postgres:AsyncPGVectorStore": Access(documents=of_pgvectorstore),
     "langchain_postgres:PGVector": Access(documents=of_pgvector),
     "langchain_postgres:PGVectorStore": Access(documents=of_pgvectorstore),

@@ -6,8 +6,11 @@ from typing import Any
 from query_adapters.errors import UnreadableStoreError
 from query_adapters.stores import MappingSource, VectorSource
 from query_adapters.stores.chroma import ChromaSource
+from query_adapters.stores.duckdb import DuckDBSource
 from query_adapters.stores.lance import LanceSource
+from query_adapters.stores.milvus import MilvusSource
 from query_adapters.stores.qdrant import QdrantSource
+from query_adapters.stores.sqlite_vec import SQLiteVecSource
 from query_adapters.typing import Similarity
 
 Reader = Callable[[Any], VectorSource]
@@ -90,11 +93,43 @@ def read_pgvectorstore(store: Any) -> VectorSource:
     return PostgresSource(synchronous(inner.engine), rows.c[ids], rows.c[vectors], similarity)
 
 
+def read_duckdb(store: Any) -> VectorSource:
+    """Return the table's vectors, which the store ranks by cosine."""
+    columns = store._id_key, store._vector_key, store._text_key
+    return DuckDBSource(store._connection, store._table_name, *columns)
+
+
+def read_sqlite_vec(store: Any) -> VectorSource:
+    """Return the table's vectors by the numbers of its rows, which `add_texts` returns."""
+    table: str = store._table
+    columns: dict[str, Any] = {"vector_column": "text_embedding", "texts_from": (table, "text")}
+    return SQLiteVecSource(store._connection, f"{table}_vec", **columns)
+
+
+def read_milvus(store: Any) -> VectorSource:
+    """Return the vectors of the collection's partitions that the store searches.
+
+    Raises:
+        UnreadableStoreError: If the store searches several fields, or sparse vectors.
+    """
+    if store._is_multi_vector or store._is_sparse:
+        raise UnreadableStoreError(
+            f"{type(store).__name__} of the fields {', '.join(store.vector_fields)}",
+            expected="a Milvus store with one field of dense vectors",
+            remedy="open it with that field alone, as `vector_field=`",
+        )
+    fields = store._vector_field, store._primary_field, store._text_field
+    return MilvusSource(store.client, store.collection_name, *fields, store.partition_names)
+
+
 READERS: dict[str, Reader] = {
     "langchain_chroma:Chroma": read_chroma,
+    "langchain_community.vectorstores:DuckDB": read_duckdb,
     "langchain_community.vectorstores:FAISS": read_faiss,
     "langchain_community.vectorstores:LanceDB": read_lancedb,
+    "langchain_community.vectorstores:SQLiteVec": read_sqlite_vec,
     "langchain_core.vectorstores:InMemoryVectorStore": read_in_memory,
+    "langchain_milvus:Milvus": read_milvus,
     "langchain_postgres:AsyncPGVectorStore": read_pgvectorstore,
     "langchain_postgres:PGVector": read_pgvector,
     "langchain_postgres:PGVectorStore": read_pgvectorstore,

@@ -8,7 +8,9 @@ from llama_index.core import VectorStoreIndex
 from query_adapters.errors import UnreadableStoreError
 from query_adapters.stores import MappingSource, VectorSource
 from query_adapters.stores.chroma import ChromaSource
+from query_adapters.stores.duckdb import DuckDBSource
 from query_adapters.stores.lance import LanceSource
+from query_adapters.stores.milvus import MilvusSource
 from query_adapters.stores.qdrant import QdrantSource
 
 Reader = Callable[[Any, VectorStoreIndex | None], VectorSource]
@@ -93,12 +95,36 @@ def read_postgres(store: Any, index: VectorStoreIndex | None) -> VectorSource:
     return PostgresSource(store.client, rows.c.node_id, rows.c.embedding, "cosine")
 
 
+def read_duckdb(store: Any, index: VectorStoreIndex | None) -> VectorSource:
+    """Return the table's vectors, which the store ranks by cosine."""
+    return DuckDBSource(store.client, store.table_name, id_column="node_id")
+
+
+def read_milvus(store: Any, index: VectorStoreIndex | None) -> VectorSource:
+    """Return the collection's dense vectors.
+
+    Raises:
+        UnreadableStoreError: If the store has sparse vectors only.
+    """
+    if not store.enable_dense:
+        raise UnreadableStoreError(
+            f"{type(store).__name__} of sparse vectors only",
+            expected="a Milvus store with dense vectors",
+            remedy="open it with enable_dense=True",
+        )
+    return MilvusSource(
+        store.client, store.collection_name, store.embedding_field, text_field=store.text_key
+    )
+
+
 READERS: dict[str, Reader] = {
     "llama_index.core.vector_stores:SimpleVectorStore": read_simple,
     "llama_index.vector_stores.chroma:ChromaVectorStore": read_chroma,
+    "llama_index.vector_stores.duckdb:DuckDBVectorStore": read_duckdb,
     "llama_index.vector_stores.faiss:FaissMapVectorStore": read_faiss_map,
     "llama_index.vector_stores.faiss:FaissVectorStore": read_faiss,
     "llama_index.vector_stores.lancedb:LanceDBVectorStore": read_lancedb,
+    "llama_index.vector_stores.milvus:MilvusVectorStore": read_milvus,
     "llama_index.vector_stores.postgres:PGVectorStore": read_postgres,
     "llama_index.vector_stores.qdrant:QdrantVectorStore": read_qdrant,
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeGuard, TypeVar
+from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 from numpy.typing import ArrayLike
 
@@ -35,6 +35,14 @@ class VectorSource(Protocol):
                 None for all rows.
             batch_size: Rows per block, at least 1.
         """
+
+
+@runtime_checkable
+class TextSource(Protocol):
+    """A store whose texts can be read back as well."""
+
+    def texts(self, ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the texts by id; rows without a text, and ids that it lacks, are left out."""
 
 
 @dataclass(frozen=True)

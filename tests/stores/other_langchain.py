@@ -1,0 +1,90 @@
+"""Vector stores of LangChain whose packages are optional, and services behind a local server."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from langchain_core.embeddings import Embeddings
+from langchain_core.vectorstores import VectorStore
+
+from tests.stores.kind import Chunk
+from tests.stores.langchain import EVEN, LangChainStore, Open
+from tests.stores.place import DIM, Place
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherLangChainStore(LangChainStore):
+    """A store whose client is closed before another opens the same files."""
+
+    def close(self, store: Any) -> None:
+        for name in ("_connection", "client"):
+            close = getattr(getattr(store, name, None), "close", None)
+            if close is not None:
+                close()
+
+
+class DuckDBStore(OtherLangChainStore):
+    """DuckDB, filled by its own SQL: the class's `add_texts` fails with pandas 3."""
+
+    def fill(self, place: Place, chunks: Sequence[Chunk], model: Any) -> VectorStore:
+        store: Any = self.open(place, model)
+        vectors = model.embed_documents([chunk.text for chunk in chunks])
+        for chunk, vector in zip(chunks, vectors, strict=True):
+            metadata = json.dumps({**chunk.metadata, "key": chunk.key})
+            row = [chunk.key, chunk.text, vector, metadata]
+            store._connection.execute("INSERT INTO embeddings VALUES (?, ?, ?, ?)", row)
+        return store
+
+
+def _duckdb(place: Place, embedding: Embeddings) -> VectorStore:
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
+    from langchain_community.vectorstores import DuckDB
+
+    return DuckDB(connection=duckdb.connect(str(place.folder / "docs.db")), embedding=embedding)
+
+
+def _sqlite_vec(place: Place, embedding: Embeddings) -> VectorStore:
+    sqlite_vec = pytest.importorskip("sqlite_vec", reason="sqlite-vec is not installed")
+    from langchain_community.vectorstores import SQLiteVec
+
+    sqlite: Any = sqlite3
+    if not hasattr(sqlite3.Connection, "enable_load_extension"):  # as Python was built
+        sqlite = pytest.importorskip("pysqlite3", reason="this sqlite3 loads no extensions")
+    connection = sqlite.connect(str(place.folder / "docs.db"))
+    connection.row_factory = sqlite.Row
+    connection.enable_load_extension(True)
+    sqlite_vec.load(connection)
+    return SQLiteVec("docs", connection, embedding)
+
+
+def _milvus(metric: str) -> Open:
+    def open_store(place: Place, embedding: Embeddings) -> VectorStore:
+        pytest.importorskip("milvus_lite", reason="milvus-lite is not installed")
+        module = pytest.importorskip("langchain_milvus", reason="langchain-milvus is not installed")
+        from pymilvus import MilvusClient, connections
+
+        uri = str(place.folder / "milvus.db")
+        client = MilvusClient(uri)  # shares its connection with the store's own client, by its URI
+        connections.connect(alias=client._using, uri=uri)  # of the store's `Collection`
+        store: VectorStore = module.Milvus(
+            embedding,
+            connection_args={"uri": uri},
+            index_params={"metric_type": metric, "index_type": "FLAT"},
+        )
+        return store
+
+    return open_store
+
+
+def _store(open_store: Open, similarity: str, **options: Any) -> LangChainStore:
+    return OtherLangChainStore(open=open_store, similarity=similarity, **options)
+
+
+KINDS = {
+    "duckdb": DuckDBStore(open=_duckdb, similarity="cosine", snapshot=True, filters=False),
+    "sqlite-vec": _store(_sqlite_vec, "euclidean", filters=False),
+    "milvus": _store(_milvus("L2"), "euclidean", only_even={"expr": 'kind == "even"'}),
+}

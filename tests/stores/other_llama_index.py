@@ -1,0 +1,62 @@
+"""Vector stores of LlamaIndex whose packages are optional, and services behind a local server."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from llama_index.core import VectorStoreIndex
+from llama_index.core.vector_stores.types import BasePydanticVectorStore
+
+from tests.stores.llama_index import LlamaIndexStore, Open
+from tests.stores.place import DIM, Place
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherLlamaIndexStore(LlamaIndexStore):
+    """A store whose client is closed before another opens the same files."""
+
+    def close(self, store: VectorStoreIndex) -> None:
+        close = getattr(store.vector_store.client, "close", None)
+        if close is not None:
+            close()
+
+
+def package(name: str) -> Any:
+    """Return the module of a store; without it the test is skipped by name."""
+    return pytest.importorskip(
+        f"llama_index.vector_stores.{name}",
+        reason=f"llama-index-vector-stores-{name} is not installed",
+    )
+
+
+def _duckdb(place: Place) -> BasePydanticVectorStore:
+    module = package("duckdb")
+    place.duckdb_extensions()
+    store: BasePydanticVectorStore = module.DuckDBVectorStore(
+        "docs.duckdb", embed_dim=DIM, persist_dir=str(place.folder)
+    )
+    return store
+
+
+def _milvus(metric: str) -> Open:
+    def open_store(place: Place) -> BasePydanticVectorStore:
+        pytest.importorskip("milvus_lite", reason="milvus-lite is not installed")
+        store: BasePydanticVectorStore = package("milvus").MilvusVectorStore(
+            uri=str(place.folder / "milvus.db"),
+            dim=DIM,
+            similarity_metric=metric,
+            use_async_client=False,
+        )
+        return store
+
+    return open_store
+
+
+def _store(open_store: Open, similarity: str, **options: Any) -> LlamaIndexStore:
+    return OtherLlamaIndexStore(open=open_store, similarity=similarity, **options)
+
+
+KINDS = {
+    "duckdb": _store(_duckdb, "cosine", snapshot=True),
+    "milvus": _store(_milvus("IP"), "dot"),
+}
