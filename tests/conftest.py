@@ -11,7 +11,8 @@ import pytest
 
 from tests.servers.embeddings import EmbeddingServer
 from tests.servers.postgres import running_postgres
-from tests.servers.vector_services import SERVICES, VectorService
+from tests.servers.services import SERVICES
+from tests.servers.vector_services import VectorService
 from tests.stores.place import Place
 
 

@@ -17,8 +17,10 @@ from langchain_adapter.stores.embedded_documents import (
     of_milvus,
     of_sqlite_vec,
 )
+from langchain_adapter.stores.readers import READERS
 from query_adapters.errors import UnreadableStoreError
 from query_adapters.registry import inherited_entry_of
+from query_adapters.stores.source import RecordSource
 
 
 def _as_they_are(store: Any, k: int, options: Options) -> Options:
@@ -58,6 +60,10 @@ def by_ids(store: VectorStore, ids: Sequence[str], options: Options) -> list[Doc
     """
     if options:
         return []
+    source = _source_of(store)
+    if isinstance(source, RecordSource):
+        records = source.records(ids).items()
+        return [Document(text, id=key, metadata=dict(held)) for key, (text, held) in records]
     try:
         return store.get_by_ids(ids)
     except NotImplementedError as error:
@@ -66,6 +72,11 @@ def by_ids(store: VectorStore, ids: Sequence[str], options: Options) -> list[Doc
             expected="a vector store that returns documents by id (`get_by_ids`)",
             remedy="add its Access to langchain_adapter.stores.ACCESS",
         ) from error
+
+
+def _source_of(store: VectorStore) -> object:
+    reader = inherited_entry_of(type(store), READERS)
+    return None if reader is None else reader(store)
 
 
 def of_in_memory(store: Any, ids: Sequence[str], options: Options) -> list[Document]:

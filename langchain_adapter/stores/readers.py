@@ -7,6 +7,7 @@ from query_adapters.errors import UnreadableStoreError
 from query_adapters.stores import MappingSource, VectorSource
 from query_adapters.stores.chroma import ChromaSource
 from query_adapters.stores.duckdb import DuckDBSource
+from query_adapters.stores.elasticsearch import STRATEGIES, ElasticSource, synchronous
 from query_adapters.stores.lance import LanceSource
 from query_adapters.stores.milvus import MilvusSource
 from query_adapters.stores.qdrant import QdrantSource
@@ -122,13 +123,50 @@ def read_milvus(store: Any) -> VectorSource:
     return MilvusSource(store.client, store.collection_name, *fields, store.partition_names)
 
 
+def read_elasticsearch(store: Any) -> VectorSource:
+    """Return the index's dense vectors; of an asynchronous store over a new connection.
+
+    Raises:
+        UnreadableStoreError: If the store searches by words or sparse vectors only.
+    """
+    inner = store._store
+    distance = getattr(inner.retrieval_strategy, "distance", None)
+    if distance is None:
+        raise UnreadableStoreError(
+            f"{type(store).__name__} without dense vectors",
+            expected="an Elasticsearch store with a strategy of dense vectors",
+            remedy="open it with strategy=DenseVectorStrategy()",
+        )
+    is_async = type(store.client).__name__.startswith("Async")
+    return ElasticSource(
+        client=synchronous(store.client) if is_async else store.client,
+        index=inner.index,
+        vector_field=inner.vector_field,
+        text_field=inner.text_field,
+        ordered_by=STRATEGIES.get(distance.name),
+    )
+
+
+def read_opensearch(store: Any) -> VectorSource:
+    """Return the index's vectors in the fields that `add_texts` fills by default."""
+    return ElasticSource(
+        client=store.client,
+        index=store.index_name,
+        vector_field="vector_field",
+        text_field="text",
+    )
+
+
 READERS: dict[str, Reader] = {
     "langchain_chroma:Chroma": read_chroma,
     "langchain_community.vectorstores:DuckDB": read_duckdb,
     "langchain_community.vectorstores:FAISS": read_faiss,
     "langchain_community.vectorstores:LanceDB": read_lancedb,
+    "langchain_community.vectorstores:OpenSearchVectorSearch": read_opensearch,
     "langchain_community.vectorstores:SQLiteVec": read_sqlite_vec,
     "langchain_core.vectorstores:InMemoryVectorStore": read_in_memory,
+    "langchain_elasticsearch:AsyncElasticsearchStore": read_elasticsearch,
+    "langchain_elasticsearch:ElasticsearchStore": read_elasticsearch,
     "langchain_milvus:Milvus": read_milvus,
     "langchain_postgres:AsyncPGVectorStore": read_pgvectorstore,
     "langchain_postgres:PGVector": read_pgvector,

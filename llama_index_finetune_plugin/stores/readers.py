@@ -9,6 +9,7 @@ from query_adapters.errors import UnreadableStoreError
 from query_adapters.stores import MappingSource, VectorSource
 from query_adapters.stores.chroma import ChromaSource
 from query_adapters.stores.duckdb import DuckDBSource
+from query_adapters.stores.elasticsearch import STRATEGIES, ElasticSource, synchronous
 from query_adapters.stores.lance import LanceSource
 from query_adapters.stores.milvus import MilvusSource
 from query_adapters.stores.qdrant import QdrantSource
@@ -117,14 +118,48 @@ def read_milvus(store: Any, index: VectorStoreIndex | None) -> VectorSource:
     )
 
 
+def read_elasticsearch(store: Any, index: VectorStoreIndex | None) -> VectorSource:
+    """Return the index's dense vectors, over a new connection: the store's are async.
+
+    Raises:
+        UnreadableStoreError: If the store searches by words or sparse vectors only.
+    """
+    if not store.is_embedding_query:
+        raise UnreadableStoreError(
+            f"{type(store).__name__} without dense vectors",
+            expected="an Elasticsearch store with a strategy of dense vectors",
+            remedy="open it with retrieval_strategy=AsyncDenseVectorStrategy()",
+        )
+    return ElasticSource(
+        client=synchronous(store.client),
+        index=store.index_name,
+        vector_field=store.vector_field,
+        text_field=store.text_field,
+        ordered_by=STRATEGIES.get(str(store.distance_strategy)),
+    )
+
+
+def read_opensearch(store: Any, index: VectorStoreIndex | None) -> VectorSource:
+    """Return the index's vectors; uses private attributes, because there are no others."""
+    inner = store.client
+    return ElasticSource(
+        client=inner._os_client,
+        index=inner._index,
+        vector_field=inner._embedding_field,
+        text_field=inner._text_field,
+    )
+
+
 READERS: dict[str, Reader] = {
     "llama_index.core.vector_stores:SimpleVectorStore": read_simple,
     "llama_index.vector_stores.chroma:ChromaVectorStore": read_chroma,
     "llama_index.vector_stores.duckdb:DuckDBVectorStore": read_duckdb,
+    "llama_index.vector_stores.elasticsearch:ElasticsearchStore": read_elasticsearch,
     "llama_index.vector_stores.faiss:FaissMapVectorStore": read_faiss_map,
     "llama_index.vector_stores.faiss:FaissVectorStore": read_faiss,
     "llama_index.vector_stores.lancedb:LanceDBVectorStore": read_lancedb,
     "llama_index.vector_stores.milvus:MilvusVectorStore": read_milvus,
+    "llama_index.vector_stores.opensearch:OpensearchVectorStore": read_opensearch,
     "llama_index.vector_stores.postgres:PGVectorStore": read_postgres,
     "llama_index.vector_stores.qdrant:QdrantVectorStore": read_qdrant,
 }

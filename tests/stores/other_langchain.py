@@ -79,6 +79,22 @@ def _milvus(metric: str) -> Open:
     return open_store
 
 
+def _elasticsearch(place: Place, embedding: Embeddings) -> VectorStore:
+    module = pytest.importorskip(
+        "langchain_elasticsearch", reason="langchain-elasticsearch is not installed"
+    )
+    url = place.service("elasticsearch")
+    store: VectorStore = module.ElasticsearchStore("docs", embedding=embedding, es_url=url)
+    return store
+
+
+def _opensearch(place: Place, embedding: Embeddings) -> VectorStore:
+    pytest.importorskip("opensearchpy", reason="opensearch-py is not installed")
+    from langchain_community.vectorstores import OpenSearchVectorSearch
+
+    return OpenSearchVectorSearch(place.service("opensearch"), "docs", embedding, engine="faiss")
+
+
 def _store(open_store: Open, similarity: str, **options: Any) -> LangChainStore:
     return OtherLangChainStore(open=open_store, similarity=similarity, **options)
 
@@ -86,5 +102,17 @@ def _store(open_store: Open, similarity: str, **options: Any) -> LangChainStore:
 KINDS = {
     "duckdb": DuckDBStore(open=_duckdb, similarity="cosine", snapshot=True, filters=False),
     "sqlite-vec": _store(_sqlite_vec, "euclidean", filters=False),
+    "elasticsearch": _store(
+        _elasticsearch,
+        "cosine",
+        snapshot=True,
+        only_even={"filter": [{"term": {"metadata.kind.keyword": "even"}}]},
+    ),
     "milvus": _store(_milvus("L2"), "euclidean", only_even={"expr": 'kind == "even"'}),
+    "opensearch": _store(
+        _opensearch,
+        "euclidean",
+        snapshot=True,
+        only_even={"efficient_filter": {"term": {"metadata.kind.keyword": "even"}}},
+    ),
 }

@@ -16,7 +16,8 @@ class OtherLlamaIndexStore(LlamaIndexStore):
     """A store whose client is closed before another opens the same files."""
 
     def close(self, store: VectorStoreIndex) -> None:
-        close = getattr(store.vector_store.client, "close", None)
+        inner: Any = store.vector_store
+        close = getattr(inner, "close", None) or getattr(inner.client, "close", None)
         if close is not None:
             close()
 
@@ -52,11 +53,26 @@ def _milvus(metric: str) -> Open:
     return open_store
 
 
+def _elasticsearch(place: Place) -> BasePydanticVectorStore:
+    url = place.service("elasticsearch")
+    store: BasePydanticVectorStore = package("elasticsearch").ElasticsearchStore("docs", es_url=url)
+    return store
+
+
+def _opensearch(place: Place) -> BasePydanticVectorStore:
+    module, url = package("opensearch"), place.service("opensearch")
+    client = module.OpensearchVectorClient(url, "docs", DIM)
+    store: BasePydanticVectorStore = module.OpensearchVectorStore(client)
+    return store
+
+
 def _store(open_store: Open, similarity: str, **options: Any) -> LlamaIndexStore:
     return OtherLlamaIndexStore(open=open_store, similarity=similarity, **options)
 
 
 KINDS = {
     "duckdb": _store(_duckdb, "cosine", snapshot=True),
+    "elasticsearch": _store(_elasticsearch, "cosine", snapshot=True),
     "milvus": _store(_milvus("IP"), "dot"),
+    "opensearch": _store(_opensearch, "euclidean", snapshot=True),
 }

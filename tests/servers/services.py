@@ -1,0 +1,9 @@
+"""The local servers of vector services, by the name of the service."""
+
+from tests.servers.elastic import ElasticServer, OpenSearchServer
+from tests.servers.vector_services import VectorService
+
+SERVICES: dict[str, type[VectorService]] = {
+    "elasticsearch": ElasticServer,
+    "opensearch": OpenSearchServer,
+}
