@@ -10,6 +10,7 @@ from query_adapters.stores.duckdb import DuckDBSource
 from query_adapters.stores.elasticsearch import STRATEGIES, ElasticSource, synchronous
 from query_adapters.stores.lance import LanceSource
 from query_adapters.stores.milvus import MilvusSource
+from query_adapters.stores.pinecone import PineconeSource
 from query_adapters.stores.qdrant import QdrantSource
 from query_adapters.stores.sqlite_vec import SQLiteVecSource
 from query_adapters.typing import Similarity
@@ -157,6 +158,11 @@ def read_opensearch(store: Any) -> VectorSource:
     )
 
 
+def read_pinecone(store: Any) -> VectorSource:
+    """Return the namespace's vectors."""
+    return PineconeSource(index=store.index, namespace=store._namespace, text_key=store._text_key)
+
+
 READERS: dict[str, Reader] = {
     "langchain_chroma:Chroma": read_chroma,
     "langchain_community.vectorstores:DuckDB": read_duckdb,
@@ -168,6 +174,7 @@ READERS: dict[str, Reader] = {
     "langchain_elasticsearch:AsyncElasticsearchStore": read_elasticsearch,
     "langchain_elasticsearch:ElasticsearchStore": read_elasticsearch,
     "langchain_milvus:Milvus": read_milvus,
+    "langchain_pinecone:PineconeVectorStore": read_pinecone,
     "langchain_postgres:AsyncPGVectorStore": read_pgvectorstore,
     "langchain_postgres:PGVector": read_pgvector,
     "langchain_postgres:PGVectorStore": read_pgvectorstore,

@@ -12,6 +12,7 @@ from query_adapters.stores.duckdb import DuckDBSource
 from query_adapters.stores.elasticsearch import STRATEGIES, ElasticSource, synchronous
 from query_adapters.stores.lance import LanceSource
 from query_adapters.stores.milvus import MilvusSource
+from query_adapters.stores.pinecone import PineconeSource
 from query_adapters.stores.qdrant import QdrantSource
 
 Reader = Callable[[Any, VectorStoreIndex | None], VectorSource]
@@ -150,6 +151,13 @@ def read_opensearch(store: Any, index: VectorStoreIndex | None) -> VectorSource:
     )
 
 
+def read_pinecone(store: Any, index: VectorStoreIndex | None) -> VectorSource:
+    """Return the namespace's vectors by node id, which the store puts after that of the source."""
+    return PineconeSource(
+        index=store.client, namespace=store.namespace, text_key=store.text_key, has_prefixes=True
+    )
+
+
 READERS: dict[str, Reader] = {
     "llama_index.core.vector_stores:SimpleVectorStore": read_simple,
     "llama_index.vector_stores.chroma:ChromaVectorStore": read_chroma,
@@ -160,6 +168,7 @@ READERS: dict[str, Reader] = {
     "llama_index.vector_stores.lancedb:LanceDBVectorStore": read_lancedb,
     "llama_index.vector_stores.milvus:MilvusVectorStore": read_milvus,
     "llama_index.vector_stores.opensearch:OpensearchVectorStore": read_opensearch,
+    "llama_index.vector_stores.pinecone:PineconeVectorStore": read_pinecone,
     "llama_index.vector_stores.postgres:PGVectorStore": read_postgres,
     "llama_index.vector_stores.qdrant:QdrantVectorStore": read_qdrant,
 }

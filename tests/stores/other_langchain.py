@@ -95,6 +95,15 @@ def _opensearch(place: Place, embedding: Embeddings) -> VectorStore:
     return OpenSearchVectorSearch(place.service("opensearch"), "docs", embedding, engine="faiss")
 
 
+def _pinecone(place: Place, embedding: Embeddings) -> VectorStore:
+    module = pytest.importorskip("langchain_pinecone", reason="langchain-pinecone is not installed")
+    from pinecone import Pinecone
+
+    index = Pinecone(api_key="a key").Index(host=place.service("pinecone"))
+    store: VectorStore = module.PineconeVectorStore(index, embedding, namespace="mine")
+    return store
+
+
 def _store(open_store: Open, similarity: str, **options: Any) -> LangChainStore:
     return OtherLangChainStore(open=open_store, similarity=similarity, **options)
 
@@ -115,4 +124,5 @@ KINDS = {
         snapshot=True,
         only_even={"efficient_filter": {"term": {"metadata.kind.keyword": "even"}}},
     ),
+    "pinecone": _store(_pinecone, "cosine", only_even=EVEN),
 }

@@ -66,6 +66,15 @@ def _opensearch(place: Place) -> BasePydanticVectorStore:
     return store
 
 
+def _pinecone(place: Place) -> BasePydanticVectorStore:
+    module = package("pinecone")
+    from pinecone import Pinecone
+
+    index = Pinecone(api_key="a key").Index(host=place.service("pinecone"))
+    store: BasePydanticVectorStore = module.PineconeVectorStore(index, namespace="mine")
+    return store
+
+
 def _store(open_store: Open, similarity: str, **options: Any) -> LlamaIndexStore:
     return OtherLlamaIndexStore(open=open_store, similarity=similarity, **options)
 
@@ -75,4 +84,5 @@ KINDS = {
     "elasticsearch": _store(_elasticsearch, "cosine", snapshot=True),
     "milvus": _store(_milvus("IP"), "dot"),
     "opensearch": _store(_opensearch, "euclidean", snapshot=True),
+    "pinecone": _store(_pinecone, "cosine"),
 }

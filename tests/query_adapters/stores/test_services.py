@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 
+from query_adapters.errors import UnreadableStoreError
 from query_adapters.stores.elasticsearch import ElasticSource
+from query_adapters.stores.pinecone import PineconeSource
 from query_adapters.testing import Row, VectorSourceSuite
 from query_adapters.testing.rows import DIM
 from query_adapters.testing.source_suite import MakeSource
 from tests.servers.elastic import ElasticServer, OpenSearchServer
+from tests.servers.pinecone import PineconeServer
 
 
 class ElasticSuite(VectorSourceSuite):
@@ -131,3 +134,84 @@ def test_the_similarity_is_the_mapped_one_or_that_of_the_queries(
         }
         assert ElasticSource(client=client, index="docs", **options).similarity == expected
         assert ElasticSource(client=client, index="none", **options).count() == 0
+
+
+def pinecone_index(url: str) -> Any:
+    module = pytest.importorskip("pinecone", reason="pinecone is not installed")
+    return module.Pinecone(api_key="a key").Index(host=url)
+
+
+class TestPinecone(VectorSourceSuite):
+    metric = "cosine"
+    namespace: str | None = None
+
+    @pytest.fixture
+    def make_source(self) -> Iterator[MakeSource]:
+        with PineconeServer(self.metric) as server:
+            index = pinecone_index(server.url)
+
+            def make(rows: Sequence[Row]) -> PineconeSource:
+                where = {"namespace": self.namespace} if self.namespace else {}
+                vectors = [
+                    {"id": row.key, "values": row.vector, "metadata": {"text": row.text}}
+                    for row in rows
+                ]
+                other = {"id": "other", "values": [1.0] * DIM, "metadata": {"text": "other"}}
+                index.upsert(vectors=[other], namespace="another")
+                if vectors:
+                    index.upsert(vectors=vectors, **where)
+                return PineconeSource(index=index, namespace=self.namespace)
+
+            yield make
+
+    def delete(self, source: Any, ids: Sequence[str]) -> None:
+        source.index.delete(ids=list(ids), namespace=source.namespace)
+
+    def search(self, source: Any, vector: Sequence[float], k: int) -> list[str]:
+        found = source.index.query(vector=vector, top_k=k, namespace=source.namespace)
+        return [match.id for match in found.matches]
+
+
+class TestPineconeNamespace(TestPinecone):
+    """A namespace of an index that ranks by distance."""
+
+    similarity = "euclidean"
+    metric = "euclidean"
+    namespace = "mine"
+
+
+class TestPineconeWithPrefixes(TestPinecone):
+    """Ids as LlamaIndex writes them."""
+
+    similarity = "dot"
+    metric = "dotproduct"
+
+    @pytest.fixture
+    def make_source(self) -> Iterator[MakeSource]:
+        with PineconeServer(self.metric) as server:
+            index = pinecone_index(server.url)
+
+            def make(rows: Sequence[Row]) -> PineconeSource:
+                vectors = [
+                    {"id": f"a#b#{row.key}", "values": row.vector, "metadata": {"text": row.text}}
+                    for row in rows
+                ]
+                if vectors:
+                    index.upsert(vectors=vectors)
+                return PineconeSource(index=index, has_prefixes=True)
+
+            yield make
+
+    def delete(self, source: Any, ids: Sequence[str]) -> None:
+        source.index.delete(ids=[f"a#b#{key}" for key in ids])
+
+    def search(self, source: Any, vector: Sequence[float], k: int) -> list[str]:
+        found = source.index.query(vector=vector, top_k=k)
+        return [match.id.removeprefix("a#b#") for match in found.matches]
+
+
+def test_a_pinecone_index_that_lists_no_ids_is_refused_with_the_ways_out() -> None:
+    with PineconeServer(serverless=False) as server:
+        source = PineconeSource(index=pinecone_index(server.url))
+        with pytest.raises(UnreadableStoreError, match=r"serverless.* blocks of \(ids, vectors\)"):
+            list(source.read(None, 10))
