@@ -5,6 +5,7 @@ from typing import Any
 
 from query_adapters.errors import UnreadableStoreError
 from query_adapters.stores import MappingSource, VectorSource
+from query_adapters.stores.azure_search import AzureSearchSource
 from query_adapters.stores.chroma import ChromaSource
 from query_adapters.stores.duckdb import DuckDBSource
 from query_adapters.stores.elasticsearch import STRATEGIES, ElasticSource, synchronous
@@ -163,8 +164,22 @@ def read_pinecone(store: Any) -> VectorSource:
     return PineconeSource(index=store.index, namespace=store._namespace, text_key=store._text_key)
 
 
+def read_azure_search(store: Any) -> VectorSource:
+    """Return the index's vectors; fields are named by the store's module, out of the environment."""
+    from langchain_community.vectorstores import azuresearch as names
+
+    return AzureSearchSource(
+        client=store.client,
+        key_field=names.FIELDS_ID,
+        vector_field=names.FIELDS_CONTENT_VECTOR,
+        text_field=names.FIELDS_CONTENT,
+        metadata_field=names.FIELDS_METADATA,
+    )
+
+
 READERS: dict[str, Reader] = {
     "langchain_chroma:Chroma": read_chroma,
+    "langchain_community.vectorstores:AzureSearch": read_azure_search,
     "langchain_community.vectorstores:DuckDB": read_duckdb,
     "langchain_community.vectorstores:FAISS": read_faiss,
     "langchain_community.vectorstores:LanceDB": read_lancedb,

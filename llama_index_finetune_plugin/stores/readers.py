@@ -7,6 +7,7 @@ from llama_index.core import VectorStoreIndex
 
 from query_adapters.errors import UnreadableStoreError
 from query_adapters.stores import MappingSource, VectorSource
+from query_adapters.stores.azure_search import AzureSearchSource
 from query_adapters.stores.chroma import ChromaSource
 from query_adapters.stores.duckdb import DuckDBSource
 from query_adapters.stores.elasticsearch import STRATEGIES, ElasticSource, synchronous
@@ -158,8 +159,31 @@ def read_pinecone(store: Any, index: VectorStoreIndex | None) -> VectorSource:
     )
 
 
+def read_azure_search(store: Any, index: VectorStoreIndex | None) -> VectorSource:
+    """Return the index's vectors; uses `_field_mapping`, because the names are not public.
+
+    Raises:
+        UnreadableStoreError: If the store has an asynchronous client only.
+    """
+    if store.client is None:
+        raise UnreadableStoreError(
+            f"{type(store).__name__} with an asynchronous client only",
+            expected="an Azure AI Search store with a synchronous client",
+            remedy="pass a SearchClient or SearchIndexClient as `search_or_index_client=`",
+        )
+    fields = store._field_mapping
+    return AzureSearchSource(
+        client=store.client,
+        key_field=fields["id"],
+        vector_field=fields["embedding"],
+        text_field=fields["chunk"],
+        metadata_field=fields["metadata"],
+    )
+
+
 READERS: dict[str, Reader] = {
     "llama_index.core.vector_stores:SimpleVectorStore": read_simple,
+    "llama_index.vector_stores.azureaisearch:AzureAISearchVectorStore": read_azure_search,
     "llama_index.vector_stores.chroma:ChromaVectorStore": read_chroma,
     "llama_index.vector_stores.duckdb:DuckDBVectorStore": read_duckdb,
     "llama_index.vector_stores.elasticsearch:ElasticsearchStore": read_elasticsearch,
