@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.servers.azure_search import AzureSearchServer
 from tests.servers.embeddings import EmbeddingServer
 from tests.servers.postgres import running_postgres
 from tests.servers.services import SERVICES
@@ -90,13 +91,15 @@ def duckdb_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def service() -> Iterator[Callable[[str], str]]:
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
     """Yield a function that returns the URL of a local stub of a service, started on first use."""
     servers: dict[str, VectorService] = {}
 
     def start(name: str) -> str:
         if name not in servers:
             servers[name] = SERVICES[name]().__enter__()
+            if isinstance(server := servers[name], AzureSearchServer):
+                monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.certificate))
         return servers[name].url
 
     yield start

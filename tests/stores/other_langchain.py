@@ -39,6 +39,13 @@ class DuckDBStore(OtherLangChainStore):
         return store
 
 
+class AzureStore(OtherLangChainStore):
+    """Azure AI Search, whose retriever takes `k` by itself and searches by words as well."""
+
+    def retriever(self, store: VectorStore, k: int, *, only_even: bool = False) -> Any:
+        return store.as_retriever(k=k, search_type="similarity")
+
+
 def _duckdb(place: Place, embedding: Embeddings) -> VectorStore:
     duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
     from langchain_community.vectorstores import DuckDB
@@ -104,11 +111,21 @@ def _pinecone(place: Place, embedding: Embeddings) -> VectorStore:
     return store
 
 
+def _azure(place: Place, embedding: Embeddings) -> VectorStore:
+    pytest.importorskip("azure.search.documents", reason="azure-search-documents is missing")
+    pytest.importorskip("azure.identity", reason="azure-identity is not installed")
+    from langchain_community.vectorstores import AzureSearch
+
+    url = place.service("azure")
+    return AzureSearch(url, "a key", "docs", embedding, vector_search_dimensions=DIM)
+
+
 def _store(open_store: Open, similarity: str, **options: Any) -> LangChainStore:
     return OtherLangChainStore(open=open_store, similarity=similarity, **options)
 
 
 KINDS = {
+    "azure": AzureStore(open=_azure, similarity="cosine", filters=False),
     "duckdb": DuckDBStore(open=_duckdb, similarity="cosine", snapshot=True, filters=False),
     "sqlite-vec": _store(_sqlite_vec, "euclidean", filters=False),
     "elasticsearch": _store(

@@ -75,11 +75,33 @@ def _pinecone(place: Place) -> BasePydanticVectorStore:
     return store
 
 
+def _azure(place: Place) -> BasePydanticVectorStore:
+    module = package("azureaisearch")
+    from azure.core.credentials import AzureKeyCredential
+    from azure.search.documents.indexes import SearchIndexClient
+
+    client = SearchIndexClient(place.service("azure"), AzureKeyCredential("a key"))
+    store: BasePydanticVectorStore = module.AzureAISearchVectorStore(
+        client,
+        id_field_key="id",
+        chunk_field_key="chunk",
+        embedding_field_key="embedding",
+        metadata_string_field_key="metadata",
+        doc_id_field_key="doc_id",
+        index_name="docs",
+        index_management=module.IndexManagement.CREATE_IF_NOT_EXISTS,
+        embedding_dimensionality=DIM,
+        filterable_metadata_field_keys=["kind"],
+    )
+    return store
+
+
 def _store(open_store: Open, similarity: str, **options: Any) -> LlamaIndexStore:
     return OtherLlamaIndexStore(open=open_store, similarity=similarity, **options)
 
 
 KINDS = {
+    "azure": _store(_azure, "cosine"),
     "duckdb": _store(_duckdb, "cosine", snapshot=True),
     "elasticsearch": _store(_elasticsearch, "cosine", snapshot=True),
     "milvus": _store(_milvus("IP"), "dot"),

@@ -285,7 +285,9 @@ class TestAzureSearchByDefault(TestAzureSearch):
     def test_rows_that_stay_while_others_are_deleted_are_read_once(
         self, make_source: MakeSource
     ) -> None:
-        pytest.skip("documents move up when others are deleted, and the reader says that it lost some")
+        pytest.skip(
+            "documents move up when others are deleted, and the reader says that it lost some"
+        )
 
     def test_a_key_for_queries_hides_the_similarity_alone(
         self, make_source: MakeSource, server: AzureSearchServer
