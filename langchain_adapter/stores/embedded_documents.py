@@ -27,10 +27,11 @@ def of_duckdb(store: Any, ids: Sequence[str], options: Options) -> list[Document
 def of_sqlite_vec(store: Any, ids: Sequence[str], options: Options) -> list[Document]:
     """Return the documents of the table; the store ignores options, and has no filters."""
     rows = json.dumps([int(key) for key in ids if key.isdecimal()])
-    query = f"SELECT rowid, text, metadata FROM {store._table} "  # noqa: S608, as the store does
-    found = store._connection.execute(
-        query + "WHERE rowid IN (SELECT value FROM json_each(?))", (rows,)
+    query = (
+        f"SELECT rowid, text, metadata FROM {store._table} "  # noqa: S608, as the store does
+        "WHERE rowid IN (SELECT value FROM json_each(?))"
     )
+    found = store._connection.execute(query, (rows,))
     return [Document(row[1] or "", id=str(row[0]), metadata=_loaded(row[2])) for row in found]
 
 

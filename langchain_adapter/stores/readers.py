@@ -165,7 +165,7 @@ def read_pinecone(store: Any) -> VectorSource:
 
 
 def read_azure_search(store: Any) -> VectorSource:
-    """Return the index's vectors; fields are named by the store's module, out of the environment."""
+    """Return the index's vectors; the store's module names the fields."""
     from langchain_community.vectorstores import azuresearch as names
 
     return AzureSearchSource(

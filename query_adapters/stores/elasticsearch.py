@@ -114,8 +114,10 @@ class ElasticSource:
 
     @property
     def _what(self) -> dict[str, Any]:
-        """What a search returns: Elasticsearch 9.2 has no vectors in `_source` any more, and
-        OpenSearch has none among the `fields`."""
+        """What a search returns.
+
+        Elasticsearch 9.2 has no vectors in `_source` any more, and OpenSearch none in `fields`.
+        """
         if self._mapping().get("type") == "knn_vector":
             return {"_source": [self.vector_field]}
         return {"_source": False, "fields": [self.vector_field]}
@@ -140,7 +142,7 @@ class ElasticSource:
 
 
 def synchronous(client: Any) -> Any:
-    """Return an Elasticsearch client with the servers and the credentials of an asynchronous one."""
+    """Return a client with the servers and credentials of an AsyncElasticsearch."""
     from elasticsearch import Elasticsearch
 
     nodes = [node.config for node in client.transport.node_pool.all()]

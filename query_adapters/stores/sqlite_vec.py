@@ -64,7 +64,7 @@ class SQLiteVecSource:
             return {}
         table, column = map(_quoted, self.texts_from)
         query = (
-            f"SELECT rowid, {column} FROM {table} WHERE rowid IN (SELECT value FROM json_each(?))"  # noqa: S608, E501
+            f"SELECT rowid, {column} FROM {table} WHERE rowid IN (SELECT value FROM json_each(?))"  # noqa: S608
         )
         found = self.connection.execute(query, (json.dumps(self._keys(ids)),))
         return {str(row[0]): row[1] for row in found if row[1]}

@@ -1,6 +1,6 @@
 """Tests of stores whose packages are optional: trained onto, and searched with adapted queries."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 

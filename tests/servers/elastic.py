@@ -49,17 +49,23 @@ class ElasticServer(VectorService):
                 return self._index(request, index)
             case (index, *_) if index not in self.mappings:
                 return missing(index)
-            case (index, "_mapping"):
+            case (index, what):
+                return self._in_index(request, index, what)
+        raise AssertionError(f"unexpected request: {request}")
+
+    def _in_index(self, request: Request, index: str, what: str) -> Answer:
+        match what:
+            case "_mapping":
                 return Answer({index: {"mappings": self.mappings[index]}})
-            case (index, "_count"):
+            case "_count":
                 return Answer({"count": len(self._matching(index, request.body["query"]))})
-            case (index, "_search"):
+            case "_search":
                 return self._search(index, request)
-            case (index, "_delete_by_query"):
+            case "_delete_by_query":
                 for key in self._matching(index, request.body["query"]):
                     del self.documents[index][key]
                 return Answer({"failures": []})
-            case (_, "_refresh"):
+            case "_refresh":
                 return Answer({"_shards": {"failed": 0}})
         raise AssertionError(f"unexpected request: {request}")
 

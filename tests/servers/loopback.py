@@ -26,7 +26,7 @@ class Loopback(ABC):
             def do_POST(self) -> None:
                 provider.answer(self)
 
-            do_DELETE = do_GET = do_HEAD = do_PUT = do_POST
+            do_DELETE = do_GET = do_HEAD = do_PUT = do_POST  # noqa: N815
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass

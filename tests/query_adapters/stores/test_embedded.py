@@ -69,7 +69,7 @@ class TestDuckDBArrays(TestDuckDB):
 
     def search(self, source: Any, vector: Sequence[float], k: int) -> list[str]:
         query = (
-            f"SELECT id FROM own.docs ORDER BY array_cosine_similarity(embedding, ?::FLOAT[{DIM}])"
+            "SELECT id FROM own.docs ORDER BY array_cosine_similarity(embedding, ?::FLOAT[8])"
             " DESC LIMIT ?"
         )
         return [row[0] for row in source.connection.execute(query, [vector, k]).fetchall()]
