@@ -27,7 +27,7 @@ Hit = tuple[str, Source, float]
 class ElasticServer(VectorService):
     """Elasticsearch."""
 
-    headers = {"X-Elastic-Product": "Elasticsearch"}  # noqa: RUF012
+    headers: Mapping[str, str] = {"X-Elastic-Product": "Elasticsearch"}
     about: Mapping[str, Any] = {"version": {"number": "9.2.0", "build_flavor": "default"}}
     field_type = "dense_vector"
 

@@ -1,6 +1,6 @@
 """A server with the part of the API of a Pinecone index that vector stores use."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.servers.vector_services import Answer, Request, VectorService, similarity_of
@@ -59,12 +59,12 @@ class PineconeServer(VectorService):
         more = {"pagination": {"next": left[limit - 1]}} if len(left) > limit else {}
         return Answer({**page, **more})
 
-    def _nearest(self, rows: Mapping[str, Row], body: Mapping[str, Any]) -> list[Row]:
+    def _nearest(self, rows: Mapping[str, Row], body: Mapping[str, Any]) -> Sequence[Row]:
         metric = METRICS[self.metric]
         found = [row for row in rows.values() if admits(body.get("filter"), row["metadata"])]
         scores = {row["id"]: similarity_of(metric, body["vector"], row["values"]) for row in found}
         best = sorted(found, key=lambda row: -scores[row["id"]])[: body["topK"]]
-        shown = [{"id": row["id"], "score": abs(scores[row["id"]])} for row in best]
+        shown: list[dict[str, Any]] = [{"id": row["id"], "score": abs(scores[row["id"]])} for row in best]
         for match, row in zip(shown, best, strict=True):
             if body.get("includeValues"):
                 match["values"] = row["values"]

@@ -30,12 +30,13 @@ class DuckDBStore(OtherLangChainStore):
     """DuckDB, filled by its own SQL: the class's `add_texts` fails with pandas 3."""
 
     def fill(self, place: Place, chunks: Sequence[Chunk], model: Any) -> VectorStore:
-        store: Any = self.open(place, model)
+        store = self.open(place, model)
+        connection = getattr(store, "_connection")  # noqa: B009, in no stub
         vectors = model.embed_documents([chunk.text for chunk in chunks])
         for chunk, vector in zip(chunks, vectors, strict=True):
             metadata = json.dumps({**chunk.metadata, "key": chunk.key})
             row = [chunk.key, chunk.text, vector, metadata]
-            store._connection.execute("INSERT INTO embeddings VALUES (?, ?, ?, ?)", row)
+            connection.execute("INSERT INTO embeddings VALUES (?, ?, ?, ?)", row)
         return store
 
 

@@ -20,8 +20,8 @@ class Place:
 
     folder: Path
     postgres: Callable[[], str]
-    service: Callable[[str], str]
-    duckdb_extensions: Callable[[], None]
+    service: Callable[[str], str] = str
+    duckdb_extensions: Callable[[], None] = lambda: None
 
     @property
     def table(self) -> str:

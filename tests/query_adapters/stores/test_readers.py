@@ -121,7 +121,7 @@ class TestQdrant(VectorSourceSuite):
 
         def make(rows: Sequence[Row]) -> QdrantSource:
             client.create_collection("docs", vectors_config=params)
-            points: Any = [models.PointStruct(id=row.key, vector=row.vector) for row in rows]
+            points = [models.PointStruct(id=row.key, vector=list(row.vector or ())) for row in rows]
             if points:
                 client.upsert("docs", points)
             return QdrantSource(client, "docs")

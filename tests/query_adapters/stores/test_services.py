@@ -12,6 +12,7 @@ from query_adapters.stores.pinecone import PineconeSource
 from query_adapters.testing import Row, VectorSourceSuite
 from query_adapters.testing.rows import DIM
 from query_adapters.testing.source_suite import MakeSource
+from query_adapters.typing import Similarity
 from tests.servers.azure_search import AzureSearchServer
 from tests.servers.elastic import ElasticServer, OpenSearchServer
 from tests.servers.pinecone import PineconeServer
@@ -86,7 +87,7 @@ class TestElasticsearchByDistance(TestElasticsearch):
 
 class TestOpenSearch(ElasticSuite):
     server_class = OpenSearchServer
-    similarity = "euclidean"
+    similarity: Similarity | None = "euclidean"
     field = {"type": "knn_vector", "dimension": DIM, "method": {"space_type": "l2"}}  # noqa: RUF012
 
     def client(self, url: str) -> Any:
@@ -222,7 +223,7 @@ def test_a_pinecone_index_that_lists_no_ids_is_refused_with_the_ways_out() -> No
 class TestAzureSearch(VectorSourceSuite):
     """A key that is sortable, and vectors that are ranked by their product."""
 
-    similarity = "dot"
+    similarity: Similarity | None = "dot"
     metric = "dotProduct"
     sortable = True
     may_lack_vectors = True
