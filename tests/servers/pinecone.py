@@ -64,7 +64,9 @@ class PineconeServer(VectorService):
         found = [row for row in rows.values() if admits(body.get("filter"), row["metadata"])]
         scores = {row["id"]: similarity_of(metric, body["vector"], row["values"]) for row in found}
         best = sorted(found, key=lambda row: -scores[row["id"]])[: body["topK"]]
-        shown: list[dict[str, Any]] = [{"id": row["id"], "score": abs(scores[row["id"]])} for row in best]
+        shown: list[dict[str, Any]] = [
+            {"id": row["id"], "score": abs(scores[row["id"]])} for row in best
+        ]
         for match, row in zip(shown, best, strict=True):
             if body.get("includeValues"):
                 match["values"] = row["values"]
