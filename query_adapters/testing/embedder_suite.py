@@ -1,5 +1,6 @@
 """The contract of a `TextEmbedder`, as tests that a class inherits."""
 
+import asyncio
 import inspect
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
@@ -106,10 +107,11 @@ class TextEmbedderSuite(ABC):
                 self.check_equal(one, other)
 
     @pytest.mark.parametrize("role", ROLES)
-    async def test_the_asynchronous_method_returns_the_same(
+    def test_the_asynchronous_method_returns_the_same(
         self, embedder: TextEmbedder, role: str
     ) -> None:
         method: Any = getattr(embedder, f"a{role}", None)
         if method is None or not inspect.iscoroutinefunction(method):
             pytest.skip(f"the model has no asynchronous `a{role}`")
-        self.check_equal(await method(list(UNUSUAL)), getattr(embedder, role)(list(UNUSUAL)))
+        expected = getattr(embedder, role)(list(UNUSUAL))
+        self.check_equal(asyncio.run(method(list(UNUSUAL))), expected)

@@ -500,28 +500,18 @@ class Client:
 
 
 @pytest.mark.slow
-def test_the_contract_tests_of_the_recipes_pass_and_fail_on_a_wrong_reader(here: Path) -> None:
+def test_the_contract_tests_of_the_recipes_pass(here: Path) -> None:
     write_files("store")
     write_files("embedding")
     Path("my_service.py").write_text(SERVICE, encoding="utf-8")
-    reader = Path("my_store_reader.py")
     files = ["test_my_store_reader.py", "test_my_embedder.py"]
-    assert "failed" not in outcome_of(files)
-    correct = reader.read_text(encoding="utf-8")
-    reader.write_text(correct.replace("ids[start : start + batch_size]", "ids"), encoding="utf-8")
-    assert "1 failed" in outcome_of(files[:1])
-
-
-def outcome_of(files: Sequence[str]) -> str:
-    """Run tests in a process of their own, and return the last line of its output."""
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:langsmith_plugin"]
-    ran = subprocess.run(
+    ran = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "pytest", *options, *files],
         capture_output=True,
         text=True,
         timeout=120,
         env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
     )
-    last = ran.stdout.strip().splitlines()[-1]
-    assert "passed" in last, ran.stdout
-    return last
+    assert ran.returncode == 0, ran.stdout
+    assert "18 passed" in ran.stdout
