@@ -17,6 +17,9 @@ MOST = 16_384  # rows that a server returns at once
 class MilvusSource:
     """A collection of a Milvus client: Milvus Lite, a server or Zilliz Cloud.
 
+    A collection that is released, as each of Milvus Lite is when its file is opened, is loaded, as
+    a search needs it.
+
     Args:
         client: The `pymilvus.MilvusClient`.
         collection: Name of the collection.
@@ -101,7 +104,11 @@ class MilvusSource:
         return [int(key) for key in ids if key.isdecimal() and str(int(key)) == key]
 
     def _exists(self) -> bool:
-        return bool(self.client.has_collection(self.collection))
+        if not self.client.has_collection(self.collection):
+            return False
+        if self.client.get_load_state(self.collection)["state"].name != "Loaded":
+            self.client.load_collection(self.collection)
+        return True
 
     @property
     def _where(self) -> dict[str, Any]:

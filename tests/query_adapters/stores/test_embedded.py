@@ -197,3 +197,9 @@ class TestMilvusLite(VectorSourceSuite):
     def search(self, source: Any, vector: Sequence[float], k: int) -> list[str]:
         (found,) = source.client.search("docs", data=[vector], limit=k)
         return [str(hit["id"]) for hit in found]
+
+    def test_a_collection_that_was_released_is_loaded(self, make_source: MakeSource) -> None:
+        rows = self.rows()
+        source: Any = make_source(rows)
+        source.client.release_collection("docs")
+        self.check(list(source.read(None, 10)), rows, most=10)
