@@ -23,6 +23,7 @@ MODULE_OF = {
     "pdf": "pypdf",
     "hybrid": "bm25s",
     "locate": "rapidfuzz",
+    "testing": "pytest",
     "torch": "torch",
     "cli": "typer",
     "registry": "fsspec",

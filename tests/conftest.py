@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from tests.servers.azure_search import AzureSearchServer
 from tests.servers.embeddings import EmbeddingServer
 from tests.servers.postgres import running_postgres
+from tests.servers.services import SERVICES
+from tests.servers.vector_services import VectorService
 from tests.stores.place import Place
 
 
@@ -71,9 +74,51 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., EmbeddingSe
         server.__exit__()
 
 
+@pytest.fixture(scope="session")
+def duckdb_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a home folder with DuckDB's extensions json and fts, out of packages."""
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
+    packages = pytest.importorskip("duckdb_extensions", reason="duckdb-extensions is missing")
+    home = tmp_path_factory.mktemp("home")
+    connection = duckdb.connect()
+    connection.execute(f"SET home_directory = '{home}'")
+    for name in ("json", "fts"):
+        if find_spec(f"duckdb_extension_{name}") is None:
+            pytest.skip(f"duckdb-extension-{name}, which LlamaIndex's store loads, is missing")
+        packages.import_extension(name, con=connection)
+    connection.close()
+    return home
+
+
 @pytest.fixture
-def place(tmp_path: Path, request: pytest.FixtureRequest) -> Place:
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
+    """Yield a function that returns the URL of a local stub of a service, started on first use."""
+    servers: dict[str, VectorService] = {}
+
+    def start(name: str) -> str:
+        if name not in servers:
+            servers[name] = SERVICES[name]().__enter__()
+            if isinstance(server := servers[name], AzureSearchServer):
+                monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.certificate))
+        return servers[name].url
+
+    yield start
+    for server in servers.values():
+        server.__exit__()
+
+
+@pytest.fixture
+def place(
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    service: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Place:
     """Return the folder and database in which the test creates its stores."""
     folder = tmp_path / f"store_{tmp_path.name}"
     folder.mkdir()
-    return Place(folder, lambda: str(request.getfixturevalue("postgres")))
+
+    def use_duckdb_home() -> None:
+        monkeypatch.setenv("HOME", str(request.getfixturevalue("duckdb_home")))
+
+    return Place(folder, lambda: str(request.getfixturevalue("postgres")), service, use_duckdb_home)

@@ -20,7 +20,10 @@ ROOT = Path(__file__).resolve().parent.parent
 CORE, INTEGRATIONS = "query_adapters", ("llama_index_finetune_plugin", "langchain_adapter")
 PACKAGES = (CORE, *INTEGRATIONS)
 FRAMEWORKS = ("llama_index", "langchain", "langchain_core", "langchain_community")
-DATABASES = ("chromadb", "faiss", "lancedb", "langchain_community", "pgvector", "qdrant_client")
+DATABASES = (
+    "azure", "chromadb", "duckdb", "elasticsearch", "faiss", "lancedb", "langchain_community",
+    "opensearchpy", "pgvector", "pinecone", "pymilvus", "qdrant_client", "sqlite_vec",
+)  # fmt: skip
 PICKLES = ("pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal")
 ALLOWED = (
     "joblib.Parallel", "joblib.delayed", "joblib.parallel.get_active_backend",
@@ -37,8 +40,8 @@ ORDER = (
     "text", "errors", "typing", "_version", "files", "_extras", "arrays", "registry",
     "processes", "providers", "remote", "embedders", "data", "lexical", "locating", "adapters",
     "deployment", "evaluation", "demo", "stores", "training", "fusion", "generation", "finetuning",
-    "feedback", "model_tuning", "upgrade", "experiments", "monitoring", "pipelines", "cli",
-    "__main__",
+    "feedback", "model_tuning", "upgrade", "experiments", "monitoring", "pipelines", "testing",
+    "cli", "__main__",
 )  # fmt: skip
 """The modules and folders of the core; each may import those before it."""
 MAX_LINES = 250
@@ -238,6 +241,7 @@ def test_a_missing_extra_is_refused_with_its_pip_line(extra: str, module: str) -
         ("query_adapters.evaluation.comparison", "train"),
         ("query_adapters.pipelines", "parquet"),
         ("query_adapters.cli", "cli"),
+        ("query_adapters.testing", "testing"),
         ("llama_index_finetune_plugin", "llama-index"),
         ("langchain_adapter", "langchain"),
     ],
@@ -271,6 +275,7 @@ def test_layers_hold_and_library_code_neither_prints_pickles_nor_asserts(package
             path.read_text(encoding="utf-8"), forbidden=MAY_NOT_IMPORT[package]
         )
         for path in (ROOT / package).rglob("*.py")
+        if path.parent != ROOT / CORE / "testing"  # its modules are tests, which assert
     }
     assert found, f"{package} holds no module"
     assert {path: what for path, what in found.items() if what} == {}
@@ -298,6 +303,18 @@ def test_the_core_has_few_top_level_modules_and_each_has_its_place_in_the_order(
     assert len(top) < MAX_TOP_LEVEL_MODULES  # `__init__` is one more
     folders = {path.parent.name for path in (ROOT / CORE).glob("*/__init__.py")}
     assert top | folders == set(ORDER)
+
+
+def test_only_the_contract_tests_import_pytest_and_nothing_imports_them() -> None:
+    importing = {
+        name
+        for package in PACKAGES
+        for name, path in modules_of(package).items()
+        for target in imported_modules(ast.parse(path.read_text(encoding="utf-8")))
+        if target.partition(".")[0] == "pytest" or target.startswith(f"{CORE}.testing.")
+    }
+    assert importing
+    assert {name for name in importing if unit_of(f"{name}.") != "testing"} == set()
 
 
 def test_no_module_of_the_core_imports_upward() -> None:

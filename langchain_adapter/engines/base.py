@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
 
 from langchain_adapter.embedder import BaseLike, LangChainEmbedder
@@ -30,7 +31,7 @@ def embedder_of(embeddings: BaseLike | None, vectorstore: Store | None) -> LangC
             remedy="pass the questions first and then the vector store",
         )
     if embeddings is None and vectorstore is not None:
-        stored = getattr(vectorstore, "embeddings", None)  # blocks have none
+        stored = own_model(vectorstore)
         embeddings = stored.base if isinstance(stored, AdapterEmbeddings) else stored
     if embeddings is None:
         raise TypeError(
@@ -38,3 +39,12 @@ def embedder_of(embeddings: BaseLike | None, vectorstore: Store | None) -> LangC
             "with a model; pass the model that the documents are embedded with"
         )
     return LangChainEmbedder(embeddings)
+
+
+def own_model(vectorstore: object) -> Embeddings | None:
+    """Return the vector store's model; None if it has none, as blocks have not.
+
+    Some stores, such as SQLiteVec, do not give theirs away by the property `embeddings`.
+    """
+    model = getattr(vectorstore, "embeddings", None)
+    return getattr(vectorstore, "_embedding", None) if model is None else model

@@ -4,18 +4,23 @@
 store's package is imported when it is read.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
 
+from langchain_adapter.stores.embedded_documents import (
+    Options,
+    of_duckdb,
+    of_milvus,
+    of_sqlite_vec,
+)
+from langchain_adapter.stores.readers import READERS
 from query_adapters.errors import UnreadableStoreError
 from query_adapters.registry import inherited_entry_of
-
-Options = Mapping[str, Any]
-"""Options of the store's search by vector, such as `filter`."""
+from query_adapters.stores.source import RecordSource
 
 
 def _as_they_are(store: Any, k: int, options: Options) -> Options:
@@ -55,6 +60,10 @@ def by_ids(store: VectorStore, ids: Sequence[str], options: Options) -> list[Doc
     """
     if options:
         return []
+    source = _source_of(store)
+    if isinstance(source, RecordSource):
+        records = source.records(ids).items()
+        return [Document(text, id=key, metadata=dict(held)) for key, (text, held) in records]
     try:
         return store.get_by_ids(ids)
     except NotImplementedError as error:
@@ -63,6 +72,11 @@ def by_ids(store: VectorStore, ids: Sequence[str], options: Options) -> list[Doc
             expected="a vector store that returns documents by id (`get_by_ids`)",
             remedy="add its Access to langchain_adapter.stores.ACCESS",
         ) from error
+
+
+def _source_of(store: VectorStore) -> object:
+    reader = inherited_entry_of(type(store), READERS)
+    return None if reader is None else reader(store)
 
 
 def of_in_memory(store: Any, ids: Sequence[str], options: Options) -> list[Document]:
@@ -186,9 +200,12 @@ def of_pgvectorstore(store: Any, ids: Sequence[str], options: Options) -> list[D
 
 ACCESS: dict[str, Access] = {
     "langchain_chroma:Chroma": Access(documents=of_chroma, filters=("filter", "where_document")),
+    "langchain_community.vectorstores:DuckDB": Access(documents=of_duckdb, filters=None),
     "langchain_community.vectorstores:FAISS": Access(documents=of_faiss, options=all_of_faiss),
     "langchain_community.vectorstores:LanceDB": Access(documents=of_lancedb, filters=None),
+    "langchain_community.vectorstores:SQLiteVec": Access(documents=of_sqlite_vec, filters=()),
     "langchain_core.vectorstores:InMemoryVectorStore": Access(documents=of_in_memory),
+    "langchain_milvus:Milvus": Access(documents=of_milvus, id_key="pk", filters=("expr",)),
     "langchain_postgres:AsyncPGVectorStore": Access(documents=of_pgvectorstore),
     "langchain_postgres:PGVector": Access(documents=of_pgvector),
     "langchain_postgres:PGVectorStore": Access(documents=of_pgvectorstore),

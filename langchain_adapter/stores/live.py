@@ -1,7 +1,7 @@
 """Read an existing vector store for training."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from langchain_core.documents import Document
@@ -14,7 +14,7 @@ from langchain_adapter.units import rule_of
 from query_adapters.data.units import UnitsOption
 from query_adapters.errors import UnreadableStoreError
 from query_adapters.stores import LiveIndex, StoredVectors, StoreReader
-from query_adapters.stores.chroma import ChromaSource
+from query_adapters.stores.source import TextSource
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ def live_index(vectorstore: VectorStore, units: UnitsOption = "chunk") -> LiveIn
         UnreadableStoreError: If vectors cannot be read back from it.
     """
     source = open_store(vectorstore).source
-    texts: Callable[[Sequence[str]], dict[str, str]] = partial(stored_texts, vectorstore)
-    if isinstance(source, ChromaSource):  # get_by_ids fails on documents without metadata
+    texts: Callable[[Sequence[str]], Mapping[str, str]] = partial(stored_texts, vectorstore)
+    if isinstance(source, TextSource):  # get_by_ids is missing, or fails without metadata
         texts = source.texts
     return LiveIndex(
         name=type(vectorstore).__name__,

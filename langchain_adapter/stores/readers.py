@@ -5,9 +5,15 @@ from typing import Any
 
 from query_adapters.errors import UnreadableStoreError
 from query_adapters.stores import MappingSource, VectorSource
+from query_adapters.stores.azure_search import AzureSearchSource
 from query_adapters.stores.chroma import ChromaSource
+from query_adapters.stores.duckdb import DuckDBSource
+from query_adapters.stores.elasticsearch import STRATEGIES, ElasticSource, synchronous
 from query_adapters.stores.lance import LanceSource
+from query_adapters.stores.milvus import MilvusSource
+from query_adapters.stores.pinecone import PineconeSource
 from query_adapters.stores.qdrant import QdrantSource
+from query_adapters.stores.sqlite_vec import SQLiteVecSource
 from query_adapters.typing import Similarity
 
 Reader = Callable[[Any], VectorSource]
@@ -90,11 +96,100 @@ def read_pgvectorstore(store: Any) -> VectorSource:
     return PostgresSource(synchronous(inner.engine), rows.c[ids], rows.c[vectors], similarity)
 
 
+def read_duckdb(store: Any) -> VectorSource:
+    """Return the table's vectors, which the store ranks by cosine."""
+    columns = store._id_key, store._vector_key, store._text_key
+    return DuckDBSource(store._connection, store._table_name, *columns)
+
+
+def read_sqlite_vec(store: Any) -> VectorSource:
+    """Return the table's vectors by the numbers of its rows, which `add_texts` returns."""
+    table: str = store._table
+    columns: dict[str, Any] = {"vector_column": "text_embedding", "texts_from": (table, "text")}
+    return SQLiteVecSource(store._connection, f"{table}_vec", **columns)
+
+
+def read_milvus(store: Any) -> VectorSource:
+    """Return the vectors of the collection's partitions that the store searches.
+
+    Raises:
+        UnreadableStoreError: If the store searches several fields, or sparse vectors.
+    """
+    if store._is_multi_vector or store._is_sparse:
+        raise UnreadableStoreError(
+            f"{type(store).__name__} of the fields {', '.join(store.vector_fields)}",
+            expected="a Milvus store with one field of dense vectors",
+            remedy="open it with that field alone, as `vector_field=`",
+        )
+    fields = store._vector_field, store._primary_field, store._text_field
+    return MilvusSource(store.client, store.collection_name, *fields, store.partition_names)
+
+
+def read_elasticsearch(store: Any) -> VectorSource:
+    """Return the index's dense vectors; of an asynchronous store over a new connection.
+
+    Raises:
+        UnreadableStoreError: If the store searches by words or sparse vectors only.
+    """
+    inner = store._store
+    distance = getattr(inner.retrieval_strategy, "distance", None)
+    if distance is None:
+        raise UnreadableStoreError(
+            f"{type(store).__name__} without dense vectors",
+            expected="an Elasticsearch store with a strategy of dense vectors",
+            remedy="open it with strategy=DenseVectorStrategy()",
+        )
+    is_async = type(store.client).__name__.startswith("Async")
+    return ElasticSource(
+        client=synchronous(store.client) if is_async else store.client,
+        index=inner.index,
+        vector_field=inner.vector_field,
+        text_field=inner.text_field,
+        ordered_by=STRATEGIES.get(distance.name),
+    )
+
+
+def read_opensearch(store: Any) -> VectorSource:
+    """Return the index's vectors in the fields that `add_texts` fills by default."""
+    return ElasticSource(
+        client=store.client,
+        index=store.index_name,
+        vector_field="vector_field",
+        text_field="text",
+    )
+
+
+def read_pinecone(store: Any) -> VectorSource:
+    """Return the namespace's vectors."""
+    return PineconeSource(index=store.index, namespace=store._namespace, text_key=store._text_key)
+
+
+def read_azure_search(store: Any) -> VectorSource:
+    """Return the index's vectors; the store's module names the fields."""
+    from langchain_community.vectorstores import azuresearch as names
+
+    return AzureSearchSource(
+        client=store.client,
+        key_field=names.FIELDS_ID,
+        vector_field=names.FIELDS_CONTENT_VECTOR,
+        text_field=names.FIELDS_CONTENT,
+        metadata_field=names.FIELDS_METADATA,
+    )
+
+
 READERS: dict[str, Reader] = {
     "langchain_chroma:Chroma": read_chroma,
+    "langchain_community.vectorstores:AzureSearch": read_azure_search,
+    "langchain_community.vectorstores:DuckDB": read_duckdb,
     "langchain_community.vectorstores:FAISS": read_faiss,
     "langchain_community.vectorstores:LanceDB": read_lancedb,
+    "langchain_community.vectorstores:OpenSearchVectorSearch": read_opensearch,
+    "langchain_community.vectorstores:SQLiteVec": read_sqlite_vec,
     "langchain_core.vectorstores:InMemoryVectorStore": read_in_memory,
+    "langchain_elasticsearch:AsyncElasticsearchStore": read_elasticsearch,
+    "langchain_elasticsearch:ElasticsearchStore": read_elasticsearch,
+    "langchain_milvus:Milvus": read_milvus,
+    "langchain_pinecone:PineconeVectorStore": read_pinecone,
     "langchain_postgres:AsyncPGVectorStore": read_pgvectorstore,
     "langchain_postgres:PGVector": read_pgvector,
     "langchain_postgres:PGVectorStore": read_pgvectorstore,

@@ -10,7 +10,7 @@ from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, TextNode
 from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
 
 from llama_index_finetune_plugin.embedding import AdapterEmbedding
-from llama_index_finetune_plugin.stores.reading import Store, open_store
+from llama_index_finetune_plugin.stores.reading import Store, open_store, recorded_nodes
 from llama_index_finetune_plugin.units import rule_of
 from query_adapters.data.units import UnitsOption
 from query_adapters.errors import UnreadableStoreError
@@ -127,10 +127,10 @@ def _chunks_of(index: VectorStoreIndex, source: str) -> list[str]:
 
 
 def _stored_nodes(index: VectorStoreIndex, **wanted: Any) -> list[BaseNode]:
-    """Return nodes from the vector store; none if it cannot return them."""
+    """Return nodes from the vector store; none if neither it nor its reader returns them."""
     store: Any = index.vector_store
     try:
         return list(store.get_nodes(**wanted))
     except Exception as error:  # every store raises another error, and training works without texts
         logger.info("%s gives no nodes back: %s", type(store).__name__, error)
-        return []
+        return [] if "filters" in wanted else recorded_nodes(index, wanted["node_ids"])

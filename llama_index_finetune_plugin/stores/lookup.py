@@ -12,6 +12,7 @@ from llama_index.core.vector_stores import (
     VectorStoreQueryResult,
 )
 
+from llama_index_finetune_plugin.stores.reading import recorded_nodes
 from query_adapters.errors import UnreadableStoreError
 from query_adapters.fusion.serving import EXPLAINED
 
@@ -109,6 +110,9 @@ def _read(index: VectorStoreIndex, ids: Sequence[str], **options: Any) -> Sequen
     try:
         return store.get_nodes(node_ids=list(ids), **options)
     except Exception as error:  # every store raises another error
+        found = [] if options else recorded_nodes(index, ids)
+        if found:
+            return found
         raise UnreadableStoreError(
             type(store).__name__,
             expected="a vector store that returns nodes by id (`get_nodes`)",

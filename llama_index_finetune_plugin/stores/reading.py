@@ -3,14 +3,16 @@
 from collections.abc import Iterator, Sequence
 
 from llama_index.core import VectorStoreIndex
+from llama_index.core.schema import BaseNode
 from llama_index.core.vector_stores.types import BasePydanticVectorStore
+from llama_index.core.vector_stores.utils import metadata_dict_to_node
 
 from llama_index_finetune_plugin.stores.nodes import NodeSource
 from llama_index_finetune_plugin.stores.readers import READERS
 from query_adapters.errors import UnreadableStoreError
 from query_adapters.registry import inherited_entry_of
 from query_adapters.stores import Blocks, BlockSource, StoredVectors, StoreReader, VectorSource
-from query_adapters.stores.source import are_blocks
+from query_adapters.stores.source import RecordSource, are_blocks
 from query_adapters.typing import Similarity, Vectors
 
 Store = VectorStoreIndex | BasePydanticVectorStore | StoredVectors | Blocks
@@ -78,3 +80,17 @@ def _source_of(store: object, index: object) -> VectorSource:
         expected="a VectorStoreIndex, a vector store, or blocks of (ids, vectors)",
         remedy="leave `index` out, and documents are embedded through the cache instead",
     )
+
+
+def recorded_nodes(index: VectorStoreIndex, ids: Sequence[str]) -> list[BaseNode]:
+    """Return nodes by id, of a store whose reader returns what it holds of them; else none.
+
+    Args:
+        index: The index.
+        ids: The node ids; those that the store lacks are left out.
+    """
+    source = open_store(index).source
+    if not isinstance(source, RecordSource):
+        return []
+    records = source.records(ids).values()
+    return [metadata_dict_to_node(dict(held), text=text or None) for text, held in records]

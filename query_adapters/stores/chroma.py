@@ -42,6 +42,8 @@ class ChromaSource:
 
     def texts(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the texts by id; rows without a text are left out."""
+        if not ids:
+            return {}
         found = self.collection.get(ids=list(ids), include=["documents"])
         return {
             key: text for key, text in zip(found["ids"], found["documents"], strict=True) if text

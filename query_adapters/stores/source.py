@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeGuard, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 from numpy.typing import ArrayLike
 
@@ -35,6 +35,39 @@ class VectorSource(Protocol):
                 None for all rows.
             batch_size: Rows per block, at least 1.
         """
+
+
+class Record(NamedTuple):
+    """What a store holds of a document besides its vector.
+
+    Attributes:
+        text: The text; "" if there is none.
+        metadata: The metadata, in the form in which the integration stores them.
+    """
+
+    text: str
+    metadata: Mapping[str, Any]
+
+
+@runtime_checkable
+class TextSource(Protocol):
+    """A store whose texts can be read back as well."""
+
+    def texts(self, ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the texts by id; rows without a text, and ids that it lacks, are left out."""
+
+
+@runtime_checkable
+class RecordSource(Protocol):
+    """A store whose texts and metadata can be read back as well."""
+
+    def records(self, ids: Sequence[str]) -> Mapping[str, Record]:
+        """Return texts and metadata by id; ids that it lacks are left out."""
+
+
+def texts_of(records: Mapping[str, Record]) -> dict[str, str]:
+    """Return the texts of records by id; those without a text are left out."""
+    return {key: record.text for key, record in records.items() if record.text}
 
 
 @dataclass(frozen=True)

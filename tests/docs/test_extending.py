@@ -477,3 +477,41 @@ def test_every_registry_has_a_line_and_every_file_that_is_named_is_there() -> No
     written = set(re.findall(r"`(\w+\.py)`", text))
     pages = ("store", "metric", "adapter_kind", "embedding")
     assert written == {title for page in pages for title, _ in blocks_of(page) if title}
+
+
+# store.md and embedding.md: contract tests
+
+
+SERVICE = """
+import hashlib
+import numpy as np
+
+def connect():
+    return Client()
+
+class Client:
+    def embed(self, texts, role):
+        return [self._vector(f"{role} {text}") for text in texts]
+
+    def _vector(self, text):
+        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+        return np.random.default_rng(seed).normal(size=8).tolist()
+"""
+
+
+@pytest.mark.slow
+def test_the_contract_tests_of_the_recipes_pass(here: Path) -> None:
+    write_files("store")
+    write_files("embedding")
+    Path("my_service.py").write_text(SERVICE, encoding="utf-8")
+    files = ["test_my_store_reader.py", "test_my_embedder.py"]
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:langsmith_plugin"]
+    ran = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "pytest", *options, *files],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
+    )
+    assert ran.returncode == 0, ran.stdout
+    assert "18 passed" in ran.stdout

@@ -9,6 +9,7 @@ import pytest
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.embedders.identity import identity_of
 from query_adapters.errors import InvalidVectorsError
+from query_adapters.testing import TextEmbedderSuite
 from query_adapters.typing import Vectors
 from tests.integrations.framework import Framework
 from tests.integrations.recording import NAME
@@ -116,3 +117,11 @@ def test_an_object_that_is_no_model_is_refused(framework: Framework, other: Any)
     told = rf"{framework.label} embedding model .*Embedding.* got {type(other).__name__}"
     with pytest.raises(TypeError, match=told):
         framework.embedder(other)
+
+
+class TestContract(TextEmbedderSuite):
+    """The contract of a core's embedder, over a recording model of each framework."""
+
+    @pytest.fixture
+    def embedder(self, framework: Framework, make_base: Make) -> Any:
+        return framework.embedder(make_base(batch_size=10))

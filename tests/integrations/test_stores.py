@@ -167,19 +167,6 @@ def test_a_filter_works_with_adapted_queries(
 
 
 @each_store(lambda kind: kind.deletes)
-def test_deleted_entries_are_not_read(
-    framework: Framework, name: str, fill: Callable[[str], OpenStore], base: Any
-) -> None:
-    opened = fill(name)
-    gone = [chunk.key for chunk in opened.chunks[:4]]
-    opened.kind.delete(opened.store, gone)
-    expected = expected_rows(opened, base)
-    left = {key: row for key, row in expected.items() if key not in gone}
-    check_equal(rows_of(framework, opened.store), left, tolerance=opened.kind.tolerance)
-    assert list(framework.stores.stored_vectors(opened.store, ids=gone)) == []
-
-
-@each_store(lambda kind: kind.deletes)
 def test_a_store_that_is_emptied_while_it_is_read_raises_an_error(
     framework: Framework, name: str, fill: Callable[[str], OpenStore]
 ) -> None:
@@ -192,16 +179,6 @@ def test_a_store_that_is_emptied_while_it_is_read_raises_an_error(
     else:
         with pytest.raises(InvalidVectorsError, match=f"expected the {N} vectors"):
             list(blocks)
-
-
-@each_store(lambda kind: kind.deletes)
-def test_a_store_that_was_emptied_is_refused(
-    framework: Framework, name: str, fill: Callable[[str], OpenStore]
-) -> None:
-    opened = fill(name)
-    opened.kind.delete(opened.store, [chunk.key for chunk in opened.chunks])
-    with pytest.raises(InvalidVectorsError, match="at least one stored vector"):
-        list(framework.stores.stored_vectors(opened.store))
 
 
 @each_store()

@@ -11,7 +11,7 @@ LONGEST_WAIT = 20.0  # seconds; a passing test never waits this long
 
 
 class Loopback(ABC):
-    """A local server that answers each POST request in a thread; use it as a context manager."""
+    """A local server that answers each request in a thread; use it as a context manager."""
 
     def __init__(self) -> None:
         self.closing = threading.Event()
@@ -25,6 +25,8 @@ class Loopback(ABC):
 
             def do_POST(self) -> None:
                 provider.answer(self)
+
+            do_DELETE = do_GET = do_HEAD = do_PUT = do_POST  # noqa: N815
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass

@@ -1,0 +1,155 @@
+"""Test that the contract suites find what they look for: each wrong source fails one test."""
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from query_adapters.stores import MappingSource, RawBlock
+from query_adapters.testing import Row, TextEmbedderSuite, VectorSourceSuite
+from query_adapters.typing import Vectors
+
+Rows = list[tuple[str, Any]]
+Wrong = Callable[[Rows, Sequence[str] | None, int], list[Rows]]
+"""From the rows, the ids wanted and the batch size, what a wrong source reads."""
+
+
+def cut(rows: Rows, size: int) -> list[Rows]:
+    return [rows[at : at + size] for at in range(0, len(rows), size)]
+
+
+class Source(MappingSource):
+    """A source in memory that reads as the function says."""
+
+    wrong: Wrong
+
+    def read(self, ids: Sequence[str] | None, batch_size: int) -> Generator[RawBlock, None, None]:
+        known = list(self.vectors) if ids is None else [key for key in ids if key in self.vectors]
+        rows = [(key, self.vectors[key]) for key in known]
+        for block in self.wrong(rows, ids, batch_size):
+            yield [key for key, _ in block], [vector for _, vector in block]
+
+
+class Suite(VectorSourceSuite):
+    def make_source(self) -> Any:
+        raise NotImplementedError
+
+    def delete(self, source: Any, ids: Sequence[str]) -> None:
+        for key in ids:
+            del source.vectors[key]
+
+
+def makes(read: Wrong, similarity: Any = "cosine") -> Callable[[Sequence[Row]], Any]:
+    kind = type("Wrong", (Source,), {"wrong": staticmethod(read)})
+    return lambda rows: kind({row.key: row.vector for row in rows}, similarity)
+
+
+def right(rows: Rows, ids: Sequence[str] | None, size: int) -> list[Rows]:
+    return cut(rows, size)
+
+
+def swapped(rows: Rows) -> Rows:
+    return [(key, vector) for (key, _), (_, vector) in zip(rows, rows[1:] + rows[:1], strict=True)]
+
+
+ONCE = "test_every_row_is_read_once_with_its_vector"
+BY_ID = "test_rows_are_read_by_id_and_missing_ids_are_left_out"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "test"),
+    [
+        (lambda rows, ids, size: cut(rows, size + 1), ONCE),
+        (lambda rows, ids, size: cut(rows[:-1], size), ONCE),
+        (lambda rows, ids, size: cut([*rows, *rows[:1]], size), ONCE),
+        (lambda rows, ids, size: cut(swapped(rows), size), ONCE),
+        (lambda rows, ids, size: cut([(k, np.array(v) / 2) for k, v in rows], size), ONCE),
+        (lambda rows, ids, size: cut(rows if ids is None else rows[1:], size), BY_ID),
+        (lambda rows, ids, size: [rows] if ids else cut(rows, size), BY_ID),
+    ],
+)
+def test_a_wrong_source_fails(wrong: Wrong, test: str) -> None:
+    getattr(Suite(), test)(makes(right))
+    with pytest.raises(AssertionError):
+        getattr(Suite(), test)(makes(wrong))
+
+
+def test_a_source_that_goes_on_where_the_last_read_stopped_fails() -> None:
+    left: list[Rows] = []
+
+    def wrong(rows: Rows, ids: Sequence[str] | None, size: int) -> Any:
+        left.extend(cut(rows, size) if not left else [])
+        while left:
+            yield left.pop(0)
+
+    with pytest.raises(AssertionError):
+        Suite().test_a_read_that_is_given_up_disturbs_no_other(makes(wrong))
+
+
+def test_another_similarity_fails() -> None:
+    with pytest.raises(AssertionError):
+        Suite().test_the_similarity_is_stated(makes(right, "dot"))
+
+
+class Embedder:
+    """An embedding model that gives random vectors by the hash of a text, in the role."""
+
+    model_name, identity, batch_size = "m", "m", 4
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        return self.embed("query", texts)
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        return self.embed("document", texts)
+
+    def embed(self, role: str, texts: Sequence[str]) -> Vectors:
+        rows = [np.random.default_rng(sum(f"{role} {t}".encode())).normal(size=4) for t in texts]
+        return np.array(rows, dtype=np.float32).reshape(len(texts), 4)
+
+
+class ForgetsTheRole(Embedder):
+    def embed(self, role: str, texts: Sequence[str]) -> Vectors:
+        return super().embed("", texts)
+
+
+class LosesTheOrder(Embedder):
+    def embed(self, role: str, texts: Sequence[str]) -> Vectors:
+        return super().embed(role, sorted(texts))
+
+
+class DropsDuplicates(Embedder):
+    def embed(self, role: str, texts: Sequence[str]) -> Vectors:
+        return super().embed(role, list(dict.fromkeys(texts)))
+
+
+class DependsOnTheBatch(Embedder):
+    def embed(self, role: str, texts: Sequence[str]) -> Vectors:
+        return super().embed(role, texts) + np.float32(len(texts))
+
+
+class Doubles(Embedder):
+    def embed(self, role: str, texts: Sequence[str]) -> Any:
+        return super().embed(role, texts).astype(np.float64)
+
+
+class Models(TextEmbedderSuite):
+    def embedder(self) -> Any:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("kind", "test"),
+    [
+        (ForgetsTheRole, "test_the_role_is_part_of_the_vector"),
+        (LosesTheOrder, "test_a_text_gets_its_vector_in_any_batch_and_place"),
+        (DropsDuplicates, "test_a_text_that_comes_twice_gets_one_vector"),
+        (DependsOnTheBatch, "test_a_text_gets_its_vector_in_any_batch_and_place"),
+        (Doubles, "test_vectors_are_rows_of_finite_float32"),
+    ],
+)
+def test_a_wrong_model_fails(kind: type[Embedder], test: str) -> None:
+    roles = () if "role" in test else ("embed_queries",)
+    getattr(Models(), test)(Embedder(), *roles)
+    with pytest.raises(AssertionError):
+        getattr(Models(), test)(kind(), *roles)
