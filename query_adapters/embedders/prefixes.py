@@ -70,6 +70,14 @@ PRESETS = (
         ),
     ),
     Preset("Jina 4", r"jina-embeddings-v4", Prefixes(query="Query: ", document="Passage: ")),
+    Preset(
+        "Instructor",
+        r"instructor-",
+        Prefixes(
+            query="Represent the question for retrieving supporting documents: ",
+            document="Represent the document for retrieval: ",
+        ),
+    ),
     Preset("Snowflake Arctic 2", r"arctic-embed-?(\w+-)?(v?2)", Prefixes(query="query: ")),
     Preset("Snowflake Arctic", r"arctic-embed", Prefixes(query=FOR_SEARCH)),
     Preset("mxbai, German", r"mxbai-embed-de", Prefixes(query="query: ", document="passage: ")),

@@ -1,7 +1,9 @@
 """Read stored vectors back from vector stores; a store's package is imported when it is read."""
 
 from query_adapters.stores.blocks import read_blocks
+from query_adapters.stores.index_check import check_prefix
 from query_adapters.stores.live import LiveIndex
+from query_adapters.stores.prefix_check import PrefixCheck
 from query_adapters.stores.reader import StoreReader
 from query_adapters.stores.source import Blocks, BlockSource, MappingSource, RawBlock, VectorSource
 from query_adapters.stores.stored import StoredVectors, gather
@@ -11,10 +13,12 @@ __all__ = [
     "Blocks",
     "LiveIndex",
     "MappingSource",
+    "PrefixCheck",
     "RawBlock",
     "StoreReader",
     "StoredVectors",
     "VectorSource",
+    "check_prefix",
     "gather",
     "read_blocks",
 ]
