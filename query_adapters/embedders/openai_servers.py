@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from query_adapters.errors import MissingKeyError
 from query_adapters.providers.naming import key_from
@@ -36,7 +36,7 @@ class Server:
     needs_key: bool = True
     texts_per_request: int = 2048
     tokens_per_request: int | None = None
-    encoding: str = "float"
+    encoding: Literal["float", "base64"] = "float"
     dimensions: str = "dimensions"
     role: str | None = None
     query: str = ""

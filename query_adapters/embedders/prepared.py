@@ -1,15 +1,16 @@
 """An embedding model with prefixes before its texts and, if asked for, shortened vectors."""
 
 import logging
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from query_adapters.arrays import unit
 from query_adapters.embedders.batching import check_at_least_one
-from query_adapters.embedders.identity import dim_of, identity_from
+from query_adapters.embedders.identity import dim_of, identity_from, identity_of
 from query_adapters.embedders.prefixes import Prefixes, preset_of
 from query_adapters.embedders.protocol import TextEmbedder
 from query_adapters.errors import DimensionMismatchError
@@ -147,3 +148,102 @@ def _family_prefixes(model: Any, *, said: bool) -> Prefixes:
             model.model_name, preset.family, preset.prefixes.query, preset.prefixes.document,
         )  # fmt: skip
     return preset.prefixes
+
+
+class PreparedModel:
+    """Mixin of a framework's embedding class that wraps a model: what it adds to it.
+
+    The class has the fields `query_prefix`, `document_prefix` and `dimensions`, and implements
+    `unprefixed`.
+    """
+
+    if TYPE_CHECKING:  # pydantic would read these as fields of the mixin
+        query_prefix: str
+        document_prefix: str
+        dimensions: int | None
+
+    @property
+    @abstractmethod
+    def unprefixed(self) -> Any:
+        """The model without prefixes."""
+
+    @property
+    def prefixes(self) -> Prefixes:
+        """What stands before queries and documents."""
+        return Prefixes(query=self.query_prefix, document=self.document_prefix)
+
+    @property
+    def identity(self) -> str:
+        """Identifier of the vectors: the model's, with prefixes and length."""
+        return prepared_identity(identity_of(self.unprefixed), self.prefixes, self.dimensions)
+
+    @property
+    def dim(self) -> int | None:
+        """Length of the vectors; None if the model does not state it."""
+        return self.dimensions or dim_of(self.unprefixed)
+
+    def _cut(self, vectors: list[list[float]]) -> list[list[float]]:
+        if self.dimensions is None:
+            return vectors
+        short: list[list[float]] = shortened_to(self.dimensions, vectors).tolist()
+        return short
+
+
+class NamedModel:
+    """Mixin of a framework's embedding class that wraps a `TextEmbedder`, its `embedder`."""
+
+    if TYPE_CHECKING:
+        embedder: Any
+
+    @property
+    def prefixes(self) -> Prefixes:
+        """What stands before queries and documents."""
+        return prefixes_of(self.embedder)
+
+    @property
+    def unprefixed(self) -> TextEmbedder:
+        """The model without the prefixes."""
+        found: TextEmbedder = getattr(self.embedder, "unprefixed", self.embedder)
+        return found
+
+    @property
+    def identity(self) -> str:
+        """The model's."""
+        identity: str = self.embedder.identity
+        return identity
+
+    @property
+    def dim(self) -> int | None:
+        """Length of the vectors; None if the model does not state it."""
+        return dim_of(self.embedder)
+
+    def embed_queries(self, texts: list[str]) -> list[list[float]]:
+        """Return the vectors of queries, embedded in batches."""
+        vectors: list[list[float]] = self.embedder.embed_queries(texts).tolist()
+        return vectors
+
+
+def prefixes_of(embedder: Any) -> Prefixes:
+    """Return what a model puts before texts, if it is known to; none otherwise.
+
+    Args:
+        embedder: The model, or an integration's `TextEmbedder` around it.
+    """
+    found: Prefixes = getattr(_within(embedder), "prefixes", Prefixes())
+    return found
+
+
+def without_prefixes(embedder: TextEmbedder) -> TextEmbedder:
+    """Return the model without the prefixes that it is known to have; itself without any."""
+    within = _within(embedder)
+    inner: Any = getattr(within, "unprefixed", None)
+    if inner is None:
+        return embedder
+    bare: TextEmbedder = inner if within is embedder else type(embedder)(inner)  # type: ignore[call-arg]
+    return bare
+
+
+def _within(embedder: Any) -> Any:
+    """Return the framework's model within an integration's `TextEmbedder`; another one itself."""
+    found = (getattr(embedder, name, None) for name in ("embed_model", "embeddings"))
+    return next((model for model in found if model is not None), embedder)

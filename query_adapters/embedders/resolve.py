@@ -1,6 +1,6 @@
 """Resolve embedding models by name, such as "openai/text-embedding-3-small"."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from query_adapters.embedders.openai_servers import SERVERS
 from query_adapters.embedders.prepared import with_prefixes
 from query_adapters.embedders.protocol import TextEmbedder
 from query_adapters.embedders.sentence_transformers import SentenceTransformerEmbedder
-from query_adapters.providers.naming import resolve
+from query_adapters.providers.naming import resolve, split_name
 
 EMBEDDERS: dict[str, Callable[..., TextEmbedder]] = {
     "openai": OpenAIEmbedder,
@@ -64,3 +64,26 @@ def resolve_embedder(
         in_name = written.pop(key, None)
         before[key] = in_name if value is None else value
     return with_prefixes(resolve(model, EMBEDDERS, **{**written, **given}), **before)
+
+
+def is_ours(model: Any) -> bool:
+    """Return whether it is a `TextEmbedder`, or a name for `resolve_embedder`."""
+    if isinstance(model, str):
+        return split_name(model)[0] in EMBEDDERS
+    return hasattr(model, "embed_queries") and hasattr(model, "identity")
+
+
+def resolved(model: str | TextEmbedder, options: Mapping[str, Any]) -> TextEmbedder:
+    """Return the model itself, or the one of this name with the options.
+
+    Raises:
+        TypeError: If there are options beside an object.
+        UnknownModelError: If the provider or the model is unknown.
+        MissingExtraError: If the provider's SDK is not installed.
+        MissingKeyError: If the environment holds no key for the provider.
+    """
+    if isinstance(model, str):
+        return resolve_embedder(model, **options)
+    if options:
+        raise TypeError(f"expected no options beside a model, got {', '.join(options)}")
+    return model

@@ -1,6 +1,6 @@
 """Find the prefix that the documents of an index were embedded with."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from itertools import islice
 
@@ -59,7 +59,7 @@ def _with_texts(index: LiveIndex, n_texts: int) -> tuple[Vectors, list[str]]:
     return np.stack([vector for vector, _ in found]), [text for _, text in found]
 
 
-def _pairs(index: LiveIndex, n_texts: int) -> Iterator[tuple[Vectors, str]]:
+def _pairs(index: LiveIndex, n_texts: int) -> Generator[tuple[Vectors, str], None, None]:
     for keys, vectors in read_blocks(index.source, name=index.name, batch_size=n_texts):
         texts = index.texts(keys)
         yield from ((vectors[row], texts[key]) for row, key in enumerate(keys) if key in texts)

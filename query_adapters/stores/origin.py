@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from query_adapters.embedders import TextEmbedder
-from query_adapters.embedders.prefixes import preset_of
+from query_adapters.embedders.prefixes import Prefixes, preset_of
+from query_adapters.embedders.prepared import prefixes_of
 from query_adapters.errors import (
     AdapterMismatchError,
     DimensionMismatchError,
@@ -80,7 +81,7 @@ def check_origin(
 
 
 def _has_prefixes(embedder: TextEmbedder) -> bool:
-    return hasattr(embedder, "prefixes") or preset_of(embedder.model_name) is not None
+    return prefixes_of(embedder) != Prefixes() or preset_of(embedder.model_name) is not None
 
 
 def _check_prefix(found: PrefixCheck, *, name: str) -> None:

@@ -8,8 +8,12 @@ import numpy as np
 
 from query_adapters.arrays import unit
 from query_adapters.embedders import TextEmbedder
-from query_adapters.embedders.prefixes import PRESETS, Prefixes, preset_of
-from query_adapters.embedders.prepared import with_prefix
+from query_adapters.embedders.prefixes import PRESETS, preset_of
+from query_adapters.embedders.prepared import (
+    prefixes_of,
+    with_prefix,
+    without_prefixes,
+)
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.typing import Vectors
 
@@ -94,9 +98,8 @@ class PrefixCheck:
 
 def ways_of(embedder: TextEmbedder, prefixes: Sequence[str] | None = None) -> list[Way]:
     """Return the ways in which the documents may have been embedded; the given one first."""
-    bare: TextEmbedder = getattr(embedder, "unprefixed", embedder)
-    own: Prefixes = getattr(embedder, "prefixes", Prefixes())
-    tried = {own.document} if bare is not embedder else {""}
+    bare = without_prefixes(embedder)
+    tried = {prefixes_of(embedder).document}
     ways = [
         Way(name=AS_GIVEN, prefix=None, embed=embedder.embed_documents),
         Way(name=AS_QUERIES, prefix=None, embed=embedder.embed_queries),

@@ -35,7 +35,8 @@ class Model:
     def _vector(self, text: str) -> Vectors:
         words = text.split(" ")
         parts = [np.random.default_rng(sum(map(ord, word))).normal(size=16) for word in words]
-        return np.mean([*parts, *parts[-1:] * 12], axis=0).astype(np.float32)
+        vector: Vectors = np.mean([*parts, *parts[-1:] * 12], axis=0).astype(np.float32)
+        return vector
 
 
 def index_of(

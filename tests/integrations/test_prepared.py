@@ -1,0 +1,177 @@
+"""Test models with prefixes, models of this package by name, and the check of stored prefixes."""
+
+import asyncio
+import copy
+import pickle
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+import langchain_adapter
+import llama_index_finetune_plugin
+from query_adapters.embedders import EMBEDDERS
+from query_adapters.embedders.identity import identity_of
+from query_adapters.embedders.prefixes import Prefixes
+from query_adapters.embedders.prepared import prefixes_of
+from query_adapters.errors import AdapterMismatchError
+from query_adapters.typing import Vectors
+from tests.integrations.framework import Framework
+from tests.integrations.recording import NAME, hashed
+
+Make = Callable[..., Any]
+PREFIXES = {"query_prefix": "q: ", "document_prefix": "d: "}
+TEXTS = {f"d{n}": f"text {n}" for n in range(40)}
+
+
+class Core:
+    """A model of the core, whose vectors depend on the role and the text."""
+
+    identity, model_name, batch_size = "core/1", "core", 4
+
+    def vector(self, role: str, text: str) -> list[float]:
+        """Return the vector of a text, in single precision."""
+        vector: list[float] = np.array(hashed(f"{role}|{text}", 8), dtype=np.float32).tolist()
+        return vector
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        return np.array([self.vector("query", text) for text in texts], dtype=np.float32)
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        return np.array([self.vector("document", text) for text in texts], dtype=np.float32)
+
+
+@pytest.fixture
+def package(framework: Framework) -> Any:
+    """Return the integration's package."""
+    packages = {"llama_index": llama_index_finetune_plugin, "langchain": langchain_adapter}
+    return packages[framework.name]
+
+
+@pytest.fixture
+def prepared(package: Any) -> Any:
+    """Return the class of a model with prefixes."""
+    return getattr(package, "PreparedEmbedding", None) or package.PreparedEmbeddings
+
+
+@pytest.fixture
+def named(package: Any) -> Any:
+    """Return the class of a model of this package."""
+    return getattr(package, "NamedEmbedding", None) or package.NamedEmbeddings
+
+
+def all_calls(framework: Framework, model: Any, text: str) -> list[list[float]]:
+    """Return the vectors of a text as a query and as a document, sync and async."""
+    calls = framework.calls
+    return [
+        calls.query(model, text),
+        asyncio.run(calls.aquery(model, text)),
+        *calls.documents(model, [text]),
+        *asyncio.run(calls.adocuments(model, [text])),
+    ]
+
+
+def test_each_call_gets_the_prefix_of_its_role(
+    framework: Framework, prepared: Any, base: Any
+) -> None:
+    query, document = base.vector("query", "q: a"), base.vector("document", "d: a")
+    model = prepared(base, **PREFIXES)
+    assert all_calls(framework, model, "a") == [query, query, document, document]
+    found = framework.embedder(model).embed_queries(["a", "b"])
+    np.testing.assert_allclose(found[0], query, rtol=1e-6)
+    assert base.queries[-2:] == ["q: a", "q: b"]
+
+
+def test_shortened_vectors_are_plain_numbers_at_length_1(
+    framework: Framework, prepared: Any, base: Any
+) -> None:
+    model = prepared(base, dimensions=3)
+    for vector in all_calls(framework, model, "a"):
+        assert len(vector) == 3
+        assert type(vector[0]) is float
+        assert np.linalg.norm(vector) == pytest.approx(1)
+    assert model.dim == 3
+
+
+def test_an_adapter_is_applied_after_the_prefix(
+    framework: Framework, prepared: Any, base: Any, make_adapter: Make
+) -> None:
+    model = framework.adapted(prepared(base, **PREFIXES), make_adapter())
+    framework.calls.query(model, "a")
+    assert base.queries == ["q: a"]
+
+
+def test_a_prefix_changes_the_identity_and_keeps_the_name(
+    framework: Framework, prepared: Any, base: Any
+) -> None:
+    model = prepared(base, **PREFIXES)
+    assert identity_of(prepared(base)) == identity_of(base) != identity_of(model)
+    assert framework.embedder(model).model_name == NAME
+
+
+@pytest.mark.parametrize(
+    "duplicate",
+    [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))],  # noqa: S301
+    ids=["deepcopy", "pickle"],
+)
+def test_a_copy_has_the_same_prefixes(
+    framework: Framework, prepared: Any, base: Any, duplicate: Callable[[Any], Any]
+) -> None:
+    again = duplicate(prepared(base, **PREFIXES, dimensions=3))
+    assert again.prefixes == Prefixes(query="q: ", document="d: ")
+    assert len(framework.calls.query(again, "a")) == 3
+
+
+def test_a_model_of_this_package_keeps_its_roles(
+    framework: Framework, prepared: Any, named: Any
+) -> None:
+    core = Core()
+    query, document = (core.vector(role, "a") for role in ("query", "document"))
+    for model in (named(core), prepared(core)):
+        assert all_calls(framework, model, "a") == [query, query, document, document]
+        assert identity_of(model) == core.identity
+
+
+def test_a_name_stands_for_a_model_wherever_one_is_accepted(
+    framework: Framework, prepared: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def made(model: str) -> Core:
+        asked.append(model)
+        return Core()
+
+    monkeypatch.setitem(EMBEDDERS, "mine", made)
+    expected = Core().vector("query", "a")
+    assert framework.calls.query(prepared("mine/some:model"), "a") == expected
+    embedder = framework.embedder("mine/some:model?query_prefix=q: ")
+    assert prefixes_of(embedder) == Prefixes(query="q: ")
+    assert embedder.embed_queries(["a"]).tolist() == [Core().vector("query", "q: a")]
+    assert asked == ["some:model"] * 2
+
+
+def test_options_are_for_names_alone(named: Any) -> None:
+    with pytest.raises(TypeError, match="no options beside a model, got dimensions"):
+        named(Core(), dimensions=3)
+
+
+@pytest.mark.parametrize("given", ["", "d: "])
+def test_the_prefix_of_a_store_is_found(
+    framework: Framework, package: Any, prepared: Any, base: Any, given: str
+) -> None:
+    store = framework.stores.in_memory(TEXTS, prepared(base, document_prefix="d: "))
+    model = prepared(base, document_prefix=given)
+    found = package.check_prefix(store, model, prefixes=["d: "])
+    assert found.is_right == (given == "d: ")
+    assert found.prefix == (None if given else "d: ")
+
+
+def test_training_on_a_store_made_without_the_prefix_is_refused(
+    framework: Framework, prepared: Any, base: Any
+) -> None:
+    store = framework.stores.in_memory(TEXTS, base)
+    questions = {f"question {n}": [f"d{n}"] for n in range(8)}
+    model = prepared(base, document_prefix="d: ")
+    with pytest.raises(AdapterMismatchError, match="without a prefix, which this model does not"):
+        framework.engines.onto_store(questions, store, model=model)
