@@ -10,6 +10,7 @@ from langchain_adapter.canary import CanaryRetriever
 from langchain_adapter.documents import dataset_from_documents
 from langchain_adapter.embedder import LangChainEmbedder
 from langchain_adapter.embeddings import AdapterEmbeddings, LinearAdapterEmbeddings
+from langchain_adapter.encoded import EncodedEmbeddings
 from langchain_adapter.engines import (
     EmbeddingAdapterFinetuneEngine,
     FusionFinetuneEngine,
@@ -42,6 +43,7 @@ __all__ = [
     "CachedEmbeddings",
     "CanaryRetriever",
     "EmbeddingAdapterFinetuneEngine",
+    "EncodedEmbeddings",
     "FusionFinetuneEngine",
     "FusionRetriever",
     "HybridWeightFinetuneEngine",

@@ -10,6 +10,7 @@ from llama_index_finetune_plugin.canary import CanaryRetriever
 from llama_index_finetune_plugin.dataset import EmbeddingQAFinetuneDataset
 from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
+from llama_index_finetune_plugin.encoded import EncodedEmbedding
 from llama_index_finetune_plugin.engines import (
     EmbeddingAdapterFinetuneEngine,
     FusionFinetuneEngine,
@@ -40,6 +41,7 @@ __all__ = [
     "CanaryRetriever",
     "EmbeddingAdapterFinetuneEngine",
     "EmbeddingQAFinetuneDataset",
+    "EncodedEmbedding",
     "FusionFinetuneEngine",
     "FusionRetriever",
     "HybridWeightFinetuneEngine",

@@ -7,6 +7,7 @@ from query_adapters.stores.prefix_check import PrefixCheck
 from query_adapters.stores.reader import StoreReader
 from query_adapters.stores.source import Blocks, BlockSource, MappingSource, RawBlock, VectorSource
 from query_adapters.stores.stored import StoredVectors, gather
+from query_adapters.stores.stored_form import RestoredSource, StoredForm
 
 __all__ = [
     "BlockSource",
@@ -15,7 +16,9 @@ __all__ = [
     "MappingSource",
     "PrefixCheck",
     "RawBlock",
+    "RestoredSource",
     "StoreReader",
+    "StoredForm",
     "StoredVectors",
     "VectorSource",
     "check_prefix",

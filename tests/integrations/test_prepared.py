@@ -4,6 +4,7 @@ import asyncio
 import copy
 import pickle
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,14 @@ from query_adapters.embedders.identity import identity_of
 from query_adapters.embedders.prefixes import Prefixes
 from query_adapters.embedders.prepared import prefixes_of
 from query_adapters.errors import AdapterMismatchError
+from query_adapters.stores import StoredForm
 from query_adapters.typing import Vectors
 from tests.integrations.framework import Framework
 from tests.integrations.recording import NAME, hashed
 
 Make = Callable[..., Any]
 PREFIXES = {"query_prefix": "q: ", "document_prefix": "d: "}
+ROLES = ("query", "document")
 TEXTS = {f"d{n}": f"text {n}" for n in range(40)}
 
 
@@ -53,6 +56,12 @@ def package(framework: Framework) -> Any:
 def prepared(package: Any) -> Any:
     """Return the class of a model with prefixes."""
     return getattr(package, "PreparedEmbedding", None) or package.PreparedEmbeddings
+
+
+@pytest.fixture
+def encoded(package: Any) -> Any:
+    """Return the class of a model for an index of whole numbers or bits."""
+    return getattr(package, "EncodedEmbedding", None) or package.EncodedEmbeddings
 
 
 @pytest.fixture
@@ -175,3 +184,34 @@ def test_training_on_a_store_made_without_the_prefix_is_refused(
     model = prepared(base, document_prefix="d: ")
     with pytest.raises(AdapterMismatchError, match="without a prefix, which this model does not"):
         framework.engines.onto_store(questions, store, model=model)
+
+
+def test_vectors_have_the_form_of_the_store(framework: Framework, encoded: Any, base: Any) -> None:
+    form = StoredForm(precision="ubinary")
+    query, document = (form.stored(base.vector(each, "a")).tolist() for each in ROLES)
+    model = encoded(base, form)
+    assert all_calls(framework, model, "a") == [query, query, document, document]
+    assert framework.embedder(model).embed_queries(["a"]).tolist() == [query]
+    assert identity_of(model) != identity_of(encoded(base, StoredForm(precision="int8")))
+    again = pickle.loads(pickle.dumps(model))  # noqa: S301
+    assert framework.calls.query(again, "a") == query
+
+
+def test_training_and_search_are_on_what_the_store_holds(
+    framework: Framework, encoded: Any, base: Any, output: Path
+) -> None:
+    form = StoredForm(precision="int8")
+    store = framework.stores.in_memory(TEXTS, encoded(base, form))
+    questions = {f"question {n}": [f"d{n}"] for n in range(30)}
+    options = {"guard": "off", "memory": False, "n_folds": 2, "strengths": (1.0,)}
+    engine = framework.engines.onto_store(
+        questions, store, model=base, stored_form=form, model_output_path=output, **options
+    )
+    engine.finetune()
+    adapted = engine.get_finetuned_model()
+    served = framework.stores.served(store, encoded(adapted, form))
+    found = framework.stores.found(framework.stores.retriever(served, 3), "question 7")
+    documents = form.restored(form.stored([base.vector("document", t) for t in TEXTS.values()]))
+    query = form.stored(framework.calls.query(adapted, "question 7")).astype(np.float32)
+    scores = (documents @ query) / np.linalg.norm(documents, axis=1)
+    assert found == [list(TEXTS)[row] for row in np.argsort(-scores)[:3]]
