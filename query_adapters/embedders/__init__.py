@@ -11,7 +11,7 @@ from query_adapters.embedders.local import (
     WordLlamaEmbedder,
 )
 from query_adapters.embedders.openai import OpenAIEmbedder
-from query_adapters.embedders.openai_servers import SERVERS
+from query_adapters.embedders.openai_servers import SERVERS, Server
 from query_adapters.embedders.prefixes import PRESETS, Prefixes, preset_of
 from query_adapters.embedders.prepared import PreparedEmbedder
 from query_adapters.embedders.protocol import TextEmbedder
@@ -29,6 +29,7 @@ __all__ = [
     "Prefixes",
     "PreparedEmbedder",
     "SentenceTransformerEmbedder",
+    "Server",
     "TextEmbedder",
     "WordLlamaEmbedder",
     "embed_in_requests",

@@ -203,6 +203,8 @@ def test_training_and_search_are_on_what_the_store_holds(
     form = StoredForm(precision="int8")
     store = framework.stores.in_memory(TEXTS, encoded(base, form))
     questions = {f"question {n}": [f"d{n}"] for n in range(30)}
+    with pytest.raises(ValueError, match="stored_form: expected no hybrid=True"):
+        framework.engines.onto_store(questions, store, model=base, stored_form=form, hybrid=True)
     options = {"guard": "off", "memory": False, "n_folds": 2, "strengths": (1.0,)}
     engine = framework.engines.onto_store(
         questions, store, model=base, stored_form=form, model_output_path=output, **options
