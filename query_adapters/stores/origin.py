@@ -8,6 +8,7 @@ import numpy as np
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.prefixes import Prefixes, preset_of
 from query_adapters.embedders.prepared import prefixes_of
+from query_adapters.embedders.roles import missing_prefix
 from query_adapters.errors import (
     AdapterMismatchError,
     DimensionMismatchError,
@@ -71,6 +72,14 @@ def check_origin(
         ways = ways_of(embedder)
         found = compared(rows, written, embedder, ways, encode=encode, known=vectors)
         _check_prefix(found, name=name)
+    note = missing_prefix(embedder, written, vectors) if cosine >= EXACT else None
+    if note is not None:
+        warnings.warn(
+            f"{name}: {note}. This index was made without one: embed its documents again, if the "
+            "prefix goes before them, or go on without it",
+            QueryAdaptersWarning,
+            stacklevel=6,
+        )
     if not cosine >= AGREEMENT:
         raise AdapterMismatchError(
             f"{name}: these vectors were not made by {embedder.model_name}: expected a cosine of "

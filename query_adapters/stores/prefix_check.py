@@ -72,13 +72,24 @@ class PrefixCheck:
         measured = ", ".join(f"{name} {cosine:.4f}" for name, cosine in self.cosines.items())
         said = f"median cosine of {self.n_texts} texts: {measured}"
         if self.is_right:
-            return f"{self.model_name}: the stored documents were embedded {AS_GIVEN} ({said})"
+            return (
+                f"{self.model_name}: the stored documents were embedded {AS_GIVEN} ({said})"
+                f"{self._note}"
+            )
         if self.found is None:
             return (
                 f"{self.model_name}: no prefix explains the stored vectors ({said}); give the "
                 "model that built the index, and the texts as they were embedded"
             )
         return f"{self.model_name}: {self.remedy} ({said})"
+
+    @property
+    def _note(self) -> str:
+        """That the family expects a prefix, if the model embeds texts alike in both roles."""
+        alike = abs(self.cosines[AS_GIVEN] - self.cosines.get(AS_QUERIES, 0)) <= ALIKE
+        if not self.expected or not alike:
+            return ""
+        return f"; models of its family expect {self.expected!r} before documents"
 
     @property
     def remedy(self) -> str:

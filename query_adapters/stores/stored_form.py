@@ -44,9 +44,11 @@ class StoredForm:
     def __post_init__(self) -> None:
         if self.precision not in LOWEST:
             raise ValueError(f"precision: expected {', '.join(LOWEST)}, got {self.precision!r}")
-        if (self.low is None) != (self.high is None):
+        if self.low is None and self.high is None:
+            return
+        if self.low is None or self.high is None:
             raise ValueError("low, high: expected both ends of the ranges or none, got one")
-        if self.low is not None and (self.is_binary or not np.all(self.low < self.high)):
+        if self.is_binary or not np.all(self.low < self.high):
             raise ValueError("low, high: expected ranges of whole numbers, low below high")
 
     @classmethod
@@ -107,7 +109,8 @@ class StoredForm:
         if self.low is None or self.high is None:
             middle = -LOWEST["int8"]
             largest = np.abs(vectors).max(axis=-1, keepdims=True)
-            scaled: Vectors = vectors / np.where(largest > 0, largest, 1) * (middle - 1) + middle
+            scale = np.where(largest > 0, largest, 1).astype(np.float32)
+            scaled: Vectors = vectors / scale * (middle - 1) + middle
             return scaled
         steps: Vectors = (vectors - self.low) / (self.high - self.low) * LEVELS
         return steps
@@ -174,10 +177,11 @@ def _numbers(rows: Sequence[Any] | ArrayLike) -> NDArray[np.float64]:
     Raises:
         InvalidVectorsError: If they are no numbers, or differ in length.
     """
+    given: Any = rows
     if isinstance(rows, Sequence) and all(isinstance(row, bytes) for row in rows):
-        rows = [np.frombuffer(row, dtype=np.uint8) for row in rows]
+        given = [np.frombuffer(row, dtype=np.uint8) for row in given]
     try:
-        numbers: NDArray[np.float64] = np.asarray(rows, dtype=np.float64)
+        numbers: NDArray[np.float64] = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError) as exc:
         raise InvalidVectorsError(
             f"stored vectors: expected rows of whole numbers of one length, or bytes, got others "

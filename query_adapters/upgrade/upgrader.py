@@ -15,6 +15,7 @@ from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.embedders.known_models import price_of
+from query_adapters.embedders.roles import missing_prefix
 from query_adapters.finetuning.adapter import CACHE_FILE, library_versions
 from query_adapters.finetuning.checks import expected_seen_share
 from query_adapters.finetuning.probe import ProbeText
@@ -32,7 +33,6 @@ from query_adapters.upgrade.plan import Prices, UpgradePlan
 from query_adapters.upgrade.questions import AskedQuestions
 from query_adapters.upgrade.reembedding import Reembedding
 from query_adapters.upgrade.result import UpgradeResult
-from query_adapters.upgrade.roles import missing_prefix
 from query_adapters.upgrade.texts import Sampled
 
 logger = logging.getLogger(__name__)

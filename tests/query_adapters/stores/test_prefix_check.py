@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from query_adapters.embedders import PreparedEmbedder, TextEmbedder
-from query_adapters.errors import AdapterMismatchError, InvalidVectorsError
+from query_adapters.errors import AdapterMismatchError, InvalidVectorsError, QueryAdaptersWarning
 from query_adapters.stores import LiveIndex, MappingSource, check_prefix
 from query_adapters.stores.prefix_check import AS_QUERIES
 from query_adapters.typing import Vectors
@@ -124,9 +124,23 @@ def test_training_is_refused_on_an_index_made_with_another_prefix() -> None:
         index_of(Model(), "passage: ").read(["d1", "d2", "d3"], embedder=Model())
 
 
-def test_the_right_prefix_costs_three_texts() -> None:
+def test_the_right_prefix_costs_three_texts_in_each_role() -> None:
     base = Model()
     model = PreparedEmbedder(base, document_prefix="passage: ")
     index = index_of(Model(), "passage: ")
     index.read(["d1", "d2", "d3", "d4"], embedder=model)
-    assert base.n_texts == 3
+    assert base.n_texts == 3 + 3, "three as documents, and three as queries for a family"
+    other = Model("my-model")
+    index_of(Model(), "").read(["d1", "d2", "d3", "d4"], embedder=other)
+    assert other.n_texts == 3
+
+
+def test_an_index_that_was_made_without_the_prefix_of_the_family_is_reported() -> None:
+    told = "family E5 need a prefix before questions, 'query: ' and before documents, 'passage: '"
+    with pytest.warns(QueryAdaptersWarning, match=told):
+        index_of(Model(), "").read(["d1", "d2", "d3"], embedder=Model())
+    index_of(Model("my-model"), "").read(["d1", "d2"], embedder=Model("my-model"))
+    assert "models of its family expect 'passage: '" in str(
+        check_prefix(index_of(Model(), ""), Model())
+    )
+    assert "family" not in str(check_prefix(index_of(Model(), "passage: "), e5("passage: ")))

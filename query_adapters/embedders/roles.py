@@ -3,8 +3,8 @@
 import numpy as np
 
 from query_adapters.arrays import unit
-from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.prefixes import preset_of
+from query_adapters.embedders.protocol import TextEmbedder
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.typing import Vectors
 
@@ -28,6 +28,9 @@ def missing_prefix(embedder: TextEmbedder, texts: list[str], documents: Vectors)
     Raises:
         DimensionMismatchError: If questions and documents have vectors of different lengths.
     """
+    preset = preset_of(embedder.model_name)
+    if preset is None:
+        return None
     asked = unit(embedder.embed_queries(texts[:N_TEXTS]))
     if asked.shape[1] != documents.shape[1]:
         raise DimensionMismatchError(
@@ -37,11 +40,13 @@ def missing_prefix(embedder: TextEmbedder, texts: list[str], documents: Vectors)
             remedy="the model must give one length; after a change, use another cache file",
         )
     cosine = float(np.median((asked * unit(documents[:N_TEXTS])).sum(axis=1)))
-    preset = preset_of(embedder.model_name)
-    if cosine < SAME or preset is None:
+    if cosine < SAME:
         return None
+    before_documents = (
+        f" and before documents, {preset.prefixes.document!r}" if preset.prefixes.document else ""
+    )
     return (
         f"{embedder.model_name} gave questions and documents equal vectors, but models of the "
-        f"family {preset.family} need a prefix before questions, {preset.prefixes.query!r}: set "
-        "it, then run again"
+        f"family {preset.family} need a prefix before questions, {preset.prefixes.query!r}"
+        f"{before_documents}: set it, then run again"
     )
