@@ -5,6 +5,7 @@ from query_adapters.stores.index_check import check_prefix
 from query_adapters.stores.live import LiveIndex
 from query_adapters.stores.prefix_check import PrefixCheck
 from query_adapters.stores.reader import StoreReader
+from query_adapters.stores.rescoring import rescored
 from query_adapters.stores.source import Blocks, BlockSource, MappingSource, RawBlock, VectorSource
 from query_adapters.stores.stored import StoredVectors, gather
 from query_adapters.stores.stored_form import RestoredSource, StoredForm
@@ -24,4 +25,5 @@ __all__ = [
     "check_prefix",
     "gather",
     "read_blocks",
+    "rescored",
 ]

@@ -9,8 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from query_adapters.errors import InvalidVectorsError
-from query_adapters.stores import LiveIndex, MappingSource, RestoredSource, StoredForm, gather
+from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
+from query_adapters.stores import (
+    LiveIndex,
+    MappingSource,
+    RestoredSource,
+    StoredForm,
+    gather,
+    rescored,
+)
 from query_adapters.stores.blocks import read_blocks
 from query_adapters.typing import Vectors
 
@@ -121,3 +128,25 @@ def test_the_check_of_the_model_compares_in_the_stores_form(
     )
     stored = live.read(["d1", "d2", "d3"], embedder=model)
     assert stored.vectors.shape == (4, 64)
+
+
+def test_candidates_are_ranked_by_the_querys_own_numbers() -> None:
+    rng = np.random.default_rng(1)
+    vectors = {f"d{n}": row for n, row in enumerate(rng.normal(size=(30, 16)))}
+    form = StoredForm(precision="ubinary")
+    kept = {key: form.stored(row) for key, row in vectors.items()}
+    query = rng.normal(size=16)
+    blocks = read_blocks(MappingSource(kept), name="store", ids=list(kept)[:20], batch_size=7)
+    found = rescored(query, blocks, form, k=5)
+    cosine = {
+        key: float(np.where(row > 0, 1, -1) @ query / 4 / np.linalg.norm(query))
+        for key, row in list(vectors.items())[:20]
+    }
+    assert [key for key, _ in found] == sorted(cosine, key=lambda key: -cosine[key])[:5]
+    assert dict(found) == pytest.approx({key: cosine[key] for key, _ in found}, abs=1e-6)
+
+
+def test_a_query_in_the_stores_form_is_refused() -> None:
+    form = StoredForm(precision="ubinary")
+    with pytest.raises(DimensionMismatchError, match="expected 16 dimensions, got 2; give"):
+        rescored([3, 7], [(["d"], np.array([[3, 7]], dtype=np.float32))], form, k=1)
