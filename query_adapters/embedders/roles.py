@@ -28,9 +28,6 @@ def missing_prefix(embedder: TextEmbedder, texts: list[str], documents: Vectors)
     Raises:
         DimensionMismatchError: If questions and documents have vectors of different lengths.
     """
-    preset = preset_of(embedder.model_name)
-    if preset is None:
-        return None
     asked = unit(embedder.embed_queries(texts[:N_TEXTS]))
     if asked.shape[1] != documents.shape[1]:
         raise DimensionMismatchError(
@@ -40,7 +37,8 @@ def missing_prefix(embedder: TextEmbedder, texts: list[str], documents: Vectors)
             remedy="the model must give one length; after a change, use another cache file",
         )
     cosine = float(np.median((asked * unit(documents[:N_TEXTS])).sum(axis=1)))
-    if cosine < SAME:
+    preset = preset_of(embedder.model_name)
+    if cosine < SAME or preset is None:
         return None
     before_documents = (
         f" and before documents, {preset.prefixes.document!r}" if preset.prefixes.document else ""

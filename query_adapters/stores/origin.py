@@ -72,20 +72,24 @@ def check_origin(
         ways = ways_of(embedder)
         found = compared(rows, written, embedder, ways, encode=encode, known=vectors)
         _check_prefix(found, name=name)
-    note = missing_prefix(embedder, written, vectors) if cosine >= EXACT else None
-    if note is not None:
-        warnings.warn(
-            f"{name}: {note}. This index was made without one: embed its documents again, if the "
-            "prefix goes before them, or go on without it",
-            QueryAdaptersWarning,
-            stacklevel=6,
-        )
+    if cosine >= EXACT and preset_of(embedder.model_name) is not None:
+        _warn_of_missing(missing_prefix(embedder, written, vectors), name=name)
     if not cosine >= AGREEMENT:
         raise AdapterMismatchError(
             f"{name}: these vectors were not made by {embedder.model_name}: expected a cosine of "
             f"at least {AGREEMENT} between stored and fresh vectors of {len(texts)} documents, "
             f"got {cosine:.4f}; give the model that built the index, or check_model=False if "
             "documents were embedded from another text than the one stored"
+        )
+
+
+def _warn_of_missing(note: str | None, *, name: str) -> None:
+    if note is not None:
+        warnings.warn(
+            f"{name}: {note}. This index was made without one: embed its documents again, if the "
+            "prefix goes before them, or go on without it",
+            QueryAdaptersWarning,
+            stacklevel=7,
         )
 
 
