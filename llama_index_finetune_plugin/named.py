@@ -4,8 +4,9 @@ import asyncio
 from typing import Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
-from llama_index.core.bridge.pydantic import Field
+from llama_index.core.bridge.pydantic import Field, SerializerFunctionWrapHandler
 from llama_index.core.callbacks import CallbackManager
+from pydantic import SerializationInfo, model_serializer
 
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.prepared import NamedModel
@@ -59,6 +60,24 @@ class NamedEmbedding(NamedModel, BaseEmbedding):
     def class_name(cls) -> str:
         """Return the name under which the class is reported."""
         return "NamedEmbedding"
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return the description of this model in events, without secrets."""
+        return {
+            "class_name": self.class_name(),
+            "model_name": self.model_name,
+            "embed_batch_size": self.embed_batch_size,
+        }
+
+    @model_serializer(mode="wrap")
+    def custom_model_dump(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        """Return the fields and the identity of the vectors, without secrets.
+
+        LlamaIndex's ingestion cache uses this as its key.
+        """
+        return {**handler(self), "class_name": self.class_name(), "identity": self.identity}
 
     def _get_query_embedding(self, query: str) -> Embedding:
         return self.embed_queries([query])[0]

@@ -11,6 +11,7 @@ are ("trained on float32"), with the 95 % interval of the difference from the ba
 """
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -160,21 +161,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="folder of data sets in BEIR's layout")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=["wordllama", "minilm"])
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=[*SETS])
     parser.add_argument("--candidates", type=int, default=40, help="nearest by Hamming distance")
     parser.add_argument("--cache", type=Path, default=CACHE, help="file that caches the vectors")
     options = parser.parse_args()
 
-    rows: list[dict[str, Any]] = []
-    for name, data in product(options.models, SETS):
+    rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.exists() else []
+    what = f"{METRIC} x 100 on the test questions, by form of the stored documents"
+    for name, data in product(options.models, options.sets):
         model = MODELS[name]()
         reading: dict[str, Any] = {"sets": [data], "max_queries": 2_500}
         for case in read_cases(options.folder, model, cache_path=options.cache, **reading):
             if case.name not in CASES:
                 continue
+            rows = [
+                row for row in rows if (row["model"], row["set"]) != (model.model_name, case.name)
+            ]
             for row in measured(case, options.candidates):
                 rows.append({"model": model.model_name, **row})
                 print(shown(rows[-1]), flush=True)
-                what = f"{METRIC} x 100 on the test questions, by form of the stored documents"
                 kept_rows = {"what": what, "candidates": options.candidates, "rows": rows}
                 write_results(RESULTS, kept_rows)
 

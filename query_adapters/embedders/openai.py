@@ -67,6 +67,8 @@ class OpenAIEmbedder:
         self.batch_size = batch_size
         self.concurrency = concurrency
         self.max_retries = max_retries
+        if provider not in SERVERS:
+            raise ValueError(f"provider: expected one of {', '.join(SERVERS)}, got {provider!r}")
         self._server = SERVERS[provider]
         address = base_url or self._server.address()
         self._clients = PerProcess(lambda: _client(self._server, address, timeout))
@@ -135,13 +137,13 @@ class OpenAIEmbedder:
             return answer.http_response.content
 
 
-def _client(server: Server, address: str | None, timeout: float) -> "OpenAI":
+def _client(server: Server, address: str, timeout: float) -> "OpenAI":
     key = server.key()
     from openai import OpenAI
 
     from query_adapters.providers.http_client import LimitedClient
 
-    remember_secrets_in(address or "")
+    remember_secrets_in(address)
     return OpenAI(
         api_key=key,
         base_url=address,

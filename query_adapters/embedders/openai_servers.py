@@ -15,7 +15,7 @@ class Server:
     """A provider, or a server of one's own.
 
     Attributes:
-        base_url: Its address; None for OpenAI's own.
+        base_url: Its address; None if there is none for everybody.
         url_variable: The environment variable of another address.
         url_path: What follows an address in that variable.
         key_variable: The environment variable of the key.
@@ -42,10 +42,21 @@ class Server:
     query: str = ""
     document: str = ""
 
-    def address(self) -> str | None:
-        """Return the address from the environment, else its own."""
+    def address(self) -> str:
+        """Return the address from the environment, else its own.
+
+        Raises:
+            MissingKeyError: If there is neither; nothing has been sent.
+        """
         given = os.environ.get(self.url_variable, "").strip()
-        return given.rstrip("/") + self.url_path if given else self.base_url
+        if given:
+            return given.rstrip("/") + self.url_path
+        if self.base_url is None:
+            raise MissingKeyError(
+                f"expected an address in the environment variable {self.url_variable}, got none; "
+                "set it, nothing has been sent"
+            )
+        return self.base_url
 
     def key(self) -> str:
         """Return the key from the environment.
@@ -84,6 +95,7 @@ def _local(name: str, port: int, **settings: Any) -> Server:
 
 SERVERS: dict[str, Server] = {
     "openai": Server(
+        base_url="https://api.openai.com/v1",
         url_variable="OPENAI_BASE_URL",
         key_variable="OPENAI_API_KEY",
         tokens_per_request=300_000,

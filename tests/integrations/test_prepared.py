@@ -12,7 +12,7 @@ import pytest
 
 import langchain_adapter
 import llama_index_finetune_plugin
-from query_adapters.embedders import EMBEDDERS
+from query_adapters.embedders import EMBEDDERS, PreparedEmbedder
 from query_adapters.embedders.identity import identity_of
 from query_adapters.embedders.prefixes import Prefixes
 from query_adapters.embedders.prepared import prefixes_of
@@ -158,6 +158,14 @@ def test_a_name_stands_for_a_model_wherever_one_is_accepted(
     assert prefixes_of(embedder) == Prefixes(query="q: ")
     assert embedder.embed_queries(["a"]).tolist() == [Core().vector("query", "q: a")]
     assert asked == ["some:model"] * 2
+
+
+def test_what_changes_documents_is_in_the_key_of_llama_indexs_ingestion_cache() -> None:
+    prefixed = PreparedEmbedder(Core(), document_prefix="d: ")
+    named = llama_index_finetune_plugin.NamedEmbedding
+    assert named(Core()).to_dict() != named(prefixed).to_dict()
+    prepared = llama_index_finetune_plugin.PreparedEmbedding
+    assert prepared(Core()).to_dict() != prepared(Core(), document_prefix="d: ").to_dict()
 
 
 def test_options_are_for_names_alone(named: Any) -> None:

@@ -96,6 +96,17 @@ def test_a_provider_needs_a_key_and_is_not_asked_without(
         OpenAIEmbedder("m", provider=name)
 
 
+def test_azure_needs_an_address_and_its_key_goes_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", KEY)
+    monkeypatch.delenv("AZURE_OPENAI_ENDPOINT", raising=False)
+    with pytest.raises(MissingKeyError, match="environment variable AZURE_OPENAI_ENDPOINT"):
+        resolve_embedder("azure/my-deployment")
+    with pytest.raises(ValueError, match="provider: expected one of openai, azure"):
+        OpenAIEmbedder("m", provider="azzure")
+
+
 def test_a_failure_names_the_provider(connect: Connect) -> None:
     with EmbeddingServer([BROKEN_DOWN]) as server:
         model = connect("mistral", server.url, max_retries=0)
