@@ -93,7 +93,7 @@ def test_a_provider_needs_a_key_and_is_not_asked_without(
 ) -> None:
     monkeypatch.delenv(SERVERS[name].key_variable, raising=False)
     with pytest.raises(MissingKeyError, match=SERVERS[name].key_variable):
-        OpenAIEmbedder("m", provider=name)
+        OpenAIEmbedder("m", provider=name, base_url="http://localhost:1")
 
 
 def test_azure_needs_an_address_and_its_key_goes_nowhere_else(
