@@ -10,6 +10,7 @@ from langchain_adapter.canary import CanaryRetriever
 from langchain_adapter.documents import dataset_from_documents
 from langchain_adapter.embedder import LangChainEmbedder
 from langchain_adapter.embeddings import AdapterEmbeddings, LinearAdapterEmbeddings
+from langchain_adapter.encoded import EncodedEmbeddings
 from langchain_adapter.engines import (
     EmbeddingAdapterFinetuneEngine,
     FusionFinetuneEngine,
@@ -29,7 +30,9 @@ from langchain_adapter.generation import generate_questions
 from langchain_adapter.interleaved import InterleavedRetriever
 from langchain_adapter.locating import locate, relocate
 from langchain_adapter.migrating import MigratingRetriever
-from langchain_adapter.stores import stored_vectors
+from langchain_adapter.named import NamedEmbeddings
+from langchain_adapter.prepared import PreparedEmbeddings
+from langchain_adapter.stores import check_prefix, stored_vectors
 from langchain_adapter.tenants import TenantAdapterEmbeddings
 from langchain_adapter.two_models import TwoModelEmbeddings
 from langchain_adapter.watching import RetrievalCallbackHandler
@@ -41,6 +44,7 @@ __all__ = [
     "CachedEmbeddings",
     "CanaryRetriever",
     "EmbeddingAdapterFinetuneEngine",
+    "EncodedEmbeddings",
     "FusionFinetuneEngine",
     "FusionRetriever",
     "HybridWeightFinetuneEngine",
@@ -50,12 +54,15 @@ __all__ = [
     "LinearAdapterEmbeddings",
     "MigratingRetriever",
     "ModelUpgradeEngine",
+    "NamedEmbeddings",
+    "PreparedEmbeddings",
     "RetrievalCallbackHandler",
     "RetrieverEvaluator",
     "SentenceTransformersFinetuneEngine",
     "TenantAdapterEmbeddings",
     "TwoModelEmbeddings",
     "WeightedFusionRetriever",
+    "check_prefix",
     "dataset_from_documents",
     "evaluate_vectorstore",
     "finetune_many",

@@ -38,6 +38,9 @@ def _of_openai(embeddings: Embeddings) -> Embed:
 
 QUERY_BATCH_METHODS: dict[str, BatchMethod] = {
     "langchain_adapter:CachedEmbeddings": lambda model: model.embed_queries,
+    "langchain_adapter:EncodedEmbeddings": lambda model: model.embed_queries,
+    "langchain_adapter:NamedEmbeddings": lambda model: model.embed_queries,
+    "langchain_adapter:PreparedEmbeddings": lambda model: model.embed_queries,
     "langchain_adapter:SentenceTransformersEmbeddings": lambda model: model.embed_queries,
     "langchain_cohere:CohereEmbeddings": _of_cohere,
     "langchain_huggingface:HuggingFaceEmbeddings": _of_hugging_face,

@@ -12,6 +12,7 @@ from query_adapters.arrays import as_matrix
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.batching import stacked
 from query_adapters.embedders.identity import identity_of, innermost, model_name_of
+from query_adapters.embedders.resolve import is_ours
 from query_adapters.embedders.role_mixing import warn_of_mixed_roles
 from query_adapters.processes.threads import DaemonThreads
 from query_adapters.providers.failures import unreadable_answers_of
@@ -132,6 +133,10 @@ def resolve_base(base: Any) -> Embeddings:
     if isinstance(base, Embeddings):
         warn_of_mixed_roles(base)
         return base
+    if is_ours(base):
+        from langchain_adapter.named import NamedEmbeddings
+
+        return NamedEmbeddings(base)
     if isinstance(base, str) or _is_llama_index(base):
         require_extra("llama-index")
         from langchain_adapter._llama_index import LlamaIndexEmbeddings  # when there is one

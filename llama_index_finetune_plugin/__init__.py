@@ -10,6 +10,7 @@ from llama_index_finetune_plugin.canary import CanaryRetriever
 from llama_index_finetune_plugin.dataset import EmbeddingQAFinetuneDataset
 from llama_index_finetune_plugin.embedder import LlamaIndexEmbedder
 from llama_index_finetune_plugin.embedding import AdapterEmbedding, LinearAdapterEmbedding
+from llama_index_finetune_plugin.encoded import EncodedEmbedding
 from llama_index_finetune_plugin.engines import (
     EmbeddingAdapterFinetuneEngine,
     FusionFinetuneEngine,
@@ -25,8 +26,10 @@ from llama_index_finetune_plugin.generation import generate_qa_embedding_pairs
 from llama_index_finetune_plugin.interleaved import InterleavedRetriever
 from llama_index_finetune_plugin.locating import locate, relocate
 from llama_index_finetune_plugin.migrating import MigratingRetriever
+from llama_index_finetune_plugin.named import NamedEmbedding
 from llama_index_finetune_plugin.nodes import dataset_from_nodes
-from llama_index_finetune_plugin.stores import stored_vectors
+from llama_index_finetune_plugin.prepared import PreparedEmbedding
+from llama_index_finetune_plugin.stores import check_prefix, stored_vectors
 from llama_index_finetune_plugin.tenants import TenantAdapterEmbedding
 from llama_index_finetune_plugin.two_models import TwoModelEmbedding
 from llama_index_finetune_plugin.watching import RetrievalEventHandler
@@ -39,6 +42,7 @@ __all__ = [
     "CanaryRetriever",
     "EmbeddingAdapterFinetuneEngine",
     "EmbeddingQAFinetuneDataset",
+    "EncodedEmbedding",
     "FusionFinetuneEngine",
     "FusionRetriever",
     "HybridWeightFinetuneEngine",
@@ -48,12 +52,15 @@ __all__ = [
     "LlamaIndexEmbedder",
     "MigratingRetriever",
     "ModelUpgradeEngine",
+    "NamedEmbedding",
+    "PreparedEmbedding",
     "RetrievalEventHandler",
     "RetrieverEvaluator",
     "SentenceTransformersFinetuneEngine",
     "TenantAdapterEmbedding",
     "TwoModelEmbedding",
     "WeightedFusionRetriever",
+    "check_prefix",
     "dataset_from_nodes",
     "evaluate_index",
     "finetune_many",

@@ -62,6 +62,9 @@ def _of_openai(model: Any) -> Embed | None:
 
 QUERY_BATCH_METHODS: dict[str, BatchMethod] = {
     "llama_index_finetune_plugin:CachedEmbedding": lambda model: model.embed_queries,
+    "llama_index_finetune_plugin:EncodedEmbedding": lambda model: model.embed_queries,
+    "llama_index_finetune_plugin:NamedEmbedding": lambda model: model.embed_queries,
+    "llama_index_finetune_plugin:PreparedEmbedding": lambda model: model.embed_queries,
     "llama_index.embeddings.cohere:CohereEmbedding": _of_cohere,
     "llama_index.embeddings.huggingface:HuggingFaceEmbedding": _of_hugging_face,
     "llama_index.embeddings.openai:OpenAIEmbedding": _of_openai,

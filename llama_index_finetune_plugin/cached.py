@@ -1,24 +1,20 @@
 """A LlamaIndex embedding model that keeps the vectors of another one, apart by role."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import ClassVar
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
-from llama_index.core.bridge.pydantic import Field, SerializerFunctionWrapHandler
+from llama_index.core.bridge.pydantic import Field
 from llama_index.core.callbacks import CallbackManager
-from pydantic import SerializationInfo, model_serializer
 
-from llama_index_finetune_plugin._delegation import DocumentDelegation, aquery_vector, query_vector
-from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder, resolve_base
+from llama_index_finetune_plugin._delegation import aquery_vector, query_vector
+from llama_index_finetune_plugin._wrapping import WrappingEmbedding
+from llama_index_finetune_plugin.embedder import BaseLike, LlamaIndexEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
-from query_adapters.embedders.identity import check_name, dim_of, identity_of, model_name_of
-
-STORED = ("cache_path", "embed_batch_size", "num_workers")
-STATE = (*STORED, "base_embed_model", "callback_manager")
+from query_adapters.embedders.identity import dim_of, identity_of
 
 
-class CachedEmbedding(DocumentDelegation, BaseEmbedding):
+class CachedEmbedding(WrappingEmbedding):
     """Embeds each text once in each role, and keeps the vectors in a SQLite file.
 
     A query never gets the vector of a document, as it does from a model's `embeddings_cache`, nor
@@ -42,9 +38,9 @@ class CachedEmbedding(DocumentDelegation, BaseEmbedding):
         TypeError: If it is neither an embedding model of one of the frameworks nor a string.
     """
 
-    base_embed_model: BaseEmbedding = Field(exclude=True, repr=False, frozen=True)
+    own_fields: ClassVar[tuple[str, ...]] = ("cache_path",)
+
     cache_path: str = Field(frozen=True)
-    embeddings_cache: Any | None = Field(default=None, exclude=True, repr=False, frozen=True)
 
     def __init__(
         self,
@@ -55,17 +51,13 @@ class CachedEmbedding(DocumentDelegation, BaseEmbedding):
         callback_manager: CallbackManager | None = None,
         num_workers: int | None = None,
     ) -> None:
-        base = resolve_base(base_embed_model)
-        size = base.embed_batch_size if embed_batch_size is None else embed_batch_size
-        fields: dict[str, Any] = {
-            "base_embed_model": base,
-            "cache_path": str(cache_path),
-            "embed_batch_size": size,
-            "model_name": model_name_of(base),
-            "callback_manager": callback_manager,
-            "num_workers": base.num_workers if num_workers is None else num_workers,
-        }
-        super().__init__(**fields)
+        super().__init__(
+            base_embed_model,
+            embed_batch_size=embed_batch_size,
+            callback_manager=callback_manager,
+            num_workers=num_workers,
+            cache_path=str(cache_path),
+        )
 
     @classmethod
     def class_name(cls) -> str:
@@ -135,56 +127,3 @@ class CachedEmbedding(DocumentDelegation, BaseEmbedding):
     @property
     def _cache(self) -> EmbeddingCache:
         return EmbeddingCache(self.cache_path)
-
-    @model_serializer(mode="wrap")
-    def custom_model_dump(
-        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
-    ) -> dict[str, Any]:
-        """Return the fields and the base's identity, without secrets.
-
-        LlamaIndex's ingestion cache uses this as its key.
-        """
-        base = self.base_embed_model
-        fields: dict[str, Any] = handler(self)
-        return fields | {
-            "class_name": self.class_name(),
-            "base_model": model_name_of(base),
-            "base_identity": identity_of(base),
-        }
-
-    @classmethod
-    def from_dict(
-        cls,
-        data: Mapping[str, Any],
-        base_embed_model: BaseLike | None = None,
-        **kwargs: Any,
-    ) -> Self:
-        """Return the model that `to_dict` described, over the given base.
-
-        Args:
-            data: What `to_dict` returned.
-            base_embed_model: The base; it is not stored, because its secrets would be stored with
-                it.
-            **kwargs: Arguments of the constructor, which override the stored ones.
-
-        Raises:
-            TypeError: If the base is missing.
-            AdapterMismatchError: If the base is another model than the stored one.
-        """
-        if base_embed_model is None:
-            raise TypeError(
-                "expected base_embed_model=..., got none: the base is not stored, because its "
-                "secrets would be stored with it; pass it to from_dict"
-            )
-        base = resolve_base(base_embed_model)
-        check_name(model_name_of(base), data.get("base_model"))
-        stored = {name: data[name] for name in STORED if name in data}
-        return cls(base, **(stored | kwargs))
-
-    def __getstate__(self) -> dict[str, Any]:
-        # on a copy, because LlamaIndex deletes fields that cannot be pickled from the object itself
-        return super(CachedEmbedding, self.model_copy()).__getstate__()
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        fields = state["__dict__"]
-        type(self).__init__(self, **{name: fields[name] for name in STATE if name in fields})

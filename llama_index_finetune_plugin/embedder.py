@@ -14,6 +14,7 @@ from llama_index_finetune_plugin._queries import Embed, batch_method, embed_batc
 from query_adapters.arrays import as_matrix
 from query_adapters.embedders.batching import stacked
 from query_adapters.embedders.identity import identity_of, innermost, model_name_of
+from query_adapters.embedders.resolve import is_ours
 from query_adapters.embedders.role_mixing import warn_of_mixed_roles
 from query_adapters.providers.failures import unreadable_answers_of
 from query_adapters.providers.secrets import remember_secrets_of
@@ -124,6 +125,10 @@ def resolve_base(embed_model: Any) -> BaseEmbedding:
     """
     if isinstance(embed_model, BaseEmbedding):
         return embed_model
+    if is_ours(embed_model) and not _is_langchain(embed_model):
+        from llama_index_finetune_plugin.named import NamedEmbedding
+
+        return NamedEmbedding(embed_model)
     if isinstance(embed_model, str):
         return resolve_embed_model(embed_model)
     if _is_langchain(embed_model):

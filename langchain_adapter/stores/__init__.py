@@ -4,8 +4,17 @@ Read are the in-memory store, FAISS, Chroma, Qdrant, LanceDB and PostgreSQL with
 another one, add a reader to `READERS`, or pass blocks of (ids, vectors) in place of the store.
 """
 
+from langchain_adapter.stores.checking import check_prefix
 from langchain_adapter.stores.documents import ACCESS, Access
 from langchain_adapter.stores.readers import READERS
 from langchain_adapter.stores.reading import Store, stored_similarity, stored_vectors
 
-__all__ = ["ACCESS", "READERS", "Access", "Store", "stored_similarity", "stored_vectors"]
+__all__ = [
+    "ACCESS",
+    "READERS",
+    "Access",
+    "Store",
+    "check_prefix",
+    "stored_similarity",
+    "stored_vectors",
+]

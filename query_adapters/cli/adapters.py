@@ -38,6 +38,7 @@ from query_adapters.data.splits import check_leakage
 from query_adapters.embedders import resolve_embedder
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.finetuning.engine import AdapterFinetuneEngine
+from query_adapters.providers.naming import split_name
 
 if TYPE_CHECKING:
     from query_adapters.finetuning.adapter import FinetuneResult
@@ -187,9 +188,9 @@ def export(
 
     Example:  query-adapters export my_adapter -m sentence-transformers:base -o new
     """
-    provider, _, model_id = model.partition(":")
-    if provider != "sentence-transformers" or not model_id:
-        raise typer.BadParameter(f"--model: expected sentence-transformers:<model>, got {model!r}")
+    provider, model_id = split_name(model)
+    if provider not in ("sentence-transformers", "st") or not model_id:
+        raise typer.BadParameter(f"--model: expected sentence-transformers/<model>, got {model!r}")
     require_extra("sentence-transformers")
     from query_adapters.model_tuning import export_adapter
 

@@ -28,6 +28,7 @@ from query_adapters.data.splits import split_by_document, split_by_query
 from query_adapters.embedders import resolve_embedder
 from query_adapters.errors import MissingKeyError
 from query_adapters.files.reading import read_text
+from query_adapters.providers.naming import split_name
 
 
 class By(StrEnum):
@@ -44,7 +45,7 @@ def generate(
     documents: Annotated[
         Path, typer.Argument(help="JSONL with id and text.", exists=True, dir_okay=False)
     ],
-    llm: Annotated[str, typer.Option(help="Chat model, <provider>:<model>.")],
+    llm: Annotated[str, typer.Option(help="Chat model, <provider>/<model>.")],
     output_path: Annotated[
         Path, typer.Option("--output", "-o", help="LlamaIndex QA file (.json), or a BEIR folder.")
     ],
@@ -173,7 +174,7 @@ def _model(name: str, resolve: Callable[..., Any], *, plan: bool, **options: Any
     except MissingKeyError:
         if not plan:
             raise
-        return SimpleNamespace(model_name=name.partition(":")[2], embed_queries=None)
+        return SimpleNamespace(model_name=split_name(name)[1], embed_queries=None)
 
 
 def _check_free(folder: Path, *, inputs: list[Path], overwrite: bool) -> None:

@@ -21,7 +21,7 @@ def demo(
         Path, typer.Option("--output", "-o", help="Folder of the data and the adapter.")
     ] = Path("demo_output"),
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Model to use instead, <provider>:<model>.")
+        str | None, typer.Option("--model", "-m", help="Model to use instead, <provider>/<model>.")
     ] = None,
     questions: Annotated[
         int | None,

@@ -39,9 +39,9 @@ DESCRIPTION = """Better retrieval on an index that stays as it is.
 
 Learn a small map on query embeddings, measure it, keep it only where it helps.
 
-Models are named <provider>:<model>, for example openai:text-embedding-3-small,
-cohere:embed-v4.0 or sentence-transformers:<folder or id on the Hub>. Keys are taken from
-the environment (OPENAI_API_KEY, CO_API_KEY) and from nowhere else.
+Models are named <provider>/<model>, for example openai/text-embedding-3-small,
+cohere/embed-v4.0, ollama/nomic-embed-text or st/<folder or id on the Hub>. A colon does as
+well. Keys are taken from the environment (OPENAI_API_KEY, CO_API_KEY) and from nowhere else.
 
 Exit status: 0 if all went well, 1 if something is wrong with the data, the adapter or the
 provider, 2 if the command was called wrongly; 130, 143 or 129 after SIGINT, SIGTERM or SIGHUP,

@@ -42,7 +42,15 @@ UnitsOption = Annotated[
         "chunks' metadata.",
     ),
 ]
-Model = Annotated[str, typer.Option("--model", "-m", help="Embedding model, <provider>:<model>.")]
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Embedding model, <provider>/<model>[?option=value], such as "
+        "openai/text-embedding-3-small or 'ollama/nomic-embed-text?query_prefix='.",
+    ),
+]
 Dimensions = Annotated[
     int | None, typer.Option(min=1, help="Length to shorten the model's vectors to.")
 ]

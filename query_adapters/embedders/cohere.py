@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from query_adapters._extras import require_extra
 from query_adapters.embedders.batching import check_at_least_one, embed_in_requests
 from query_adapters.embedders.identity import identity_from
+from query_adapters.embedders.known_models import dim_of_known
 from query_adapters.processes.forks import PerProcess
 from query_adapters.providers.answers import vectors_of
 from query_adapters.providers.failures import failures_of
@@ -20,6 +21,7 @@ KEY_VARIABLES = ("CO_API_KEY", "COHERE_API_KEY")
 URL_VARIABLE = "CO_API_URL"
 BACKOFF = 1.0  # the most seconds before the second attempt; doubled each time
 TEXTS_PER_REQUEST = 96  # the API's limit
+TOKENS_PER_REQUEST = 128_000
 InputType = Literal["search_query", "search_document"]
 
 
@@ -42,6 +44,8 @@ class CohereEmbedder:
         MissingKeyError: If the environment holds no key; nothing has been sent.
         ValueError: If a setting is out of range.
     """
+
+    separates_roles = True
 
     def __init__(
         self,
@@ -73,6 +77,11 @@ class CohereEmbedder:
         settings = {"dimensions": self.dimensions, "base_url": self._base_url}
         return identity_from("cohere", self.model_name, settings)
 
+    @property
+    def dim(self) -> int | None:
+        """Length of the vectors; None if it is not known before they are embedded."""
+        return self.dimensions or dim_of_known(self.model_name)
+
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of queries, `(len(texts), dim)`.
 
@@ -93,6 +102,7 @@ class CohereEmbedder:
             texts,
             limit=TEXTS_PER_REQUEST,
             concurrency=self.concurrency,
+            max_tokens=TOKENS_PER_REQUEST,
         )
 
     def _send(self, texts: Sequence[str], input_type: InputType) -> Vectors:

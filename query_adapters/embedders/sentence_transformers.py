@@ -74,6 +74,12 @@ class SentenceTransformerEmbedder:
         settings = settings_of(self._model)
         return identity_from("sentence-transformers", Path(self.model_name).name, settings)
 
+    @property
+    def separates_roles(self) -> bool:
+        """Whether the model has prompts or routes of its own for queries or documents."""
+        prompts = getattr(self._model, "prompts", None) or {}
+        return any(prompts.values()) or any(hasattr(layer, "sub_modules") for layer in self._model)
+
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of queries, `(len(texts), dim)`.
 

@@ -1,6 +1,6 @@
 """Prepare training on an existing index: read its vectors and check the questions' ids."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -8,7 +8,7 @@ from query_adapters.data.dataset import RetrievalDataset, to_indexed_dataset
 from query_adapters.data.splits import check_leakage
 from query_adapters.embedders import TextEmbedder
 from query_adapters.finetuning.options import AnyQuestions, IndexOptions
-from query_adapters.stores import LiveIndex, StoredVectors
+from query_adapters.stores import LiveIndex, RestoredSource, StoredForm, StoredVectors
 from query_adapters.stores.live import MAX_DOCUMENTS
 
 INDEX_FILE = "index.npy"
@@ -48,11 +48,14 @@ def read_existing_index(
         AdapterMismatchError: If the index was built with another model.
         DimensionMismatchError: If the vectors differ in length, or from the model's.
         InvalidDatasetError: If relevant documents are not in the index.
-        InvalidVectorsError: If the index is empty, or lost documents while it was read.
+        InvalidVectorsError: If the index is empty, lost documents while it was read, or does not
+            keep vectors in `stored_form`.
         LeakageError: If a validation question is a training question.
         UnreadableStoreError: If vectors cannot be read back from the store.
+        ValueError: If `stored_form` is given with `hybrid`.
     """
     rest: dict[str, Any] = {"model_output_path": DEFAULT_OUTPUT, **options}
+    live = _restored(live, rest.pop("stored_form", None), is_hybrid=bool(rest.get("hybrid")))
     training = to_indexed_dataset(dataset)
     validation = _validation(training, rest.get("val_dataset"))
     labelled = [*training.corpus, *(validation.corpus if validation else ())]
@@ -68,6 +71,17 @@ def read_existing_index(
     return ExistingIndex(
         dataset=training, stored=stored, options={**rest, "val_dataset": validation}
     )
+
+
+def _restored(live: LiveIndex, form: StoredForm | None, *, is_hybrid: bool) -> LiveIndex:
+    if form is None:
+        return live
+    if is_hybrid:
+        raise ValueError(
+            "stored_form: expected no hybrid=True beside it, because the learned retriever scores "
+            "by vectors as they are; leave one of them out"
+        )
+    return replace(live, source=RestoredSource(live.source, form))
 
 
 def _validation(

@@ -8,6 +8,7 @@ from query_adapters.adapters.kernel import RefinableAdapter
 from query_adapters.data.dataset import QADataset, Questions, RetrievalDataset
 from query_adapters.data.units import UnitsOption
 from query_adapters.lexical.collecting import TextBlocks
+from query_adapters.stores.stored_form import StoredForm
 from query_adapters.typing import Guard, Similarity
 
 AnyQuestions = QADataset | RetrievalDataset | Questions
@@ -119,6 +120,9 @@ class IndexOptions(RunOptions, total=False):
         memory_map: Whether to keep the vectors in a `.npy` file instead of in memory: its path,
             or True for `index.npy` in `model_output_path`. The file may be deleted after
             training. False by default.
+        stored_form: How the index keeps vectors, if not as they are: a `StoredForm` for 8-bit whole
+            numbers or bits. Training is then on what is searched; serve the adapter through
+            `EncodedEmbedding` (LlamaIndex) or `EncodedEmbeddings` (LangChain). Not with `hybrid`.
         adapter_model: A LinearAdapter or KernelAdapter to refine instead of starting from the base.
         dim: Length of the model's vectors, checked on the first question.
         bias: As in `AdapterTrainer`; True by default.
@@ -131,6 +135,7 @@ class IndexOptions(RunOptions, total=False):
     check_model: bool
     max_documents: int | None
     memory_map: bool | str | Path
+    stored_form: StoredForm | None
     adapter_model: RefinableAdapter | None
     dim: int | None
     bias: bool

@@ -114,7 +114,7 @@ GENERATORS: dict[str, Callable[..., TextGenerator]] = {
 
 
 def resolve_generator(name: str, **options: Any) -> TextGenerator:
-    """Return the chat model named `<provider>:<model>`.
+    """Return the chat model named `<provider>/<model>`.
 
     Args:
         name: "openai:gpt-4o-mini", "cohere:command-a-03-2025", or with another provider in

@@ -1,6 +1,7 @@
 """Resolve models by name, and read keys from the environment."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -11,25 +12,36 @@ Model = TypeVar("Model")
 
 
 def resolve(name: str, makers: Mapping[str, Callable[..., Model]], **options: Any) -> Model:
-    """Return the model named `<provider>:<model>`.
+    """Return the model named `<provider>/<model>` or `<provider>:<model>`.
 
     Args:
-        name: The name, such as "openai:text-embedding-3-small"; split at the first colon.
+        name: The name, such as "openai/text-embedding-3-small".
         makers: Functions from a model's name and the options to the model, by provider.
         **options: Options of the model; those that are None are left out.
 
     Raises:
         UnknownModelError: If the provider is unknown, or the model's name is missing.
     """
-    provider, _, model = name.partition(":")
+    provider, model = split_name(name)
     if provider not in makers or not model:
         raise UnknownModelError(
-            f"expected a model as <provider>:<model>, got {name!r}; providers are "
+            f"expected a model as <provider>/<model>, got {name!r}; providers are "
             f"{', '.join(makers)}"
         )
     remember_secrets_in(model)
     given = {option: value for option, value in options.items() if value is not None}
     return makers[provider](model, **given)
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Return the provider and the model's name, split at the first colon or slash.
+
+    Example:
+        >>> split_name("ollama/nomic-embed-text:latest")
+        ('ollama', 'nomic-embed-text:latest')
+    """
+    provider, *model = re.split("[:/]", name, maxsplit=1)
+    return provider, "".join(model)
 
 
 def key_from(*variables: str) -> str:

@@ -98,7 +98,13 @@ class LiveIndex:
             check_labels(labelled, unit_of, name=self.name)
         needed = self._labelled(labelled if unit_of is None else chunks_of(labelled, unit_of))
         if embedder is not None:
-            check_origin(needed, self.texts(needed.ids[:PROBES]), embedder, name=self.name)
+            check_origin(
+                needed,
+                self.texts(needed.ids[:PROBES]),
+                embedder,
+                name=self.name,
+                encode=getattr(self.source, "as_stored", None),
+            )
         known = frozenset(needed.ids)
         n_stored = self._count() if unit_of is None else len(set(unit_of.values()))
         if unit_of is None:

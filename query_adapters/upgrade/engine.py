@@ -44,7 +44,8 @@ class UpgradeOptions(TrainerOptions, total=False):
         max_loss: Loss of the metric, 0..1, that is accepted to replace the old model by the new
             one, such as a cheaper one; 0 by default.
         texts: Texts by document id, where the store does not return them.
-        price_per_million_tokens: Price of the new model, for the cost in `plan` and the verdict.
+        price_per_million_tokens: Price of the new model, for the cost in `plan` and the verdict; by
+            default its list price, if it is known.
         old_price_per_million_tokens: Price of the old model, for the cost of questions.
         max_documents: The most stored vectors to read besides those that are relevant to a
             question; 50,000 by default.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from query_adapters.embedders.known_models import AS_OF, price_of
 from query_adapters.embedders.tokens import CHARACTERS_PER_TOKEN, tokens_in
 
 MIN_TEXTS = 40  # with fewer, chance and a good bridge cannot be told apart
@@ -43,6 +44,7 @@ class UpgradePlan:
         n_stored: Documents of the index.
         index_tokens: Estimated tokens of the whole index, from the sampled texts.
         price_per_million: Price of a million tokens, in any currency; None if unknown.
+        is_list_price: Whether it is the model's list price in US dollars, because none was given.
     """
 
     model_name: str
@@ -52,6 +54,7 @@ class UpgradePlan:
     n_stored: int
     index_tokens: int
     price_per_million: float | None = None
+    is_list_price: bool = False
 
     @classmethod
     def of(
@@ -63,7 +66,11 @@ class UpgradePlan:
         n_stored: int,
         price_per_million: float | None,
     ) -> "UpgradePlan":
-        """Return the plan for these texts and labelled questions."""
+        """Return the plan for these texts and labelled questions.
+
+        Without a price, the model's list price counts, if it is known.
+        """
+        known = price_of(model_name)
         n_characters = sum(map(len, texts))
         return cls(
             model_name=model_name,
@@ -72,7 +79,8 @@ class UpgradePlan:
             tokens=tokens_in(n_characters + sum(map(len, questions))),
             n_stored=n_stored,
             index_tokens=tokens_in(round(n_characters / max(1, len(texts)) * n_stored)),
-            price_per_million=price_per_million,
+            price_per_million=known if price_per_million is None else price_per_million,
+            is_list_price=price_per_million is None and known is not None,
         )
 
     @property
@@ -91,16 +99,19 @@ class UpgradePlan:
     @property
     def index_text(self) -> str:
         """The cost of embedding the whole index again, in words."""
-        return f"{self.n_stored:,} texts, about {self.index_tokens:,} tokens{_at(self.index_cost)}"
+        cost = self._at(self.index_cost)
+        return f"{self.n_stored:,} texts, about {self.index_tokens:,} tokens{cost}"
 
     def __str__(self) -> str:
         questions = f" and {self.n_questions:,} questions" if self.n_questions else ""
         return (
             f"{self.model_name} embeds {self.n_texts:,} stored texts{questions}: about "
-            f"{self.tokens:,} tokens{_at(self.cost)}. The whole index again: {self.index_text}. "
-            f"Estimated at {CHARACTERS_PER_TOKEN} characters a token."
+            f"{self.tokens:,} tokens{self._at(self.cost)}. The whole index again: "
+            f"{self.index_text}. Estimated at {CHARACTERS_PER_TOKEN} characters a token."
         )
 
-
-def _at(cost: float | None) -> str:
-    return "" if cost is None else f", about {cost:,.4f} at the price given"
+    def _at(self, cost: float | None) -> str:
+        if cost is None:
+            return ""
+        where = f"list price of {AS_OF}, in US dollars" if self.is_list_price else "price given"
+        return f", about {cost:,.4f} at the {where}"

@@ -14,6 +14,8 @@ from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
+from query_adapters.embedders.known_models import price_of
+from query_adapters.embedders.roles import missing_prefix
 from query_adapters.finetuning.adapter import CACHE_FILE, library_versions
 from query_adapters.finetuning.checks import expected_seen_share
 from query_adapters.finetuning.probe import ProbeText
@@ -31,7 +33,6 @@ from query_adapters.upgrade.plan import Prices, UpgradePlan
 from query_adapters.upgrade.questions import AskedQuestions
 from query_adapters.upgrade.reembedding import Reembedding
 from query_adapters.upgrade.result import UpgradeResult
-from query_adapters.upgrade.roles import missing_prefix
 from query_adapters.upgrade.texts import Sampled
 
 logger = logging.getLogger(__name__)
@@ -218,7 +219,10 @@ class ModelUpgrader:
         if self.old is None:
             return ()
         prices = ((self.new, self.prices.new), (self.old, self.prices.old))
-        return tuple(QuestionCost.of(model, texts, price) for model, price in prices)
+        return tuple(
+            QuestionCost.of(model, texts, price_of(model.model_name) if price is None else price)
+            for model, price in prices
+        )
 
     def _trainer(self, questions: RetrievalDataset) -> AdapterTrainer:
         if self.trainer.seen_share is not None:

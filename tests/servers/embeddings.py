@@ -28,7 +28,7 @@ class Request:
         path: URL path.
         model: Model name.
         texts: Texts to embed, in order.
-        input_type: Cohere's input type, or None if absent.
+        input_type: Cohere's and Voyage's input type, or Jina's task; None if absent.
         dimensions: Requested dimension, or None if absent.
         encoding: OpenAI's encoding format, or None if absent.
         authorization: Authorization header, which contains the key.
@@ -97,7 +97,7 @@ class EmbeddingServer(Loopback):
                     path=handler.path,
                     model=body["model"],
                     texts=(texts,) if isinstance(texts, str) else tuple(texts),
-                    input_type=body.get("input_type"),
+                    input_type=body.get("input_type", body.get("task")),
                     dimensions=body.get("dimensions", body.get("output_dimension")),
                     encoding=body.get("encoding_format"),
                     authorization=authorization,

@@ -33,8 +33,8 @@ def one_line(error: str) -> str:
     ("options", "told"),
     [
         (["-m", "fake:8", "--metric", "ndgc@10"], "unknown metric 'ndgc@10'"),
-        (["-m", "fake", "-o", "a"], "expected a model as <provider>:<model>, got 'fake'"),
-        (["-m", "nobody:m"], "providers are openai, cohere, sentence-transformers, fake"),
+        (["-m", "fake", "-o", "a"], "expected a model as <provider>/<model>, got 'fake'"),
+        (["-m", "nobody:m"], "providers are openai, cohere, sentence-transformers, st"),
         (["-m", "sentence-transformers:/no/model"], "got '/no/model'"),
         (["-m", "fake:8", "--split", "dev"], "No such file or directory"),
         (["-m", "fake:8", "--corpus", "docs.jsonl"], "holds its own documents"),

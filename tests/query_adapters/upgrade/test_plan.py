@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from query_adapters.embedders.roles import missing_prefix
 from query_adapters.upgrade.asking import QuestionCost
 from query_adapters.upgrade.plan import Prices, UpgradePlan
-from query_adapters.upgrade.roles import missing_prefix
 
 TEXTS = ["a" * 40, "b" * 20]
 

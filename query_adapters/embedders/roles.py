@@ -1,22 +1,15 @@
 """Notice a model that should embed questions and documents differently, but does not."""
 
-import re
-
 import numpy as np
 
 from query_adapters.arrays import unit
-from query_adapters.embedders import TextEmbedder
+from query_adapters.embedders.prefixes import preset_of
+from query_adapters.embedders.protocol import TextEmbedder
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.typing import Vectors
 
 N_TEXTS = 3  # texts embedded in the other role
 SAME = 0.9999  # cosine of two vectors of one text
-NEEDS_PREFIX = re.compile(
-    r"(^|[/_-])e5([/_-]|$)|bge-.*-(en|zh)|nomic-embed|arctic-embed|mxbai|instructor"
-    r"|embeddinggemma|qwen3?-embedding|jina-embeddings-v[345]",
-    re.IGNORECASE,
-)
-"""Names of models whose cards ask for a prefix or prompt before questions."""
 
 
 def missing_prefix(embedder: TextEmbedder, texts: list[str], documents: Vectors) -> str | None:
@@ -44,9 +37,14 @@ def missing_prefix(embedder: TextEmbedder, texts: list[str], documents: Vectors)
             remedy="the model must give one length; after a change, use another cache file",
         )
     cosine = float(np.median((asked * unit(documents[:N_TEXTS])).sum(axis=1)))
-    if cosine < SAME or not NEEDS_PREFIX.search(embedder.model_name):
+    preset = preset_of(embedder.model_name)
+    if cosine < SAME or preset is None:
         return None
+    before_documents = (
+        f" and before documents, {preset.prefixes.document!r}" if preset.prefixes.document else ""
+    )
     return (
-        f"{embedder.model_name} gave questions and documents equal vectors, but models of this "
-        "name need a prefix or prompt before questions: set it, then run again"
+        f"{embedder.model_name} gave questions and documents equal vectors, but models of the "
+        f"family {preset.family} need a prefix before questions, {preset.prefixes.query!r}"
+        f"{before_documents}: set it, then run again"
     )
