@@ -105,6 +105,7 @@ class FeedbackLog:
             scores=scores,
             session=session,
             system=system,
+            teams=teams,
             weight=weight,
             vector=vector,
         )
@@ -119,6 +120,7 @@ class FeedbackLog:
         scores: Sequence[float] = (),
         session: str | None = None,
         system: str = "",
+        teams: Mapping[str, str | None] | None = None,
         weight: float = 1.0,
         vector: ArrayLike | None = None,
     ) -> ShownList:
