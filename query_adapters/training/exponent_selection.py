@@ -88,7 +88,7 @@ class _Half:
 
 
 def _gains(shared: _Comparison, split: tuple[_Half, _Half]) -> Values:
-    """Return the weighted gains at each exponent on the held-out half, `(n_exponents, n_held_out)`."""
+    """Return weighted gains on the held-out half at each exponent, `(n_exponents, n_held_out)`."""
     grid, candidate = shared.grid, shared.candidate
     train, searched = (half.of(shared.dataset) for half in split)
     held_out = HeldOutFold(
