@@ -168,4 +168,5 @@ def _learned(
 
 def _gains(fold: HeldOutFold, adapter: QueryAdapter) -> Values:
     """Return the gain on each question, times its weight over the mean weight."""
-    return fold.data.relative_weights * fold.gains(adapter)[0]
+    gains: Values = fold.data.relative_weights * fold.gains(adapter)[0]
+    return gains
