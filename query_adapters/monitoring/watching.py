@@ -41,7 +41,7 @@ class WatchOptions(TypedDict, total=False):
         session: Who asks: a context variable, or a function without arguments; by default the block
             of `query_adapters.experiments.in_session`.
         vector_of: Returns the base model's vector of a question, `(dim,)`, for a log that keeps no
-            texts; it is called once a question.
+            texts; it is called once a question, in another thread unless `shown_lists` collects.
         meter_provider: OpenTelemetry's MeterProvider; by default the global one.
     """
 
@@ -124,8 +124,11 @@ class RetrievalWatch:
             one = self._retrieval(question, documents, seconds, retriever)
             if self._spans is not None:
                 self._spans.write(one)
-            made = self._made(one) if one.ids else None
-            if not self._later(partial(self._note, one, made)):
+            collected, shown = _SHOWN.get(), None
+            if collected is not None and self._log is not None and one.ids:
+                shown = self._made(self._log, one)
+                collected.append(shown)
+            if not self._later(partial(self._note, one, shown)):
                 raise TimeoutError("too many retrievals wait for the log")
         except Exception as error:
             self.say(error)
@@ -176,11 +179,9 @@ class RetrievalWatch:
         adapter = self._adapter_of(self._model)
         return BASE if adapter is None else adapter.fingerprint
 
-    def _made(self, one: Retrieval) -> ShownList | None:
-        """Return the list as the log keeps it; None without a log."""
-        if self._log is None:
-            return None
-        shown = self._log.made(
+    def _made(self, log: FeedbackLog, one: Retrieval) -> ShownList:
+        """Return the list as the log keeps it."""
+        return log.made(
             one.question,
             one.ids,
             scores=one.scores,
@@ -188,17 +189,13 @@ class RetrievalWatch:
             system=one.system if one.adapter is None else f"{one.system}@{one.adapter}",
             vector=None if self._vector_of is None else self._vector_of(one.question),
         )
-        collected = _SHOWN.get()
-        if collected is not None:
-            collected.append(shown)
-        return shown
 
     def _note(self, one: Retrieval, shown: ShownList | None) -> None:
         try:
             if self._metrics is not None:
                 self._metrics.add(one)
-            if self._log is not None and shown is not None:
-                self._log.add(shown)
+            if self._log is not None and one.ids:
+                self._log.add(shown or self._made(self._log, one))
         except Exception as error:
             self.say(error)
 

@@ -88,7 +88,7 @@ class _Half:
 
 
 def _gains(shared: _Comparison, split: tuple[_Half, _Half]) -> Values:
-    """Return the gains at each exponent on the held-out half, `(n_exponents, n_held_out)`."""
+    """Return weighted gains on the held-out half at each exponent, `(n_exponents, n_held_out)`."""
     grid, candidate = shared.grid, shared.candidate
     train, searched = (half.of(shared.dataset) for half in split)
     held_out = HeldOutFold(
@@ -102,7 +102,8 @@ def _gains(shared: _Comparison, split: tuple[_Half, _Half]) -> Values:
     fit = half_grid.fit(train, candidate, precision=COARSE)
     shifts = (served_spectrum.prior(exponent) - prior for exponent in shared.exponents)
     adapters = [fit.shifted(shift).as_adapter(train.queries) for shift in shifts]
-    return np.stack([held_out.gains(adapter)[0] for adapter in adapters])
+    weights = shared.dataset.relative_weights[split[1].queries]
+    return np.stack([weights * held_out.gains(adapter)[0] for adapter in adapters])
 
 
 def _split_halves(dataset: EmbeddedDataset, seed: int) -> list[tuple[_Half, _Half]]:

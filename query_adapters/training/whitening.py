@@ -159,7 +159,8 @@ def _compared(
     metrics = tuple(dict.fromkeys((*DEFAULT_METRICS, metric)))
     base = evaluate_vectors(check, metrics=metrics, similarity=similarity)
     adapted = evaluate_vectors(check, adapter, metrics=metrics, similarity=similarity)
-    differences: Values = adapted.per_query[metric] - base.per_query[metric]
+    gains = adapted.per_query[metric] - base.per_query[metric]
+    differences: Values = check.relative_weights * gains
     return compare(base, adapted, groups=usable_groups(check.document_groups)), differences
 
 

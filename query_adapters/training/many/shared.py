@@ -11,6 +11,7 @@ from query_adapters.data.embedded import EmbeddedDataset
 from query_adapters.data.splits import folds
 from query_adapters.training.candidates import Candidate, ViewScore
 from query_adapters.training.guard import ALPHA, max_t_p_value
+from query_adapters.training.out_of_fold import HeldOutFold
 from query_adapters.training.pooled import PooledDataset
 from query_adapters.training.selection import Grid, paths_of
 from query_adapters.training.trainer import AdapterTrainer
@@ -154,7 +155,7 @@ def _measured(_: None, job: tuple[_Group, list[int]]) -> _Measured:
     group, path = job
     maps = list(group.grid.adapters(group.others, path))
     tenants = [group.grid.held_out(d, np.arange(len(d.queries))) for d in group.tenants]
-    return maps, [np.stack([fold.gains(adapter)[0] for adapter in maps]) for fold in tenants]
+    return maps, [np.stack([_gains(fold, adapter) for adapter in maps]) for fold in tenants]
 
 
 def _learned(
@@ -163,3 +164,9 @@ def _learned(
     pooled = PooledDataset.of(datasets)
     fit = trainer.grid(pooled, None).fit(pooled, candidate)
     return fit.as_adapter(pooled.queries)
+
+
+def _gains(fold: HeldOutFold, adapter: QueryAdapter) -> Values:
+    """Return the gain on each question, times its weight over the mean weight."""
+    gains: Values = fold.data.relative_weights * fold.gains(adapter)[0]
+    return gains

@@ -29,6 +29,19 @@ def test_a_log_becomes_a_dataset(tmp_path: Path) -> None:
     assert (found["questions"], found["shown_lists"], found["clicks"]) == (1, 4, 4)
 
 
+def test_questions_may_count_by_their_evidence(tmp_path: Path) -> None:
+    path = filled(tmp_path / "log")
+    log = FeedbackLog(path)
+    for _ in range(8):
+        log.clicked(log.shown("how old?", ["a", "b"]), "b")
+    arguments = ("feedback", path, "-o", tmp_path / "data", "--position-bias", 1)
+    text = CommandLine().text(*arguments, "--weigh-questions")
+    assert "Questions count by their evidence" in text
+    dataset = load_dataset(tmp_path / "data", split="train")
+    by_text = {dataset.queries[key]: weight for key, weight in dataset.weights.items()}
+    assert by_text["how old?"] == 2 * by_text["how far?"]
+
+
 def test_feedback_on_what_was_not_shown_is_refused(tmp_path: Path) -> None:
     path = filled(tmp_path / "log")
     log = FeedbackLog(path)
