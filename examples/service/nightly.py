@@ -65,7 +65,7 @@ def run_night(
 ) -> Night:
     """Return what was decided for the tenant at the end of the day, after writing it down."""
     now = retrieval.settings.clock()
-    lists = retrieval.logs[tenant].read().lists
+    lists = _logged(retrieval, tenant)
     today = [one for one in lists if one.time > now - DAY and one.system != PERSON]
     aliases = retrieval.registry.aliases(tenant)
     serving, canary = aliases[PRODUCTION], aliases[CANARY]
@@ -79,7 +79,7 @@ def run_night(
         canary=None if canary == serving else canary[:SHOWN],
         decision=decision,
         test=test,
-        training=_train(retrieval, tenant),
+        training=_train(retrieval, tenant, lists),
         drift=_drift(retrieval, tenant, today),
         measured=measured or {},
     )
@@ -115,7 +115,15 @@ def _decide(retrieval: Retrieval, tenant: str, lists: Sequence[ShownList]) -> tu
     return "goes on", str(test)
 
 
-def _train(retrieval: Retrieval, tenant: str) -> str:
+def _logged(retrieval: Retrieval, tenant: str) -> Sequence[ShownList]:
+    """Return what the tenant's users were shown, with what they did."""
+    try:
+        return retrieval.logs[tenant].read().lists
+    except FileNotFoundError:  # nobody has asked yet
+        return ()
+
+
+def _train(retrieval: Retrieval, tenant: str, lists: Sequence[ShownList]) -> str:
     """Train from the version that serves; what seems better becomes the canary."""
     registry = retrieval.registry
     aliases = registry.aliases(tenant)
@@ -124,9 +132,7 @@ def _train(retrieval: Retrieval, tenant: str) -> str:
     known = _questions_of(retrieval, tenant, aliases[PRODUCTION])
     with TemporaryDirectory() as folder:
         try:
-            found = dataset_from_feedback(
-                retrieval.logs[tenant], propensities=LOOKED_AT, skip_strangers=True
-            )
+            found = dataset_from_feedback(lists, propensities=LOOKED_AT, skip_strangers=True)
             result = refit(
                 found,
                 retrieval.embedder,
@@ -156,8 +162,8 @@ def _drift(retrieval: Retrieval, tenant: str, today: Sequence[ShownList]) -> str
     asked = [one.question for one in today if one.question]
     try:
         return str(question_drift(*map(retrieval.embedder.embed_queries, (learned, asked))))
-    except InvalidVectorsError as error:  # too few questions
-        return f"{error}."
+    except InvalidVectorsError:
+        return f"Too few questions to compare: {len(asked)} asked, {len(learned)} learned."
 
 
 def _questions_of(retrieval: Retrieval, tenant: str, version: str) -> Path:

@@ -20,11 +20,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from examples.service.app import create_app
-from examples.service.nightly import Night
+from examples.service.data import read
+from examples.service.nightly import DAY, Night, read_nights, run_night
 from examples.service.page import page
-from examples.service.retrieval import Retrieval
+from examples.service.retrieval import Retrieval, Settings
 from query_adapters.adapters import LinearAdapter
 from query_adapters.adapters.storage import save_adapter
+from query_adapters.data.paths import write_dataset
 from query_adapters.deployment import AdapterRegistry
 from query_adapters.feedback import read_log
 from tests.servers.chromium import find_chromium, running_chromium
@@ -140,6 +142,24 @@ def test_a_service_is_healthy_but_not_ready_until_it_has_loaded() -> None:
         may_load.set()
         wait_for(lambda: client.get("/health").status_code == 503)
         assert client.get("/ready").status_code == 503
+
+
+def test_a_night_without_users_decides_nothing_and_the_next_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUERY_ADAPTERS_REGISTRY_CACHE", str(tmp_path / "cache"))
+    clock = [0.0]
+    settings = Settings(folder=tmp_path, clock=lambda: clock[0])
+    retrieval = Retrieval(read(4).corpus, settings)
+    serving = retrieval.registry.resolve("acme", "production")
+    for drift in ("The base serves", "Too few questions to compare: 0 asked, 12 learned"):
+        clock[0] += DAY
+        night = run_night(retrieval, "acme")
+        assert (night.n_questions, night.canary, night.decision) == (0, None, "")
+        assert night.training.startswith("Not trained: 0 shown lists")
+        assert night.drift.startswith(drift)
+        write_dataset(read(4), tmp_path / "learned" / "acme" / f"{serving}.jsonl")
+    assert [one.day for one in read_nights(tmp_path)] == ["1970-01-02", "1970-01-03"]
 
 
 class Outline(HTMLParser):
