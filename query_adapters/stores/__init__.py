@@ -3,7 +3,16 @@
 from query_adapters.stores.blocks import read_blocks
 from query_adapters.stores.live import LiveIndex
 from query_adapters.stores.reader import StoreReader
-from query_adapters.stores.source import Blocks, BlockSource, MappingSource, RawBlock, VectorSource
+from query_adapters.stores.source import (
+    Blocks,
+    BlockSource,
+    MappingSource,
+    RawBlock,
+    Record,
+    RecordSource,
+    TextSource,
+    VectorSource,
+)
 from query_adapters.stores.stored import StoredVectors, gather
 
 __all__ = [
@@ -12,8 +21,11 @@ __all__ = [
     "LiveIndex",
     "MappingSource",
     "RawBlock",
+    "Record",
+    "RecordSource",
     "StoreReader",
     "StoredVectors",
+    "TextSource",
     "VectorSource",
     "gather",
     "read_blocks",
