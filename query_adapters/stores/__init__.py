@@ -6,7 +6,16 @@ from query_adapters.stores.live import LiveIndex
 from query_adapters.stores.prefix_check import PrefixCheck
 from query_adapters.stores.reader import StoreReader
 from query_adapters.stores.rescoring import rescored
-from query_adapters.stores.source import Blocks, BlockSource, MappingSource, RawBlock, VectorSource
+from query_adapters.stores.source import (
+    Blocks,
+    BlockSource,
+    MappingSource,
+    RawBlock,
+    Record,
+    RecordSource,
+    TextSource,
+    VectorSource,
+)
 from query_adapters.stores.stored import StoredVectors, gather
 from query_adapters.stores.stored_form import RestoredSource, StoredForm
 
@@ -17,10 +26,13 @@ __all__ = [
     "MappingSource",
     "PrefixCheck",
     "RawBlock",
+    "Record",
+    "RecordSource",
     "RestoredSource",
     "StoreReader",
     "StoredForm",
     "StoredVectors",
+    "TextSource",
     "VectorSource",
     "check_prefix",
     "gather",

@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from query_adapters.errors import UnreadableStoreError
 from query_adapters.stores.source import RawBlock, Record, batches, texts_of
@@ -16,6 +17,7 @@ SIMILARITIES: dict[str, Similarity] = {
 MOST = 100  # ids of one page, and of one request, whose address they are part of
 UNLISTED = {400, 404, 405, 501}  # what an index answers that does not list its ids
 SEPARATOR = "#"
+_listed: WeakKeyDictionary[Any, dict[str | None, dict[str, str]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,7 @@ class PineconeSource:
     def records(self, ids: Sequence[str]) -> dict[str, Record]:
         """Return texts and metadata by id."""
         found: dict[str, Record] = {}
-        for keys in batches(self._stored(ids), MOST):
+        for keys in batches(self._known(ids), MOST):
             for key, row in self._fetch(keys).items():
                 metadata = dict(row.metadata or {})
                 text = str(metadata.pop(self.text_key, ""))
@@ -97,6 +99,19 @@ class PineconeSource:
             return list(ids)
         wanted = set(ids)
         return [key for page in self._pages(MOST) for key in page if self._id_of(key) in wanted]
+
+    def _known(self, ids: Sequence[str]) -> list[str]:
+        """Return the same out of the last listing, which is renewed for an id that it lacks.
+
+        A retriever asks for a few ids with each question.
+        """
+        if not self.has_prefixes:
+            return list(ids)
+        kept = _listed.setdefault(self.index, {}).setdefault(self.namespace, {})
+        if any(key not in kept for key in ids):
+            kept.clear()
+            kept.update((self._id_of(key), key) for page in self._pages(MOST) for key in page)
+        return [kept[key] for key in ids if key in kept]
 
     def _id_of(self, key: str) -> str:
         return key.rpartition(SEPARATOR)[2] if self.has_prefixes else key

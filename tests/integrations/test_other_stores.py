@@ -10,15 +10,18 @@ import pytest
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.evaluation.search import exact_search
 from query_adapters.stores import StoredVectors, gather
+from tests.integrations import fusion_contract
 from tests.integrations.both import FRAMEWORKS
 from tests.integrations.framework import Framework
+from tests.integrations.fusion_contract import Serving
+from tests.langchain_adapter import test_fusion as langchain_fusion
+from tests.llama_index_finetune_plugin import test_fusion as llama_index_fusion
 from tests.stores import other_langchain, other_llama_index
 from tests.stores.kind import Chunk, OpenStore, StoreKind
 from tests.stores.place import Place
 from tests.stores.planted import (
     HELD_OUT,
     N_DOCUMENTS,
-    N_LABELLED,
     QUICK,
     document_vector,
     key_of,
@@ -129,10 +132,6 @@ def test_a_store_is_trained_onto_and_searched_as_it_is(
     np.testing.assert_array_equal(after.vectors, before.vectors)
 
 
-def has_filters(framework: str, name: str) -> bool:
-    return KINDS[framework][name].filters
-
-
 @pytest.mark.parametrize(
     ("framework", "name"),
     [
@@ -174,5 +173,30 @@ def test_the_model_is_checked_and_units_are_read_of_the_stored_documents(
         )
 
 
-def test_every_document_is_labelled_or_not() -> None:
-    assert N_LABELLED < N_DOCUMENTS
+SERVING: dict[str, Serving] = {
+    "llama_index": llama_index_fusion.TestContract.serving,
+    "langchain": langchain_fusion.SERVING,
+}
+HYBRIDS = [
+    *((framework, name) for framework in ("llama_index",) for name in KINDS[framework]),
+    *(("langchain", name) for name in ("milvus", "opensearch", "pinecone")),
+]
+
+
+@pytest.mark.parametrize(
+    ("framework", "name"),
+    [pytest.param(*pair, id="-".join(pair)) for pair in HYBRIDS],
+    indirect=["framework"],
+)
+def test_a_hybrid_with_exact_words_and_votes_ranks_as_all_documents_do(
+    framework: Framework, name: str, place: Place, adapter: Any
+) -> None:
+    kind, base = KINDS[framework.name][name], framework.make_base()
+    store = kind.fill(place, fusion_contract.CHUNKS, base)
+    opened = OpenStore(kind, place, store, tuple(fusion_contract.CHUNKS))
+    serving, question = SERVING[framework.name], fusion_contract.QUESTIONS[0]
+    model = fusion_contract.model_of(opened, base, adapter)
+    retriever = serving.retriever(opened.store, model, check_model=False)
+    wanted = fusion_contract.expected(model, question, opened, base)
+    fusion_contract.check_same(serving.results(retriever, question), wanted)
+    kind.remove(opened.store)

@@ -190,20 +190,24 @@ class TestPineconeWithPrefixes(TestPinecone):
     metric = "dotproduct"
 
     @pytest.fixture
-    def make_source(self) -> Iterator[MakeSource]:
+    def server(self) -> Iterator[PineconeServer]:
         with PineconeServer(self.metric) as server:
-            index = pinecone_index(server.url)
+            yield server
 
-            def make(rows: Sequence[Row]) -> PineconeSource:
-                vectors = [
-                    {"id": f"a#b#{row.key}", "values": row.vector, "metadata": {"text": row.text}}
-                    for row in rows
-                ]
-                if vectors:
-                    index.upsert(vectors=vectors)
-                return PineconeSource(index=index, has_prefixes=True)
+    @pytest.fixture
+    def make_source(self, server: PineconeServer) -> MakeSource:
+        index = pinecone_index(server.url)
 
-            yield make
+        def make(rows: Sequence[Row]) -> PineconeSource:
+            vectors = [
+                {"id": f"a#b#{row.key}", "values": row.vector, "metadata": {"text": row.text}}
+                for row in rows
+            ]
+            if vectors:
+                index.upsert(vectors=vectors)
+            return PineconeSource(index=index, has_prefixes=True)
+
+        return make
 
     def delete(self, source: Any, ids: Sequence[str]) -> None:
         source.index.delete(ids=[f"a#b#{key}" for key in ids])
@@ -211,6 +215,19 @@ class TestPineconeWithPrefixes(TestPinecone):
     def search(self, source: Any, vector: Sequence[float], k: int) -> list[str]:
         found = source.index.query(vector=vector, top_k=k)
         return [match.id.removeprefix("a#b#") for match in found.matches]
+
+    def test_texts_are_read_without_listing_the_ids_each_time(
+        self, make_source: MakeSource, server: PineconeServer
+    ) -> None:
+        source: Any = make_source(self.rows())
+        for row in self.rows():
+            assert source.texts([row.key]) == {row.key: row.text}
+        listed = [request for request in server.requests if request.path == ("vectors", "list")]
+        assert len(listed) == 1
+        source.index.upsert(
+            vectors=[{"id": "a#new", "values": [1.0] * DIM, "metadata": {"text": "t"}}]
+        )
+        assert source.texts(["new"]) == {"new": "t"}
 
 
 def test_a_pinecone_index_that_lists_no_ids_is_refused_with_the_ways_out() -> None:

@@ -32,6 +32,7 @@ class Source(MappingSource):
 
 
 class Suite(VectorSourceSuite):
+    @pytest.fixture
     def make_source(self) -> Any:
         raise NotImplementedError
 
@@ -134,6 +135,7 @@ class Doubles(Embedder):
 
 
 class Models(TextEmbedderSuite):
+    @pytest.fixture
     def embedder(self) -> Any:
         raise NotImplementedError
 
