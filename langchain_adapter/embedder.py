@@ -29,7 +29,7 @@ NO_CLIENTS = (
 if TYPE_CHECKING:
     from llama_index.core.base.embeddings.base import BaseEmbedding
 
-    BaseLike = Embeddings | BaseEmbedding | str
+    BaseLike = Embeddings | BaseEmbedding | TextEmbedder | str
 else:
     BaseLike = Any
 
@@ -118,13 +118,16 @@ def as_text_embedder(model: Any) -> TextEmbedder:
     Raises:
         TypeError: If it is not an embedding model.
     """
-    is_one = hasattr(model, "embed_queries") and not isinstance(model, Embeddings)
+    is_one = is_ours(model) and not isinstance(model, Embeddings | str)
     embedder: TextEmbedder = model if is_one else LangChainEmbedder(model)
     return embedder
 
 
 def resolve_base(base: Any) -> Embeddings:
-    """Return the model itself, or a LlamaIndex model (or its name) wrapped for LangChain.
+    """Return the model itself, the model of this name, or another model wrapped for LangChain.
+
+    A name is one for `resolve_embedder`, such as "openai/text-embedding-3-small", or a string that
+    LlamaIndex resolves, such as "local:BAAI/bge-small-en-v1.5".
 
     Raises:
         TypeError: If it is neither an embedding model of one of the frameworks nor a string.

@@ -25,7 +25,9 @@ LOCAL_BATCH_SIZE = 64  # enough to sort texts of similar length into one batch
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
-    BaseLike = BaseEmbedding | Embeddings | str
+    from query_adapters.embedders import TextEmbedder
+
+    BaseLike = BaseEmbedding | Embeddings | TextEmbedder | str
 else:
     BaseLike = Any
 
@@ -118,7 +120,10 @@ class LlamaIndexEmbedder:
 
 
 def resolve_base(embed_model: Any) -> BaseEmbedding:
-    """Return the model itself, the model of this name, or a LangChain model wrapped for LlamaIndex.
+    """Return the model itself, the model of this name, or another model wrapped for LlamaIndex.
+
+    A name is one for `resolve_embedder`, such as "openai/text-embedding-3-small", or a string that
+    LlamaIndex resolves, such as "local:BAAI/bge-small-en-v1.5".
 
     Raises:
         TypeError: If it is neither an embedding model of one of the frameworks nor a string.

@@ -43,7 +43,8 @@ class OpenAIEmbedder:
 
     Raises:
         MissingExtraError: If the extra `openai` is not installed.
-        MissingKeyError: If the environment holds no key; nothing has been sent.
+        MissingKeyError: If the environment holds no key, or no address of a provider that has none
+            for everybody; nothing has been sent.
         ValueError: If a setting is out of range.
     """
 

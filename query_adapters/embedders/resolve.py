@@ -70,7 +70,8 @@ def is_ours(model: Any) -> bool:
     """Return whether it is a `TextEmbedder`, or a name for `resolve_embedder`."""
     if isinstance(model, str):
         return split_name(model)[0] in EMBEDDERS
-    return hasattr(model, "embed_queries") and hasattr(model, "identity")
+    members = ("embed_queries", "embed_documents", "identity")
+    return all(hasattr(model, member) for member in members)
 
 
 def resolved(model: str | TextEmbedder, options: Mapping[str, Any]) -> TextEmbedder:

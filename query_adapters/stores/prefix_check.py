@@ -9,11 +9,7 @@ import numpy as np
 from query_adapters.arrays import unit
 from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.prefixes import PRESETS, preset_of
-from query_adapters.embedders.prepared import (
-    prefixes_of,
-    with_prefix,
-    without_prefixes,
-)
+from query_adapters.embedders.prepared import prefixes_of, with_prefix, without_prefixes
 from query_adapters.errors import DimensionMismatchError
 from query_adapters.typing import Vectors
 
@@ -33,13 +29,11 @@ class Way:
         name: What it is, in words.
         prefix: The prefix before each text; None where the model is used as it was given.
         embed: Embeds texts in this way.
-        cosine: Median cosine between stored vectors and fresh ones; NaN before it is measured.
     """
 
     name: str
     prefix: str | None
     embed: Callable[[Sequence[str]], Vectors]
-    cosine: float = float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -160,6 +160,16 @@ def test_a_name_stands_for_a_model_wherever_one_is_accepted(
     assert asked == ["some:model"] * 2
 
 
+def test_a_wrapped_model_of_one_framework_serves_in_the_other(base: Any, prepared: Any) -> None:
+    model = prepared(base, **PREFIXES)
+    query, document = (base.vector(role, f"{role[0]}: a") for role in ROLES)
+    in_langchain = langchain_adapter.PreparedEmbeddings(model)
+    in_llama_index = llama_index_finetune_plugin.PreparedEmbedding(model)
+    assert in_langchain.embed_query("a") == in_llama_index.get_query_embedding("a") == query
+    assert in_langchain.embed_documents(["a"]) == [document]
+    assert in_llama_index.get_text_embedding_batch(["a"]) == [document]
+
+
 def test_what_changes_documents_is_in_the_key_of_llama_indexs_ingestion_cache() -> None:
     prefixed = PreparedEmbedder(Core(), document_prefix="d: ")
     named = llama_index_finetune_plugin.NamedEmbedding
