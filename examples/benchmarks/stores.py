@@ -5,7 +5,7 @@ rows by id. The memory is the peak of the process while it reads, minus its memo
 was opened. Servers run in separate processes. In-memory stores are filled in the reading process.
 
     python examples/benchmarks/stores.py --rows 100000
-    python examples/benchmarks/stores.py --rows 1000000 --only DuckDB sqlite-vec
+    python examples/benchmarks/stores.py --rows 100000 --only DuckDB sqlite-vec
 
 Where a client has a way of its own to read all rows, its time is measured beside ours.
 
