@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from query_adapters.embedders.known_models import AS_OF, price_of
 from query_adapters.embedders.roles import missing_prefix
 from query_adapters.upgrade.asking import QuestionCost
 from query_adapters.upgrade.plan import Prices, UpgradePlan
@@ -34,6 +35,18 @@ def test_a_price_is_that_of_a_million_tokens() -> None:
     assert "about 0.0150 at the price given" in str(plan(2.0))
     assert plan().cost is None
     assert "price" not in str(plan())
+
+
+def test_without_a_price_the_list_price_counts_and_is_named() -> None:
+    listed = UpgradePlan.of(
+        "text-embedding-3-large", TEXTS, [], n_stored=10, price_per_million=None
+    )
+    assert listed.cost == pytest.approx(15 * 0.13e-6)
+    assert f"at the list price of {AS_OF}, in US dollars" in str(listed)
+    given = UpgradePlan.of("text-embedding-3-large", TEXTS, [], n_stored=10, price_per_million=0.0)
+    assert given.cost == 0
+    assert "at the price given" in str(given)
+    assert price_of("openai/text-embedding-3-small") == price_of("text-embedding-3-small") == 0.02
 
 
 @pytest.mark.parametrize("name", ["new", "old"])
