@@ -49,6 +49,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "query_adapters.fusion.retrievers.hybrid_weight": ("HybridWeightResult",),
     "query_adapters.fusion.retrievers.training": ("FusionWeightsResult",),
     "query_adapters.generation.options": ("GeneratorOptions",),
+    "query_adapters.pipelines.generate": (),
     "query_adapters.providers.http_client": (),
     "query_adapters.providers.redaction": ("redacted", "without_credentials"),
     "query_adapters.providers.secrets": ("remember_secret",),
@@ -69,6 +70,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "llama_index_finetune_plugin.metrics": (),
     "llama_index_finetune_plugin.migrating": ("MigratingOptions",),
     "llama_index_finetune_plugin.sentence_transformers": (),
+    "llama_index_finetune_plugin.text_generator": ("LlamaIndexTextGenerator",),
     "llama_index_finetune_plugin.weighted": ("WeightedOptions",),
     "langchain_adapter.documents": (),
     "langchain_adapter.experiments": ("ExperimentOptions",),
@@ -77,6 +79,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "langchain_adapter.interleaved": ("InterleavedOptions",),
     "langchain_adapter.migrating": ("MigratingOptions",),
     "langchain_adapter.sentence_transformers": (),
+    "langchain_adapter.text_generator": ("LangChainTextGenerator",),
     "langchain_adapter.weighted": ("WeightedOptions",),
 }
 

@@ -1,7 +1,7 @@
 """Test that a batch search finds the same documents as one retriever call per query."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,15 @@ NUMBERS = {
     "llama_index": [FEW, MANY, ZEROS, SIGNED, EXTREME],
     "langchain": [FEW, MANY],  # its store rejects queries of length 0
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def doubles() -> Iterator[None]:
+    """Let LangChain's store compute in double precision; with simsimd, no batch replaces it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("langchain_core.vectorstores.utils._HAS_SIMSIMD", False, raising=False)
+        patch.setattr("langchain_adapter._batch.find_spec", lambda name: None)
+        yield
 
 
 @pytest.mark.slow
