@@ -19,6 +19,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "query_adapters.data.rows": (),
     "query_adapters.data.units": ("Units",),
     "query_adapters.deployment.tenants": ("Source",),
+    "query_adapters.embedders.known_models": ("KNOWN_MODELS", "KnownModel"),
     "query_adapters.evaluation.comparison": (),
     "query_adapters.evaluation.interop": (),
     "query_adapters.evaluation.pairwise": (),
