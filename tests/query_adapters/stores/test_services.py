@@ -7,7 +7,7 @@ import pytest
 
 from query_adapters.errors import UnreadableStoreError
 from query_adapters.stores.azure_search import AzureSearchSource
-from query_adapters.stores.elasticsearch import ElasticSource
+from query_adapters.stores.elasticsearch import ElasticSource, synchronous
 from query_adapters.stores.pinecone import PineconeSource
 from query_adapters.testing import Row, VectorSourceSuite
 from query_adapters.testing.rows import DIM
@@ -137,6 +137,14 @@ def test_the_similarity_is_the_mapped_one_or_that_of_the_queries(
         }
         assert ElasticSource(client=client, index="docs", **options).similarity == expected
         assert ElasticSource(client=client, index="none", **options).count() == 0
+
+
+def test_the_connection_beside_an_asynchronous_client_is_made_once() -> None:
+    module = pytest.importorskip("elasticsearch", reason="elasticsearch is not installed")
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed")
+    client = module.AsyncElasticsearch("http://127.0.0.1:9")
+    assert synchronous(client) is synchronous(client)
+    assert synchronous(module.AsyncElasticsearch("http://127.0.0.1:9")) is not synchronous(client)
 
 
 def pinecone_index(url: str) -> Any:
