@@ -237,6 +237,17 @@ class TestPineconeWithPrefixes(TestPinecone):
         )
         assert source.texts(["new"]) == {"new": "t"}
 
+    def test_a_listing_that_fails_leaves_the_last_one(
+        self, make_source: MakeSource, server: PineconeServer
+    ) -> None:
+        row, *_ = rows = self.rows()
+        source: Any = make_source(rows)
+        assert source.texts([row.key]) == {row.key: row.text}
+        server.serverless = False
+        with pytest.raises(UnreadableStoreError):
+            source.texts(["unknown"])
+        assert source.texts([row.key]) == {row.key: row.text}
+
 
 def test_a_pinecone_index_that_lists_no_ids_is_refused_with_the_ways_out() -> None:
     with PineconeServer(serverless=False) as server:
