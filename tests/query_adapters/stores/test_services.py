@@ -311,6 +311,26 @@ class TestAzureSearch(VectorSourceSuite):
         query = VectorizedQuery(vector=list(vector), k_nearest_neighbors=k, fields="vector")
         return [row["id"] for row in source.client.search(vector_queries=[query], top=k)]
 
+    def test_a_key_that_is_not_filterable_is_refused_with_the_ways_out(
+        self, make_source: MakeSource, server: AzureSearchServer
+    ) -> None:
+        if not self.sortable:
+            pytest.skip("a key that is not sortable needs no filter")
+        source = make_source(self.rows())
+        server.fields["id"]["filterable"] = False
+        with pytest.raises(UnreadableStoreError, match=r"filterable.* embedded again"):
+            list(source.read(None, 10))
+
+    def test_a_definition_that_cannot_be_read_now_is_not_taken_for_a_hidden_one(
+        self, make_source: MakeSource, server: AzureSearchServer
+    ) -> None:
+        from azure.core.exceptions import HttpResponseError
+
+        source = make_source(self.rows())
+        server.tells, server.refusal = False, 409
+        with pytest.raises(HttpResponseError):
+            source.similarity  # noqa: B018
+
 
 class TestAzureSearchByDefault(TestAzureSearch):
     """The index that both frameworks create: its key is not sortable."""
