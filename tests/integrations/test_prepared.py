@@ -194,6 +194,16 @@ def test_the_prefix_of_a_store_is_found(
     assert found.prefix == (None if given else "d: ")
 
 
+def test_the_prefix_of_a_store_is_found_behind_a_cache(
+    framework: Framework, package: Any, prepared: Any, base: Any, tmp_path: Path
+) -> None:
+    cached = getattr(package, "CachedEmbedding", None) or package.CachedEmbeddings
+    store = framework.stores.in_memory(TEXTS, base)
+    model = cached(prepared(base, document_prefix="d: "), tmp_path / "vectors.sqlite")
+    found = package.check_prefix(store, model, prefixes=["d: "])
+    assert (found.found, found.prefix) == ("without a prefix", "")
+
+
 def test_training_on_a_store_made_without_the_prefix_is_refused(
     framework: Framework, prepared: Any, base: Any
 ) -> None:
