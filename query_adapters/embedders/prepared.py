@@ -244,9 +244,6 @@ def without_prefixes(embedder: TextEmbedder) -> TextEmbedder:
 
 
 def _within(embedder: Any) -> Any:
-    """Return the framework's model within an integration's `TextEmbedder`; another one itself.
-
-    Of a model that keeps the vectors of another one, it is the other one.
-    """
+    """Return the model within an integration's `TextEmbedder` and a cache; another one itself."""
     found = (getattr(embedder, name, None) for name in ("embed_model", "embeddings"))
     return innermost(next((model for model in found if model is not None), embedder))

@@ -5,6 +5,7 @@ import copy
 import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -176,6 +177,26 @@ def test_what_changes_documents_is_in_the_key_of_llama_indexs_ingestion_cache() 
     assert named(Core()).to_dict() != named(prefixed).to_dict()
     prepared = llama_index_finetune_plugin.PreparedEmbedding
     assert prepared(Core()).to_dict() != prepared(Core(), document_prefix="d: ").to_dict()
+
+
+@pytest.mark.parametrize(
+    "duplicate",
+    [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))],  # noqa: S301
+    ids=["deepcopy", "pickle"],
+)
+def test_a_copy_of_a_llama_index_model_by_name_has_its_model_and_leaves_it_whole(
+    duplicate: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Connected(Core):
+        def __init__(self, model: str, dimensions: int) -> None:
+            self.connection, self.dim = Lock(), dimensions
+
+    monkeypatch.setitem(EMBEDDERS, "mine", Connected)
+    model = llama_index_finetune_plugin.NamedEmbedding("mine/m", dimensions=8, embed_batch_size=3)
+    again = duplicate(model)
+    assert (again.embed_batch_size, again.dim) == (3, 8)
+    vectors = [one.get_query_embedding("a") for one in (again, model)]
+    assert vectors == [Core().vector("query", "a")] * 2
 
 
 def test_options_are_for_names_alone(named: Any) -> None:
