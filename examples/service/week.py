@@ -3,7 +3,8 @@
     python -m examples.service.week
 
 Each day users ask over HTTP, click what they look at, and the night's work is done. On the morning
-of one day somebody puts an adapter with damaged weights into the canary by hand. The week ends with an error if it is not rolled back, or if nothing is promoted.
+of one day somebody puts an adapter with damaged weights into the canary by hand. The week ends with
+an error if it is not rolled back, or if nothing is promoted.
 """
 
 import argparse
