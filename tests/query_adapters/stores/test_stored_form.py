@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from query_adapters.arrays import unit
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
 from query_adapters.stores import (
     LiveIndex,
@@ -150,3 +151,12 @@ def test_a_query_in_the_stores_form_is_refused() -> None:
     form = StoredForm(precision="ubinary")
     with pytest.raises(DimensionMismatchError, match="expected 16 dimensions, got 2; give"):
         rescored([3, 7], [(["d"], np.array([[3, 7]], dtype=np.float32))], form, k=1)
+
+
+@pytest.mark.parametrize("length", [1.0, 50.0])
+def test_fresh_vectors_of_any_length_agree_with_those_in_ranges(length: float) -> None:
+    vectors = length * unit(np.random.default_rng(0).normal(size=(40, 64)).astype(np.float32))
+    form = StoredForm.calibrated(vectors)
+    source = RestoredSource(MappingSource({}), form)
+    fresh, kept = unit(source.as_stored(unit(vectors))), unit(form.restored(form.stored(vectors)))
+    assert (fresh * kept).sum(axis=1).min() > 0.999
