@@ -1,6 +1,7 @@
 """Tests of indexes that keep documents as whole numbers or bits."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from query_adapters.arrays import unit
+from query_adapters.data.units import unit_rule
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
 from query_adapters.stores import (
     LiveIndex,
@@ -129,6 +131,9 @@ def test_the_check_of_the_model_compares_in_the_stores_form(
     )
     stored = live.read(["d1", "d2", "d3"], embedder=model)
     assert stored.vectors.shape == (4, 64)
+    rule = unit_rule("page", {}, lambda chunk: chunk)
+    paged = replace(live, chunks=lambda ids: {key: {"page": key} for key in ids}, units=rule)
+    assert paged.read(["d1", "d2", "d3"], embedder=model).vectors.shape == (4, 64)
 
 
 def test_candidates_are_ranked_by_the_querys_own_numbers() -> None:
