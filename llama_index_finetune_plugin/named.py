@@ -1,7 +1,8 @@
 """An embedding model of this package in LlamaIndex, by name or as an object."""
 
 import asyncio
-from typing import Any
+from functools import partial
+from typing import Any, Self
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.bridge.pydantic import Field, SerializerFunctionWrapHandler
@@ -36,6 +37,7 @@ class NamedEmbedding(NamedModel, BaseEmbedding):
     """
 
     embedder: Any = Field(exclude=True, repr=False, frozen=True)
+    made_from: Any = Field(exclude=True, repr=False, frozen=True)
 
     def __init__(
         self,
@@ -49,6 +51,7 @@ class NamedEmbedding(NamedModel, BaseEmbedding):
         embedder = resolved(model, options)
         fields: dict[str, Any] = {
             "embedder": embedder,
+            "made_from": (model, options),
             "model_name": embedder.model_name,
             "embed_batch_size": embed_batch_size or min(embedder.batch_size, MOST_AT_ONCE),
             "callback_manager": callback_manager,
@@ -78,6 +81,16 @@ class NamedEmbedding(NamedModel, BaseEmbedding):
         LlamaIndex's ingestion cache uses this as its key.
         """
         return {**handler(self), "class_name": self.class_name(), "identity": self.identity}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how another process makes it: by the name again, or around the object."""
+        model, options = self.made_from
+        own = {name: getattr(self, name) for name in ("embed_batch_size", "num_workers")}
+        return partial(type(self), model, **own, **options), ()
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Return a copy over the same model, whose connections cannot be copied."""
+        return self.model_copy()
 
     def _get_query_embedding(self, query: str) -> Embedding:
         return self.embed_queries([query])[0]

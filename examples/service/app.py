@@ -138,7 +138,12 @@ def feedback(tenant: Tenant, given: Feedback, retrieval: Loaded) -> None:
 
 @router.post("/{tenant}/answers", status_code=204)
 def answered(tenant: Tenant, given: PersonsAnswer, retrieval: Loaded) -> None:
-    """Log how support answered a user who had found nothing, which clicks cannot show."""
+    """Log how support answered a user who had found nothing, which clicks cannot show.
+
+    A document that the index lacks is refused: training would embed its id as its text.
+    """
+    if not retrieval.index.get_by_ids([given.document]):
+        raise HTTPException(422, "the index has no such document")
     retrieval.answered(tenant, given.text, given.document)
 
 

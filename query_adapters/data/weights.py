@@ -29,7 +29,9 @@ class WeightedQuestions(Protocol):
 Questions = TypeVar("Questions", bound=WeightedQuestions)
 
 
-def checked_weights(given: Mapping[str, float], queries: Mapping[str, str]) -> Mapping[str, float]:
+def checked_weights(
+    given: Mapping[str, float], queries: Mapping[str, object]
+) -> Mapping[str, float]:
     """Return the weight of every question; nothing if all count alike.
 
     Args:

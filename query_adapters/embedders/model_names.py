@@ -1,6 +1,7 @@
 """Names of models with their options, such as "ollama/nomic-embed-text?dimensions=256"."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from inspect import Parameter, signature
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -34,3 +35,22 @@ def split_options(name: str) -> tuple[str, dict[str, Any]]:
             f"expected <provider>/<model>?<option>=<value>, options being {', '.join(OPTIONS)}, "
             f"got {name!r} ({exc})"
         ) from exc
+
+
+def check_options(name: str, options: Iterable[str], make: Callable[..., Any] | None) -> None:
+    """Check that what makes a provider's models takes the options in a name.
+
+    Raises:
+        UnknownModelError: If it does not take one.
+    """
+    if make is None:
+        return
+    taken = signature(make).parameters
+    takes_any = any(one.kind == Parameter.VAR_KEYWORD for one in taken.values())
+    strange = [option for option in options if option not in taken and not takes_any]
+    if strange:
+        known = ", ".join(option for option in OPTIONS if option in taken) or "prefixes alone"
+        raise UnknownModelError(
+            f"expected options that the provider takes ({known}), got {', '.join(strange)} in "
+            f"{name!r}; leave them out"
+        )

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from query_adapters.arrays import unit
 from query_adapters.embedders.batching import check_at_least_one
-from query_adapters.embedders.identity import dim_of, identity_from, identity_of
+from query_adapters.embedders.identity import dim_of, identity_from, identity_of, innermost
 from query_adapters.embedders.prefixes import Prefixes, preset_of
 from query_adapters.embedders.protocol import TextEmbedder
 from query_adapters.errors import DimensionMismatchError
@@ -244,6 +244,6 @@ def without_prefixes(embedder: TextEmbedder) -> TextEmbedder:
 
 
 def _within(embedder: Any) -> Any:
-    """Return the framework's model within an integration's `TextEmbedder`; another one itself."""
+    """Return the model within an integration's `TextEmbedder` and a cache; another one itself."""
     found = (getattr(embedder, name, None) for name in ("embed_model", "embeddings"))
-    return next((model for model in found if model is not None), embedder)
+    return innermost(next((model for model in found if model is not None), embedder))

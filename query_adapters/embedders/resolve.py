@@ -10,7 +10,7 @@ from query_adapters.embedders.local import (
     Model2VecEmbedder,
     WordLlamaEmbedder,
 )
-from query_adapters.embedders.model_names import split_options
+from query_adapters.embedders.model_names import check_options, split_options
 from query_adapters.embedders.openai import OpenAIEmbedder
 from query_adapters.embedders.openai_servers import SERVERS
 from query_adapters.embedders.prepared import with_prefixes
@@ -63,6 +63,7 @@ def resolve_embedder(
     for key, value in before.items():
         in_name = written.pop(key, None)
         before[key] = in_name if value is None else value
+    check_options(name, written, EMBEDDERS.get(split_name(model)[0]))
     return with_prefixes(resolve(model, EMBEDDERS, **{**written, **given}), **before)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from query_adapters.adapters import QueryAdapter
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.data.weights import effective_number
+from query_adapters.data.weights import checked_weights, effective_number
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.evaluation.judging import Judged, judge_rows, judge_run
 from query_adapters.evaluation.metrics import DEFAULT_METRICS, Metric, parse_metrics
@@ -120,20 +120,22 @@ def evaluate_run(
             if all count alike.
 
     Raises:
-        InvalidDatasetError: If `qrels` is empty, a query has no relevant document, or a grade is
-            not a finite number.
+        InvalidDatasetError: If `qrels` is empty, a query has no relevant document, a grade is not
+            a finite number, a weight is not one from 0, or all are 0.
         TypeError: If a query has a string instead of a list of ids.
         UnknownMetricError: If a metric is unknown.
     """
     run = ranked(run)
     judged = judge_run(run, qrels)
+    of_queries = {query: weight for query, weight in (weights or {}).items() if query in qrels}
+    checked = checked_weights(of_queries, qrels)
     values = _values(judged, parse_metrics(metrics))
     return Evaluation(
         values,
         query_ids=tuple(qrels),
         run=run,
         first_relevant=judged.first_relevant,
-        weights=np.array([weights.get(query, 1.0) for query in qrels] if weights else []),
+        weights=np.array([checked[query] for query in qrels] if checked else []),
     )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from query_adapters.adapters.storage import SavedAdapter
 from query_adapters.arrays import unit
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.embedders import TextEmbedder
+from query_adapters.embedders.batching import stacked
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.errors import (
     AdapterMismatchError,
@@ -41,7 +41,16 @@ def question_check(
 ) -> Check:
     """Return whether live questions are still like the training questions."""
     asked = list({one.key: one for one in lists}.values())
-    live = _live_vectors(asked, embedder, cache)
+    training = None if embedder is None else training  # nothing else makes their vectors
+    try:
+        live = _live_vectors(asked, embedder, cache)
+    except InvalidVectorsError:
+        return Check(
+            name="questions",
+            status="failed",
+            seen="vectors of questions, in the log and by the model, differ in length",
+            advice="look at fewer of the newest lists, those that one model has served",
+        )
     if live is None:
         return _skipped("the log holds no vectors of questions, and no model was given")
     known, seen = _known_questions(folder, saved, embedder, training, cache)
@@ -120,13 +129,16 @@ def _skipped(why: str) -> Check:
 def _live_vectors(
     asked: Sequence[ShownList], embedder: TextEmbedder | None, cache: EmbeddingCache
 ) -> Vectors | None:
-    """Return the base model's vectors of the questions; None without vectors and a model."""
-    logged = [one.vector for one in asked if one.vector is not None]
+    """Return the base model's vectors of the questions; None without vectors and a model.
+
+    Raises:
+        InvalidVectorsError: If they differ in length, as those of two models.
+    """
+    parts = [one.vector[None] for one in asked if one.vector is not None]
     texts = [one.question for one in asked if one.vector is None and one.question]
-    parts: list[Any] = [*([np.stack(logged)] if logged else [])]
     if texts and embedder is not None:
         parts.append(cache.embed_queries(embedder, texts))
-    return np.concatenate(parts) if parts else None
+    return stacked(parts) if parts else None
 
 
 def _known_questions(

@@ -19,6 +19,7 @@ SIMILARITIES: dict[str, Similarity] = {
 MOST = 1_000  # documents that the service returns at once
 SKIPPED = 100_000  # documents that a search may skip
 REFUSED = 400
+HIDDEN = {401, 403, 404}  # what a key for queries, or a missing index, is answered
 KEY = re.compile(r"[\w=-]+", re.ASCII)  # what the service allows as a key
 WAYS_OUT = (
     "pass the vectors as blocks of (ids, vectors), or leave the store out, and documents are "
@@ -96,7 +97,10 @@ class AzureSearchSource:
         while page:
             yield self._block(page)
             after = f"{self.key_field} gt '{page[-1][self.key_field]}'"
-            page = self._page(top=size, order_by=f"{self.key_field} asc", filter=after) or []
+            following = self._page(top=size, order_by=f"{self.key_field} asc", filter=after)
+            if following is None:
+                raise self._unreadable("a key that is filterable, as it is sortable")
+            page = following
 
     def _skipping(self, size: int) -> Generator[RawBlock, None, None]:
         if self.count() > SKIPPED:
@@ -143,5 +147,7 @@ class AzureSearchSource:
         try:
             with SearchIndexClient(self.client._endpoint, self.client._credential) as client:
                 return client.get_index(self.client._index_name)
-        except HttpResponseError:  # the key is one for queries, or there is no index
+        except HttpResponseError as error:
+            if error.status_code not in HIDDEN:
+                raise
             return None

@@ -3,6 +3,7 @@
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from query_adapters.stores.source import RawBlock, Record, batches, texts_of
 from query_adapters.typing import Similarity
@@ -26,6 +27,7 @@ STRATEGIES: dict[str, Similarity] = {
 
 MOST = 10_000  # rows that a server returns at once, by default
 KEPT = "5m"  # how long a server keeps a read open between two pages
+_beside: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # clients by asynchronous ones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +144,13 @@ class ElasticSource:
 
 
 def synchronous(client: Any) -> Any:
-    """Return a client with the servers and credentials of an AsyncElasticsearch."""
+    """Return a client with the servers and credentials of an AsyncElasticsearch, always the same.
+
+    A retriever reads with each question, and each client has connections of its own.
+    """
     from elasticsearch import Elasticsearch
 
-    nodes = [node.config for node in client.transport.node_pool.all()]
-    return Elasticsearch(nodes, headers=dict(client._headers))
+    if client not in _beside:
+        nodes = [node.config for node in client.transport.node_pool.all()]
+        _beside[client] = Elasticsearch(nodes, headers=dict(client._headers))
+    return _beside[client]

@@ -15,6 +15,7 @@ from query_adapters.stores.prefix_check import PrefixCheck, compared, ways_of
 from query_adapters.typing import Vectors
 
 N_TEXTS = 32
+MOST_BLOCKS = 32  # of `n_texts` documents: a store without texts is not read to its end
 
 
 def check_prefix(
@@ -32,12 +33,13 @@ def check_prefix(
     Args:
         index: The index, with texts.
         embedder: The model that built it, with the prefixes that it is to be used with.
-        n_texts: The most documents to embed; the first ones whose texts can be read.
+        n_texts: The most documents to embed: of the first `32 * n_texts`, those whose texts can be
+            read.
         prefixes: Prefixes to try; by default those of the model's family, or of every family in
             `PRESETS` for a model of none.
 
     Raises:
-        InvalidVectorsError: If the store returns no vectors or no texts.
+        InvalidVectorsError: If the store returns no vectors, or no texts of the first documents.
         DimensionMismatchError: If the stored vectors are longer than the model's.
         ValueError: If `n_texts` is below 1.
     """
@@ -60,6 +62,7 @@ def _with_texts(index: LiveIndex, n_texts: int) -> tuple[Vectors, list[str]]:
 
 
 def _pairs(index: LiveIndex, n_texts: int) -> Generator[tuple[Vectors, str], None, None]:
-    for keys, vectors in read_blocks(index.source, name=index.name, batch_size=n_texts):
+    blocks = read_blocks(index.source, name=index.name, batch_size=n_texts)
+    for keys, vectors in islice(blocks, MOST_BLOCKS):
         texts = index.texts(keys)
         yield from ((vectors[row], texts[key]) for row, key in enumerate(keys) if key in texts)

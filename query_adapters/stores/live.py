@@ -14,6 +14,7 @@ from query_adapters.embedders import TextEmbedder
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.stores.blocks import read_blocks
 from query_adapters.stores.origin import PROBES, check_origin
+from query_adapters.stores.prefix_check import Encode
 from query_adapters.stores.source import VectorSource, batches
 from query_adapters.stores.stored import Block, StoredVectors, gather
 from query_adapters.stores.unit_labels import check_labels, chunks_of, sampled_chunks
@@ -83,12 +84,14 @@ class LiveIndex:
         if max_documents is not None and max_documents < 0:
             raise ValueError(f"max_documents: expected at least 0 or None, got {max_documents}")
         index = self if self.units is None else self._in_memory(max_documents)
-        return index._read(labelled, embedder, max_documents, path, seed)
+        encode = getattr(self.source, "as_stored", None)
+        return index._read(labelled, embedder, encode, max_documents, path, seed)
 
     def _read(
         self,
         labelled: Sequence[str],
         embedder: TextEmbedder | None,
+        encode: Encode | None,
         max_documents: int | None,
         path: Path | None,
         seed: int,
@@ -103,7 +106,7 @@ class LiveIndex:
                 self.texts(needed.ids[:PROBES]),
                 embedder,
                 name=self.name,
-                encode=getattr(self.source, "as_stored", None),
+                encode=encode,
             )
         known = frozenset(needed.ids)
         n_stored = self._count() if unit_of is None else len(set(unit_of.values()))

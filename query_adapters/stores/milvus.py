@@ -66,7 +66,9 @@ class MilvusSource:
         if not self._exists():
             return {}
         found = self._get(self._keys(ids), self.text_field)
-        return {str(row[self.id_field]): text for row in found if (text := row[self.text_field])}
+        return {
+            str(row[self.id_field]): text for row in found if (text := row.get(self.text_field))
+        }
 
     def _iterate(self, batch_size: int) -> Generator[RawBlock, None, None]:
         iterator = self.client.query_iterator(

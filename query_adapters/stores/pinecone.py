@@ -107,10 +107,11 @@ class PineconeSource:
         """
         if not self.has_prefixes:
             return list(ids)
-        kept = _listed.setdefault(self.index, {}).setdefault(self.namespace, {})
-        if any(key not in kept for key in ids):
-            kept.clear()
-            kept.update((self._id_of(key), key) for page in self._pages(MOST) for key in page)
+        namespaces = _listed.setdefault(self.index, {})
+        kept = namespaces.get(self.namespace, {})
+        if any(key not in kept for key in ids):  # replaced when complete: other threads read it
+            kept = {self._id_of(key): key for page in self._pages(MOST) for key in page}
+            namespaces[self.namespace] = kept
         return [kept[key] for key in ids if key in kept]
 
     def _id_of(self, key: str) -> str:

@@ -143,7 +143,13 @@ class RestoredSource:
             yield keys, self.form.restored(rows) if len(keys) else rows
 
     def as_stored(self, vectors: Vectors) -> Vectors:
-        """Return vectors as they come back from the store."""
+        """Return vectors as they come back from the store, to be compared by cosine.
+
+        Those of a form with ranges are returned as they are: ranges hold for one length of vectors,
+        and rounding to them hardly changes a cosine.
+        """
+        if self.form.low is not None:
+            return vectors
         return self.form.restored(self.form.stored(unit(vectors)))
 
 

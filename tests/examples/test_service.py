@@ -98,6 +98,8 @@ def test_a_service_answers_keeps_feedback_and_ends_when_requests_are_answered(
             assert client.post("/acme/feedback", json=given).status_code == 204
         by_hand = {"text": "text for a mail", "document": "base64.b64encode"}
         assert client.post("/acme/answers", json=by_hand).status_code == 204
+        unknown = {**by_hand, "document": "nowhere"}
+        assert client.post("/acme/answers", json=unknown).status_code == 422
         assert "What happened" in client.get("/").text
 
         refused = [("nobody", question), ("acme", {**question, "text": " "}), ("acme", {})]

@@ -5,6 +5,7 @@ import copy
 import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -178,6 +179,26 @@ def test_what_changes_documents_is_in_the_key_of_llama_indexs_ingestion_cache() 
     assert prepared(Core()).to_dict() != prepared(Core(), document_prefix="d: ").to_dict()
 
 
+@pytest.mark.parametrize(
+    "duplicate",
+    [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))],  # noqa: S301
+    ids=["deepcopy", "pickle"],
+)
+def test_a_copy_of_a_llama_index_model_by_name_has_its_model_and_leaves_it_whole(
+    duplicate: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Connected(Core):
+        def __init__(self, model: str, dimensions: int) -> None:
+            self.connection, self.dim = Lock(), dimensions
+
+    monkeypatch.setitem(EMBEDDERS, "mine", Connected)
+    model = llama_index_finetune_plugin.NamedEmbedding("mine/m", dimensions=8, embed_batch_size=3)
+    again = duplicate(model)
+    assert (again.embed_batch_size, again.dim) == (3, 8)
+    vectors = [one.get_query_embedding("a") for one in (again, model)]
+    assert vectors == [Core().vector("query", "a")] * 2
+
+
 def test_options_are_for_names_alone(named: Any) -> None:
     with pytest.raises(TypeError, match="no options beside a model, got dimensions"):
         named(Core(), dimensions=3)
@@ -192,6 +213,16 @@ def test_the_prefix_of_a_store_is_found(
     found = package.check_prefix(store, model, prefixes=["d: "])
     assert found.is_right == (given == "d: ")
     assert found.prefix == (None if given else "d: ")
+
+
+def test_the_prefix_of_a_store_is_found_behind_a_cache(
+    framework: Framework, package: Any, prepared: Any, base: Any, tmp_path: Path
+) -> None:
+    cached = getattr(package, "CachedEmbedding", None) or package.CachedEmbeddings
+    store = framework.stores.in_memory(TEXTS, base)
+    model = cached(prepared(base, document_prefix="d: "), tmp_path / "vectors.sqlite")
+    found = package.check_prefix(store, model, prefixes=["d: "])
+    assert (found.found, found.prefix) == ("without a prefix", "")
 
 
 def test_training_on_a_store_made_without_the_prefix_is_refused(

@@ -25,13 +25,14 @@ class AzureSearchServer(VectorService):
 
     Attributes:
         tells: Whether the client's key may read the definition of the index.
+        refusal: Status of the answer if it may not.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.index: dict[str, Any] | None = None
         self.rows: dict[str, dict[str, Any]] = {}
-        self.tells = True
+        self.tells, self.refusal = True, 403
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -62,7 +63,7 @@ class AzureSearchServer(VectorService):
                 return Answer(request.body, 201)
             case (_,):
                 if not self.tells:
-                    return Answer({"error": {"code": "", "message": "forbidden"}}, 403)
+                    return Answer({"error": {"code": "", "message": "forbidden"}}, self.refusal)
                 found = {"error": {"code": "", "message": "not found"}}
                 return Answer(self.index) if self.index else Answer(found, 404)
             case (_, "docs", "$count"):
@@ -95,7 +96,8 @@ class AzureSearchServer(VectorService):
         wanted = [name for name in (body.get("select") or "").split(",") if name]
         order = (body.get("orderby") or "").removesuffix(" asc")
         hidden = [name for name in wanted if self.fields[name].get("retrievable") is False]
-        if hidden or (order and not self.fields[order].get("sortable")):
+        unfilterable = body.get("filter") and self.fields[self.key].get("filterable") is False
+        if hidden or unfilterable or (order and not self.fields[order].get("sortable")):
             return Answer({"error": {"code": "", "message": "The request is invalid."}}, 400)
         found = [row for row in self.rows.values() if admits(body.get("filter"), row)]
         scores = {row[self.key]: 1.0 for row in found}

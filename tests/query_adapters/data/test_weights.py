@@ -107,3 +107,10 @@ def test_whole_weights_resample_like_groups_of_equal_questions() -> None:
     (one,) = bootstrap_intervals(values, weights=times.astype(float))
     (other,) = bootstrap_intervals(np.repeat(values, times, axis=0), groups=groups)
     assert (one.mean, one.low, one.high) == pytest.approx((other.mean, other.low, other.high))
+
+
+@pytest.mark.parametrize("weights", [dict.fromkeys(QRELS, 0.0), {"q1": -1.0}])
+def test_weights_of_a_run_are_checked(weights: dict[str, float]) -> None:
+    run = {query: ["d"] for query in QUERIES}
+    with pytest.raises(InvalidDatasetError, match="weights"):
+        evaluate_run(run, QRELS, weights=weights)

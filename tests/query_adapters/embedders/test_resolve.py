@@ -57,6 +57,18 @@ def test_an_unknown_option_in_a_name_is_refused(written: str) -> None:
         resolve_embedder(f"openai/m?{written}")
 
 
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("cohere/embed-v4.0?base_url=http://localhost:1", "dimensions"),
+        ("model2vec/m?dimensions=64", "prefixes alone"),
+    ],
+)
+def test_an_option_that_a_provider_does_not_take_is_refused(name: str, taken: str) -> None:
+    with pytest.raises(UnknownModelError, match=rf"takes \({taken}\), got"):
+        resolve_embedder(name)
+
+
 def test_the_prefixes_of_a_family_are_added_and_said(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from query_adapters.adapters import KernelAdapter, LinearAdapter
+from query_adapters.adapters.serving import BRIDGE_RECORD
 from query_adapters.adapters.storage import (
     AdapterRecord,
     SavedAdapter,
@@ -174,6 +175,23 @@ def test_an_index_that_has_grown_and_ids_that_it_lacks_are_told(look: Look, live
     assert "it lacks 1 of" in look([strange, *live.lists[1:]])["index"].seen
 
 
+def test_a_sample_of_an_index_is_not_told_to_lack_the_rest(look: Look, live: Live) -> None:
+    n = len(live.index.ids)
+    sample = StoredVectors(live.index.ids[::2], live.index.vectors[::2], n_stored=n)
+    assert look(index=sample)["index"].status == "ok"
+    assert look(index=replace(sample, n_stored=None))["index"].status == "warning"
+
+
+def test_an_adapter_into_the_index_of_another_model_is_not_held_against_it(
+    look: Look, live: Live, tmp_path: Path
+) -> None:
+    record = AdapterRecord(base_model="fake", training={BRIDGE_RECORD: {}})
+    saved = SavedAdapter(adapter=LinearAdapter.identity(8), record=record)
+    turned = StoredVectors(live.index.ids, np.roll(live.index.vectors, 1, axis=1))
+    found = look(adapter=save_adapter(saved, tmp_path / "bridge"), index=turned)
+    assert found["index"].status == "ok"
+
+
 def test_a_log_of_another_adapter_is_told(look: Look, live: Live) -> None:
     others = [replace(one, system="faq@0123456789abcdef") for one in live.lists]
     found = look(others)["adapter"]
@@ -209,6 +227,26 @@ def test_questions_are_compared_with_given_ones_where_the_adapter_has_no_memory(
     assert "100% have a seen answer" in found["questions"].seen
     assert found["model"].seen == "fake, by its name alone: the adapter holds no probe"
     assert found["index"].status == "ok"
+
+
+def test_a_memory_is_compared_alike_with_and_without_training_questions_that_need_a_model(
+    look: Look, live: Live
+) -> None:
+    by_vectors = [
+        replace(one, question=None, vector=live.problem.vectors[one.question].astype(np.float32))
+        for one in live.lists
+    ]
+    found = look(by_vectors, embedder=None)["questions"]
+    assert look(by_vectors, embedder=None, training=live.training)["questions"] == found
+
+
+def test_a_log_with_vectors_of_two_models_is_told(look: Look, live: Live) -> None:
+    logged = [
+        replace(one, question=None, vector=np.ones(8 + number % 2, np.float32))
+        for number, one in enumerate(live.lists)
+    ]
+    found = look(logged, embedder=None)["questions"]
+    assert (found.status, "differ in length" in found.seen) == ("failed", True)
 
 
 def test_what_a_refit_would_gain_is_measured(look: Look, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from query_adapters.processes.later import LaterCalls
@@ -63,6 +64,24 @@ def test_calls_are_refused_where_too_many_wait() -> None:
     gate.set()
     assert later.flush(5)
     assert later(lambda: None)
+
+
+def test_the_thread_ends_after_the_last_call_once_nothing_holds_the_object() -> None:
+    later, gate = LaterCalls(), threading.Event()
+    threads: SimpleQueue[threading.Thread] = SimpleQueue()
+    later(partial(gate.wait, 5))
+    later(lambda: threads.put(threading.current_thread()))
+    del later
+    gate.set()
+    thread = threads.get(timeout=5)
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_waiting_for_no_calls_starts_no_thread() -> None:
+    before = set(threading.enumerate())
+    assert LaterCalls().flush(5)
+    assert set(threading.enumerate()) <= before
 
 
 def test_the_end_of_a_process_waits_for_them(

@@ -203,3 +203,9 @@ class TestMilvusLite(VectorSourceSuite):
         source: Any = make_source(rows)
         source.client.release_collection("docs")
         self.check(list(source.read(None, 10)), rows, most=10)
+
+    def test_an_entity_without_the_field_of_texts_has_none(self, make_source: MakeSource) -> None:
+        first, second, *_ = self.rows()
+        source: Any = make_source([first])
+        source.client.insert("docs", [{"id": second.key, "embedding": second.vector}])
+        assert source.texts([first.key, second.key]) == {first.key: first.text}

@@ -144,3 +144,17 @@ def test_an_index_that_was_made_without_the_prefix_of_the_family_is_reported() -
         check_prefix(index_of(Model(), ""), Model())
     )
     assert "family" not in str(check_prefix(index_of(Model(), "passage: "), e5("passage: ")))
+
+
+def test_an_index_without_texts_is_not_read_to_its_end(make_embedder: Callable[..., Any]) -> None:
+    asked: list[str] = []
+
+    def no_texts(ids: Sequence[str]) -> dict[str, str]:
+        asked.extend(ids)
+        return {}
+
+    source = MappingSource({str(n): np.ones(4, dtype=np.float32) for n in range(100)})
+    index = LiveIndex(name="MyStore", source=source, texts=no_texts, hint=lambda _: "")
+    with pytest.raises(InvalidVectorsError, match="documents with texts, got none"):
+        check_prefix(index, make_embedder(dim=4), n_texts=1)
+    assert len(asked) < 100

@@ -7,7 +7,7 @@ import pytest
 
 from query_adapters.errors import UnreadableStoreError
 from query_adapters.stores.azure_search import AzureSearchSource
-from query_adapters.stores.elasticsearch import ElasticSource
+from query_adapters.stores.elasticsearch import ElasticSource, synchronous
 from query_adapters.stores.pinecone import PineconeSource
 from query_adapters.testing import Row, VectorSourceSuite
 from query_adapters.testing.rows import DIM
@@ -139,6 +139,14 @@ def test_the_similarity_is_the_mapped_one_or_that_of_the_queries(
         assert ElasticSource(client=client, index="none", **options).count() == 0
 
 
+def test_the_connection_beside_an_asynchronous_client_is_made_once() -> None:
+    module = pytest.importorskip("elasticsearch", reason="elasticsearch is not installed")
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed")
+    client = module.AsyncElasticsearch("http://127.0.0.1:9")
+    assert synchronous(client) is synchronous(client)
+    assert synchronous(module.AsyncElasticsearch("http://127.0.0.1:9")) is not synchronous(client)
+
+
 def pinecone_index(url: str) -> Any:
     module = pytest.importorskip("pinecone", reason="pinecone is not installed")
     return module.Pinecone(api_key="a key").Index(host=url)
@@ -229,6 +237,17 @@ class TestPineconeWithPrefixes(TestPinecone):
         )
         assert source.texts(["new"]) == {"new": "t"}
 
+    def test_a_listing_that_fails_leaves_the_last_one(
+        self, make_source: MakeSource, server: PineconeServer
+    ) -> None:
+        row, *_ = rows = self.rows()
+        source: Any = make_source(rows)
+        assert source.texts([row.key]) == {row.key: row.text}
+        server.serverless = False
+        with pytest.raises(UnreadableStoreError):
+            source.texts(["unknown"])
+        assert source.texts([row.key]) == {row.key: row.text}
+
 
 def test_a_pinecone_index_that_lists_no_ids_is_refused_with_the_ways_out() -> None:
     with PineconeServer(serverless=False) as server:
@@ -291,6 +310,26 @@ class TestAzureSearch(VectorSourceSuite):
 
         query = VectorizedQuery(vector=list(vector), k_nearest_neighbors=k, fields="vector")
         return [row["id"] for row in source.client.search(vector_queries=[query], top=k)]
+
+    def test_a_key_that_is_not_filterable_is_refused_with_the_ways_out(
+        self, make_source: MakeSource, server: AzureSearchServer
+    ) -> None:
+        if not self.sortable:
+            pytest.skip("a key that is not sortable needs no filter")
+        source = make_source(self.rows())
+        server.fields["id"]["filterable"] = False
+        with pytest.raises(UnreadableStoreError, match=r"filterable.* embedded again"):
+            list(source.read(None, 10))
+
+    def test_a_definition_that_cannot_be_read_now_is_not_taken_for_a_hidden_one(
+        self, make_source: MakeSource, server: AzureSearchServer
+    ) -> None:
+        from azure.core.exceptions import HttpResponseError
+
+        source = make_source(self.rows())
+        server.tells, server.refusal = False, 409
+        with pytest.raises(HttpResponseError):
+            source.similarity  # noqa: B018
 
 
 class TestAzureSearchByDefault(TestAzureSearch):

@@ -1,6 +1,7 @@
 """Tests of indexes that keep documents as whole numbers or bits."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from query_adapters.arrays import unit
+from query_adapters.data.units import unit_rule
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
 from query_adapters.stores import (
     LiveIndex,
@@ -128,6 +131,9 @@ def test_the_check_of_the_model_compares_in_the_stores_form(
     )
     stored = live.read(["d1", "d2", "d3"], embedder=model)
     assert stored.vectors.shape == (4, 64)
+    rule = unit_rule("page", {}, lambda chunk: chunk)
+    paged = replace(live, chunks=lambda ids: {key: {"page": key} for key in ids}, units=rule)
+    assert paged.read(["d1", "d2", "d3"], embedder=model).vectors.shape == (4, 64)
 
 
 def test_candidates_are_ranked_by_the_querys_own_numbers() -> None:
@@ -150,3 +156,12 @@ def test_a_query_in_the_stores_form_is_refused() -> None:
     form = StoredForm(precision="ubinary")
     with pytest.raises(DimensionMismatchError, match="expected 16 dimensions, got 2; give"):
         rescored([3, 7], [(["d"], np.array([[3, 7]], dtype=np.float32))], form, k=1)
+
+
+@pytest.mark.parametrize("length", [1.0, 50.0])
+def test_fresh_vectors_of_any_length_agree_with_those_in_ranges(length: float) -> None:
+    vectors = length * unit(np.random.default_rng(0).normal(size=(40, 64)).astype(np.float32))
+    form = StoredForm.calibrated(vectors)
+    source = RestoredSource(MappingSource({}), form)
+    fresh, kept = unit(source.as_stored(unit(vectors))), unit(form.restored(form.stored(vectors)))
+    assert (fresh * kept).sum(axis=1).min() > 0.999
