@@ -1,6 +1,7 @@
 """An embedding model of this package in LangChain, by name or as an object."""
 
-from typing import Any
+from functools import partial
+from typing import Any, Self
 
 from langchain_core.embeddings import Embeddings
 
@@ -25,6 +26,16 @@ class NamedEmbeddings(NamedModel, Embeddings):
 
     def __init__(self, model: str | TextEmbedder, **options: Any) -> None:
         self.embedder: TextEmbedder = resolved(model, options)
+        self._made_from = (model, options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how another process makes it: by the name again, or around the object."""
+        model, options = self._made_from
+        return partial(type(self), model, **options), ()
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Return the model itself: its connections cannot be copied, and it does not change."""
+        return self
 
     @property
     def model_name(self) -> str:

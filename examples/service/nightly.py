@@ -72,7 +72,7 @@ def run_night(
     decision, test = _decide(retrieval, tenant, lists)
     night = Night(
         tenant=tenant,
-        day=datetime.fromtimestamp(now, UTC).date().isoformat(),
+        day=datetime.fromtimestamp(now - DAY / 2, UTC).date().isoformat(),  # also after midnight
         n_questions=len(today),
         n_clicks=sum(len(one.events) for one in today),
         serving=serving[:SHOWN],

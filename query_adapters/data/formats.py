@@ -13,7 +13,7 @@ from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.lines import read_lines, read_rows
 from query_adapters.data.readers.values import id_text
 from query_adapters.data.rows import from_clicks, to_rows
-from query_adapters.data.weight_rows import weights_in
+from query_adapters.data.weight_rows import WEIGHT, weights_in
 from query_adapters.errors import DatasetWarning, InvalidDatasetError
 from query_adapters.files.atomic import replace_file
 from query_adapters.files.json_reading import read_json_file
@@ -222,7 +222,7 @@ def _parsed(rows: Any, path: Path) -> Iterator[list[str]]:
 
 def _beir_lines(texts: Mapping[str, str], weights: Mapping[str, float]) -> Iterator[bytes]:
     for key, text in texts.items():
-        data = {"metadata": {"weight": weights[key]}} if key in weights else {}
+        data = {"metadata": {WEIGHT: weights[key]}} if key in weights else {}
         row = {"_id": key, "title": "", "text": text, **data}
         yield (json.dumps(row, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
 

@@ -16,10 +16,9 @@ from query_adapters.embedders import TextEmbedder
 from query_adapters.embedders.batching import stacked
 from query_adapters.embedders.cache import EmbeddingCache
 from query_adapters.errors import (
-    AdapterMismatchError,
     DimensionMismatchError,
-    InvalidDatasetError,
     InvalidVectorsError,
+    QueryAdaptersError,
 )
 from query_adapters.feedback.dataset import PositionBias, dataset_from_feedback
 from query_adapters.feedback.records import ShownList
@@ -112,7 +111,7 @@ def refit_check(
                 index=index,
                 cache_path=cache.path or Path(output) / "vectors.sqlite",
             )
-    except (AdapterMismatchError, InvalidDatasetError) as error:
+    except QueryAdaptersError as error:  # such as too few labels, or an adapter of another model
         return Check(name="refit", status="skipped", seen=str(error))
     gain = dict(result.verdict.details)["Over the serving adapter"]
     p_value = result.verdict.p_value

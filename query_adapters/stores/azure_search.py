@@ -105,12 +105,17 @@ class AzureSearchSource:
     def _skipping(self, size: int) -> Generator[RawBlock, None, None]:
         if self.count() > SKIPPED:
             raise self._unreadable(f"a sortable key, or at most {SKIPPED:,} documents")
+        known: set[str] = set()
         for skip in range(0, SKIPPED, size):
             page = self._page(top=size, skip=skip, session_id="reading")
             if page is None:
                 raise self._unreadable("a retrievable field of vectors")
             if not page:
                 return
+            keys = {row[self.key_field] for row in page}
+            if len(keys) < len(page) or keys & known:  # so another one was left out
+                raise self._unreadable("an index that nothing writes to while it is read")
+            known |= keys
             yield self._block(page)
 
     def _page(self, **options: Any) -> list[Any] | None:

@@ -161,7 +161,7 @@ def test_a_night_without_users_decides_nothing_and_the_next_goes_on(
         assert night.training.startswith("Not trained: 0 shown lists")
         assert night.drift.startswith(drift)
         write_dataset(read(4), tmp_path / "learned" / "acme" / f"{serving}.jsonl")
-    assert [one.day for one in read_nights(tmp_path)] == ["1970-01-02", "1970-01-03"]
+    assert [one.day for one in read_nights(tmp_path)] == ["1970-01-01", "1970-01-02"]
 
 
 class Outline(HTMLParser):

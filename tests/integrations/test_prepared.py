@@ -184,19 +184,20 @@ def test_what_changes_documents_is_in_the_key_of_llama_indexs_ingestion_cache() 
     [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))],  # noqa: S301
     ids=["deepcopy", "pickle"],
 )
-def test_a_copy_of_a_llama_index_model_by_name_has_its_model_and_leaves_it_whole(
-    duplicate: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+def test_a_copy_of_a_model_by_name_has_its_model_and_leaves_it_whole(
+    named: Any, duplicate: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Connected(Core):
         def __init__(self, model: str, dimensions: int) -> None:
             self.connection, self.dim = Lock(), dimensions
 
     monkeypatch.setitem(EMBEDDERS, "mine", Connected)
-    model = llama_index_finetune_plugin.NamedEmbedding("mine/m", dimensions=8, embed_batch_size=3)
+    model = named("mine/m", dimensions=8)
     again = duplicate(model)
-    assert (again.embed_batch_size, again.dim) == (3, 8)
-    vectors = [one.get_query_embedding("a") for one in (again, model)]
-    assert vectors == [Core().vector("query", "a")] * 2
+    assert (type(again), again.dim, again.identity) == (type(model), 8, model.identity)
+    assert [one.embed_queries(["a"]) for one in (again, model)] == [
+        [Core().vector("query", "a")]
+    ] * 2
 
 
 def test_options_are_for_names_alone(named: Any) -> None:
