@@ -48,6 +48,7 @@ from results_file import write_results
 RESULTS = Path(__file__).parent / "results" / "quality_retriever.json"
 DEPTH = 100  # documents that each retriever contributes
 TOP = 10
+WIDTH = 3.92  # of a 95 % interval, in standard errors
 MODES = {"reciprocal rank fusion": "reciprocal_rerank", "relative scores": "relative_score"}
 console = Console(highlight=False, width=140)
 
@@ -256,6 +257,24 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
     console.print(table)
 
 
+def show_draws(rows: Sequence[dict[str, Any]]) -> None:
+    """Print, by set and system, the mean over samples, how many kept something, and the losses."""
+    table = Table("set", "system", "samples", "mean", "kept", "below the base", box=None)
+    for name, system in dict.fromkeys((row["set"], row["system"]) for row in rows):
+        gains = [
+            row["test"]["difference"]
+            for row in rows
+            if (row["set"], row["system"]) == (name, system)
+        ]
+        means = np.array([gain["mean"] for gain in gains])
+        errors = [(gain["high"] - gain["low"]) / WIDTH for gain in gains]
+        counts = ((means != 0).sum(), (means < -np.array(errors)).sum())
+        table.add_row(
+            name, system, str(len(means)), f"{means.mean():+.1f}", *(str(n) for n in counts)
+        )
+    console.print(table)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="folder of data sets in BEIR's layout")
@@ -275,7 +294,10 @@ def main() -> None:
             rows.extend(measured(case, seed, options))
             write_results(options.results, {"model": options.model, "rows": rows})
             console.print(case.name, seed)
-    show(rows)
+    if options.questions is None:
+        show(rows)
+    else:
+        show_draws(rows)
 
 
 if __name__ == "__main__":
