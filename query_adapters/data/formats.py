@@ -9,11 +9,10 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from query_adapters.data.beir_lines import beir_lines, encoded_lines, texts_of, weights_of
 from query_adapters.data.dataset import RetrievalDataset
-from query_adapters.data.lines import read_lines, read_rows
-from query_adapters.data.readers.values import id_text
+from query_adapters.data.lines import read_lines
 from query_adapters.data.rows import from_clicks, to_rows
-from query_adapters.data.weight_rows import WEIGHT, weights_in
 from query_adapters.errors import DatasetWarning, InvalidDatasetError
 from query_adapters.files.atomic import replace_file
 from query_adapters.files.json_reading import read_json_file
@@ -93,7 +92,7 @@ def read_beir(
 ) -> RetrievalDataset:
     """Return the questions of one split of a BEIR folder, with the whole corpus.
 
-    A question's weight is `weight` in its `metadata`, which other readers pass over.
+    A question's weight is `question_weight` in its `metadata`, which other readers pass over.
 
     The folder holds `corpus.jsonl`, `queries.jsonl` and `qrels/<split>.tsv`; a document's
     text is its title and its text. Judgements of grade 0 are left out.
@@ -109,8 +108,8 @@ def read_beir(
     """
     folder = Path(folder)
     documents = beir_corpus(folder / CORPUS) if corpus is None else corpus
-    queries = dict(_unique(_beir_texts(folder / QUERIES), folder / QUERIES))
-    weights = weights_in(folder / QUERIES)
+    lines = dict(_unique(beir_lines(folder / QUERIES), folder / QUERIES))
+    queries, weights = texts_of(lines), weights_of(lines)
     qrels: dict[str, dict[str, float]] = {}
     for query, document, grade in _beir_qrels(folder / "qrels" / f"{split}.tsv"):
         if grade > 0:
@@ -130,7 +129,7 @@ def beir_corpus(path: Path) -> Texts:
         FileNotFoundError: If there is no such file.
         InvalidDatasetError: If a line cannot be read, or an id occurs twice.
     """
-    return dict(_unique(_beir_texts(path), path))
+    return {key: line.text for key, line in _unique(beir_lines(path), path)}
 
 
 def write_beir(dataset: RetrievalDataset, folder: str | Path, *, split: str = "train") -> None:
@@ -141,11 +140,11 @@ def write_beir(dataset: RetrievalDataset, folder: str | Path, *, split: str = "t
     folder = Path(folder)
     (folder / "qrels").mkdir(parents=True, exist_ok=True)
     queries_file = folder / QUERIES
-    queries = dict(_beir_texts(queries_file)) if queries_file.exists() else {}
-    known = weights_in(queries_file) if queries_file.exists() else {}
-    weights = {q: w for q, w in known.items() if q not in dataset.queries} | dict(dataset.weights)
-    replace_file(queries_file, _beir_lines(queries | dict(dataset.queries), weights))
-    replace_file(folder / CORPUS, _beir_lines(dataset.corpus, {}))
+    lines = dict(beir_lines(queries_file)) if queries_file.exists() else {}
+    known = {query: line for query, line in lines.items() if query not in dataset.queries}
+    queries, weights = texts_of(lines) | dict(dataset.queries), weights_of(known)
+    replace_file(queries_file, encoded_lines(queries, weights | dict(dataset.weights)))
+    replace_file(folder / CORPUS, encoded_lines(dataset.corpus, {}))
     judgements = StringIO(newline="")
     writer = csv.writer(judgements, delimiter="\t", lineterminator="\n")
     writer.writerow(["query-id", "corpus-id", "score"])
@@ -200,17 +199,6 @@ def _unique(pairs: Iterable[tuple[str, Any]], path: Path) -> Iterator[tuple[str,
         yield key, value
 
 
-def _beir_texts(path: Path) -> Iterator[tuple[str, str]]:
-    for place, row in read_rows(path):
-        try:
-            key, text = id_text(row["_id"], place), row["text"]
-            yield key, " ".join(part for part in (row.get("title"), text) if part)
-        except (KeyError, TypeError) as exc:
-            raise InvalidDatasetError(
-                f"{place}: expected a JSON object with _id and text, got {quoted(row)}"
-            ) from exc
-
-
 def _parsed(rows: Any, path: Path) -> Iterator[list[str]]:
     try:
         yield from rows
@@ -218,13 +206,6 @@ def _parsed(rows: Any, path: Path) -> Iterator[list[str]]:
         raise InvalidDatasetError(
             f"{path}:{rows.line_num}: expected tab-separated columns, got {exc}; is a quote open?"
         ) from exc
-
-
-def _beir_lines(texts: Mapping[str, str], weights: Mapping[str, float]) -> Iterator[bytes]:
-    for key, text in texts.items():
-        data = {"metadata": {WEIGHT: weights[key]}} if key in weights else {}
-        row = {"_id": key, "title": "", "text": text, **data}
-        yield (json.dumps(row, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
 
 
 def _beir_qrels(path: Path) -> Iterator[tuple[str, str, float]]:
