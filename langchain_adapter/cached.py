@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.embeddings import Embeddings
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from langchain_adapter.embedder import BaseLike, LangChainEmbedder, resolve_base
+from langchain_adapter._wrapping import WrappingEmbeddings
+from langchain_adapter.embedder import BaseLike, LangChainEmbedder
 from query_adapters.embedders.cache import EmbeddingCache
-from query_adapters.embedders.identity import dim_of, identity_of, model_name_of
+from query_adapters.embedders.identity import dim_of, identity_of
 
 
-class CachedEmbeddings(BaseModel, Embeddings):
+class CachedEmbeddings(WrappingEmbeddings):
     """Embeds each text once in each role, and keeps the vectors in a SQLite file.
 
     A query never gets the vector of a document, nor that of another model or, around an adapted
@@ -31,14 +32,10 @@ class CachedEmbeddings(BaseModel, Embeddings):
         TypeError: If it is neither an embedding model of one of the frameworks nor a string.
     """
 
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-
-    base: Embeddings = Field(exclude=True, frozen=True)
     cache_path: Path = Field(frozen=True)
 
     def __init__(self, base: BaseLike, cache_path: str | Path) -> None:
-        fields: dict[str, Any] = {"base": resolve_base(base), "cache_path": Path(cache_path)}
-        super().__init__(**fields)
+        super().__init__(base, cache_path=Path(cache_path))
 
     @property
     def underlying_embeddings(self) -> Embeddings:
@@ -51,19 +48,9 @@ class CachedEmbeddings(BaseModel, Embeddings):
         return identity_of(self.base)
 
     @property
-    def model_name(self) -> str:
-        """The base's."""
-        return model_name_of(self.base)
-
-    @property
     def dim(self) -> int | None:
         """Length of the vectors; None if the base does not state it."""
         return dim_of(self.base)
-
-    @property
-    def chunk_size(self) -> int:
-        """Texts that are embedded and stored at once."""
-        return LangChainEmbedder(self.base).batch_size
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Return the vectors of documents; those that are not in the file are embedded."""
@@ -102,6 +89,6 @@ class CachedEmbeddings(BaseModel, Embeddings):
     def _cache(self) -> EmbeddingCache:
         return EmbeddingCache(self.cache_path)
 
-    def __repr_args__(self) -> Iterator[tuple[str, str]]:
-        yield "base", f"{type(self.base).__name__}:{model_name_of(self.base)}"
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        yield from super().__repr_args__()
         yield "cache_path", str(self.cache_path)

@@ -3,15 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
-from langchain_core.embeddings import Embeddings
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf
+from pydantic import Field, InstanceOf
 
-from langchain_adapter.embedder import BaseLike, LangChainEmbedder, resolve_base
-from query_adapters.embedders.identity import model_name_of
+from langchain_adapter._wrapping import WrappingEmbeddings
+from langchain_adapter.embedder import BaseLike, LangChainEmbedder
 from query_adapters.stores.stored_form import EncodedModel, StoredForm
 
 
-class EncodedEmbeddings(EncodedModel, BaseModel, Embeddings):
+class EncodedEmbeddings(EncodedModel, WrappingEmbeddings):
     """Gives queries and documents the form in which a vector store keeps them.
 
     Put it around the adapted model: `EncodedEmbeddings(adapted, StoredForm(precision="ubinary"))`.
@@ -24,28 +23,14 @@ class EncodedEmbeddings(EncodedModel, BaseModel, Embeddings):
         TypeError: If it is neither an embedding model of one of the frameworks nor a string.
     """
 
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-
-    base: Embeddings = Field(exclude=True, frozen=True)
     stored_form: InstanceOf[StoredForm] = Field(exclude=True, frozen=True)
 
     def __init__(self, base: BaseLike, stored_form: StoredForm) -> None:
-        fields: dict[str, Any] = {"base": resolve_base(base), "stored_form": stored_form}
-        super().__init__(**fields)
+        super().__init__(base, stored_form=stored_form)
 
     @property
     def _inner(self) -> Any:
         return self.base
-
-    @property
-    def model_name(self) -> str:
-        """The base's."""
-        return model_name_of(self.base)
-
-    @property
-    def chunk_size(self) -> int:
-        """Texts per call, as the base prefers."""
-        return LangChainEmbedder(self.base).batch_size
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Return the vectors of documents."""
@@ -68,5 +53,5 @@ class EncodedEmbeddings(EncodedModel, BaseModel, Embeddings):
         return self._encoded([await self.base.aembed_query(text)])[0]
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        yield "base", f"{type(self.base).__name__}:{model_name_of(self.base)}"
+        yield from super().__repr_args__()
         yield "stored_form", self.stored_form.precision

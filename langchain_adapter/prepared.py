@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from langchain_core.embeddings import Embeddings
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from langchain_adapter.embedder import BaseLike, LangChainEmbedder, resolve_base
+from langchain_adapter._wrapping import WrappingEmbeddings
+from langchain_adapter.embedder import BaseLike, LangChainEmbedder
 from query_adapters.embedders.batching import check_at_least_one
-from query_adapters.embedders.identity import model_name_of
 from query_adapters.embedders.prepared import PreparedModel, with_prefix
 
 
-class PreparedEmbeddings(PreparedModel, BaseModel, Embeddings):
+class PreparedEmbeddings(PreparedModel, WrappingEmbeddings):
     """Puts a prefix before each text, by its role, and may shorten the vectors.
 
     Use it in place of a model that needs prefixes and whose class has no option for them:
@@ -31,9 +31,6 @@ class PreparedEmbeddings(PreparedModel, BaseModel, Embeddings):
         ValueError: If `dimensions` is below 1.
     """
 
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-
-    base: Embeddings = Field(exclude=True, frozen=True)
     query_prefix: str = Field(default="", frozen=True)
     document_prefix: str = Field(default="", frozen=True)
     dimensions: int | None = Field(default=None, frozen=True)
@@ -47,28 +44,17 @@ class PreparedEmbeddings(PreparedModel, BaseModel, Embeddings):
         dimensions: int | None = None,
     ) -> None:
         check_at_least_one(dimensions=dimensions)
-        fields: dict[str, Any] = {
-            "base": resolve_base(base),
-            "query_prefix": query_prefix,
-            "document_prefix": document_prefix,
-            "dimensions": dimensions,
-        }
-        super().__init__(**fields)
+        super().__init__(
+            base,
+            query_prefix=query_prefix,
+            document_prefix=document_prefix,
+            dimensions=dimensions,
+        )
 
     @property
     def unprefixed(self) -> Embeddings:
         """The base."""
         return self.base
-
-    @property
-    def model_name(self) -> str:
-        """The base's."""
-        return model_name_of(self.base)
-
-    @property
-    def chunk_size(self) -> int:
-        """Texts per call, as the base prefers."""
-        return LangChainEmbedder(self.base).batch_size
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Return the vectors of documents."""
@@ -93,6 +79,6 @@ class PreparedEmbeddings(PreparedModel, BaseModel, Embeddings):
         return self._cut([await self.base.aembed_query(self.query_prefix + text)])[0]
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        yield "base", f"{type(self.base).__name__}:{model_name_of(self.base)}"
+        yield from super().__repr_args__()
         yield from ((name, getattr(self, name)) for name in ("query_prefix", "document_prefix"))
         yield "dimensions", self.dimensions
