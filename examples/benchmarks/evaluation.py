@@ -22,11 +22,10 @@ from typing import Any
 
 import numpy as np
 import pytrec_eval
+from known_vectors import KnownVectors
 from llama_index.core import VectorStoreIndex
-from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.evaluation import RetrieverEvaluator as CoreEvaluator
 from llama_index.core.schema import TextNode
-from pydantic import PrivateAttr
 from rich.console import Console
 
 from llama_index_finetune_plugin import RetrieverEvaluator
@@ -46,25 +45,6 @@ METRICS = [f"{name}@10" for name in ("ndcg", "hit_rate", "recall", "precision", 
 TREC_NAMES = {"recall_10", "P_10", "map_cut_10", "ndcg_cut_10"}
 DIM = 384
 N_ASKED, N_CHUNKS = 790, 395  # as in the guide's Uber set
-
-
-class KnownVectors(BaseEmbedding):
-    """A model that returns precomputed vectors, like an embedding cache that always hits."""
-
-    _vectors: dict[str, list[float]] = PrivateAttr()
-
-    def __init__(self, vectors: dict[str, list[float]]) -> None:
-        super().__init__(model_name="known")
-        self._vectors = vectors
-
-    def _get_query_embedding(self, query: str) -> list[float]:
-        return self._vectors[query]
-
-    async def _aget_query_embedding(self, query: str) -> list[float]:
-        return self._vectors[query]
-
-    def _get_text_embedding(self, text: str) -> list[float]:
-        return self._vectors[text]
 
 
 def synthetic(n_queries: int, n_documents: int, seed: int = 0) -> EmbeddedDataset:

@@ -9,14 +9,13 @@ the test questions, over all documents. Every result is compared with a ranking 
 
 import argparse
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from quality_cases import Case, read_cases
+from quality_cases import Case, cases_by_model
 from quality_models import MODELS
 
 from query_adapters.adapters import QueryAdapter
@@ -161,26 +160,6 @@ def _against(values: Values, lower: Values) -> dict[str, float]:
     }
 
 
-def cases_of(arguments: argparse.Namespace) -> Iterator[tuple[str, dict[str, Case]]]:
-    """Yield each set's name with its cases by the model's name."""
-    by_model = {
-        name: {
-            case.name: case
-            for case in read_cases(
-                arguments.folder,
-                MODELS[name](),
-                sets=arguments.sets,
-                max_queries=arguments.max_queries,
-                cache_path=arguments.cache,
-            )
-            if case.served is None
-        }
-        for name in arguments.models
-    }
-    for of_set in next(iter(by_model.values())):
-        yield of_set, {model: cases[of_set] for model, cases in by_model.items()}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
@@ -191,7 +170,14 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     rows: list[dict[str, Any]] = []
-    for of_set, cases in cases_of(arguments):
+    by_set = cases_by_model(
+        arguments.folder,
+        {name: MODELS[name]() for name in arguments.models},
+        sets=arguments.sets,
+        max_queries=arguments.max_queries,
+        cache_path=arguments.cache,
+    )
+    for of_set, cases in by_set:
         for old in cases:
             for new in cases:
                 found = None

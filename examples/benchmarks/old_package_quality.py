@@ -12,37 +12,17 @@ import tempfile
 from typing import Any
 
 import numpy as np
-from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.bridge.pydantic import PrivateAttr
+from known_vectors import KnownVectors
 from llama_index.core.evaluation import EmbeddingQAFinetuneDataset
 from llama_index.finetuning import EmbeddingAdapterFinetuneEngine
-
-
-class GivenVectors(BaseEmbedding):
-    """A model that looks up the vector of a text."""
-
-    _vectors: dict[str, list[float]] = PrivateAttr()  # a field would be serialized at each call
-
-    def __init__(self, vectors: dict[str, list[float]]) -> None:
-        super().__init__()
-        self._vectors = vectors
-
-    def _get_query_embedding(self, query: str) -> list[float]:
-        return self._vectors[query]
-
-    async def _aget_query_embedding(self, query: str) -> list[float]:
-        return self._vectors[query]
-
-    def _get_text_embedding(self, text: str) -> list[float]:
-        return self._vectors[text]
 
 
 def named(prefix: str, rows: Any) -> dict[str, str]:
     return {f"{prefix} {row}": f"{prefix} {row}" for row in rows}
 
 
-def looked_up(given: Any) -> GivenVectors:
-    return GivenVectors(
+def looked_up(given: Any) -> KnownVectors:
+    return KnownVectors(
         {
             f"{role} {row}": vector
             for role in ("train", "document", "test")

@@ -1,6 +1,6 @@
 """Read and embed the data sets that quality.py uses."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +74,29 @@ def read_cases(
                 test_texts=of_uber,
                 served=served.documents,
             )
+
+
+def cases_by_model(
+    folder: Path,
+    models: Mapping[str, Model],
+    *,
+    sets: Sequence[str] | None,
+    max_queries: int,
+    cache_path: Path,
+) -> Iterator[tuple[str, dict[str, Case]]]:
+    """Yield the name of each data set with its case by each model, by the model's name."""
+    found = {
+        name: {
+            case.name: case
+            for case in read_cases(
+                folder, model, sets=sets, max_queries=max_queries, cache_path=cache_path
+            )
+            if case.served is None
+        }
+        for name, model in models.items()
+    }
+    for of_set in next(iter(found.values())):
+        yield of_set, {name: cases[of_set] for name, cases in found.items()}
 
 
 def sample(dataset: RetrievalDataset, n: int) -> RetrievalDataset:

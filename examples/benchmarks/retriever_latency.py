@@ -22,13 +22,13 @@ from typing import Any
 
 import faiss
 import numpy as np
+from known_vectors import KnownVectors
 from langchain_community.docstore.in_memory import InMemoryDocstore
 from langchain_community.vectorstores import FAISS
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from lexical import blocks, texts, words
 from llama_index.core import StorageContext, VectorStoreIndex
-from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.schema import TextNode
 from llama_index.vector_stores.faiss import FaissVectorStore
 from rich.console import Console
@@ -88,21 +88,6 @@ class KnownEmbeddings(Embeddings):
         return [self._vector_of[text] for text in texts]
 
 
-class KnownEmbedding(BaseEmbedding):
-    """Returns the vectors of known questions at once."""
-
-    vector_of: Any
-
-    def _get_query_embedding(self, query: str) -> list[float]:
-        return self.vector_of[query]
-
-    async def _aget_query_embedding(self, query: str) -> list[float]:
-        return self.vector_of[query]
-
-    def _get_text_embedding(self, text: str) -> list[float]:
-        return self.vector_of[text]
-
-
 def corpus(n_documents: int) -> Corpus:
     known, rng = words(np.random.default_rng(0)), np.random.default_rng(2)
     found = list(blocks(known, n_documents, 1))
@@ -147,7 +132,7 @@ def of_llama_index(given: Corpus) -> dict[str, Retrieve]:
     ]
     store = FaissVectorStore(faiss.IndexFlatIP(DIM))
     context = StorageContext.from_defaults(vector_store=store)
-    model = KnownEmbedding(vector_of=given.vector_of)
+    model = KnownVectors(given.vector_of)
     index = VectorStoreIndex(nodes, storage_context=context, embed_model=model)
     fused = {
         flag: OfLlamaIndex(index, given.model(with_words=flag), similarity_top_k=TOP)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from quality_cases import Case, read_cases
+from quality_cases import Case, cases_by_model
 from quality_models import MODELS
 
 from query_adapters import EmbeddedDataset, LinearAdapter
@@ -217,29 +217,21 @@ def main() -> None:
     parser.add_argument("--untrained", action="store_true", help="measure what needs no training")
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    cases = {
-        name: {
-            case.name: case
-            for case in read_cases(
-                arguments.folder,
-                MODELS[name](),
-                sets=arguments.sets,
-                max_queries=arguments.max_queries,
-                cache_path=arguments.cache,
-            )
-            if case.served is None
-        }
-        for name in arguments.models
-    }
+    by_set = cases_by_model(
+        arguments.folder,
+        {name: MODELS[name]() for name in arguments.models},
+        sets=arguments.sets,
+        max_queries=arguments.max_queries,
+        cache_path=arguments.cache,
+    )
     results: list[dict[str, Any]] = []
-    for of_set in next(iter(cases.values())):
-        for old in cases:
-            of_old = cases[old][of_set]
+    for _, cases in by_set:
+        for old, of_old in cases.items():
             adapted = None if arguments.untrained else of_old_adapter(of_old)
-            for new in cases:
+            for new, of_new in cases.items():
                 if old == new:
                     continue
-                for record in measured(cases[new][of_set], of_old, adapted):
+                for record in measured(of_new, of_old, adapted):
                     results.append({"old": old, "new": new, **record})
                     show(results[-1])
                 write_results(arguments.results, {"rows": results})
