@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from quality_cases import Case, cases_by_model
-from quality_models import MODELS
+from quality_models import MODELS, UNPADDED
 
 from query_adapters.adapters import QueryAdapter
 from query_adapters.adapters.storage import SavedAdapter
@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--cache", type=Path, default=Path("migration.sqlite"))
     parser.add_argument("--sets", nargs="+")
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=UNPADDED)
     parser.add_argument("--max-queries", type=int, default=300, help="of training, and of test")
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()

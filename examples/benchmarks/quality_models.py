@@ -132,3 +132,5 @@ MODELS: dict[str, Callable[[], Model]] = {
     "minilm-1536": lambda: PaddedModel(PackagedModel(), dim=1_536),
     "wordllama-3072": lambda: PaddedModel(StaticModel(), dim=3_072),
 }
+UNPADDED = ("minilm", "e5", "wordllama")
+"""Names of the models whose vectors are their own."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from quality_cases import Case, cases_by_model
-from quality_models import MODELS
+from quality_models import MODELS, UNPADDED
 
 from query_adapters import EmbeddedDataset, LinearAdapter
 from query_adapters.adapters.storage import SavedAdapter
@@ -212,7 +212,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--cache", type=Path, default=Path("upgrade.sqlite"))
     parser.add_argument("--sets", nargs="+")
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=UNPADDED)
     parser.add_argument("--max-queries", type=int, default=2500)
     parser.add_argument("--untrained", action="store_true", help="measure what needs no training")
     parser.add_argument("--results", type=Path, default=RESULTS)
