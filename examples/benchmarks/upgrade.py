@@ -20,6 +20,7 @@ from quality_cases import Case, cases_by_model
 from quality_models import MODELS, UNPADDED
 
 from query_adapters import EmbeddedDataset, LinearAdapter
+from query_adapters.adapters import QueryAdapter
 from query_adapters.adapters.storage import SavedAdapter
 from query_adapters.arrays import unit
 from query_adapters.embedders.two_models import joined
@@ -90,6 +91,11 @@ def ways(new: Case, old: Case, bridge: LinearAdapter) -> dict[str, Way]:
     }
 
 
+def searched(test: EmbeddedDataset, case: Case, adapter: QueryAdapter | None = None) -> Evaluation:
+    """Return the scores of the case's test questions, given by these vectors."""
+    return evaluate_vectors(test, adapter, metrics=METRICS, texts=case.test_texts)
+
+
 def on_question_pairs(new: Case, old: Case) -> LinearAdapter:
     """Return the bridge on texts and on training questions, embedded by both models."""
     inputs, targets = (
@@ -121,7 +127,7 @@ def learned(new: Case, old: Case, bridge: LinearAdapter, of_old: Evaluation) -> 
     found = {"old + labels": of_old}
     for name, way in ways(new, old, bridge).items():
         training = trained(way, new)
-        found[f"{name} + labels"] = evaluate_vectors(way.test, training.adapter, metrics=METRICS)
+        found[f"{name} + labels"] = searched(way.test, new, training.adapter)
         if name == "bridge":
             found["bridge + learned retriever"] = learned_retriever(way, new, training)
     return found
@@ -130,7 +136,7 @@ def learned(new: Case, old: Case, bridge: LinearAdapter, of_old: Evaluation) -> 
 def of_old_adapter(old: Case) -> Evaluation:
     """Return the scores of the old model with an adapter."""
     adapter = trained(Way(old.train, old.test, None), old).adapter
-    return evaluate_vectors(old.test, adapter, metrics=METRICS)
+    return searched(old.test, old, adapter)
 
 
 def measured(new: Case, old: Case, of_old: Evaluation | None) -> Iterator[dict[str, Any]]:
@@ -142,7 +148,7 @@ def measured(new: Case, old: Case, of_old: Evaluation | None) -> Iterator[dict[s
         of_old: Scores of the old model with an adapter; None to train nothing.
     """
     groups = usable_groups(new.test.document_groups)
-    again = evaluate_vectors(new.test, metrics=METRICS)
+    again = searched(new.test, new)
     n = len(new.test.documents)
     for share in SHARES:
         rows = np.sort(np.random.default_rng(0).permutation(n)[: round(share * n)])
@@ -160,15 +166,13 @@ def measured(new: Case, old: Case, of_old: Evaluation | None) -> Iterator[dict[s
         except AdapterMismatchError:
             yield {**record, "refused": True}
             continue
-        scores = {"old": evaluate_vectors(old.test, metrics=METRICS)} | {
-            name: evaluate_vectors(way.test, way.start, metrics=METRICS)
+        scores = {"old": searched(old.test, old)} | {
+            name: searched(way.test, new, way.start)
             for name, way in ways(new, old, bridge.adapter).items()
         }
         if share == 1:
             pairs = over(old.test, new.test.queries)
-            scores["bridge on question pairs"] = evaluate_vectors(
-                pairs, on_question_pairs(new, old), metrics=METRICS
-            )
+            scores["bridge on question pairs"] = searched(pairs, new, on_question_pairs(new, old))
         if share == 1 and of_old is not None:
             scores |= learned(new, old, bridge.adapter, of_old)
         yield {
