@@ -4,11 +4,11 @@ import logging
 from collections import Counter
 
 import numpy as np
-from scipy.optimize import brentq
 
 from query_adapters.arrays import unit
 from query_adapters.data.dataset import RetrievalDataset
 from query_adapters.data.embedded import EmbeddedDataset
+from query_adapters.data.question_counts import are_even
 from query_adapters.evaluation.search import exact_search
 from query_adapters.stores import StoredVectors
 
@@ -19,7 +19,6 @@ SURE = 3.0  # standard errors by which own documents must be nearer than others
 MAX_COMPARED = 1_000  # documents that are looked up in the index by their vectors
 SAME = 0.9999  # cosine of two vectors of one text
 UNKNOWN = 0.5  # expected share if neither the questions nor an index tell it
-EVEN = 0.5  # variance of questions per document over that of a random sample
 
 
 def expected_seen_share(dataset: RetrievalDataset, n_stored: int | None = None) -> float:
@@ -37,22 +36,13 @@ def expected_seen_share(dataset: RetrievalDataset, n_stored: int | None = None) 
     Source: Good, The Population Frequencies of Species (1953), section 2, for the latter.
     """
     n_questions = Counter(key for judged in dataset.qrels.values() for key in judged)
-    counts = np.array(list(n_questions.values()))
-    share_of_documents = UNKNOWN if n_stored is None else min(1.0, len(counts) / n_stored)
+    share_of_documents = UNKNOWN if n_stored is None else min(1.0, len(n_questions) / n_stored)
     if share_of_documents == 1:  # every document of the index has a training question
         return 1.0
-    if counts.var() <= EVEN * _sampled_variance(float(counts.mean())):
+    if are_even(n_questions.values()):
         return share_of_documents
     alone = sum(all(n_questions[key] == 1 for key in judged) for judged in dataset.qrels.values())
     return 1 - (alone + 1) / (len(dataset.queries) + 1)
-
-
-def _sampled_variance(mean: float) -> float:
-    """Return the variance of a Poisson count above 0 that has this mean above 1; 0 at mean 1."""
-    if mean <= 1:
-        return 0.0
-    rate = brentq(lambda rate: rate - mean * (1 - np.exp(-rate)), 1e-9, mean)
-    return float(mean * (1 + rate - mean))
 
 
 def warn_of_unknown_documents(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from query_adapters.adapters.storage import Attachment, SavedAdapter
 from query_adapters.arrays import check_finite
 from query_adapters.data.dataset import RetrievalDataset
+from query_adapters.data.question_counts import are_even
 from query_adapters.errors import AdapterFileError
 from query_adapters.files.json_types import is_count, texts_of
 from query_adapters.text.shown import quoted
@@ -19,6 +20,7 @@ from query_adapters.upgrade.plan import MIN_TEXTS
 
 NAME = "migration"
 MAX_DOCUMENTS = 1_000  # 3 MB with 384 dimensions each; every question is compared with all
+FEWEST = 20  # documents; the counts of fewer may be even by chance
 MAX_ASKED = 1 << 53  # questions about a document; floats count further ones wrongly
 
 
@@ -30,7 +32,8 @@ class MigrationSample:
         ids: Their ids.
         new: Their vectors by the new model, `(n, dim_in)`.
         old: Their stored vectors, `(n, dim_out)`.
-        asked: Number of labelled questions by the id of the document that answers them.
+        asked: Number of labelled questions by the id of the document that answers them; empty if
+            they are spread as evenly as generated ones.
     """
 
     ids: tuple[str, ...]
@@ -58,9 +61,7 @@ class MigrationSample:
             seed: Of the sample.
         """
         rows = np.sort(np.random.default_rng(seed).permutation(len(ids))[:MAX_DOCUMENTS])
-        labels = questions.qrels.values() if questions else ()
-        asked = Counter(key for relevant in labels for key in relevant)
-        return cls(tuple(ids[row] for row in rows), new[rows], old[rows], asked)
+        return cls(tuple(ids[row] for row in rows), new[rows], old[rows], _demand(questions))
 
     def saved_with(self, saved: SavedAdapter) -> SavedAdapter:
         """Return the adapter with the sample attached."""
@@ -104,6 +105,14 @@ def sample_of(saved: SavedAdapter) -> MigrationSample:
             f"{expected}, got {n} and {(sample.new.shape, sample.old.shape)}; {AGAIN}"
         )
     return sample
+
+
+def _demand(questions: RetrievalDataset | None) -> Mapping[str, int]:
+    """Return how often each document is asked for, as far as labels tell it."""
+    labels = questions.qrels.values() if questions else ()
+    asked = Counter(key for relevant in labels for key in relevant)
+    repeats = asked.total() > len(asked) >= FEWEST
+    return {} if repeats and are_even(asked.values()) else asked
 
 
 def _vectors(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Vectors]:

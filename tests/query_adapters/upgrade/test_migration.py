@@ -241,6 +241,21 @@ def test_demand_is_shared_with_documents_that_were_never_asked_for() -> None:
     assert ExpectedDemand({}, 4)("a") == pytest.approx(1 / 8)
 
 
+@pytest.mark.parametrize(
+    ("each", "of_last", "expected"),
+    [(2, 2, 0), (1, 1, 25), (2, 20, 25)],
+    ids=["generated", "one each", "asked by users"],
+)
+def test_labels_that_are_spread_evenly_tell_no_demand(
+    each: int, of_last: int, expected: int
+) -> None:
+    labels = [key for key in IDS[:24] for _ in range(each)] + [IDS[24]] * of_last
+    qrels = {f"q{number}": {key: 1} for number, key in enumerate(labels)}
+    asked = RetrievalDataset(dict.fromkeys(qrels, "a question"), LABELS.corpus, qrels)
+    sample = MigrationSample.of(IDS, NEW, OLD, questions=asked, seed=0)
+    assert len(sample.asked) == expected
+
+
 def test_the_log_of_retrieved_documents_is_bounded_and_keeps_frequent_ones() -> None:
     demand = Demand({"often": 5}, most=10)
     for number in range(100):
