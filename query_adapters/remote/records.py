@@ -174,7 +174,7 @@ def _fields(content: bytes, place: str, kind: type) -> dict[str, Any]:
     record = parse_json(text, place, error=RegistryError, unique=True)
     checked_format(record, place)
     names = kind.__dataclass_fields__  # type: ignore[attr-defined]
-    odd = [name for name in names if not isinstance(record.get(name), TYPES.get(name, (str,)))]
+    odd = [name for name in names if not isinstance(record.get(name, ...), TYPES.get(name, (str,)))]
     if odd:
         raise RegistryError(f"{place}: expected a record with {', '.join(odd)}; it is damaged")
     return {name: record[name] for name in names}
