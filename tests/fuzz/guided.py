@@ -43,11 +43,11 @@ class Guided:
         self.names, self.seconds, self.result = names, seconds, result
         self.found = Found()
         self.executions: Counter[str] = Counter()
-        self.start = time.monotonic()
+        self.end_at = float("inf")
 
     def one(self, tagged: bytes) -> None:
         """Run one input, whose first byte says which reader gets the others."""
-        if time.monotonic() - self.start > self.seconds:
+        if time.monotonic() > self.end_at:
             self.end()
         if tagged:
             name, content = self.names[tagged[0] % len(self.names)], tagged[1:]
@@ -58,21 +58,24 @@ class Guided:
                 self.found.add(name, content, error)
 
     def begin(self, folder: Path) -> None:
-        """Write the inputs that libFuzzer begins with: valid ones, and those once found."""
+        """Write the inputs that libFuzzer begins with, valid ones and those once found; run them.
+
+        The time starts after that.
+        """
         for number, name in enumerate(self.names):
             known = [path.read_bytes() for path in CORPUS.glob(f"{name.replace(' ', '_')}/*")]
             with atheris.instrument_imports(include=["query_adapters"]):
                 for place, content in enumerate([*target(name).seeds, *known]):
                     self.one(bytes([number]) + content)  # imports what is imported late
                     (folder / f"{number}-{place}").write_bytes(bytes([number]) + content)
+        self.end_at = time.monotonic() + self.seconds
 
     def end(self) -> None:
         """Say what was found, and leave libFuzzer, which does not return."""
         failed = self.found.keep()
-        seconds = round(time.monotonic() - self.start)
         summary = {
             "executions": {name: self.executions[name] for name in self.names},
-            "seconds": seconds,
+            "seconds": self.seconds,
             "failures": failed,
         }
         sys.stdout.write(json.dumps(summary) + "\n")
