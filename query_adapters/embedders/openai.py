@@ -1,6 +1,7 @@
 """Embedding models of OpenAI, or of another server with its API (extra: openai)."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from query_adapters._extras import require_extra
@@ -148,7 +149,7 @@ def _client(server: Server, address: str, timeout: float) -> "OpenAI":
     from query_adapters.providers.http_client import LimitedClient
 
     remember_secrets_in(address)
-    try:
+    with suppress(InvalidURL):  # its text may be a part of a password
         return OpenAI(
             api_key=key,
             base_url=address,
@@ -156,8 +157,7 @@ def _client(server: Server, address: str, timeout: float) -> "OpenAI":
             timeout=timeout,
             http_client=LimitedClient(seconds=timeout),
         )
-    except InvalidURL:  # its text may be a part of a password
-        raise UnknownModelError(
-            f"expected an address such as https://host/v1 in base_url or {server.url_variable}, "
-            "got one that is no URL; correct it"
-        ) from None
+    raise UnknownModelError(
+        f"expected an address such as https://host/v1 in base_url or {server.url_variable}, got "
+        "one that is no URL; correct it"
+    )

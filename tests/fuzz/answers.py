@@ -21,6 +21,7 @@ from query_adapters.embedders.prefixes import preset_of
 from query_adapters.errors import QueryAdaptersError
 from query_adapters.generation.judge import read_grades
 from query_adapters.generation.providers import resolve_generator
+from query_adapters.providers.answers import rows_in_order, vectors_of
 from query_adapters.providers.naming import split_name
 from query_adapters.providers.redaction import redacted, without_credentials
 from query_adapters.providers.retries import described, is_worth_another_try
@@ -72,6 +73,11 @@ def _embeddings(name: str) -> Callable[[Path], object]:
         assert np.isfinite(vectors).all()
 
     return read
+
+
+def _rows(folder: Path) -> None:
+    rows = rows_in_order((folder / FUZZED).read_bytes(), 2, model="m")
+    assert np.isfinite(vectors_of(rows, 2, model="m", dimensions=None)).all()
 
 
 def _chat(name: str) -> Callable[[Path], object]:
@@ -182,7 +188,7 @@ def answer_targets() -> dict[str, Target]:
     """Return the readers by name."""
     return {
         "openai embeddings": Target(_embeddings("openai/m"), FUZZED, as_json(OPENAI)),
-        "tei embeddings": Target(_embeddings("tei/m"), FUZZED, as_json(OPENAI)),
+        "embeddings answer": Target(_rows, FUZZED, as_json(OPENAI), is_file=False),
         "cohere embeddings": Target(_embeddings("cohere/m"), FUZZED, as_json(COHERE)),
         "openai chat": Target(_chat("openai/m"), FUZZED, as_json(OPENAI_CHAT)),
         "cohere chat": Target(_chat("cohere/m"), FUZZED, as_json(COHERE_CHAT)),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-NAMES = ("json", "feedback log", "adapter record", "tei embeddings")
+NAMES = ("json", "feedback log", "adapter record", "embeddings answer")
 SECONDS = 3
 ROOT = Path(__file__).parents[2]
 
