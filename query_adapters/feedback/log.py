@@ -129,7 +129,7 @@ class FeedbackLog:
         Raises:
             InvalidDatasetError: As in `shown`.
         """
-        if not isinstance(question, str) or not question.strip():
+        if not _text(question).strip():
             raise InvalidDatasetError(f"question: expected a text, got {quoted(question)}")
         self._privacy.check_vector(vector)
         return ShownList(
@@ -226,7 +226,7 @@ class FeedbackLog:
 def _text(given: object) -> str:
     if not isinstance(given, str):
         raise InvalidDatasetError(
-            f"session, system and teams: expected texts, got {quoted(given)}; convert it with str"
+            f"question, session, system, teams: expected texts, got {quoted(given)}; convert it"
         )
     return given
 
