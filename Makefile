@@ -141,7 +141,7 @@ $(VENV)/.service: $(VENV)/.torch pyproject.toml
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.torch pyproject.toml
-	$(INSTALL) --build-constraint constraints.txt -e '.[all,demo]' --group dev --group stores
+	$(INSTALL) --build-constraint constraints.txt -e '.[all,demo]' --group dev --group stores --group fuzz
 	@touch $@
 
 # The tools have dependencies of their own, which must not change what the tests run on.

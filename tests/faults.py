@@ -67,7 +67,8 @@ def put(kind: str, path: Path) -> Path:
         os.mkfifo(path)
     elif kind == "socket":
         with chdir(path.parent), socket.socket(socket.AF_UNIX) as end:  # paths are short
-            end.bind(path.name)
+            end.bind("s")
+            os.rename("s", path.name)
     elif kind == "sparse file":
         with path.open("wb") as file:
             file.truncate(10 << 30)

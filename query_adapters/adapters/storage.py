@@ -139,7 +139,7 @@ def read_adapter(folder: str | Path) -> SavedAdapter:
         AdapterFileError: If the folder does not hold a complete, unaltered adapter.
     """
     folder = local_folder(folder)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # False, too, for a text that is no name of a folder
         raise FileNotFoundError(f"no adapter folder at {folder}; expected one with {WEIGHTS}")
     if os.path.lexists(folder / WEIGHTS):
         with reading(folder) as undisturbed:

@@ -15,9 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from query_adapters.providers.redaction import redacted, redacted_value, without_credentials
-from query_adapters.text.shown import message, one_line, visible
+from query_adapters.text.shown import message, one_line, shortened, visible
 
 MIN_WIDTH = 80  # columns; narrower terminals wrap lines themselves
+LONGEST = 10_000  # characters of a value in a table
 UNLIMITED = 100_000  # columns, if the output is no terminal
 
 
@@ -65,7 +66,7 @@ def facts(rows: Mapping[str, Any]) -> Table:
     table.add_column(overflow="fold")
     for name, value in rows.items():
         if value is not None:
-            table.add_row(Text(name), Text(safe(str(value))))
+            table.add_row(Text(name), Text(shortened(safe(str(value)), LONGEST)))
     return table
 
 
@@ -78,5 +79,6 @@ def plain_table(
     for position, heading in enumerate(headings):
         table.add_column(Text(heading), justify="right" if position else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*(Text(one_line(without_credentials(cell))) for cell in row))
+        shown = (shortened(one_line(without_credentials(cell)), LONGEST) for cell in row)
+        table.add_row(*map(Text, shown))
     return table

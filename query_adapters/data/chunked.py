@@ -72,6 +72,8 @@ def load_chunked(
     source = Path(source)
     whole = whole_format(source, None)
     lines, chunks = _chunks(source, None if whole is None else whole.name, corpus)
+    if not chunks:
+        raise InvalidDatasetError(f"{lines or source}: expected chunks, got none; check the path")
     known = _units(units, lines, chunks)
     texts = _unit_texts(known, chunks)
     try:

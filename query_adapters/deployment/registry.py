@@ -1,5 +1,6 @@
 """A registry of adapters: what is pushed is checked to be one."""
 
+import os
 from pathlib import Path
 
 from query_adapters.adapters.storage import SavedAdapter, read_adapter
@@ -44,7 +45,7 @@ class AdapterRegistry(FolderRegistry):
             RegistryError: If the registry cannot be read or written.
         """
         local = local_folder(folder)
-        if not local.is_dir():
+        if not os.path.isdir(local):
             raise FileNotFoundError(f"no adapter folder at {folder}; train one first")
         with reading(local) as undisturbed:
             saved = read_adapter(local)

@@ -5,6 +5,7 @@ Works on the models of any framework, by their pydantic fields or attributes.
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping, Set
 from enum import Enum
@@ -111,7 +112,7 @@ def own_name(name: str) -> str:
     if cached:
         return cached[1].replace("--", "/", 1)
     folder = Path(name)
-    if folder.is_dir():
+    if os.path.isdir(folder):  # False, too, for a text that is no name of a folder
         return _card_name(folder) or folder.absolute().name
     return _last_part(name) if IS_PATH.match(name) else name
 
@@ -120,7 +121,7 @@ def _card_name(folder: Path) -> str | None:
     """Return the model's name in its card; None if there is none."""
     card = folder / "README.md"
     text = ""
-    if card.is_file():
+    if os.path.isfile(card):
         with card.open("rb") as file:
             text = file.read(CARD_BYTES).decode(errors="replace")
     heading = FIRST_HEADING.search(FRONT_MATTER.sub("", text))

@@ -1,11 +1,13 @@
 """Names of models with their options, such as "ollama/nomic-embed-text?dimensions=256"."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from inspect import Parameter, signature
 from typing import Any
 from urllib.parse import parse_qsl
 
 from query_adapters.errors import UnknownModelError
+from query_adapters.providers.naming import quoted_name
 
 OPTIONS: dict[str, Callable[[str], Any]] = {
     "dimensions": int,
@@ -28,13 +30,15 @@ def split_options(name: str) -> tuple[str, dict[str, Any]]:
     """
     model, _, written = name.partition("?")
     found = dict(parse_qsl(written, keep_blank_values=True))
-    try:
-        return model, {key: OPTIONS[key](value) for key, value in found.items()}
-    except (KeyError, ValueError) as exc:
+    options: dict[str, Any] | None = None
+    with suppress(KeyError, ValueError):  # their texts may hold a password
+        options = {key: OPTIONS[key](value) for key, value in found.items()}
+    if options is None:
         raise UnknownModelError(
             f"expected <provider>/<model>?<option>=<value>, options being {', '.join(OPTIONS)}, "
-            f"got {name!r} ({exc})"
-        ) from exc
+            f"got {quoted_name(name)}"
+        )
+    return model, options
 
 
 def check_options(name: str, options: Iterable[str], make: Callable[..., Any] | None) -> None:
@@ -52,5 +56,5 @@ def check_options(name: str, options: Iterable[str], make: Callable[..., Any] | 
         known = ", ".join(option for option in OPTIONS if option in taken) or "prefixes alone"
         raise UnknownModelError(
             f"expected options that the provider takes ({known}), got {', '.join(strange)} in "
-            f"{name!r}; leave them out"
+            f"{quoted_name(name)}; leave them out"
         )

@@ -1,6 +1,7 @@
 """Embedding models of OpenAI, or of another server with its API (extra: openai)."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from query_adapters._extras import require_extra
@@ -9,6 +10,7 @@ from query_adapters.embedders.call import Role
 from query_adapters.embedders.identity import identity_from
 from query_adapters.embedders.known_models import dim_of_known
 from query_adapters.embedders.openai_servers import SERVERS, Server
+from query_adapters.errors import UnknownModelError
 from query_adapters.processes.forks import PerProcess
 from query_adapters.providers.answers import rows_in_order, vectors_of
 from query_adapters.providers.failures import failures_of
@@ -45,6 +47,7 @@ class OpenAIEmbedder:
         MissingExtraError: If the extra `openai` is not installed.
         MissingKeyError: If the environment holds no key, or no address of a provider that has none
             for everybody; nothing has been sent.
+        UnknownModelError: If the address is no URL.
         ValueError: If a setting is out of range.
     """
 
@@ -140,15 +143,21 @@ class OpenAIEmbedder:
 
 def _client(server: Server, address: str, timeout: float) -> "OpenAI":
     key = server.key()
+    from httpx import InvalidURL
     from openai import OpenAI
 
     from query_adapters.providers.http_client import LimitedClient
 
     remember_secrets_in(address)
-    return OpenAI(
-        api_key=key,
-        base_url=address,
-        max_retries=0,  # retried here, as answers without use are too
-        timeout=timeout,
-        http_client=LimitedClient(seconds=timeout),
+    with suppress(InvalidURL):  # its text may be a part of a password
+        return OpenAI(
+            api_key=key,
+            base_url=address,
+            max_retries=0,  # retried here, as answers without use are too
+            timeout=timeout,
+            http_client=LimitedClient(seconds=timeout),
+        )
+    raise UnknownModelError(
+        f"expected an address such as https://host/v1 in base_url or {server.url_variable}, got "
+        "one that is no URL; correct it"
     )

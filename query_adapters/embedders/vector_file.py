@@ -162,6 +162,8 @@ def _failing_well(path: str) -> Iterator[None]:
         yield
     except EmbeddingCacheError:
         raise
+    except UnicodeDecodeError as exc:  # the database says an encoding that is not its own
+        raise EmbeddingCacheError(f"{path}: {exc}; it is damaged: {DELETABLE}") from exc
     except (sqlite3.Error, OSError) as exc:
         code = getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_CANTOPEN) & 0xFF
         raise EmbeddingCacheError(f"{path}: {exc}; {REMEDIES.get(code, DELETABLE)}") from exc

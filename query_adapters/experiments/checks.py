@@ -57,7 +57,10 @@ def numbers_in(values: Iterable[float] | ArrayLike, low: float, high: float, wha
         ValueError: If one is another number, or not a number.
     """
     given = list(values) if isinstance(values, Iterable) else values
-    found = np.asarray(given, dtype=np.float64).ravel()
+    try:
+        found = np.asarray(given, dtype=np.float64).ravel()
+    except OverflowError as exc:  # an integer beyond floating point
+        raise ValueError(f"{what}: expected numbers from {low:g} to {high:g}; {exc}") from exc
     is_wrong = ~((found >= low) & (found <= high))  # also where it is not a number
     if is_wrong.any():
         raise ValueError(

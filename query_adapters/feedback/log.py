@@ -129,7 +129,7 @@ class FeedbackLog:
         Raises:
             InvalidDatasetError: As in `shown`.
         """
-        if not question.strip():
+        if not _text(question).strip():
             raise InvalidDatasetError(f"question: expected a text, got {quoted(question)}")
         self._privacy.check_vector(vector)
         return ShownList(
@@ -137,10 +137,10 @@ class FeedbackLog:
             key=self._privacy.key(question),
             ids=checked_ids(ids),
             question=self._privacy.text(question),
-            scores=tuple(float(score) for score in scores),
-            session=self._privacy.session(session),
-            system=system,
-            teams=dict(teams or {}),
+            scores=_scores(scores),
+            session=self._privacy.session(session if session is None else _text(session)),
+            system=_text(system),
+            teams={_text(key): t if t is None else _text(t) for key, t in (teams or {}).items()},
             time=self._clock(),
             weight=weight,
             vector=None if vector is None else _vector(vector),
@@ -223,8 +223,26 @@ class FeedbackLog:
         self._file.append(_encoded(record).encode() + b"\n")
 
 
+def _text(given: object) -> str:
+    if not isinstance(given, str):
+        raise InvalidDatasetError(
+            f"question, session, system, teams: expected texts, got {quoted(given)}; convert it"
+        )
+    return given
+
+
+def _scores(given: Sequence[float]) -> tuple[float, ...]:
+    try:
+        return tuple(float(score) for score in given)
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise InvalidDatasetError(f"scores: expected numbers, got {quoted(given)}") from exc
+
+
 def _vector(given: ArrayLike) -> Any:
-    vector = np.asarray(given, dtype=np.float32)
+    try:
+        vector = np.asarray(given, dtype=np.float32)
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise InvalidDatasetError(f"vector: expected numbers, got {quoted(given)}") from exc
     if vector.ndim != 1 or not len(vector):
         raise InvalidDatasetError(f"vector: expected shape (dim,), got {vector.shape}")
     check_finite(vector[None], "vector of the question")

@@ -8,6 +8,7 @@ from query_adapters.errors import InvalidDatasetError
 from query_adapters.feedback.reading import row_of
 from query_adapters.feedback.rotating import RotatingFile
 from query_adapters.files.atomic import replace_file
+from query_adapters.files.json_types import number_of
 from query_adapters.files.reading import STREAM_BYTES, open_file
 
 
@@ -46,7 +47,7 @@ def _is_kept(line: bytes, old: set[str], before: float) -> bool:
     """Return whether the line is young enough; remember the list if it is not."""
     try:
         row = row_of(line)
-        is_old = row["time"] < before
+        is_old = number_of(row["time"]) < before  # NaN would never be
     except (ValueError, KeyError, TypeError):
         return False
     if "list" not in row:

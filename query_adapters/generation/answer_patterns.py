@@ -9,6 +9,7 @@ TAG = re.compile(
     re.I | re.M,
 )
 BROKEN_JSON = re.compile(r"\s*(?:[\[{]\s*(?:[\"'\[{]|$)|<)")
+START_OF_JSON = re.compile(r"^[ \t`]*+(?:json)?+[ \t]*+(?=[\[{])", re.MULTILINE)
 FENCE = re.compile(r"^\s*(```|~~~)")
 INNER_MARK = re.compile(r"(?<=[?？])\s+(?=\(?\d{1,2}[.)]\s|[-*•]\s|(?:Q|Question )\d{1,2}\s*[:.)])")
 BULLET = re.compile(r"(?:[-*+•‣▪◦●–—>]|#{1,6})\s+")

@@ -44,7 +44,7 @@ def read_grades(answer: str, candidates: Sequence[str]) -> tuple[dict[str, float
     match = re.search(r"\{[^{}]*\}", answer.rpartition("</think>")[2])
     try:
         grades = {int(number): float(grade) for number, grade in json.loads(match[0]).items()}  # type: ignore[index]
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, RecursionError):
         return {}, "expected a JSON object of passage numbers and grades"
     if not all(1 <= number <= len(candidates) for number in grades):
         return {}, f"expected passage numbers from 1 to {len(candidates)}"

@@ -23,9 +23,13 @@ from query_adapters.generation.answer_patterns import (
     NO_QUESTION,
     NUMBER,
     QUOTES,
+    START_OF_JSON,
     TAG,
     THOUGHT,
 )
+
+LONGEST = 200_000  # characters of an answer that are read; the longest are half of that
+MOST_FAILURES = 100  # places where JSON may begin and does not; each may be read to the end
 
 
 def parse_questions(
@@ -36,7 +40,8 @@ def parse_questions(
     JSON (a list of strings or objects, or an object with such a list) is parsed. In other text, a
     line is a question if it has a list marker or ends with a question mark; if any line has a list
     marker, only such lines count. Reasoning, code fences, markers, quotes, preambles, refusals and
-    closing remarks are removed. A number at the start of a question is kept.
+    closing remarks are removed. A number at the start of a question is kept. What follows the first
+    200,000 characters is left out.
 
     Args:
         answer: The model's answer.
@@ -49,7 +54,7 @@ def parse_questions(
         >>> parse_questions("Sure! Two questions:\n1. How far is it?\n2. 3 ways to get there?")
         ('How far is it?', '3 ways to get there?')
     """
-    text = THOUGHT.sub("", answer)
+    text = THOUGHT.sub("", answer[:LONGEST])
     text = TAG.sub("\n", END_OF_THOUGHT.sub("", text))
     found = list(_from_json(text)) or list(_from_lines(text, unmarked=unmarked))
     own = _own_words(instructions.splitlines())
@@ -72,14 +77,12 @@ def _from_json(text: str) -> Iterator[str]:
 
 def _json_values(text: str) -> Iterator[Any]:
     """Yield JSON arrays and objects that start and end at line boundaries."""
-    decoder, position = json.JSONDecoder(), 0
-    while match := re.compile(r"^[ \t`]*(?:json)?[ \t]*(?=[\[{])", re.MULTILINE).search(
-        text, position
-    ):
+    decoder, position, n_failed = json.JSONDecoder(), 0, 0
+    while n_failed < MOST_FAILURES and (match := START_OF_JSON.search(text, position)):
         try:
             value, end = decoder.raw_decode(text, match.end())
         except (ValueError, RecursionError):
-            position = match.end() + 1
+            position, n_failed = match.end() + 1, n_failed + 1
             continue
         if re.compile(r"[ \t`,;]*$", re.MULTILINE).match(text, end):
             yield value

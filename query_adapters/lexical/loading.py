@@ -1,5 +1,6 @@
 """Load lexical indexes; see `query_adapters.lexical.stored_index` for the files."""
 
+import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +34,7 @@ FILES = {"ids.json", "tokens.json", *(f"{name}.npy" for name in ARRAYS)}
 
 def read_index(folder: Path, *, memory_map: bool) -> StoredIndex:
     """Return the index in the folder; see `LexicalIndex.load` for arguments and errors."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise FileNotFoundError(f"no lexical index at {folder}; build one and save it there")
     record = read_record(folder)
     try:

@@ -13,7 +13,9 @@ from typing import Any
 
 from query_adapters.errors import InvalidDatasetError
 from query_adapters.files.foreign import refusing
+from query_adapters.files.reading import check_regular
 
+READ_AHEAD = 1 << 20  # bytes of a column that are held, where Parquet would read it as a whole
 HIDDEN = ("_", ".")  # how names begin that Arrow and Spark, too, do not take for data
 
 Source = str | Path | Sequence[str | Path]
@@ -81,11 +83,13 @@ def footer_of(path: Path) -> Footer:
     """
     from pyarrow import parquet
 
+    check_regular(path, error=InvalidDatasetError)
     with (
         refusing(str(path), "a Parquet file", error=InvalidDatasetError),
-        parquet.ParquetFile(path) as file,
+        parquet.ParquetFile(path, buffer_size=READ_AHEAD, pre_buffer=False) as file,
     ):
         metadata, schema = file.metadata, file.schema_arrow
+        _check_columns(file)
         groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
         leaves = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
         return Footer(
@@ -98,6 +102,15 @@ def footer_of(path: Path) -> Footer:
             },
             _digest(path),
         )
+
+
+def _check_columns(file: Any) -> None:
+    """Check that the columns' metadata can be read.
+
+    `RowGroupMetaData.column` ends the process where it cannot; reading a row raises an error.
+    """
+    for number in range(file.metadata.num_row_groups):
+        next(file.iter_batches(1, row_groups=[number]), None)
 
 
 def _n_values(group: Any, leaves: Sequence[str], name: str) -> int:

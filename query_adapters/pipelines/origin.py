@@ -13,6 +13,7 @@ from query_adapters.pipelines.output import FORMAT, MANIFEST
 from query_adapters.pipelines.parquet import ParquetRows
 
 Step = Mapping[str, Any]
+READ = ("model", "model_name", "role")  # of the step that made vectors
 
 
 def history(rows: ParquetRows) -> list[Step]:
@@ -67,13 +68,15 @@ def check_models(rows: ParquetRows, column: str, documents: ParquetRows, of_docu
 
 
 def _writers(steps: Sequence[Step], column: str) -> list[Step]:
-    return [step for step in steps if column in step.get("writes", ())]
+    written = ((step, step.get("writes")) for step in steps)
+    return [step for step, names in written if isinstance(names, list) and column in names]
 
 
 def _embedding(steps: Sequence[Step], column: str) -> Step:
     """Return the identity of the `EmbedTexts` that made a column; empty if unknown."""
     writers = reversed(_writers(steps, column))
-    return next((step for step in writers if step.get("kind") == "embed"), {})
+    found: Step = next((step for step in writers if step.get("kind") == "embed"), {})
+    return {name: found[name] for name in READ if isinstance(found.get(name), str)}
 
 
 def _check_role(embedding: Step, role: Role, root: Path) -> None:

@@ -9,9 +9,7 @@ from typing import Any
 
 from query_adapters.errors import DimensionMismatchError, InvalidDatasetError, InvalidVectorsError
 from query_adapters.files.foreign import refusing
-from query_adapters.pipelines.footers import Source, files_of, footer_of
-
-READ_AHEAD = 1 << 20  # bytes of a column that are held, where Parquet would read it as a whole
+from query_adapters.pipelines.footers import READ_AHEAD, Source, files_of, footer_of
 
 
 @dataclass(frozen=True)

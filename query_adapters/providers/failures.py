@@ -7,6 +7,7 @@ from typing import Any
 
 from query_adapters.errors import ProviderError, ProviderRefusedError, QueryAdaptersError
 from query_adapters.providers.http_status import causes, status_of
+from query_adapters.providers.logs import redacting_logs
 from query_adapters.providers.redaction import redact_error, redacted
 from query_adapters.providers.retry_after import asks_too_long, retry_after
 from query_adapters.text.shown import shortened
@@ -50,7 +51,8 @@ def failures_of(model: str) -> Iterator[None]:
         ProviderError: For any other error.
     """
     try:
-        yield
+        with redacting_logs():
+            yield
     except QueryAdaptersError:
         raise
     except Exception as exc:
@@ -76,7 +78,8 @@ def unreadable_answers_of(model: str) -> Iterator[None]:
         ProviderError: If the class cannot read the answer.
     """
     try:
-        yield
+        with redacting_logs():
+            yield
     except Exception as exc:
         status = status_of(exc)
         known = isinstance(exc, QueryAdaptersError | OSError | NotImplementedError)

@@ -8,7 +8,7 @@ import httpx
 
 from query_adapters.providers.deadline import deadline, observe_deadlines
 from query_adapters.providers.failures import redacted_line
-from query_adapters.providers.redaction import redact_logs
+from query_adapters.providers.logs import redact_logs
 
 SECONDS = 120.0  # a whole request with its answer
 MOST_BYTES = 256 * 2**20  # 2,048 vectors of 3,072 numbers in JSON are 140 MB

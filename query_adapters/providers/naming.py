@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from query_adapters.errors import MissingKeyError, UnknownModelError
+from query_adapters.providers.redaction import without_credentials
 from query_adapters.providers.secrets import remember_secret, remember_secrets_in
+from query_adapters.text.shown import quoted
 
 Model = TypeVar("Model")
 
@@ -25,7 +27,7 @@ def resolve(name: str, makers: Mapping[str, Callable[..., Model]], **options: An
     provider, model = split_name(name)
     if provider not in makers or not model:
         raise UnknownModelError(
-            f"expected a model as <provider>/<model>, got {name!r}; providers are "
+            f"expected a model as <provider>/<model>, got {quoted_name(name)}; providers are "
             f"{', '.join(makers)}"
         )
     remember_secrets_in(model)
@@ -42,6 +44,11 @@ def split_name(name: str) -> tuple[str, str]:
     """
     provider, *model = re.split("[:/]", name, maxsplit=1)
     return provider, "".join(model)
+
+
+def quoted_name(name: str) -> str:
+    """Return a model's name for a message, without the credentials of addresses in it."""
+    return quoted(without_credentials(name))
 
 
 def key_from(*variables: str) -> str:

@@ -5,7 +5,6 @@ provider's, are searched for everything that looks like a secret. Texts of the u
 name of a model, lose only the credentials of URLs: a question may well say "password: required".
 """
 
-import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -151,25 +150,6 @@ def redacting_errors() -> Iterator[None]:
         if clean is exc:
             raise
         raise clean from exc.__cause__
-
-
-class RedactingFilter(logging.Filter):
-    """Hides secrets in the records of a logger, such as a URL with a password."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Redact the message and the traceback; every record passes."""
-        record.msg, record.args = redacted(record.getMessage()), ()
-        if record.exc_info and not record.exc_text:
-            record.exc_text = redacted(logging.Formatter().formatException(record.exc_info))
-        return True
-
-
-def redact_logs(*names: str) -> None:
-    """Hide secrets in what these loggers say from now on."""
-    for name in names:
-        logger = logging.getLogger(name)
-        if not any(isinstance(one, RedactingFilter) for one in logger.filters):
-            logger.addFilter(RedactingFilter())
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -22,7 +22,10 @@ def new_id() -> str:
 def made_at(one: str) -> datetime:
     """Return the time of an id; the far future for anything else, which is never old enough."""
     found = UPLOAD.fullmatch(one)
-    return NEVER if found is None else datetime.strptime(found[1], TIME).replace(tzinfo=UTC)
+    try:
+        return NEVER if found is None else datetime.strptime(found[1], TIME).replace(tzinfo=UTC)
+    except ValueError:  # digits that are no time, such as those of a thirteenth month
+        return NEVER
 
 
 def is_old(one: str, grace: timedelta) -> bool:

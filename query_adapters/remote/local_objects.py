@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from query_adapters.errors import RegistryError
+from query_adapters.files.reading import STREAM_BYTES, read_bytes
 from query_adapters.remote.ids import new_id
 from query_adapters.remote.objects import Objects, reaching
 
@@ -35,7 +36,9 @@ class LocalObjects(Objects):
     def read(self, keys: Sequence[str]) -> list[bytes]:
         """Return the content of the files."""
         with reaching(self.url):
-            return [(self.root / key).read_bytes() for key in keys]
+            return [
+                read_bytes(self.root / key, error=RegistryError, limit=STREAM_BYTES) for key in keys
+            ]
 
     def keys(self, folder: str) -> list[str]:
         """Return the sorted paths of all files below the folder, relative to the root."""

@@ -12,6 +12,7 @@ from query_adapters.files.json_reading import parse_json
 from query_adapters.files.json_types import check_not_newer, is_count
 from query_adapters.files.reading import decoded
 from query_adapters.remote.ids import UPLOAD, VERSION, second_of
+from query_adapters.text.shown import visible
 
 FORMAT_VERSION = 1
 SHOWN = 12  # digits of a version in messages and tables
@@ -119,7 +120,7 @@ def digests(contents: Mapping[str, bytes]) -> dict[str, str]:
 def to_json(record: Manifest | Move) -> bytes:
     """Return the record with the version of its format."""
     fields = {"format_version": FORMAT_VERSION, **asdict(record)}
-    return (json.dumps(fields, ensure_ascii=False, indent=1) + "\n").encode()
+    return (visible(json.dumps(fields, ensure_ascii=False, indent=1)) + "\n").encode()
 
 
 def manifest_from(content: bytes, place: str) -> Manifest:
@@ -174,7 +175,7 @@ def _fields(content: bytes, place: str, kind: type) -> dict[str, Any]:
     record = parse_json(text, place, error=RegistryError, unique=True)
     checked_format(record, place)
     names = kind.__dataclass_fields__  # type: ignore[attr-defined]
-    odd = [name for name in names if not isinstance(record.get(name), TYPES.get(name, (str,)))]
+    odd = [name for name in names if not isinstance(record.get(name, ...), TYPES.get(name, (str,)))]
     if odd:
         raise RegistryError(f"{place}: expected a record with {', '.join(odd)}; it is damaged")
     return {name: record[name] for name in names}

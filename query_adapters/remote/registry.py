@@ -207,7 +207,8 @@ class FolderRegistry:
         self, contents: Mapping[str, bytes], name: str, facts: Mapping[str, Any], by: str | None
     ) -> str:
         self._check(create=True)
-        return Versions(self._objects, checked_name(name)).push(contents, facts, by or someone())
+        who = without_credentials(by or someone())
+        return Versions(self._objects, checked_name(name)).push(contents, facts, who)
 
     def _versions(self, name: str) -> Versions:
         self._check()
@@ -243,4 +244,4 @@ class FolderRegistry:
 
 def _told(reason: str, by: str | None) -> dict[str, str]:
     """Return what the history says, without credentials."""
-    return {"reason": without_credentials(reason), "by": by or someone()}
+    return {"reason": without_credentials(reason), "by": without_credentials(by or someone())}

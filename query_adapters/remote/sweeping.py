@@ -93,7 +93,7 @@ def _marks(versions: Versions) -> dict[Upload, str]:
     ids: list[str] = []
     for upload in marked:
         try:
-            ids.append(versions.objects.read([versions.mark_key(upload)])[0].decode("ascii"))
+            ids.append(versions.objects.read([versions.mark_key(upload)])[0].decode("latin-1"))
         except FileNotFoundError:  # another sweep was faster
             ids.append("")
     return dict(zip(marked, ids, strict=True))

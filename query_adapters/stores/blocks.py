@@ -93,7 +93,7 @@ def _odd_row(name: str, keys: Sequence[str], rows: Any) -> InvalidVectorsError:
     """Return an error that names the first vector whose length differs from the previous one."""
     expected = 0
     for key, row in zip(keys, rows, strict=False):
-        if row is None or np.ndim(row) != 1:
+        if not _is_flat(row):
             return InvalidVectorsError(
                 f"{name}: expected a vector for {key!r}, got {type(row).__name__}; embed that "
                 "document again, or delete it"
@@ -102,6 +102,13 @@ def _odd_row(name: str, keys: Sequence[str], rows: Any) -> InvalidVectorsError:
             return _mixed(name, key, expected=expected, actual=len(row))
         expected = len(row)
     return InvalidVectorsError(f"{name}: expected rows of numbers, got {type(rows).__name__}")
+
+
+def _is_flat(row: Any) -> bool:
+    try:
+        return row is not None and np.ndim(row) == 1
+    except ValueError:  # lists of several lengths
+        return False
 
 
 def _mixed(name: str, key: str, *, expected: int, actual: int) -> DimensionMismatchError:

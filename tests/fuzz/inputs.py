@@ -1,9 +1,10 @@
 """Inputs for the fuzzed readers: bytes, JSON, and mutations of valid files."""
 
 import json
-from typing import Any
 
 from hypothesis import strategies as st
+
+from tests.fuzz.structure import paths, with_value
 
 SCALARS = (
     st.none()
@@ -57,33 +58,10 @@ def _replaced(draw: st.DrawFn, seed: bytes) -> bytes | None:
         except ValueError:
             continue
         for _ in range(draw(st.integers(1, 2))):
-            path = draw(st.sampled_from(list(_paths(content))))
-            content = _with(content, path, draw(VALUES), drop=draw(st.integers(0, 4)) == 0)
+            path = draw(st.sampled_from(list(paths(content))))
+            content = with_value(content, path, draw(VALUES), drop=draw(st.integers(0, 4)) == 0)
         return json.dumps(content).encode() + (b"\n" + others if others else b"")
     return None
-
-
-def _paths(value: Any) -> list[tuple[Any, ...]]:
-    """Return the paths of all values within a value, itself included."""
-    found: list[tuple[Any, ...]] = [()]
-    items: Any = value.items() if isinstance(value, dict) else ()
-    items = enumerate(value) if isinstance(value, list) else items
-    for key, inner in items:
-        found += [(key, *path) for path in _paths(inner)]
-    return found
-
-
-def _with(value: Any, path: tuple[Any, ...], new: Any, *, drop: bool) -> Any:
-    if not path:
-        return new
-    key, *others = path
-    if drop and not others:
-        if isinstance(value, dict):
-            return {name: inner for name, inner in value.items() if name != key}
-        return [inner for place, inner in enumerate(value) if place != key]
-    copied = dict(value) if isinstance(value, dict) else list(value)
-    copied[key] = _with(copied[key], tuple(others), new, drop=drop)
-    return copied
 
 
 def inputs(seeds: list[bytes]) -> st.SearchStrategy[bytes]:

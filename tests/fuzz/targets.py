@@ -5,8 +5,7 @@ import json
 import tempfile
 import warnings
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,59 +32,15 @@ from query_adapters.fusion.storage import read_without_words
 from query_adapters.generation.journal import HEADER, Journal
 from query_adapters.generation.parsing import parse_questions
 from query_adapters.lexical import LexicalIndex
-
-Files = Mapping[str, bytes]
-FUZZED = "input"  # name of the file that is fuzzed, before its suffix
-
-
-@dataclass(frozen=True)
-class Target:
-    """A reader with valid inputs.
-
-    Args:
-        read: Reads what is in the folder, where the fuzzed file is.
-        path: The fuzzed file's path in the folder.
-        seeds: Valid contents of it.
-        others: The other files of the folder, by path.
-    """
-
-    read: Callable[[Path], object]
-    path: str
-    seeds: Sequence[bytes]
-    others: Callable[[], Files] = field(default=dict)
-
-    def run(self, content: bytes, folder: Path) -> bool:
-        """Write the content and read it; return whether it was accepted.
-
-        Raises:
-            Exception: Whatever is not an error of this package.
-        """
-        for name, other in {**self.others(), self.path: content}.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(other)
-        try:
-            self.read(folder)
-        except QueryAdaptersError:
-            return False
-        except FileNotFoundError as exc:  # an input that names another file
-            return exc.filename is not None and False
-        return True
-
+from tests.fuzz.answers import answer_targets
+from tests.fuzz.states import state_targets
+from tests.fuzz.target import FUZZED, Files, Target, as_json, as_lines
 
 DATASET = RetrievalDataset(
     {"q1": "how far?", "q2": "what is é?"},
     {"d1": "Four miles.", "d2": "[1, 2]", "d3": "nothing"},
     {"q1": {"d1": 1, "d2": 2.5}, "q2": {"d2": 1}},
 )
-
-
-def _json(*values: object) -> list[bytes]:
-    return [json.dumps(value).encode() for value in values]
-
-
-def _lines(*rows: object) -> bytes:
-    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
 
 
 def _dataset(path: Path) -> None:
@@ -322,11 +277,11 @@ def _excel() -> bytes:
 
 
 BEIR = {
-    "corpus.jsonl": _lines({"_id": "d", "title": "", "text": "t"}),
-    "queries.jsonl": _lines({"_id": "q", "text": "a?"}),
+    "corpus.jsonl": as_lines({"_id": "d", "title": "", "text": "t"}),
+    "queries.jsonl": as_lines({"_id": "q", "text": "a?"}),
     "qrels/train.tsv": b"query-id\tcorpus-id\tscore\nq\td\t1\n",
 }
-STATE = _json({"_data_files": [{"filename": "data-0.arrow"}]})
+STATE = as_json({"_data_files": [{"filename": "data-0.arrow"}]})
 WEIGHTS = [
     {"name": "base", "weight": 1.0, "by": "score", "span": 0.5},
     {"name": "words", "weight": 0.3, "by": "rank", "span": 1.0},
@@ -337,44 +292,44 @@ CSV = b'question,document,relevance\na?,"t, u",1\nb?,"[""x""]",yes\n'
 
 def targets() -> dict[str, Target]:
     """Return every reader by name."""
-    rows = [json.dumps([row]).encode() for row in ROWS] + _json({"examples": [ROWS[6]]}, ROWS[-1])
-    traces = _json([SPAN], OTLP, [RUN], LANGFUSE, {"data": [SPAN]})
+    rows = [json.dumps([row]).encode() for row in ROWS] + as_json({"examples": [ROWS[6]]}, ROWS[-1])
+    traces = as_json([SPAN], OTLP, [RUN], LANGFUSE, {"data": [SPAN]})
     parts = ("starts.npy", "rows.npy", "weights.npy", "ids.json", "tokens.json")
     index = {name: _index_part(name) for name in parts}
     return {
         "json": Target(_file(".json"), f"{FUZZED}.json", rows),
-        "jsonl": Target(_file(".jsonl"), f"{FUZZED}.jsonl", [_lines(row, row) for row in ROWS]),
+        "jsonl": Target(_file(".jsonl"), f"{FUZZED}.jsonl", [as_lines(row, row) for row in ROWS]),
         "csv": Target(_file(".csv"), f"{FUZZED}.csv", [CSV, _written(".csv")]),
         "yaml": Target(_file(".yaml"), f"{FUZZED}.yaml", [YAML, *rows]),
         "excel": Target(_file(".xlsx"), f"{FUZZED}.xlsx", [_excel()]),
         "parquet": Target(_file(".parquet"), f"{FUZZED}.parquet", [_written(".parquet")]),
         "arrow": Target(_file(".arrow"), f"{FUZZED}.arrow", [_arrow()]),
         "state": Target(_dataset, "state.json", STATE, lambda: {"data-0.arrow": _arrow()}),
-        "splits": Target(_dataset, "dataset_dict.json", _json({"splits": ["train"]}),
+        "splits": Target(_dataset, "dataset_dict.json", as_json({"splits": ["train"]}),
             lambda: {"train/state.json": STATE[0], "train/data-0.arrow": _arrow()}),
         "texts": Target(lambda at: read_texts(at / FUZZED), FUZZED,
-            [_lines({"id": "d", "text": "t"}, {"_id": 1, "text": ""})]),
+            [as_lines({"id": "d", "text": "t"}, {"_id": 1, "text": ""})]),
         **{f"beir {name}": Target(_dataset, name, [content], lambda: BEIR)
            for name, content in BEIR.items()},
         "traces json": Target(_traces, f"{FUZZED}.json", traces),
-        "traces jsonl": Target(_traces, f"{FUZZED}.jsonl", [_lines(SPAN, RUN), _lines(OTLP)]),
+        "traces jsonl": Target(_traces, f"{FUZZED}.jsonl", [as_lines(SPAN, RUN), as_lines(OTLP)]),
         "run": Target(lambda at: read_run(at / FUZZED), FUZZED,
             [b"q Q0 d 1 2.5 tag\nq Q0 e 2 -1e-3 tag\n"]),
         "qrels": Target(lambda at: read_qrels(at / FUZZED), FUZZED, [b"q 0 d 1\nq 0 e 0\n"]),
-        "journal": Target(_journal, "answers.jsonl", [HEADER + _lines(
+        "journal": Target(_journal, "answers.jsonl", [HEADER + as_lines(
             {"chunk": "c", "content": "x", "settings": "s", "attempt": 0, "answer": "a?"})]),
         "adapter": Target(_adapter, "adapter.safetensors", [_signed(json.dumps(RECORD), "")]),
-        "adapter record": Target(_record_read, FUZZED, _json(RECORD)),
-        "old adapter": Target(_adapter, "config.json", _json({"in_features": 2,
+        "adapter record": Target(_record_read, FUZZED, as_json(RECORD)),
+        "old adapter": Target(_adapter, "config.json", as_json({"in_features": 2,
             "out_features": 2, "bias": False}), lambda: {"pytorch_model.bin": b"x"}),
-        "fusion record": Target(_fusion_read, FUZZED, _json({"fusion": FUSION})),
-        "retriever weights": Target(read_weights, "retriever_weights.json", _json(
+        "fusion record": Target(_fusion_read, FUZZED, as_json({"fusion": FUSION})),
+        "retriever weights": Target(read_weights, "retriever_weights.json", as_json(
             {"format": 1, "retrievers": WEIGHTS})),
         "index record": Target(_index_read, "lexical.json", [_index_part("lexical.json")[1]],
             _index_files),
         **{f"index {name}": Target(_index_part_read, path, [content], _index_files)
            for name, (path, content) in index.items()},
-        "page": Target(_page, FUZZED, _json(TRAINING, {**TRAINING, "chosen": CANDIDATE})),
+        "page": Target(_page, FUZZED, as_json(TRAINING, {**TRAINING, "chosen": CANDIDATE})),
         "config": Target(_config, f"{FUZZED}.toml",
             [b'as_json = true\n[train]\nfolds = 3\nmetric = "ndcg@10"\n', b"json = true\n"],
             lambda: {"adapter.safetensors": _signed(json.dumps(RECORD), "")}),
@@ -382,4 +337,6 @@ def targets() -> dict[str, Target]:
             b"Sure! Two questions:\n1. How far is it?\n2. 3 ways to get there?",
             b'```json\n{"questions": ["a?", {"question": "b?"}]}\n```',
             b"<think>x</think>\n- a\n"]),
+        **state_targets(),
+        **answer_targets(),
     }  # fmt: skip

@@ -7,16 +7,21 @@ import os
 import tempfile
 import time
 import warnings
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from query_adapters.errors import QueryAdaptersError
+from tests.faults import SPECIAL, at_once, put
+from tests.fuzz.found import CORPUS
 from tests.fuzz.inputs import inputs
-from tests.fuzz.targets import Target, targets
+from tests.fuzz.states import state_targets
+from tests.fuzz.target import Target
+from tests.fuzz.targets import targets
 
-CORPUS = Path(__file__).parent / "corpus"
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))  # for each reader
 LONGEST = 20  # seconds for one input, on a busy machine
 NAMES = tuple(targets())
@@ -66,6 +71,16 @@ def test_a_reader_raises_only_errors_of_this_package(name: str) -> None:
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("*/*")), ids=lambda path: f"{path.parent.name}")
 def test_what_once_broke_a_reader_does_so_no_more(path: Path) -> None:
     run(path.parent.name.replace("_", " "), path.read_bytes())
+
+
+@pytest.mark.parametrize("kind", SPECIAL)
+@pytest.mark.parametrize("name", [name for name, one in state_targets().items() if one.is_file])
+def test_what_is_no_file_is_refused_at_once(name: str, kind: str, tmp_path: Path) -> None:
+    reader = target(name)
+    reader.write(b"", tmp_path)
+    put(kind, tmp_path / reader.path)
+    with at_once(), suppress(QueryAdaptersError, FileNotFoundError):
+        reader.read(tmp_path)
 
 
 def test_every_found_input_belongs_to_a_reader() -> None:

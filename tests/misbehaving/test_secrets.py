@@ -20,10 +20,12 @@ from query_adapters import (
     LinearAdapter,
     SavedAdapter,
     read_adapter,
+    resolve_embedder,
     save_adapter,
 )
+from query_adapters.deployment import AdapterRegistry
 from query_adapters.embedders.identity import check_name
-from query_adapters.errors import QueryAdaptersError
+from query_adapters.errors import QueryAdaptersError, UnknownModelError
 from query_adapters.generation import CallOptions, QuestionGenerator, resolve_generator
 from query_adapters.providers.redaction import (
     RedactedError,
@@ -146,6 +148,35 @@ def test_a_password_of_the_address_is_hidden_also_where_it_stands_alone(
     with pytest.raises(QueryAdaptersError) as caught:
         embedder().embed_queries(["q"])
     assert PASSWORD not in said(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "openai/m?base_url=https://me:{}@h/v1&bogus=1",
+        "openai/m?dimensions=https://me:{}@h",
+        "nobody/m?api_key={}",
+        "cohere/m?base_url=https://me:{}@h",
+        "nobody/m?base_url=https://me:{}@h",
+        "https://me:{}@h/m",
+    ],
+)
+def test_no_error_about_a_name_tells_a_password_in_it(
+    name: str,
+) -> None:
+    with pytest.raises(UnknownModelError) as caught:
+        resolve_embedder(name.format(PASSWORD))
+    assert PASSWORD not in said(caught.value)
+
+
+def test_a_registry_stores_no_password_of_who_acts_and_any_character(tmp_path: Path) -> None:
+    folder = save_adapter(SavedAdapter(adapter=LinearAdapter(np.eye(2))), tmp_path / "a")
+    registry, who = AdapterRegistry(tmp_path / "r"), f"https://me:{PASSWORD}@ci \ud800"
+    version = registry.push(folder, "faq", by=who)
+    registry.promote("faq", version, by=who, reason=who)
+    assert registry.history("faq")[0].by == f"https://{HIDDEN}@ci \ud800"
+    for path in (tmp_path / "r").rglob("*.json"):
+        assert PASSWORD not in path.read_text(encoding="utf-8")
 
 
 def test_requests_are_logged_without_a_password(

@@ -14,6 +14,7 @@ from query_adapters.files.reading import WHOLE_BYTES, read_text
 from query_adapters.text.shown import quoted
 
 MAX_VALUES = 10_000_000  # of a YAML file, whose aliases may repeat a part any number of times
+TEXT = "tag:yaml.org,2002:str"
 LISTS = ("examples", "tests", "goldens", "data", "records", "rows")  # keys that hold the rows
 
 
@@ -60,7 +61,10 @@ def read_yaml(path: Path) -> Iterator[tuple[str, Row]]:
 
 
 def _yaml_loader() -> Any:
-    """Return PyYAML's safe loader with a limit of nesting, which takes it a time of its square."""
+    """Return PyYAML's safe loader with a limit of nesting, which takes it a time of its square.
+
+    Keys are texts, as in JSON, also those that YAML takes for numbers or dates.
+    """
     require_extra("yaml")
     import yaml
 
@@ -74,6 +78,13 @@ def _yaml_loader() -> Any:
             node = super().compose_node(parent, index)
             self.depth -= 1
             return node
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            if isinstance(node, yaml.MappingNode):
+                self.flatten_mapping(node)  # what is merged has keys too
+                for key, _ in node.value:
+                    key.tag = TEXT if isinstance(key, yaml.ScalarNode) else key.tag
+            return super().construct_mapping(node, deep)
 
     return Loader
 

@@ -386,3 +386,12 @@ def test_weights_of_retrievers_that_are_none_are_refused(content: str, tmp_path:
 def test_a_loop_of_links_in_place_of_a_folder_is_no_folder(read: Any, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read(put("link loop", tmp_path / "folder"))
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "\x00", "\ud800"])
+@pytest.mark.parametrize("read", [load_adapter, read_adapter, LexicalIndex.load])
+def test_a_text_that_is_no_name_of_a_folder_names_none(
+    name: str, read: Callable[[str], object]
+) -> None:
+    with pytest.raises(FileNotFoundError, match=r"expected|build one"):
+        read(name)

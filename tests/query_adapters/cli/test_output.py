@@ -119,3 +119,9 @@ def test_a_loop_of_links_is_no_folder_for_a_split(
 ) -> None:
     loop = put("link loop", tmp_path / "loop")
     assert "loop" in cli.refusal("split", data, "-o", loop)
+
+
+def test_a_value_of_any_length_is_shortened_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "x" * 1_000_000
+    output.show(output.facts({"base model": long}), output.plain_table(["name"], [[long]]))
+    assert len(capsys.readouterr().out) < 50_000

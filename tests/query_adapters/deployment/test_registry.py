@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -381,3 +382,19 @@ def test_nothing_is_saved_to_a_registry_directly(local: AdapterRegistry, saved: 
     adapter: Any = load_adapter(saved(1))
     with pytest.raises(ValueError, match="expected a folder to save to, got registry"):
         save_adapter(adapter, "registry://faq@production")
+
+
+@pytest.mark.parametrize("digits", ["20261399T999999999999Z", "00000000T000000000000Z"])
+def test_an_id_that_holds_no_time_is_listed_and_never_old(
+    digits: str, local: AdapterRegistry, saved: Saved
+) -> None:
+    (version,) = pushed(local, saved, 2)
+    (manifest,) = keys(local, "/versions/")
+    local.promote("faq", version)
+    (move,) = keys(local, "/aliases/")
+    for key in (manifest, move):
+        (content,) = local._objects.read([key])
+        damage(local, key, re.sub(rb"\d{8}T\d{12}Z", digits.encode(), content))
+    local.gc(grace=NOW)
+    assert [one.version for one in local.versions("faq")] == [version]
+    assert [one.version for one in local.history("faq")] == [version]

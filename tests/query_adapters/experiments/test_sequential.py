@@ -97,7 +97,7 @@ class TestSequential:
             "+0.0000, between -1.0000 and +1.0000 (95% interval); p = 1, valid at any look."
         )
 
-    @pytest.mark.parametrize("wrong", [1.5, -2, float("nan")])
+    @pytest.mark.parametrize("wrong", [1.5, -2, float("nan"), 10**400])
     def test_outcomes_out_of_range_are_refused_and_none_is_added(self, wrong: float) -> None:
         test = SequentialTest()
         with pytest.raises(ValueError, match="outcomes: expected numbers from -1 to 1"):

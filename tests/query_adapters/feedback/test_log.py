@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -140,6 +141,13 @@ def test_settings_that_do_not_protect_are_refused(
         ({"weight": float("nan")}, "above 0, got nan"),
         ({"vector": [float("nan")]}, "vector of the question"),
         ({"vector": [[1.0]]}, r"expected shape \(dim,\)"),
+        ({"vector": ["x"]}, "vector: expected numbers, got"),
+        ({"scores": ["x", 1]}, "scores: expected numbers, got"),
+        ({"scores": [10**400, 1]}, "scores: expected numbers, got"),
+        ({"teams": {"a": 1}}, "teams: expected texts, got 1"),
+        ({"session": 5}, "expected texts, got 5"),
+        ({"system": None}, "expected texts, got None"),
+        ({"question": 5}, "question, .*: expected texts, got 5"),
     ],
 )
 def test_a_wrong_list_is_refused_before_it_is_written(
@@ -207,6 +215,16 @@ def test_events_without_their_list_are_counted_and_no_log_is_an_error(tmp_path: 
     log = FeedbackLog(tmp_path / "log")
     log.clicked("unknown", "a")
     assert log.read().n_orphans == 1
+
+
+def test_a_line_whose_time_is_no_number_does_not_outlive_pruning(tmp_path: Path) -> None:
+    log = FeedbackLog(tmp_path / "log")
+    log.shown("how far?", ["a"])
+    line = (tmp_path / "log").read_bytes()
+    with (tmp_path / "log").open("ab") as file:
+        file.write(re.sub(rb'"time": [\d.]+', b'"time": NaN', line))
+    assert log.prune(keep_days=1) == 1
+    assert (tmp_path / "log").read_bytes() == line
 
 
 def test_a_log_is_rotated_by_size_and_read_in_order(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Test that parsing removes preambles, markup and reasoning but keeps questions unchanged."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from query_adapters.data.splits import normalise
 from query_adapters.generation import DEFAULT_PROMPT, parse_questions
+from query_adapters.generation.judge import read_grades
 from query_adapters.generation.prompts import build_prompt
 from tests.servers.chat import SHAPES
 
@@ -177,6 +179,14 @@ def test_a_question_that_the_passage_holds_is_one_and_its_statements_are_not() -
     passage = "How do I reset it?\nPress the button."
     answer = "How do I reset it?\nPress the button."
     assert parse_questions(answer, passage=passage, unmarked=True) == ("How do I reset it?",)
+
+
+@pytest.mark.parametrize("piece", [" ", "\t", "` ", "[\n", '[["a?"],\n', "{\n", "here is ", "**"])
+def test_no_answer_takes_long_to_read(piece: str) -> None:
+    start = time.process_time()
+    parse_questions(f"{piece * 60_000}\na?", unmarked=True)
+    read_grades(f'{{"1": {"[" * 200_000}}}', ["a"])
+    assert time.process_time() - start < 10
 
 
 def test_thoughts_whose_beginning_the_template_ate_are_left_out() -> None:

@@ -107,6 +107,13 @@ def test_what_cannot_be_read_is_named(name: str, text: str, told: str, tmp_path:
         load_dataset(written(tmp_path / name, text))
 
 
+@pytest.mark.parametrize("key", ["1", "2026-01-01", "null", "true", "?", ".nan", "<<: {2: x}"])
+def test_keys_of_yaml_are_texts_as_those_of_json(key: str, tmp_path: Path) -> None:
+    pair = key if ":" in key else f"{key}: x"
+    rows = f"- {{query: q, document: d, metadata: {{{pair}}}, {pair}}}"
+    assert load_dataset(written(tmp_path / "t.yaml", rows)).corpus
+
+
 def test_a_row_of_csv_that_is_left_out_is_named_by_its_line(tmp_path: Path) -> None:
     path = written(tmp_path / "t.csv", 'query,document\n"a\nb",c\n,d\n\ne,\n')
     with pytest.warns(match=r"1 without a question .*t\.csv:4\); 1 without a document .*t\.csv:6"):
