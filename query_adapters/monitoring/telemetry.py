@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from query_adapters._extras import require_extra
 from query_adapters._version import installed_version
@@ -20,6 +21,10 @@ SYSTEM, ADAPTER = "query_adapters.system", "query_adapters.adapter"
 KIND, ERROR = "openinference.span.kind", "error.type"
 SCORES = tuple(n / 20 for n in range(21))  # bounds of the histogram: cosines
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+_GLOBAL: "list[QueryMetrics]" = []  # at most one, of the global provider
+_METRICS: "WeakKeyDictionary[MeterProvider, list[QueryMetrics]]" = WeakKeyDictionary()
+_MAKING = PerProcess(Lock)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +109,26 @@ class QueryMetrics:
 
         with self._lock.get():
             return [Observation(n, dict(labels)) for labels, n in self._counted.items()]
+
+
+def metrics_of(provider: "MeterProvider | None" = None) -> QueryMetrics:
+    """Return the metrics of a provider, which all who count share: each may be created once.
+
+    Args:
+        provider: As in `QueryMetrics`.
+
+    Raises:
+        MissingExtraError: If the extra `telemetry` is not installed.
+    """
+    require_extra("telemetry")
+    from opentelemetry.metrics import get_meter_provider
+
+    key = None if provider is get_meter_provider() else provider
+    with _MAKING.get():
+        found = _GLOBAL if key is None else _METRICS.setdefault(key, [])
+        if not found:
+            found.append(QueryMetrics(key))
+        return found[0]
 
 
 class SpanAttributes:

@@ -15,7 +15,7 @@ from query_adapters.experiments.arms import SessionSource, current_session
 from query_adapters.experiments.serving import EXPERIMENTS
 from query_adapters.feedback.log import FeedbackLog
 from query_adapters.feedback.records import ShownList
-from query_adapters.monitoring.telemetry import QueryMetrics, Retrieval, SpanAttributes
+from query_adapters.monitoring.telemetry import Retrieval, SpanAttributes, metrics_of
 from query_adapters.processes.later import LaterCalls
 from query_adapters.providers.redaction import redacted
 from query_adapters.text.shown import message
@@ -85,7 +85,7 @@ class RetrievalWatch:
     def __init__(self, **options: Unpack[WatchOptions]) -> None:
         self._log = options.get("log")
         self._metrics = (
-            QueryMetrics(options.get("meter_provider")) if options.get("metrics") else None
+            metrics_of(options.get("meter_provider")) if options.get("metrics") else None
         )
         self._spans = SpanAttributes() if options.get("spans") else None
         self._session, self._vector_of = options.get("session"), options.get("vector_of")
@@ -139,9 +139,13 @@ class RetrievalWatch:
 
     def failed(self, error: str, *, seconds: float, retriever: str) -> None:
         """Note that a retriever failed with an error of this type."""
-        if self._metrics is not None:
+        if self._metrics is None:
+            return
+        try:
             one = self._retrieval("", (), seconds, retriever)
             self._later(partial(self._metrics.add, one, error))
+        except Exception as own:  # the retriever's error is the one to raise
+            self.say(own)
 
     def say(self, error: Exception) -> None:
         """Log that something could not be noted, once for each type of error."""
