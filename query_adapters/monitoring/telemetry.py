@@ -1,8 +1,8 @@
 """What is told to OpenTelemetry of each retrieval: metrics, and attributes of spans."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,7 @@ class Retrieval:
         scores: Their scores; empty if they are not known.
         seconds: How long it took.
         system: Name of the system.
+        teams: Team of each document by id, where two rankings were interleaved; else empty.
         adapter: Fingerprint of the adapter, "base" for none; None if it is not known.
         session: Key of the user or session; None if it is not known.
     """
@@ -46,6 +47,7 @@ class Retrieval:
     scores: Sequence[float]
     seconds: float
     system: str
+    teams: Mapping[str, str | None] = field(default_factory=dict)
     adapter: str | None = None
     session: str | None = None
 
