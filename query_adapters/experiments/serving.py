@@ -5,12 +5,13 @@ import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextvars import copy_context
 from functools import partial
-from secrets import token_hex
+from random import Random
 from typing import Any, TypeVar
 
 from query_adapters.errors import QueryAdaptersWarning
 from query_adapters.experiments.arms import CHALLENGER, INCUMBENT, Arm, digest
 from query_adapters.experiments.interleaving import interleave
+from query_adapters.processes.forks import PerProcess
 from query_adapters.processes.threads import SpareThreads
 from query_adapters.providers.redaction import redacted
 
@@ -20,6 +21,7 @@ EXPERIMENTS = "experiments"
 """Metadata key of a retrieved document: a mapping from the experiment's name to its arm or team."""
 
 _THREADS = SpareThreads()
+_DRAWS = PerProcess(Random)  # the system's numbers would let go of the interpreter for each list
 
 
 class Challenge:
@@ -106,7 +108,8 @@ class Challenge:
             question: The question; the coins depend on it.
             session: Who asks; without one, the coins are drawn anew.
         """
-        seed = digest(self.name, session or token_hex(16), question, n_bytes=16).hex()
+        who = session or f"{_DRAWS.get().getrandbits(128):032x}"
+        seed = digest(self.name, who, question, n_bytes=16).hex()
         drafted = interleave([key for key, _ in own], [key for key, _ in other], k, seed=seed)
         documents = {INCUMBENT: dict(reversed(own)), CHALLENGER: dict(reversed(other))}
         return [(documents[team or INCUMBENT][key], team) for key, team in drafted.teams.items()]
