@@ -47,6 +47,7 @@ from query_adapters.adapters import QueryAdapter
 from query_adapters.data.embedded import judged_rows
 from query_adapters.data.rows import from_clicks
 from query_adapters.data.splits import query_groups
+from query_adapters.data.weights import query_weights
 from query_adapters.evaluation.search import exact_search
 from query_adapters.feedback import (
     FeedbackEvent,
@@ -150,6 +151,7 @@ def embedded(dataset: RetrievalDataset, case: Case) -> EmbeddedDataset:
         relevant=relevant,
         grades=grades,
         query_groups=query_groups(dataset),
+        weights=query_weights(dataset),
     )
 
 
