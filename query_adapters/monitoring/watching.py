@@ -225,10 +225,11 @@ def _experiment_of(
 
     Documents of an interleaved list have different teams; those of a canary have one arm.
     """
-    marks = [metadata.get(EXPERIMENTS) for _, metadata, _ in documents]
-    first = marks[0] if marks else None
-    if not isinstance(first, Mapping) or not all(isinstance(mark, Mapping) for mark in marks):
+    found = [metadata.get(EXPERIMENTS) for _, metadata, _ in documents]
+    marks = [mark for mark in found if isinstance(mark, Mapping)]
+    if not marks or len(marks) < len(found):
         return None, {}
+    first = marks[0]
     if all(mark == first for mark in marks):
         named = [f"{name}:{arm}" for name, arm in first.items() if arm is not None]
         return ", ".join(named) or None, {}
