@@ -11,8 +11,7 @@ QueryAdaptersError
 ├── AdapterMismatchError         (ValueError)       an adapter on another model than its own
 ├── AdapterFileError             (ValueError)       an adapter folder that cannot be loaded
 ├── RegistryError                (OSError)          a registry that fails, or refuses a change
-│   ├── AliasMovedError                             an alias that another has moved first
-│   └── AliasRemovedError    (FileNotFoundError)    an alias that names nothing any more
+│   └── AliasMovedError                             an alias that another has moved first
 ├── LexicalIndexError            (ValueError)       a lexical index that cannot be loaded
 ├── ProviderRefusedError         (PermissionError)  a provider that rejects the API key
 ├── GenerationError              (RuntimeError)     a language model without a usable answer
@@ -129,13 +128,6 @@ class AliasMovedError(RegistryError):
     """Raised when another process has moved an alias meanwhile; its move stays.
 
     Remedy: Look at the registry's history, then move the alias again if it is still right.
-    """
-
-
-class AliasRemovedError(RegistryError, FileNotFoundError):
-    """Raised when an alias was removed: the registry answers, and its history says so.
-
-    Remedy: Promote a version to the alias, or name another one.
     """
 
 

@@ -26,10 +26,10 @@ from query_adapters.deployment.refreshing import (
     said,
 )
 from query_adapters.deployment.single_flight import SingleFlight
-from query_adapters.errors import AliasRemovedError
 from query_adapters.processes.forks import PerProcess
 from query_adapters.processes.threads import in_thread
 from query_adapters.remote.ids import NAME
+from query_adapters.remote.removed import AliasRemovedError
 from query_adapters.text.shown import quoted
 
 Source = str | Callable[[str], AdapterLike | None]

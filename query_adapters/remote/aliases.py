@@ -9,10 +9,11 @@ log is the history.
 
 from collections.abc import Container
 
-from query_adapters.errors import AliasMovedError, AliasRemovedError, RegistryError
+from query_adapters.errors import AliasMovedError, RegistryError
 from query_adapters.remote.ids import checked_name, made_at, new_id, second_of
 from query_adapters.remote.objects import Objects
 from query_adapters.remote.records import SHOWN, Move, move_from, to_json
+from query_adapters.remote.removed import AliasRemovedError
 from query_adapters.remote.versions import ADAPTERS
 
 DIGITS = 8

@@ -16,11 +16,11 @@ from query_adapters.deployment import AdapterRegistry
 from query_adapters.errors import (
     AdapterFileError,
     AliasMovedError,
-    AliasRemovedError,
     RegistryError,
 )
 from query_adapters.remote.aliases import Aliases
 from query_adapters.remote.local_objects import LocalObjects
+from query_adapters.remote.removed import AliasRemovedError
 from query_adapters.remote.sweeping import mark
 from query_adapters.remote.versions import Versions
 
