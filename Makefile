@@ -52,7 +52,8 @@ CORE = adapters embedders evaluation finetuning fusion lexical locating training
 # An environment for Ray and for clients of S3, which need an older python-dateutil.
 CLUSTER = .venv-cluster
 CLUSTER_TESTS = tests/query_adapters/pipelines tests/query_adapters/deployment/test_registry.py \
-    tests/query_adapters/deployment/test_killed_processes.py
+    tests/query_adapters/deployment/test_killed_processes.py \
+    tests/query_adapters/deployment/test_failing_stores.py
 
 demo: $(VENV)/.demo
 	$(OFFLINE) $(BIN)/python examples/01_demo.py
@@ -177,7 +178,7 @@ $(CLUSTER)/.test: $(BIN)/python constraints.txt pyproject.toml
 	grep -v '^python-dateutil==' constraints.txt > $(CLUSTER)/constraints.txt
 	$(CLUSTER)/bin/python -m pip install -q --upgrade 'pip>=25.3'
 	$(CLUSTER)/bin/python -m pip install -q -c $(CLUSTER)/constraints.txt \
-	    --build-constraint constraints.txt -e '.[ray,registry,train,generate]' --group cluster
+	    --build-constraint constraints.txt -e '.[ray,registry,train,generate,langchain]' --group cluster
 	@touch $@
 
 $(BIN)/python:

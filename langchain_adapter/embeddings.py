@@ -28,8 +28,8 @@ class AdapterEmbeddings(AdaptedModel, BaseModel, Embeddings):
     Args:
         base: The embedding model that the store was filled with. A LlamaIndex embedding model, or a
             string that LlamaIndex resolves to one, is accepted too.
-        adapter: An adapter, a SavedAdapter, an adapter's folder or a `registry://` or `hf://` URI;
-            None for the base without an adapter.
+        adapter: An adapter, a SavedAdapter, an adapter's folder or a `registry://`, `hf://` or
+            `mlflow:` URI; None for the base without an adapter.
         check_model: Whether to refuse an adapter whose record names another base.
         document_model: The model that embeds documents, by default the base. An adapter of
             `ModelUpgradeEngine`, whose store another model has filled, refuses documents without

@@ -78,10 +78,9 @@ class ExperimentRetriever(BaseRetriever):
         self, method: str, query: str, run_manager: Any, configurable: dict[str, Any] | None
     ) -> list[Callable[[], Any]]:
         """Return how to ask each retriever."""
-        config: RunnableConfig = {
-            "callbacks": run_manager.get_child(),
-            "configurable": configurable or {},
-        }
+        config: RunnableConfig = {"configurable": configurable or {}}
+        if run_manager.handlers:  # a child for nobody costs as much as joining the lists
+            config["callbacks"] = run_manager.get_child()
         return [
             partial(getattr(one, method), query, config)
             for one in (self.incumbent, self.challenger)

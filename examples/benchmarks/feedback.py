@@ -18,8 +18,8 @@ others with 0.1. From these clicks datasets are made:
 
 On each an adapter is trained with default settings, guard included, and measured on the test
 questions with true labels. All rows are nDCG@10 x 100: the paired difference from the base with
-its 95 % interval, and its share of the gain from the true labels. "right" is the share of the
-grades on relevant documents.
+its 95 % interval, and its share of the gain from the true labels, and from those that a click can
+reach. "right" is the share of the grades on relevant documents.
 
     python examples/benchmarks/feedback.py FOLDER --model wordllama
 
@@ -47,6 +47,7 @@ from query_adapters.adapters import QueryAdapter
 from query_adapters.data.embedded import judged_rows
 from query_adapters.data.rows import from_clicks
 from query_adapters.data.splits import query_groups
+from query_adapters.data.weights import query_weights
 from query_adapters.evaluation.search import exact_search
 from query_adapters.feedback import (
     FeedbackEvent,
@@ -150,6 +151,7 @@ def embedded(dataset: RetrievalDataset, case: Case) -> EmbeddedDataset:
         relevant=relevant,
         grades=grades,
         query_groups=query_groups(dataset),
+        weights=query_weights(dataset),
     )
 
 
@@ -223,13 +225,15 @@ def show(rows: Sequence[Row]) -> None:
         "right",
         "base",
         "difference",
-        "share",
+        "of true",
+        "of true, shown",
         "kept",
     )
     table = Table(*columns, title=f"{METRIC} × 100 on the test questions", box=None)
     gains = {(row["set"], row["labels"]): row["test"]["difference"]["mean"] for row in rows}
     for row in rows:
-        difference, true = row["test"]["difference"], gains.get((row["set"], "true"))
+        difference = row["test"]["difference"]
+        bounds = [gains.get((row["set"], labels)) for labels in ("true", "true, shown")]
         table.add_row(
             row["set"],
             row["labels"],
@@ -239,7 +243,7 @@ def show(rows: Sequence[Row]) -> None:
             f"{row['right']:.0f} %",
             f"{row['test']['base']['mean']:.1f}",
             f"{difference['mean']:+.1f} [{difference['low']:+.1f}, {difference['high']:+.1f}]",
-            f"{100 * difference['mean'] / true:.0f} %" if true else "",
+            *(f"{100 * difference['mean'] / gain:.0f} %" if gain else "" for gain in bounds),
             row["decision"],
         )
     console.print(table)

@@ -129,10 +129,11 @@ def load_adapter(folder: str | Path) -> QueryAdapter:
 
 
 def read_adapter(folder: str | Path) -> SavedAdapter:
-    """Return the adapter in the folder, or at a `registry://` or `hf://` URI, with its record.
+    """Return the adapter in the folder, with its record; a URI does as well.
 
-    Folders saved by `llama-index-embeddings-adapter` (`config.json`, `pytorch_model.bin`) are
-    read too; that needs torch.
+    A URI starts with `registry://`, `hf://` or `mlflow:`. Folders saved by
+    `llama-index-embeddings-adapter` (`config.json`, `pytorch_model.bin`) are read too; that needs
+    torch.
 
     Raises:
         FileNotFoundError: If there is no such folder.

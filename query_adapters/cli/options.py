@@ -73,7 +73,7 @@ Adapters = Annotated[
     typer.Option(
         "--adapter",
         "-a",
-        help="Adapter folder, or a registry:// or hf:// URI; repeatable.",
+        help="Adapter folder, or a registry://, hf:// or mlflow: URI; repeatable.",
         metavar="FOLDER",
         parser=_adapter_folder,
     ),
@@ -88,7 +88,7 @@ OtherModels = Annotated[
 Folder = Annotated[
     Path,
     typer.Argument(
-        help="Adapter folder, or a registry:// or hf:// URI.",
+        help="Adapter folder, or a registry://, hf:// or mlflow: URI.",
         metavar="FOLDER",
         parser=_adapter_folder,
     ),

@@ -29,6 +29,7 @@ from query_adapters.deployment.single_flight import SingleFlight
 from query_adapters.processes.forks import PerProcess
 from query_adapters.processes.threads import in_thread
 from query_adapters.remote.ids import NAME
+from query_adapters.remote.removed import AliasRemovedError
 from query_adapters.text.shown import quoted
 
 Source = str | Callable[[str], AdapterLike | None]
@@ -150,11 +151,21 @@ class TenantAdapters:
         """Look at the location of one adapter, and return whether that was possible."""
         try:
             known.look(self.wanted)
+        except AliasRemovedError:
+            self._removed(tenant, known)
         except Exception as error:  # of any store; the adapter in memory stays
             self._failed(tenant, error)
             return False
         self._failing.discard(tenant)
         return True
+
+    def _removed(self, tenant: str, known: KnownAdapter) -> None:
+        """Serve the tenant as one without an adapter, unless it was loaded anew meanwhile."""
+        logger.info("adapter of the tenant %s: its alias was removed", quoted(tenant))
+        with self._keeping.get():
+            if self._loaded.get(tenant) is known:
+                del self._loaded[tenant]
+                self._keep(tenant, WITHOUT)
 
     def _known(self, tenant: str) -> KnownAdapter | None:
         """Return what is in memory, also if it is that the tenant has no adapter."""

@@ -1,6 +1,6 @@
 """Team-draft interleaving: two rankings as one list, and which of them its clicks prefer."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -112,17 +112,17 @@ def draft(rankings: Sequence[Sequence[str]], k: int, coins: Iterable[bool]) -> d
         coins: For each round, whether the challenger is first.
     """
     taken: dict[str, Arm] = {}
-    left = {arm: iter(ids) for arm, ids in zip(ARMS, rankings, strict=True)}
-    for challenger_first in coins:
+    left = [(arm, iter(ids)) for arm, ids in zip(ARMS, rankings, strict=True)]
+    turned = left[::-1]
+    for challenger_first in coins if k else ():
         before = len(taken)
-        for arm in reversed(ARMS) if challenger_first else ARMS:
-            pick = _next_new(left[arm], taken) if len(taken) < k else None
-            if pick is not None:
-                taken[pick] = arm
-        if len(taken) in (before, k):
+        for arm, ids in turned if challenger_first else left:
+            for key in ids:
+                if key not in taken:
+                    taken[key] = arm
+                    break
+            if len(taken) == k:
+                return taken
+        if len(taken) == before:
             break
     return taken
-
-
-def _next_new(ids: Iterator[str], taken: Mapping[str, object]) -> str | None:
-    return next((key for key in ids if key not in taken), None)

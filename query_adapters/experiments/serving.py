@@ -5,19 +5,23 @@ import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextvars import copy_context
 from functools import partial
-from secrets import token_hex
+from random import Random
 from typing import Any, TypeVar
 
 from query_adapters.errors import QueryAdaptersWarning
 from query_adapters.experiments.arms import CHALLENGER, INCUMBENT, Arm, digest
 from query_adapters.experiments.interleaving import interleave
-from query_adapters.processes.threads import DaemonThreads
+from query_adapters.processes.forks import PerProcess
+from query_adapters.processes.threads import SpareThreads
 from query_adapters.providers.redaction import redacted
 
 T = TypeVar("T")
 
 EXPERIMENTS = "experiments"
 """Metadata key of a retrieved document: a mapping from the experiment's name to its arm or team."""
+
+_THREADS = SpareThreads()
+_DRAWS = PerProcess(Random)  # the system's numbers would let go of the interpreter for each list
 
 
 class Challenge:
@@ -46,15 +50,11 @@ class Challenge:
 
     def beside(self, incumbent: Callable[[], T], challenger: Callable[[], T]) -> tuple[T, T | None]:
         """Return what both return; the challenger runs in a thread, None if it fails."""
-        pool = DaemonThreads(1)
-        try:
-            other = self.instead(lambda: pool.submit(copy_context().run, challenger))
-            own = incumbent()
-            if other is None:
-                return own, None
-            return own, self.instead(partial(other.result, self.max_delay_s))
-        finally:
-            pool.shutdown(wait=False)
+        other = self.instead(lambda: _THREADS.start(partial(copy_context().run, challenger)))
+        own = incumbent()
+        if other is None:
+            return own, None
+        return own, self.instead(partial(other.result, self.max_delay_s))
 
     async def abeside(
         self, incumbent: Awaitable[T], challenger: Awaitable[T]
@@ -63,7 +63,8 @@ class Challenge:
         other = asyncio.ensure_future(self.ainstead(challenger))
         try:
             own = await incumbent
-            await asyncio.wait([other], timeout=self.max_delay_s)
+            if not other.done():
+                await asyncio.wait([other], timeout=self.max_delay_s)
             return own, self._answer(other)
         finally:
             other.cancel()
@@ -107,7 +108,8 @@ class Challenge:
             question: The question; the coins depend on it.
             session: Who asks; without one, the coins are drawn anew.
         """
-        seed = digest(self.name, session or token_hex(16), question, n_bytes=16).hex()
+        who = session or f"{_DRAWS.get().getrandbits(128):032x}"
+        seed = digest(self.name, who, question, n_bytes=16).hex()
         drafted = interleave([key for key, _ in own], [key for key, _ in other], k, seed=seed)
         documents = {INCUMBENT: dict(reversed(own)), CHALLENGER: dict(reversed(other))}
         return [(documents[team or INCUMBENT][key], team) for key, team in drafted.teams.items()]

@@ -34,15 +34,25 @@ class RefitResult(ResultWithVerdict):
         over_serving: The serving adapter ("base" in its fields) against the new one, on new
             questions that trained neither.
         over_base: The base model against the new adapter, on the same questions.
-        n_trained: Questions that the new adapter was trained on.
-        n_checked: Questions that both were compared on.
+        trained: What the new adapter was trained on: the questions with their labels and weights.
+        checked: What both were compared on.
     """
 
     saved: SavedAdapter
     over_serving: MetricComparison
     over_base: MetricComparison
-    n_trained: int
-    n_checked: int
+    trained: RetrievalDataset
+    checked: RetrievalDataset
+
+    @property
+    def n_trained(self) -> int:
+        """Number of questions that the new adapter was trained on."""
+        return len(self.trained.queries)
+
+    @property
+    def n_checked(self) -> int:
+        """Number of questions that both were compared on."""
+        return len(self.checked.queries)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,9 +76,14 @@ class RefitCheck:
     seed: int
 
     def result(
-        self, candidate: SavedAdapter, serving: SavedAdapter, *, output: Path, n_trained: int
+        self,
+        candidate: SavedAdapter,
+        serving: SavedAdapter,
+        *,
+        output: Path,
+        trained: RetrievalDataset,
     ) -> RefitResult:
-        """Return the decision; a candidate that passes is saved."""
+        """Return the decision; a candidate, which `trained` has made, is saved if it passes."""
         base, old, new = map(self._scores, (None, serving.adapter, candidate.adapter))
         groups = dataset_groups(self.dataset)
         over_serving, over_base = (
@@ -95,8 +110,8 @@ class RefitCheck:
             saved=saved,
             over_serving=over_serving,
             over_base=over_base,
-            n_trained=n_trained,
-            n_checked=len(self.dataset.queries),
+            trained=trained,
+            checked=self.dataset,
         )
 
     def _scores(self, adapter: QueryAdapter | None) -> Evaluation:

@@ -105,9 +105,7 @@ def refit(
         guard=guard,
         seed=training.get("seed", 0),
     )
-    return comparison.result(
-        engine.result.saved, served, output=output, n_trained=len(dataset.queries)
-    )
+    return comparison.result(engine.result.saved, served, output=output, trained=dataset)
 
 
 def merged_datasets(

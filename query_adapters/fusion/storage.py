@@ -90,7 +90,7 @@ def read_fusion(folder: str | Path, *, memory_map: bool = True) -> SavedFusion:
     """Return the learned retriever in the folder.
 
     Args:
-        folder: The adapter's folder, or a `registry://` or `hf://` URI.
+        folder: The adapter's folder, or a `registry://`, `hf://` or `mlflow:` URI.
         memory_map: Whether the lexical index stays on disk and is read as it is needed.
 
     Raises:

@@ -52,7 +52,7 @@ def diagnose(
     out questions). A check that lacks what it needs is skipped, and says so. Nothing is changed.
 
     Args:
-        adapter: The adapter's folder, or a `registry://` or `hf://` URI.
+        adapter: The adapter's folder, or a `registry://`, `hf://` or `mlflow:` URI.
         feedback: A log, what was read from one or from spans, or shown lists.
         embedder: The base model; without it, only what the log holds vectors for is compared.
         index: Vectors of the index that is served.

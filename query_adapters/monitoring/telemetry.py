@@ -1,11 +1,12 @@
 """What is told to OpenTelemetry of each retrieval: metrics, and attributes of spans."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from query_adapters._extras import require_extra
 from query_adapters._version import installed_version
@@ -21,6 +22,10 @@ KIND, ERROR = "openinference.span.kind", "error.type"
 SCORES = tuple(n / 20 for n in range(21))  # bounds of the histogram: cosines
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
+_GLOBAL: "list[QueryMetrics]" = []  # at most one, of the global provider
+_METRICS: "WeakKeyDictionary[MeterProvider, list[QueryMetrics]]" = WeakKeyDictionary()
+_MAKING = PerProcess(Lock)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Retrieval:
@@ -32,6 +37,7 @@ class Retrieval:
         scores: Their scores; empty if they are not known.
         seconds: How long it took.
         system: Name of the system.
+        teams: Team of each document by id, where two rankings were interleaved; else empty.
         adapter: Fingerprint of the adapter, "base" for none; None if it is not known.
         session: Key of the user or session; None if it is not known.
     """
@@ -41,6 +47,7 @@ class Retrieval:
     scores: Sequence[float]
     seconds: float
     system: str
+    teams: Mapping[str, str | None] = field(default_factory=dict)
     adapter: str | None = None
     session: str | None = None
 
@@ -104,6 +111,26 @@ class QueryMetrics:
 
         with self._lock.get():
             return [Observation(n, dict(labels)) for labels, n in self._counted.items()]
+
+
+def metrics_of(provider: "MeterProvider | None" = None) -> QueryMetrics:
+    """Return the metrics of a provider, which all who count share: each may be created once.
+
+    Args:
+        provider: As in `QueryMetrics`.
+
+    Raises:
+        MissingExtraError: If the extra `telemetry` is not installed.
+    """
+    require_extra("telemetry")
+    from opentelemetry.metrics import get_meter_provider
+
+    key = None if provider is get_meter_provider() else provider
+    with _MAKING.get():
+        found = _GLOBAL if key is None else _METRICS.setdefault(key, [])
+        if not found:
+            found.append(QueryMetrics(key))
+        return found[0]
 
 
 class SpanAttributes:

@@ -15,7 +15,7 @@ from query_adapters.experiments.arms import SessionSource, current_session
 from query_adapters.experiments.serving import EXPERIMENTS
 from query_adapters.feedback.log import FeedbackLog
 from query_adapters.feedback.records import ShownList
-from query_adapters.monitoring.telemetry import QueryMetrics, Retrieval, SpanAttributes
+from query_adapters.monitoring.telemetry import Retrieval, SpanAttributes, metrics_of
 from query_adapters.processes.later import LaterCalls
 from query_adapters.providers.redaction import redacted
 from query_adapters.text.shown import message
@@ -36,8 +36,8 @@ class WatchOptions(TypedDict, total=False):
             to one that no other instrumentation writes, also the question and the documents.
         model: The adapted embedding model or learned retriever that serves, whose adapter's
             fingerprint is noted as it is then; leave it out where several adapters serve.
-        system: Name of the system; by default the class of the retriever, and in a canary the
-            experiment with the arm that served.
+        system: Name of the system; by default the class of the retriever, in a canary the
+            experiment with the arm that served, and of an interleaved list the experiment.
         session: Who asks: a context variable, or a function without arguments; by default the block
             of `query_adapters.experiments.in_session`.
         vector_of: Returns the base model's vector of a question, `(dim,)`, for a log that keeps no
@@ -85,7 +85,7 @@ class RetrievalWatch:
     def __init__(self, **options: Unpack[WatchOptions]) -> None:
         self._log = options.get("log")
         self._metrics = (
-            QueryMetrics(options.get("meter_provider")) if options.get("metrics") else None
+            metrics_of(options.get("meter_provider")) if options.get("metrics") else None
         )
         self._spans = SpanAttributes() if options.get("spans") else None
         self._session, self._vector_of = options.get("session"), options.get("vector_of")
@@ -139,9 +139,13 @@ class RetrievalWatch:
 
     def failed(self, error: str, *, seconds: float, retriever: str) -> None:
         """Note that a retriever failed with an error of this type."""
-        if self._metrics is not None:
+        if self._metrics is None:
+            return
+        try:
             one = self._retrieval("", (), seconds, retriever)
             self._later(partial(self._metrics.add, one, error))
+        except Exception as own:  # the retriever's error is the one to raise
+            self.say(own)
 
     def say(self, error: Exception) -> None:
         """Log that something could not be noted, once for each type of error."""
@@ -162,12 +166,14 @@ class RetrievalWatch:
         for key, _, score in documents:
             best.setdefault(key, score)
         scores = [x for x in best.values() if x is not None and math.isfinite(x)]
+        experiment, teams = _experiment_of(documents)
         return Retrieval(
             question=question,
             ids=tuple(best),
             scores=scores if len(scores) == len(best) else (),
             seconds=seconds,
-            system=self._system or _arm_of(documents) or retriever,
+            system=self._system or experiment or retriever,
+            teams=teams,
             adapter=self._adapter,
             session=current_session(self._session),
         )
@@ -187,6 +193,7 @@ class RetrievalWatch:
             scores=one.scores,
             session=one.session,
             system=one.system if one.adapter is None else f"{one.system}@{one.adapter}",
+            teams=one.teams,
             vector=None if self._vector_of is None else self._vector_of(one.question),
         )
 
@@ -211,14 +218,23 @@ def _adapter_getter(model: Any) -> Callable[[Any], Any]:
     )
 
 
-def _arm_of(documents: Sequence[tuple[str, Mapping[str, Any], float | None]]) -> str | None:
-    """Return experiment and arm of a canary; None for other lists.
+def _experiment_of(
+    documents: Sequence[tuple[str, Mapping[str, Any], float | None]],
+) -> tuple[str | None, dict[str, str | None]]:
+    """Return experiment and arm of a canary, or experiment and teams of an interleaved list.
 
-    An interleaved list has documents of both teams.
+    Documents of an interleaved list have different teams; those of a canary have one arm.
     """
-    marks = [metadata.get(EXPERIMENTS) for _, metadata, _ in documents]
-    first = marks[0] if marks else None
-    if not isinstance(first, Mapping) or any(mark != first for mark in marks):
-        return None
-    named = [f"{name}:{arm}" for name, arm in first.items() if arm is not None]
-    return ", ".join(named) or None
+    found = [metadata.get(EXPERIMENTS) for _, metadata, _ in documents]
+    marks = [mark for mark in found if isinstance(mark, Mapping)]
+    if not marks or len(marks) < len(found):
+        return None, {}
+    first = marks[0]
+    if all(mark == first for mark in marks):
+        named = [f"{name}:{arm}" for name, arm in first.items() if arm is not None]
+        return ", ".join(named) or None, {}
+    mixed = [name for name in first if any(mark.get(name) != first[name] for mark in marks)]
+    if len(mixed) != 1 or not all(mixed[0] in mark for mark in marks):
+        return None, {}
+    pairs = zip(documents, marks, strict=True)
+    return mixed[0], {document[0]: mark[mixed[0]] for document, mark in pairs}

@@ -5,7 +5,8 @@ from pathlib import Path
 from query_adapters.errors import RegistryError
 from query_adapters.files.reading import STREAM_BYTES, read_bytes
 
-NAMES = ("adapter.safetensors", "adapter.json", "README.md", "config.json", "pytorch_model.bin")
+WEIGHTS, OLD_WEIGHTS = "adapter.safetensors", "pytorch_model.bin"
+NAMES = (WEIGHTS, "adapter.json", "README.md", "config.json", OLD_WEIGHTS)
 FOLDERS = ("lexical",)
 
 

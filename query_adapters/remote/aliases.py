@@ -13,6 +13,7 @@ from query_adapters.errors import AliasMovedError, RegistryError
 from query_adapters.remote.ids import checked_name, made_at, new_id, second_of
 from query_adapters.remote.objects import Objects
 from query_adapters.remote.records import SHOWN, Move, move_from, to_json
+from query_adapters.remote.removed import AliasRemovedError
 from query_adapters.remote.versions import ADAPTERS
 
 DIGITS = 8
@@ -34,12 +35,16 @@ class Aliases:
         """Return the version that the alias names.
 
         Raises:
-            FileNotFoundError: If it names none.
+            FileNotFoundError: If it has never named one.
+            AliasRemovedError: If it names none any more.
         """
         head = self.head(alias)
-        if head is None or head.version is None:
-            raise FileNotFoundError(
-                f"{self.objects.url}: {self.name!r} has no alias {alias!r}; promote a version to it"
+        missing = f"{self.objects.url}: {self.name!r} has no alias {alias!r}"
+        if head is None:
+            raise FileNotFoundError(f"{missing}; promote a version to it")
+        if head.version is None:
+            raise AliasRemovedError(
+                f"{missing} any more, {head.by} removed it at {head.at}; promote a version to it"
             )
         return head.version
 

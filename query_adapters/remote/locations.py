@@ -4,6 +4,8 @@
     registry://faq@3f5a9c01                        a version, by its first 8 digits or more
     registry+s3://bucket/registry/faq@production   in the registry at s3://bucket/registry
     hf://user/repository@revision                  on the Hugging Face Hub
+    mlflow:/models:/faq@production                 in MLflow's registry of models
+    mlflow:/models:/faq/3
 
 A path stays what it is, and needs nothing of the registry, which is imported with the first URI.
 """
@@ -12,16 +14,23 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from query_adapters._extras import require_extra
-from query_adapters.errors import RegistryError
-from query_adapters.remote.adapter_files import FOLDERS, NAMES
-from query_adapters.remote.objects import reaching
+from query_adapters.remote.adapter_files import WEIGHTS
 
 VARIABLE = "QUERY_ADAPTERS_REGISTRY"
-URI = re.compile(r"(registry|registry\+[a-z0-9]+|hf)://")
+URI = re.compile(r"(registry|registry\+[a-z0-9]+|hf)://|mlflow:/")
 IN_REGISTRY = re.compile(r"(?:([a-z0-9]+://.*)/|)([^/@]+)@([^/@]+)")
-ON_HUB = re.compile(r"hf://([^/@]+/[^/@]+)(?:@([^/@]+))?")
+
+
+class Place(Protocol):
+    """A place outside this machine that names one version of an adapter at a time."""
+
+    def version(self) -> str:
+        """Return the version that it names now."""
+
+    def folder(self, version: str) -> Path:
+        """Return a folder with the files of a version that `version` has returned."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +73,13 @@ def local_folder(location: str | Path) -> Path:
         ValueError: If it is a URI that is not complete.
         FileNotFoundError: If a registry has no such version or alias.
         RegistryError: If a registry or the Hub cannot be reached or read.
-        MissingExtraError: If the extra `registry` or `hub` is needed and not installed.
+        AdapterFileError: If a model version in MLflow holds no adapter.
+        MissingExtraError: If the extra `registry`, `hub` or `mlflow` is needed and not installed.
     """
     if not is_uri(location):
         return Path(location)
-    if str(location).startswith("hf://"):
-        return _from_hub(str(location))
-    reference = parsed(str(location))
-    return reference.folder(reference.version())
+    place = _place(str(location))
+    return place.folder(place.version())
 
 
 def folder_to_write(location: str | Path) -> Path | None:
@@ -86,19 +94,28 @@ def revision_of(location: str | Path) -> str:
         FileNotFoundError: If there is no such folder, version or alias.
         RegistryError: If a registry or the Hub cannot be reached or read.
     """
-    if not is_uri(location):
-        found = (Path(location) / NAMES[0]).stat()
-        return f"{found.st_mtime_ns} {found.st_size} {found.st_ino}"
-    if str(location).startswith("hf://"):
-        return _from_hub(str(location)).name
-    return parsed(str(location)).version()
+    if is_uri(location):
+        return _place(str(location)).version()
+    found = (Path(location) / WEIGHTS).stat()
+    return f"{found.st_mtime_ns} {found.st_size} {found.st_ino}"
 
 
 def folder_at(location: str | Path, revision: str) -> Path:
     """Return the folder of a revision that `revision_of` has returned; errors as there."""
-    if is_uri(location) and not str(location).startswith("hf://"):
-        return parsed(str(location)).folder(revision)
-    return local_folder(location)
+    return _place(str(location)).folder(revision) if is_uri(location) else Path(location)
+
+
+def _place(uri: str) -> Place:
+    """Return what a URI names; what leads elsewhere is imported with the first URI of its kind."""
+    if uri.startswith("hf:"):
+        from query_adapters.remote.hub import HubRepository
+
+        return HubRepository.at(uri)
+    if uri.startswith("mlflow:"):
+        from query_adapters.remote.mlflow_models import MlflowModel
+
+        return MlflowModel.at(uri)
+    return parsed(uri)
 
 
 def parsed(uri: str) -> Reference:
@@ -121,19 +138,3 @@ def parsed(uri: str) -> Reference:
             "found none; set it, or write registry+<URL>/<name>@<alias>"
         )
     return Reference(url, found[2], found[3])
-
-
-def _from_hub(uri: str) -> Path:
-    """Return the folder of a repository's adapter in the Hub's own cache."""
-    found = ON_HUB.fullmatch(uri)
-    if found is None:
-        raise ValueError(f"expected hf://<user>/<repository>@<revision>, got {uri[:200]!r}")
-    require_extra("hub")
-    from huggingface_hub import snapshot_download
-
-    patterns = [*NAMES, *(f"{folder}/*" for folder in FOLDERS)]
-    with reaching(uri):
-        folder = snapshot_download(found[1], revision=found[2], allow_patterns=patterns)
-    if not Path(folder).is_dir():
-        raise RegistryError(f"{uri}: expected a downloaded folder, got none")
-    return Path(folder)

@@ -295,6 +295,29 @@ def test_tenants_may_be_names_in_a_registry(
     assert [factor(model, tenant) for tenant in ("acme", "globex")] == [3, 1]
 
 
+def test_a_tenant_whose_alias_was_removed_gets_the_adapter_for_all(
+    make: Callable[..., Any],
+    folders: str,
+    factor: Callable[..., float],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("QUERY_ADAPTERS_REGISTRY_CACHE", str(tmp_path / "cache"))
+    registry = AdapterRegistry(tmp_path / "registry")
+    for name in ("acme", "globex"):
+        registry.promote(name, registry.push(folders.format(tenant="t3"), name))
+    model = make(registry.uri("{tenant}"), refresh_s=0.02)
+    assert [factor(model, name) for name in ("acme", "globex")] == [3, 3]
+    registry.remove_alias("acme", alias="production")
+    wait_for(lambda: factor(model, "acme") == 1)
+    assert factor(model, "globex") == 3
+    assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
+    (tmp_path / "registry").rename(tmp_path / "away")  # the store is down: what was read stays
+    wait_for(lambda: "what is in memory keeps serving" in caplog.text)
+    assert [factor(model, name) for name in ("acme", "globex")] == [1, 3]
+
+
 @pytest.mark.parametrize(
     "duplicate",
     [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))],  # noqa: S301

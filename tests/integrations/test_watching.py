@@ -14,7 +14,7 @@ from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr
 import langchain_adapter
 import llama_index_finetune_plugin
 from query_adapters.adapters import LinearAdapter
-from query_adapters.experiments import in_session
+from query_adapters.experiments import in_session, session_outcomes
 from query_adapters.feedback import FeedbackLog
 from query_adapters.monitoring import shown_lists
 from tests.integrations.framework import Framework
@@ -150,7 +150,23 @@ async def test_of_two_retrievers_in_one_the_joined_list_counts(
             watching.ask(retriever, QUESTION, handler)
     first, again = log.read().lists
     assert set(first.ids) == set("abcde") == set(again.ids)
-    assert first.system == "InterleavedRetriever"
+    assert first.system == "x"
+    assert dict(first.teams).keys() == set("abcde")
+    assert {"incumbent", "challenger"} <= set(first.teams.values())
+
+
+def test_clicks_on_a_logged_list_tell_which_retriever_is_preferred(
+    framework: Framework, watching: Watching, log: FeedbackLog
+) -> None:
+    own, other = (framework.listed_retriever({QUESTION: list(ids)}) for ids in ("abc", "ade"))
+    retriever = watching.retrievers.InterleavedRetriever(own, other, experiment="x")
+    with in_session("one"), shown_lists() as shown:
+        found = watching.ask(retriever, QUESTION, watching.handler(log=log))
+    log.clicked(shown[-1], "d")
+    (one,) = log.read().lists
+    assert one.teams == retriever.teams(found)
+    assert one.teams["a"] is None
+    assert session_outcomes([one]) == {"one": 1}
 
 
 def test_a_canary_is_logged_under_the_arm_that_served(

@@ -14,9 +14,14 @@ import pytest
 
 from query_adapters.adapters.storage import load_adapter, save_adapter
 from query_adapters.deployment import AdapterRegistry
-from query_adapters.errors import AdapterFileError, AliasMovedError, RegistryError
+from query_adapters.errors import (
+    AdapterFileError,
+    AliasMovedError,
+    RegistryError,
+)
 from query_adapters.remote.aliases import Aliases
 from query_adapters.remote.local_objects import LocalObjects
+from query_adapters.remote.removed import AliasRemovedError
 from query_adapters.remote.sweeping import mark
 from query_adapters.remote.versions import Versions
 
@@ -136,8 +141,11 @@ def test_an_alias_that_is_removed_names_nothing_and_keeps_its_history(
     local.promote("faq", version, alias="canary")
     local.remove_alias("faq", alias="canary", reason="decided")
     assert local.aliases("faq") == {}
-    with pytest.raises(FileNotFoundError, match="no alias 'canary'"):
+    with pytest.raises(AliasRemovedError, match=r"no alias 'canary' any more, .* removed it"):
         local.resolve("faq", "canary")
+    with pytest.raises(FileNotFoundError, match="no alias 'staging'") as never:
+        local.resolve("faq", "staging")
+    assert not isinstance(never.value, AliasRemovedError)
     assert [move.action for move in local.history("faq")] == ["promote", "remove"]
     assert local.rollback("faq", alias="canary").version == version
 

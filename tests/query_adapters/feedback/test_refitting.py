@@ -41,6 +41,8 @@ def test_an_adapter_that_beats_the_serving_one_is_saved_with_its_verdict(
     )
     assert result.decision == "adapter"
     assert result.n_trained + result.n_checked == 120
+    trained, checked = result.trained.queries, result.checked.queries
+    assert {**trained, **checked} == problem.dataset.queries
     assert result.over_serving.difference.low > 0
     assert result.over_base.difference.low > 0
     saved = read_adapter(tmp_path / "new")

@@ -1,6 +1,8 @@
 """Tests of what OpenTelemetry is told of a retrieval, with its SDK."""
 
+import gc
 import json
+import weakref
 from typing import Any
 
 import pytest
@@ -64,6 +66,35 @@ def test_queries_are_counted_by_system_and_adapter_with_their_latency_and_best_s
         "query_adapters.query.duration": [(labels, 0.75, 3), (failed, 1.0, 1)],
         "query_adapters.query.top_score": [(labels, pytest.approx(1.4), 2)],
     }
+
+
+def test_handlers_share_the_instruments_of_a_provider(caplog: pytest.LogCaptureFixture) -> None:
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    for watch in [RetrievalWatch(metrics=True, meter_provider=provider) for _ in range(2)]:
+        watch.retrieved(QUESTION, FOUND, seconds=0.25, retriever="R")
+        assert watch.flush(5)
+    counted = points(reader)["query_adapters.queries"]
+    assert counted == [({"query_adapters.system": "R"}, 2, 0)]
+    assert not caplog.records  # the SDK warns of an instrument that is created twice
+    provider.shutdown()  # until then, the SDK keeps it for the end of the process
+    ended = weakref.ref(provider)
+    del provider, reader
+    gc.collect()
+    assert ended() is None
+
+
+def test_a_failed_retrieval_that_cannot_be_noted_is_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def nobody() -> str:
+        raise LookupError("no request")
+
+    watch = RetrievalWatch(metrics=True, meter_provider=MeterProvider(), session=nobody)
+    for _ in range(2):
+        watch.failed("KeyError", seconds=1.0, retriever="R")
+    (said,) = [one.getMessage() for one in caplog.records]
+    assert "LookupError: no request" in said
 
 
 class TestSpans:
