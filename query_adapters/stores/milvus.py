@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from query_adapters.stores.source import RawBlock, batches
+from query_adapters.stores.source import RawBlock, Record, batches, texts_of
 from query_adapters.typing import Similarity
 
 SIMILARITIES: dict[str, Similarity] = {"COSINE": "cosine", "IP": "dot", "L2": "euclidean"}
@@ -61,14 +61,23 @@ class MilvusSource:
         if self._exists():
             yield from self._iterate(size) if ids is None else self._by_id(ids, size)
 
+    def records(self, ids: Sequence[str]) -> dict[str, Record]:
+        """Return texts and the other fields by id."""
+        return {str(row[self.id_field]): self._record(row) for row in self.rows(ids)}
+
+    def rows(self, ids: Sequence[str], *, admits: str | None = None) -> list[dict[str, Any]]:
+        """Return all fields of those entities that an expression admits."""
+        if not self._exists():
+            return []
+        return [dict(row) for row in self._get(self._keys(ids), "*", admits)]
+
     def texts(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the texts by id; entities without a text are left out."""
-        if not self._exists():
-            return {}
-        found = self._get(self._keys(ids), self.text_field)
-        return {
-            str(row[self.id_field]): text for row in found if (text := row.get(self.text_field))
-        }
+        return texts_of(self.records(ids))
+
+    def _record(self, row: dict[str, Any]) -> Record:
+        others = {key: row[key] for key in row if key not in (self.vector_field, self.text_field)}
+        return Record(row.get(self.text_field) or "", others)
 
     def _iterate(self, batch_size: int) -> Generator[RawBlock, None, None]:
         iterator = self.client.query_iterator(
@@ -85,12 +94,15 @@ class MilvusSource:
         for keys in batches(self._keys(ids), batch_size):
             yield self._block(self._get(keys, self.vector_field))
 
-    def _get(self, keys: Sequence[Any], field: str) -> Sequence[Any]:
+    def _get(self, keys: Sequence[Any], field: str, admits: str | None = None) -> Sequence[Any]:
         if not keys:
             return []
         among = f"{self.id_field} in {json.dumps(list(keys), ensure_ascii=False)}"
         found: Sequence[Any] = self.client.query(  # `get` does not escape quotation marks
-            self.collection, filter=among, output_fields=[self.id_field, field], **self._where
+            self.collection,
+            filter=f"({admits}) and {among}" if admits else among,
+            output_fields=[self.id_field, field],
+            **self._where,
         )
         return found
 
