@@ -10,6 +10,7 @@ from query_adapters.stores.source import RawBlock, Record, batches, texts_of
 from query_adapters.typing import Similarity
 
 SIMILARITIES: dict[str, Similarity] = {"COSINE": "cosine", "IP": "dot", "L2": "euclidean"}
+LOWEST = -(2**63) + 1  # of numbers as primary keys
 MOST = 16_384  # rows that a server returns at once
 
 
@@ -51,7 +52,7 @@ class MilvusSource:
         if not self._exists():
             return 0
         counted = self.client.query(
-            self.collection, filter="", output_fields=["count(*)"], **self._where
+            self.collection, filter=self._every, output_fields=["count(*)"], **self._where
         )
         return int(counted[0]["count(*)"])
 
@@ -111,11 +112,22 @@ class MilvusSource:
 
     def _keys(self, ids: Sequence[str]) -> list[Any]:
         """Return the ids as the collection holds them; those that it cannot hold are left out."""
-        fields = self.client.describe_collection(self.collection)["fields"]
-        kind = next(field["type"] for field in fields if field.get("is_primary"))
-        if kind.name != "INT64":
+        if not self._is_numbered:
             return list(ids)
         return [int(key) for key in ids if key.isdecimal() and str(int(key)) == key]
+
+    @property
+    def _every(self) -> str:
+        """A filter that admits all entities: without one, Milvus Lite counts all partitions."""
+        if not self.partitions:
+            return ""
+        return f"{self.id_field} >= {LOWEST}" if self._is_numbered else f'{self.id_field} >= ""'
+
+    @property
+    def _is_numbered(self) -> bool:
+        fields = self.client.describe_collection(self.collection)["fields"]
+        kind = next(field["type"] for field in fields if field.get("is_primary"))
+        return bool(kind.name == "INT64")
 
     def _exists(self) -> bool:
         if not self.client.has_collection(self.collection):
