@@ -9,8 +9,8 @@
 # Parts of `make test`: lint, unit, lowest, smoke, docs, wheel. `make clean` removes what was built.
 # `make audit`, a part of lint, looks for known vulnerabilities in constraints.txt; `make sbom` writes
 # the bill of materials of an installation, dist/sbom.cdx.json, in the CycloneDX format.
-# `make databases`, no part of `make test`, tests the stores of Redis and Weaviate in an environment
-# of their own.
+# `make databases`, no part of `make test`, tests the stores of Redis, Weaviate and MongoDB (LangChain) in an
+# environment of their own.
 # `make cluster`, no part of `make test`, tests on a Ray cluster of two nodes and on an S3 server.
 # `make docs` builds the documentation site into site/; it needs neither torch nor a framework.
 # Options of the service:            make service SERVICE='--port 8080 --folder service_output/week'
@@ -117,10 +117,11 @@ cluster: $(CLUSTER)/.test
 
 databases: $(DATABASES)/.test
 	$(DATABASES)/bin/python -m pip install -q --no-deps $(LANGCHAIN_REDIS)
-	$(TEST_ENV) $(DATABASES)/bin/python -m pytest -q $(DATABASES_TESTS) -k 'redis or weaviate'
+	$(TEST_ENV) $(DATABASES)/bin/python -m pytest -q $(DATABASES_TESTS) -k 'mongodb or redis or weaviate' \
+	    -W 'ignore:.langchain-community:DeprecationWarning'
 	$(DATABASES)/bin/python -m pip install -q --no-deps $(LLAMA_INDEX_REDIS)
 	$(TEST_ENV) $(DATABASES)/bin/python -m pytest -q $(DATABASES_TESTS) \
-	    -k 'redis and not langchain'
+	    -k 'redis and not langchain' -W 'ignore:.langchain-community:DeprecationWarning'
 	rm -rf $(DATABASES)/.test
 
 smoke: $(VENV)/.test
