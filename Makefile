@@ -9,6 +9,8 @@
 # Parts of `make test`: lint, unit, lowest, smoke, docs, wheel. `make clean` removes what was built.
 # `make audit`, a part of lint, looks for known vulnerabilities in constraints.txt; `make sbom` writes
 # the bill of materials of an installation, dist/sbom.cdx.json, in the CycloneDX format.
+# `make databases`, no part of `make test`, tests the stores of Redis, Weaviate and MongoDB (LangChain) in an
+# environment of their own.
 # `make cluster`, no part of `make test`, tests on a Ray cluster of two nodes and on an S3 server.
 # `make docs` builds the documentation site into site/; it needs neither torch nor a framework.
 # Options of the service:            make service SERVICE='--port 8080 --folder service_output/week'
@@ -18,7 +20,7 @@
 
 .POSIX:
 .NOTPARALLEL:
-.PHONY: demo service service-week check test lint audit sbom unit lowest cluster smoke docs wheel clean
+.PHONY: demo service service-week check test lint audit sbom unit lowest cluster databases smoke docs wheel clean
 
 PYTHON ?= python3
 TORCH_INDEX ?=
@@ -54,6 +56,15 @@ CLUSTER = .venv-cluster
 CLUSTER_TESTS = tests/query_adapters/pipelines tests/query_adapters/deployment/test_registry.py \
     tests/query_adapters/deployment/test_killed_processes.py \
     tests/query_adapters/deployment/test_failing_stores.py
+
+# An environment for the packages of Redis and Weaviate, which need an older protobuf and others.
+# Those of LlamaIndex and LangChain for Redis need two versions of redisvl: one after the other.
+DATABASES = .venv-databases
+DATABASES_TESTS = tests/query_adapters/stores/test_databases.py tests/integrations/test_other_stores.py
+DATABASES_HELD = certifi|grpcio|protobuf
+LANGCHAIN_REDIS = langchain-redis==0.2.6
+LLAMA_INDEX_REDIS = llama-index-vector-stores-redis==0.9.0 redisvl==0.4.1 redis==5.3.1 \
+    coloredlogs==15.0.1 humanfriendly==10.0 ml-dtypes==0.4.1 python-ulid==3.2.1 tabulate==0.9.0
 
 demo: $(VENV)/.demo
 	$(OFFLINE) $(BIN)/python examples/01_demo.py
@@ -105,6 +116,15 @@ lowest: $(LOWEST)/.test
 cluster: $(CLUSTER)/.test
 	$(TEST_ENV) $(CLUSTER)/bin/python -m pytest -q --assert=plain $(CLUSTER_TESTS)
 
+databases: $(DATABASES)/.test
+	$(DATABASES)/bin/python -m pip install -q --no-deps $(LANGCHAIN_REDIS)
+	$(TEST_ENV) $(DATABASES)/bin/python -m pytest -q $(DATABASES_TESTS) -k 'mongodb or redis or weaviate' \
+	    -W 'ignore:.langchain-community:DeprecationWarning'
+	$(DATABASES)/bin/python -m pip install -q --no-deps $(LLAMA_INDEX_REDIS)
+	$(TEST_ENV) $(DATABASES)/bin/python -m pytest -q $(DATABASES_TESTS) \
+	    -k 'redis and not langchain' -W 'ignore:.langchain-community:DeprecationWarning'
+	rm -rf $(DATABASES)/.test
+
 smoke: $(VENV)/.test
 	printf '%s\n' $(EXAMPLES) | $(OFFLINE) OMP_NUM_THREADS=1 \
 	    xargs -P 2 -I '{}' $(BIN)/python 'examples/{}' --smoke
@@ -130,7 +150,7 @@ wheel: $(VENV)/.test
 	done
 
 clean:
-	rm -rf $(VENV) $(AUDIT) $(LOWEST) $(CLUSTER) dist site .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) $(AUDIT) $(LOWEST) $(CLUSTER) $(DATABASES) dist site .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 
 # Stamp files in the environment: it is installed again only after one of the two files changes.
 $(VENV)/.demo: $(VENV)/.torch pyproject.toml
@@ -171,6 +191,16 @@ $(LOWEST)/.test: $(BIN)/python constraints-lowest.txt pyproject.toml
 	    $(TORCH_INDEX:%=--extra-index-url %) torch
 	$(LOWEST)/bin/uv pip install --python $(LOWEST_PYTHON) --link-mode copy --compile-bytecode \
 	    -c constraints-lowest.txt --build-constraint constraints.txt -e '.[all]' --group dev
+	@touch $@
+
+$(DATABASES)/.test: $(BIN)/python constraints.txt pyproject.toml
+	$(BIN)/python -m venv --clear $(DATABASES)
+	grep -vE '^($(DATABASES_HELD))==' constraints.txt > $(DATABASES)/constraints.txt
+	$(DATABASES)/bin/python -m pip install -q --upgrade 'pip>=25.3'
+	$(DATABASES)/bin/python -m pip install -q -c constraints.txt \
+	    $(TORCH_INDEX:%=--extra-index-url %) torch
+	$(DATABASES)/bin/python -m pip install -q -c $(DATABASES)/constraints.txt \
+	    --build-constraint constraints.txt -e '.[all]' --group dev --group databases
 	@touch $@
 
 $(CLUSTER)/.test: $(BIN)/python constraints.txt pyproject.toml

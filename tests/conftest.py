@@ -13,7 +13,7 @@ from tests.servers.azure_search import AzureSearchServer
 from tests.servers.embeddings import EmbeddingServer
 from tests.servers.postgres import running_postgres
 from tests.servers.services import SERVICES
-from tests.servers.vector_services import VectorService
+from tests.servers.sockets import Service
 from tests.stores.place import Place
 
 
@@ -93,7 +93,7 @@ def duckdb_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
     """Yield a function that returns the URL of a local stub of a service, started on first use."""
-    servers: dict[str, VectorService] = {}
+    servers: dict[str, Service] = {}
 
     def start(name: str) -> str:
         if name not in servers:

@@ -4,23 +4,20 @@
 store's package is imported when it is read.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
 
-from langchain_adapter.stores.embedded_documents import (
-    Options,
-    of_duckdb,
-    of_milvus,
-    of_sqlite_vec,
-)
 from langchain_adapter.stores.readers import READERS
 from query_adapters.errors import UnreadableStoreError
 from query_adapters.registry import inherited_entry_of
-from query_adapters.stores.source import RecordSource
+from query_adapters.stores.source import Record, RecordSource
+
+Options = Mapping[str, Any]
+"""Options of the store's search by vector, such as `filter`."""
 
 
 def _as_they_are(store: Any, k: int, options: Options) -> Options:
@@ -62,8 +59,7 @@ def by_ids(store: VectorStore, ids: Sequence[str], options: Options) -> list[Doc
         return []
     source = _source_of(store)
     if isinstance(source, RecordSource):
-        records = source.records(ids).items()
-        return [Document(text, id=key, metadata=dict(held)) for key, (text, held) in records]
+        return _documents(source.records(ids))
     try:
         return store.get_by_ids(ids)
     except NotImplementedError as error:
@@ -74,9 +70,14 @@ def by_ids(store: VectorStore, ids: Sequence[str], options: Options) -> list[Doc
         ) from error
 
 
-def _source_of(store: VectorStore) -> object:
+def _source_of(store: VectorStore) -> Any:
     reader = inherited_entry_of(type(store), READERS)
     return None if reader is None else reader(store)
+
+
+def _documents(records: Mapping[str, Record]) -> list[Document]:
+    found = records.items()
+    return [Document(text, id=key, metadata=dict(held)) for key, (text, held) in found]
 
 
 def of_in_memory(store: Any, ids: Sequence[str], options: Options) -> list[Document]:
@@ -198,18 +199,52 @@ def of_pgvectorstore(store: Any, ids: Sequence[str], options: Options) -> list[D
     ]
 
 
+def of_sqlite_vec(store: Any, ids: Sequence[str], options: Options) -> list[Document]:
+    """Return the documents of the table; the store ignores options, and has no filters."""
+    return _documents(_source_of(store).records(ids))
+
+
+def of_milvus(store: Any, ids: Sequence[str], options: Options) -> list[Document]:
+    """Return the documents of the collection that the expression `expr` admits."""
+    rows = _source_of(store).rows(ids, admits=options.get("expr"))
+    return [store._parse_document(row) for row in rows]
+
+
+def of_mongodb(store: Any, ids: Sequence[str], options: Options) -> list[Document]:
+    """Return the documents that `pre_filter` admits; none if a pipeline filters them further."""
+    if options.get("post_filter_pipeline"):
+        return []
+    return _documents(_source_of(store).records(ids, options.get("pre_filter")))
+
+
+def of_weaviate(store: Any, ids: Sequence[str], options: Options) -> list[Document]:
+    """Return the objects of the collection that `filters` admits, with their ids as metadata."""
+    found = _documents(_source_of(store).records(ids, options.get("filters")))
+    return [Document(d.page_content, metadata={**d.metadata, "uuid": d.id}) for d in found]
+
+
+def with_uuids(store: Any, k: int, options: Options) -> Options:
+    """Return the options with the one by which Weaviate returns ids as well."""
+    return {"return_uuids": True, **options}
+
+
 ACCESS: dict[str, Access] = {
     "langchain_chroma:Chroma": Access(documents=of_chroma, filters=("filter", "where_document")),
-    "langchain_community.vectorstores:DuckDB": Access(documents=of_duckdb, filters=None),
     "langchain_community.vectorstores:FAISS": Access(documents=of_faiss, options=all_of_faiss),
     "langchain_community.vectorstores:LanceDB": Access(documents=of_lancedb, filters=None),
     "langchain_community.vectorstores:SQLiteVec": Access(documents=of_sqlite_vec, filters=()),
     "langchain_core.vectorstores:InMemoryVectorStore": Access(documents=of_in_memory),
     "langchain_milvus:Milvus": Access(documents=of_milvus, id_key="pk", filters=("expr",)),
+    "langchain_mongodb:MongoDBAtlasVectorSearch": Access(
+        documents=of_mongodb, filters=("pre_filter", "post_filter_pipeline")
+    ),
     "langchain_postgres:AsyncPGVectorStore": Access(documents=of_pgvectorstore),
     "langchain_postgres:PGVector": Access(documents=of_pgvector),
     "langchain_postgres:PGVectorStore": Access(documents=of_pgvectorstore),
     "langchain_qdrant:QdrantVectorStore": Access(documents=of_qdrant, id_key="_id"),
+    "langchain_weaviate:WeaviateVectorStore": Access(
+        documents=of_weaviate, id_key="uuid", filters=("filters",), options=with_uuids
+    ),
 }
 """Access by "package:Class", for subclasses as well. A store that is not listed is read by its
 `get_by_ids`."""

@@ -3,15 +3,21 @@
 from collections.abc import Callable
 from typing import Any
 
+from langchain_adapter.stores.services import (
+    read_azure_search,
+    read_elasticsearch,
+    read_mongodb,
+    read_opensearch,
+    read_pinecone,
+    read_redis,
+    read_weaviate,
+)
 from query_adapters.errors import UnreadableStoreError
 from query_adapters.stores import MappingSource, VectorSource
-from query_adapters.stores.azure_search import AzureSearchSource
 from query_adapters.stores.chroma import ChromaSource
 from query_adapters.stores.duckdb import DuckDBSource
-from query_adapters.stores.elasticsearch import STRATEGIES, ElasticSource, synchronous
 from query_adapters.stores.lance import LanceSource
 from query_adapters.stores.milvus import MilvusSource
-from query_adapters.stores.pinecone import PineconeSource
 from query_adapters.stores.qdrant import QdrantSource
 from query_adapters.stores.sqlite_vec import SQLiteVecSource
 from query_adapters.typing import Similarity
@@ -98,15 +104,20 @@ def read_pgvectorstore(store: Any) -> VectorSource:
 
 def read_duckdb(store: Any) -> VectorSource:
     """Return the table's vectors, which the store ranks by cosine."""
-    columns = store._id_key, store._vector_key, store._text_key
+    columns = store._id_key, store._vector_key, store._text_key, "metadata"
     return DuckDBSource(store._connection, store._table_name, *columns)
 
 
 def read_sqlite_vec(store: Any) -> VectorSource:
     """Return the table's vectors by the numbers of its rows, which `add_texts` returns."""
     table: str = store._table
-    columns: dict[str, Any] = {"vector_column": "text_embedding", "texts_from": (table, "text")}
-    return SQLiteVecSource(store._connection, f"{table}_vec", **columns)
+    return SQLiteVecSource(
+        store._connection,
+        f"{table}_vec",
+        vector_column="text_embedding",
+        texts_from=(table, "text"),
+        metadata_column="metadata",
+    )
 
 
 def read_milvus(store: Any) -> VectorSource:
@@ -125,58 +136,6 @@ def read_milvus(store: Any) -> VectorSource:
     return MilvusSource(store.client, store.collection_name, *fields, store.partition_names)
 
 
-def read_elasticsearch(store: Any) -> VectorSource:
-    """Return the index's dense vectors; of an asynchronous store over a new connection.
-
-    Raises:
-        UnreadableStoreError: If the store searches by words or sparse vectors only.
-    """
-    inner = store._store
-    distance = getattr(inner.retrieval_strategy, "distance", None)
-    if distance is None:
-        raise UnreadableStoreError(
-            f"{type(store).__name__} without dense vectors",
-            expected="an Elasticsearch store with a strategy of dense vectors",
-            remedy="open it with strategy=DenseVectorStrategy()",
-        )
-    is_async = type(store.client).__name__.startswith("Async")
-    return ElasticSource(
-        client=synchronous(store.client) if is_async else store.client,
-        index=inner.index,
-        vector_field=inner.vector_field,
-        text_field=inner.text_field,
-        ordered_by=STRATEGIES.get(distance.name),
-    )
-
-
-def read_opensearch(store: Any) -> VectorSource:
-    """Return the index's vectors in the fields that `add_texts` fills by default."""
-    return ElasticSource(
-        client=store.client,
-        index=store.index_name,
-        vector_field="vector_field",
-        text_field="text",
-    )
-
-
-def read_pinecone(store: Any) -> VectorSource:
-    """Return the namespace's vectors."""
-    return PineconeSource(index=store.index, namespace=store._namespace, text_key=store._text_key)
-
-
-def read_azure_search(store: Any) -> VectorSource:
-    """Return the index's vectors; the store's module names the fields."""
-    from langchain_community.vectorstores import azuresearch as names
-
-    return AzureSearchSource(
-        client=store.client,
-        key_field=names.FIELDS_ID,
-        vector_field=names.FIELDS_CONTENT_VECTOR,
-        text_field=names.FIELDS_CONTENT,
-        metadata_field=names.FIELDS_METADATA,
-    )
-
-
 READERS: dict[str, Reader] = {
     "langchain_chroma:Chroma": read_chroma,
     "langchain_community.vectorstores:AzureSearch": read_azure_search,
@@ -189,11 +148,14 @@ READERS: dict[str, Reader] = {
     "langchain_elasticsearch:AsyncElasticsearchStore": read_elasticsearch,
     "langchain_elasticsearch:ElasticsearchStore": read_elasticsearch,
     "langchain_milvus:Milvus": read_milvus,
+    "langchain_mongodb:MongoDBAtlasVectorSearch": read_mongodb,
     "langchain_pinecone:PineconeVectorStore": read_pinecone,
     "langchain_postgres:AsyncPGVectorStore": read_pgvectorstore,
     "langchain_postgres:PGVector": read_pgvector,
     "langchain_postgres:PGVectorStore": read_pgvectorstore,
     "langchain_qdrant:QdrantVectorStore": read_qdrant,
+    "langchain_redis:RedisVectorStore": read_redis,
+    "langchain_weaviate:WeaviateVectorStore": read_weaviate,
 }
 """Readers by "package:Class", for subclasses as well. One of your own is a function of the store:
 `READERS["my_package:MyStore"] = lambda store: BlockSource(store.export())`."""

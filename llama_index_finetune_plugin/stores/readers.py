@@ -5,15 +5,21 @@ from typing import Any
 
 from llama_index.core import VectorStoreIndex
 
+from llama_index_finetune_plugin.stores.services import (
+    read_azure_search,
+    read_elasticsearch,
+    read_mongodb,
+    read_opensearch,
+    read_pinecone,
+    read_redis,
+    read_weaviate,
+)
 from query_adapters.errors import UnreadableStoreError
 from query_adapters.stores import MappingSource, VectorSource
-from query_adapters.stores.azure_search import AzureSearchSource
 from query_adapters.stores.chroma import ChromaSource
 from query_adapters.stores.duckdb import DuckDBSource
-from query_adapters.stores.elasticsearch import STRATEGIES, ElasticSource, synchronous
 from query_adapters.stores.lance import LanceSource
 from query_adapters.stores.milvus import MilvusSource
-from query_adapters.stores.pinecone import PineconeSource
 from query_adapters.stores.qdrant import QdrantSource
 
 Reader = Callable[[Any, VectorStoreIndex | None], VectorSource]
@@ -120,67 +126,6 @@ def read_milvus(store: Any, index: VectorStoreIndex | None) -> VectorSource:
     )
 
 
-def read_elasticsearch(store: Any, index: VectorStoreIndex | None) -> VectorSource:
-    """Return the index's dense vectors, over a new connection: the store's are async.
-
-    Raises:
-        UnreadableStoreError: If the store searches by words or sparse vectors only.
-    """
-    if not store.is_embedding_query:
-        raise UnreadableStoreError(
-            f"{type(store).__name__} without dense vectors",
-            expected="an Elasticsearch store with a strategy of dense vectors",
-            remedy="open it with retrieval_strategy=AsyncDenseVectorStrategy()",
-        )
-    return ElasticSource(
-        client=synchronous(store.client),
-        index=store.index_name,
-        vector_field=store.vector_field,
-        text_field=store.text_field,
-        ordered_by=STRATEGIES.get(str(store.distance_strategy)),
-    )
-
-
-def read_opensearch(store: Any, index: VectorStoreIndex | None) -> VectorSource:
-    """Return the index's vectors; uses private attributes, because there are no others."""
-    inner = store.client
-    return ElasticSource(
-        client=inner._os_client,
-        index=inner._index,
-        vector_field=inner._embedding_field,
-        text_field=inner._text_field,
-    )
-
-
-def read_pinecone(store: Any, index: VectorStoreIndex | None) -> VectorSource:
-    """Return the namespace's vectors by node id, which the store puts after that of the source."""
-    return PineconeSource(
-        index=store.client, namespace=store.namespace, text_key=store.text_key, has_prefixes=True
-    )
-
-
-def read_azure_search(store: Any, index: VectorStoreIndex | None) -> VectorSource:
-    """Return the index's vectors; uses `_field_mapping`, because the names are not public.
-
-    Raises:
-        UnreadableStoreError: If the store has an asynchronous client only.
-    """
-    if store.client is None:
-        raise UnreadableStoreError(
-            f"{type(store).__name__} with an asynchronous client only",
-            expected="an Azure AI Search store with a synchronous client",
-            remedy="pass a SearchClient or SearchIndexClient as `search_or_index_client=`",
-        )
-    fields = store._field_mapping
-    return AzureSearchSource(
-        client=store.client,
-        key_field=fields["id"],
-        vector_field=fields["embedding"],
-        text_field=fields["chunk"],
-        metadata_field=fields["metadata"],
-    )
-
-
 READERS: dict[str, Reader] = {
     "llama_index.core.vector_stores:SimpleVectorStore": read_simple,
     "llama_index.vector_stores.azureaisearch:AzureAISearchVectorStore": read_azure_search,
@@ -191,10 +136,13 @@ READERS: dict[str, Reader] = {
     "llama_index.vector_stores.faiss:FaissVectorStore": read_faiss,
     "llama_index.vector_stores.lancedb:LanceDBVectorStore": read_lancedb,
     "llama_index.vector_stores.milvus:MilvusVectorStore": read_milvus,
+    "llama_index.vector_stores.mongodb:MongoDBAtlasVectorSearch": read_mongodb,
     "llama_index.vector_stores.opensearch:OpensearchVectorStore": read_opensearch,
     "llama_index.vector_stores.pinecone:PineconeVectorStore": read_pinecone,
     "llama_index.vector_stores.postgres:PGVectorStore": read_postgres,
     "llama_index.vector_stores.qdrant:QdrantVectorStore": read_qdrant,
+    "llama_index.vector_stores.redis:RedisVectorStore": read_redis,
+    "llama_index.vector_stores.weaviate:WeaviateVectorStore": read_weaviate,
 }
 """Readers by "package:Class", for subclasses as well. One of your own is a function of the store
 and the index it was given with (or None): `READERS["my_package:MyStore"] = lambda store, index:

@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from query_adapters.stores.source import RawBlock, batches
+from query_adapters.stores.source import RawBlock, Record, batches, loaded, texts_of
 from query_adapters.typing import Similarity
 
 
@@ -19,6 +19,7 @@ class DuckDBSource:
         id_column: Its column of ids, VARCHAR.
         vector_column: Its column of vectors, `FLOAT[]` or `FLOAT[dim]`.
         text_column: Its column of texts.
+        metadata_column: Its column of metadata as JSON; None without metadata.
         similarity: What the store's queries order by; a table does not state it.
     """
 
@@ -27,6 +28,7 @@ class DuckDBSource:
     id_column: str = "id"
     vector_column: str = "embedding"
     text_column: str = "text"
+    metadata_column: str | None = None
     similarity: Similarity | None = "cosine"
 
     def count(self) -> int:
@@ -45,18 +47,23 @@ class DuckDBSource:
                     vectors = batch.column(1).to_numpy(zero_copy_only=False)
                     yield batch.column(0).to_pylist(), list(vectors)
 
-    def texts(self, ids: Sequence[str]) -> dict[str, str]:
-        """Return the texts by id; rows without a text are left out."""
+    def records(self, ids: Sequence[str]) -> dict[str, Record]:
+        """Return texts and metadata by id."""
         if not ids:
             return {}
+        columns = [self.text_column, *filter(None, [self.metadata_column])]
         with closing(self.connection.cursor()) as cursor:
-            found = self._columns(cursor, ids, self.text_column).fetchall()
-        return {key: text for key, text in found if text}
+            found = self._columns(cursor, ids, *columns).fetchall()
+        return {key: Record(text or "", loaded(*held)) for key, text, *held in found}
 
-    def _columns(self, cursor: Any, ids: Sequence[str] | None, column: str) -> Any:
+    def texts(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the texts by id; rows without a text are left out."""
+        return texts_of(self.records(ids))
+
+    def _columns(self, cursor: Any, ids: Sequence[str] | None, *columns: str) -> Any:
         from duckdb import ColumnExpression, ConstantExpression
 
         key, rows = ColumnExpression(self.id_column), cursor.table(self.table)
         if ids is not None:
             rows = rows.filter(key.isin(*map(ConstantExpression, ids)))
-        return rows.select(key, ColumnExpression(column))
+        return rows.select(key, *map(ColumnExpression, columns))

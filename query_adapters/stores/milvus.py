@@ -6,10 +6,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from query_adapters.stores.source import RawBlock, batches
+from query_adapters.stores.source import RawBlock, Record, batches, texts_of
 from query_adapters.typing import Similarity
 
 SIMILARITIES: dict[str, Similarity] = {"COSINE": "cosine", "IP": "dot", "L2": "euclidean"}
+LOWEST = -(2**63) + 1  # of numbers as primary keys
 MOST = 16_384  # rows that a server returns at once
 
 
@@ -51,7 +52,7 @@ class MilvusSource:
         if not self._exists():
             return 0
         counted = self.client.query(
-            self.collection, filter="", output_fields=["count(*)"], **self._where
+            self.collection, filter=self._every, output_fields=["count(*)"], **self._where
         )
         return int(counted[0]["count(*)"])
 
@@ -61,14 +62,23 @@ class MilvusSource:
         if self._exists():
             yield from self._iterate(size) if ids is None else self._by_id(ids, size)
 
+    def records(self, ids: Sequence[str]) -> dict[str, Record]:
+        """Return texts and the other fields by id."""
+        return {str(row[self.id_field]): self._record(row) for row in self.rows(ids)}
+
+    def rows(self, ids: Sequence[str], *, admits: str | None = None) -> list[dict[str, Any]]:
+        """Return all fields of those entities that an expression admits."""
+        if not self._exists():
+            return []
+        return [dict(row) for row in self._get(self._keys(ids), "*", admits)]
+
     def texts(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the texts by id; entities without a text are left out."""
-        if not self._exists():
-            return {}
-        found = self._get(self._keys(ids), self.text_field)
-        return {
-            str(row[self.id_field]): text for row in found if (text := row.get(self.text_field))
-        }
+        return texts_of(self.records(ids))
+
+    def _record(self, row: dict[str, Any]) -> Record:
+        others = {key: row[key] for key in row if key not in (self.vector_field, self.text_field)}
+        return Record(row.get(self.text_field) or "", others)
 
     def _iterate(self, batch_size: int) -> Generator[RawBlock, None, None]:
         iterator = self.client.query_iterator(
@@ -85,12 +95,15 @@ class MilvusSource:
         for keys in batches(self._keys(ids), batch_size):
             yield self._block(self._get(keys, self.vector_field))
 
-    def _get(self, keys: Sequence[Any], field: str) -> Sequence[Any]:
+    def _get(self, keys: Sequence[Any], field: str, admits: str | None = None) -> Sequence[Any]:
         if not keys:
             return []
         among = f"{self.id_field} in {json.dumps(list(keys), ensure_ascii=False)}"
         found: Sequence[Any] = self.client.query(  # `get` does not escape quotation marks
-            self.collection, filter=among, output_fields=[self.id_field, field], **self._where
+            self.collection,
+            filter=f"({admits}) and {among}" if admits else among,
+            output_fields=[self.id_field, field],
+            **self._where,
         )
         return found
 
@@ -99,11 +112,22 @@ class MilvusSource:
 
     def _keys(self, ids: Sequence[str]) -> list[Any]:
         """Return the ids as the collection holds them; those that it cannot hold are left out."""
-        fields = self.client.describe_collection(self.collection)["fields"]
-        kind = next(field["type"] for field in fields if field.get("is_primary"))
-        if kind.name != "INT64":
+        if not self._is_numbered:
             return list(ids)
         return [int(key) for key in ids if key.isdecimal() and str(int(key)) == key]
+
+    @property
+    def _every(self) -> str:
+        """A filter that admits all entities: without one, Milvus Lite counts all partitions."""
+        if not self.partitions:
+            return ""
+        return f"{self.id_field} >= {LOWEST}" if self._is_numbered else f'{self.id_field} >= ""'
+
+    @property
+    def _is_numbered(self) -> bool:
+        fields = self.client.describe_collection(self.collection)["fields"]
+        kind = next(field["type"] for field in fields if field.get("is_primary"))
+        return bool(kind.name == "INT64")
 
     def _exists(self) -> bool:
         if not self.client.has_collection(self.collection):

@@ -1,5 +1,6 @@
 """The protocol of readable stores, and the two sources that need no package."""
 
+import json
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeGuard, TypeVar, runtime_checkable
@@ -63,6 +64,11 @@ class RecordSource(Protocol):
 
     def records(self, ids: Sequence[str]) -> Mapping[str, Record]:
         """Return texts and metadata by id; ids that it lacks are left out."""
+
+
+def loaded(metadata: Any = None) -> dict[str, Any]:
+    """Return metadata that a store keeps as JSON; empty if there are none."""
+    return dict(json.loads(metadata) or {}) if metadata else {}
 
 
 def texts_of(records: Mapping[str, Record]) -> dict[str, str]:

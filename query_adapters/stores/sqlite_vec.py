@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from query_adapters.errors import UnreadableStoreError
-from query_adapters.stores.source import RawBlock, batches
+from query_adapters.stores.source import RawBlock, Record, batches, loaded, texts_of
 from query_adapters.typing import Similarity
 
 DTYPES = {"float": "<f4", "f32": "<f4", "int8": "i1", "i8": "i1"}
@@ -27,6 +27,7 @@ class SQLiteVecSource:
         vector_column: Its column of vectors.
         id_column: Its column of ids.
         texts_from: Table and column of the texts, joined by `rowid`; None without texts.
+        metadata_column: Column of metadata as JSON in the table of texts; None without metadata.
     """
 
     connection: Any
@@ -34,6 +35,7 @@ class SQLiteVecSource:
     vector_column: str = "embedding"
     id_column: str = "rowid"
     texts_from: tuple[str, str] | None = None
+    metadata_column: str | None = None
 
     @property
     def similarity(self) -> Similarity | None:
@@ -53,21 +55,30 @@ class SQLiteVecSource:
         """
         dtype = self._dtype()
         keys = self._all_keys() if ids is None else self._keys(ids)
-        query = "SELECT {id}, {vector} FROM {table} WHERE {id} IN (SELECT value FROM json_each(?))"
+        query = (  # a join by id: `IN` would pass over the whole table for each block
+            "SELECT {table}.{id}, {table}.{vector} FROM json_each(?) AS wanted "
+            "CROSS JOIN {table} ON {table}.{id} = wanted.value"
+        )
         for batch in batches(keys, batch_size):
             rows = self._run(query, json.dumps(batch)).fetchall()
             yield [str(row[0]) for row in rows], [np.frombuffer(row[1], dtype) for row in rows]
 
-    def texts(self, ids: Sequence[str]) -> dict[str, str]:
-        """Return the texts by id; rows without a text are left out."""
+    def records(self, ids: Sequence[str]) -> dict[str, Record]:
+        """Return texts and metadata by id; none without a table of texts."""
         if self.texts_from is None:
             return {}
-        table, column = map(_quoted, self.texts_from)
+        table, text = map(_quoted, self.texts_from)
+        metadata = "NULL" if self.metadata_column is None else _quoted(self.metadata_column)
         query = (
-            f"SELECT rowid, {column} FROM {table} WHERE rowid IN (SELECT value FROM json_each(?))"  # noqa: S608
+            f"SELECT rowid, {text}, {metadata} FROM {table} "  # noqa: S608
+            "WHERE rowid IN (SELECT value FROM json_each(?))"
         )
         found = self.connection.execute(query, (json.dumps(self._keys(ids)),))
-        return {str(row[0]): row[1] for row in found if row[1]}
+        return {str(row[0]): Record(row[1] or "", loaded(row[2])) for row in found}
+
+    def texts(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the texts by id; rows without a text are left out."""
+        return texts_of(self.records(ids))
 
     def _run(self, query: str, *values: str) -> Any:
         names = {"table": self.table, "id": self.id_column, "vector": self.vector_column}

@@ -18,6 +18,7 @@ Precision = Literal["int8", "uint8", "binary", "ubinary"]
 LOWEST = {"int8": -128, "uint8": 0, "binary": -128, "ubinary": 0}
 LEVELS = 255  # steps between the lowest and the highest of 8 bits
 BITS = 8
+MOST_OUTSIDE = 0.5  # of a vector's numbers; a query may leave the ranges of documents in some
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -173,7 +174,23 @@ class EncodedModel:
         return identity_from("stored", identity_of(self._inner), vars(self.stored_form))
 
     def _encoded(self, vectors: ArrayLike) -> list[list[float]]:
-        found: list[list[float]] = self.stored_form.stored(vectors).tolist()
+        """Return vectors in the form of the index.
+
+        Raises:
+            InvalidVectorsError: If most numbers of a vector lie outside of the calibrated ranges,
+                where each would become the same lowest or highest whole number.
+        """
+        form = self.stored_form
+        if form.low is not None and form.high is not None:
+            given: Vectors = np.asarray(vectors, dtype=np.float32)
+            outside = ((given < form.low) | (given > form.high)).mean(axis=-1)
+            if outside.max(initial=0.0) > MOST_OUTSIDE:
+                raise InvalidVectorsError(
+                    f"stored_form: expected vectors in the calibrated ranges, got one with "
+                    f"{outside.max():.0%} of its numbers outside; use the model of the index, and "
+                    "normalize its vectors if those of the ranges were normalized"
+                )
+        found: list[list[float]] = form.stored(vectors).tolist()
         return found
 
 

@@ -475,11 +475,11 @@ def test_every_registry_has_a_line_and_every_file_that_is_named_is_there() -> No
     assert len(files) >= 7
     assert [name for name in files if not (PAGES.parents[1] / name).is_file()] == []
     written = set(re.findall(r"`(\w+\.py)`", text))
-    pages = ("store", "metric", "adapter_kind", "embedding")
+    pages = ("store", "metric", "adapter_kind", "embedding", "retriever")
     assert written == {title for page in pages for title, _ in blocks_of(page) if title}
 
 
-# store.md and embedding.md: contract tests
+# store.md, embedding.md and retriever.md: contract tests
 
 
 SERVICE = """
@@ -499,12 +499,32 @@ class Client:
 """
 
 
+RETRIEVER = """
+from types import SimpleNamespace
+
+def make_my_retriever(texts, k):
+    return Retriever(texts, k)
+
+class Retriever:
+    def __init__(self, texts, k):
+        self.texts, self.k = texts, k
+
+    def retrieve(self, question):
+        words = set(question.split())
+        shared = {key: len(words & set(text.split())) for key, text in self.texts.items()}
+        best = sorted(shared, key=lambda key: -shared[key])[: self.k]
+        return [SimpleNamespace(node_id=key, score=shared[key]) for key in best]
+"""
+
+
 @pytest.mark.slow
 def test_the_contract_tests_of_the_recipes_pass(here: Path) -> None:
     write_files("store")
     write_files("embedding")
+    write_files("retriever")
     Path("my_service.py").write_text(SERVICE, encoding="utf-8")
-    files = ["test_my_store_reader.py", "test_my_embedder.py"]
+    Path("my_retriever.py").write_text(RETRIEVER, encoding="utf-8")
+    files = ["test_my_store_reader.py", "test_my_embedder.py", "test_my_retriever.py"]
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:langsmith_plugin"]
     ran = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "pytest", *options, *files],
@@ -514,4 +534,4 @@ def test_the_contract_tests_of_the_recipes_pass(here: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
     )
     assert ran.returncode == 0, ran.stdout
-    assert "18 passed" in ran.stdout
+    assert "25 passed" in ran.stdout

@@ -177,9 +177,10 @@ SERVING: dict[str, Serving] = {
     "llama_index": llama_index_fusion.TestContract.serving,
     "langchain": langchain_fusion.SERVING,
 }
+LANGCHAIN_HYBRIDS = "milvus", "mongodb", "opensearch", "pinecone", "weaviate"
 HYBRIDS = [
     *((framework, name) for framework in ("llama_index",) for name in KINDS[framework]),
-    *(("langchain", name) for name in ("milvus", "opensearch", "pinecone")),
+    *(("langchain", name) for name in LANGCHAIN_HYBRIDS),
 ]
 
 

@@ -17,7 +17,7 @@ from query_adapters.embedders import EMBEDDERS, PreparedEmbedder
 from query_adapters.embedders.identity import identity_of
 from query_adapters.embedders.prefixes import Prefixes
 from query_adapters.embedders.prepared import prefixes_of
-from query_adapters.errors import AdapterMismatchError
+from query_adapters.errors import AdapterMismatchError, InvalidVectorsError
 from query_adapters.stores import StoredForm
 from query_adapters.typing import Vectors
 from tests.integrations.framework import Framework
@@ -267,3 +267,16 @@ def test_training_and_search_are_on_what_the_store_holds(
     query = form.stored(framework.calls.query(adapted, "question 7")).astype(np.float32)
     scores = (documents @ query) / np.linalg.norm(documents, axis=1)
     assert found == [list(TEXTS)[row] for row in np.argsort(-scores)[:3]]
+
+
+def test_a_model_whose_vectors_leave_the_calibrated_ranges_is_refused(
+    framework: Framework, encoded: Any, base: Any
+) -> None:
+    texts = [f"text {number}" for number in range(200)]
+    vectors = np.array([base.vector("document", text) for text in texts], dtype=np.float32)
+    fitting = encoded(base, StoredForm.calibrated(vectors))
+    assert len(framework.calls.documents(fitting, texts[:3])) == 3
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    other = encoded(base, StoredForm.calibrated(vectors / lengths / 10))
+    with pytest.raises(InvalidVectorsError, match=r"calibrated ranges.* normalize"):
+        framework.calls.documents(other, texts[:3])

@@ -2,12 +2,18 @@
 
 from tests.servers.azure_search import AzureSearchServer
 from tests.servers.elastic import ElasticServer, OpenSearchServer
+from tests.servers.mongodb import MongoDBServer
 from tests.servers.pinecone import PineconeServer
-from tests.servers.vector_services import VectorService
+from tests.servers.redis import RedisServer
+from tests.servers.sockets import Service
+from tests.servers.weaviate import WeaviateServer
 
-SERVICES: dict[str, type[VectorService]] = {
+SERVICES: dict[str, type[Service]] = {
     "azure": AzureSearchServer,
     "elasticsearch": ElasticServer,
+    "mongodb": MongoDBServer,
     "opensearch": OpenSearchServer,
     "pinecone": PineconeServer,
+    "redis": RedisServer,
+    "weaviate": WeaviateServer,
 }

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from langchain_core.embeddings import Embeddings
@@ -20,8 +21,9 @@ class OtherLangChainStore(LangChainStore):
     """A store whose client is closed before another opens the same files."""
 
     def close(self, store: Any) -> None:
-        for name in ("_connection", "client"):
-            close = getattr(getattr(store, name, None), "close", None)
+        clients = [getattr(store, name, None) for name in ("_connection", "client", "_client")]
+        for held in (store, *clients, getattr(getattr(store, "index", None), "client", None)):
+            close = getattr(held, "close", None)
             if close is not None:
                 close()
 
@@ -38,6 +40,32 @@ class DuckDBStore(OtherLangChainStore):
             row = [chunk.key, chunk.text, vector, metadata]
             connection.execute("INSERT INTO embeddings VALUES (?, ?, ?, ?)", row)
         return store
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedisStore(OtherLangChainStore):
+    """Redis, whose filters are objects of a package of its own."""
+
+    def retriever(self, store: VectorStore, k: int, *, only_even: bool = False) -> Any:
+        options: dict[str, Any] = {"k": k}
+        if only_even:
+            from redisvl.query.filter import Tag
+
+            options["filter"] = Tag("kind") == "even"
+        return store.as_retriever(search_kwargs=options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeaviateStore(OtherLangChainStore):
+    """Weaviate, which searches by words as well unless `alpha` is 1."""
+
+    def retriever(self, store: VectorStore, k: int, *, only_even: bool = False) -> Any:
+        options: dict[str, Any] = {"k": k, "alpha": 1}
+        if only_even:
+            from weaviate.classes.query import Filter
+
+            options["filters"] = Filter.by_property("kind").equal("even")
+        return store.as_retriever(search_kwargs=options)
 
 
 class AzureStore(OtherLangChainStore):
@@ -112,6 +140,45 @@ def _pinecone(place: Place, embedding: Embeddings) -> VectorStore:
     return store
 
 
+def _mongodb(place: Place, embedding: Embeddings) -> VectorStore:
+    module = pytest.importorskip("langchain_mongodb", reason="langchain-mongodb is not installed")
+    from pymongo import MongoClient
+
+    collection: Any = MongoClient(place.service("mongodb"))["shop"]["docs"]
+    store: Any = module.MongoDBAtlasVectorSearch(collection, embedding, auto_create_index=False)
+    if not list(collection.list_search_indexes("vector_index")):
+        store.create_vector_search_index(DIM, ["kind"])
+    opened: VectorStore = store
+    return opened
+
+
+def _redis(storage: str, metric: str) -> Open:
+    def open_store(place: Place, embedding: Embeddings) -> VectorStore:
+        module = pytest.importorskip("langchain_redis", reason="langchain-redis is not installed")
+        config = module.RedisConfig(
+            index_name="docs",
+            redis_url=place.service("redis"),
+            distance_metric=metric,
+            embedding_dimensions=DIM,
+            storage_type=storage,
+            metadata_schema=[{"name": "kind", "type": "tag"}],
+        )
+        store: VectorStore = module.RedisVectorStore(embedding, config)
+        return store
+
+    return open_store
+
+
+def _weaviate(place: Place, embedding: Embeddings) -> VectorStore:
+    module = pytest.importorskip("langchain_weaviate", reason="langchain-weaviate is missing")
+    import weaviate
+
+    url = urlsplit(place.service("weaviate"))
+    client = weaviate.connect_to_local("127.0.0.1", url.port, int(url.query.removeprefix("grpc=")))
+    store: VectorStore = module.WeaviateVectorStore(client, "Docs", "text", embedding)
+    return store
+
+
 def _azure(place: Place, embedding: Embeddings) -> VectorStore:
     pytest.importorskip("azure.search.documents", reason="azure-search-documents is missing")
     pytest.importorskip("azure.identity", reason="azure-identity is not installed")
@@ -142,5 +209,9 @@ KINDS = {
         snapshot=True,
         only_even={"efficient_filter": {"term": {"metadata.kind.keyword": "even"}}},
     ),
+    "mongodb": _store(_mongodb, "cosine", only_even={"pre_filter": {"kind": {"$eq": "even"}}}),
     "pinecone": _store(_pinecone, "cosine", only_even=EVEN),
+    "redis": RedisStore(open=_redis("hash", "L2"), similarity="euclidean"),
+    "redis-json": RedisStore(open=_redis("json", "COSINE"), similarity="cosine"),
+    "weaviate": WeaviateStore(open=_weaviate, similarity="cosine"),
 }

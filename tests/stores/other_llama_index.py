@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from llama_index.core import VectorStoreIndex
@@ -17,6 +18,7 @@ class OtherLlamaIndexStore(LlamaIndexStore):
 
     def close(self, store: VectorStoreIndex) -> None:
         inner: Any = store.vector_store
+        inner = getattr(inner, "_redis_client", inner)  # whose `client` is the asynchronous one
         close = getattr(inner, "close", None) or getattr(inner.client, "close", None)
         if close is not None:
             close()
@@ -96,6 +98,45 @@ def _azure(place: Place) -> BasePydanticVectorStore:
     return store
 
 
+def _mongodb(place: Place) -> BasePydanticVectorStore:
+    module = package("mongodb")
+    from pymongo import AsyncMongoClient, MongoClient
+
+    url = place.service("mongodb")
+    store: Any = module.MongoDBAtlasVectorSearch(
+        MongoClient(url), AsyncMongoClient(url), collection_name="docs"
+    )
+    if not list(store.collection.list_search_indexes("vector_index")):
+        store.create_vector_search_index(DIM, "embedding", "euclidean", ["metadata.kind"])
+    opened: BasePydanticVectorStore = store
+    return opened
+
+
+def _redis(place: Place) -> BasePydanticVectorStore:
+    module = package("redis")
+    from llama_index.vector_stores.redis.schema import RedisVectorStoreSchema
+
+    schema = RedisVectorStoreSchema()
+    schema.remove_field("vector")
+    attributes = {"dims": DIM, "algorithm": "flat", "distance_metric": "ip"}
+    schema.add_field({"name": "vector", "type": "vector", "attrs": attributes})
+    schema.add_field({"name": "kind", "type": "tag"})
+    store: BasePydanticVectorStore = module.RedisVectorStore(
+        schema, redis_url=place.service("redis")
+    )
+    return store
+
+
+def _weaviate(place: Place) -> BasePydanticVectorStore:
+    module = package("weaviate")
+    import weaviate
+
+    url = urlsplit(place.service("weaviate"))
+    client = weaviate.connect_to_local("127.0.0.1", url.port, int(url.query.removeprefix("grpc=")))
+    store: BasePydanticVectorStore = module.WeaviateVectorStore(client, index_name="Docs")
+    return store
+
+
 def _store(open_store: Open, similarity: str, **options: Any) -> LlamaIndexStore:
     return OtherLlamaIndexStore(open=open_store, similarity=similarity, **options)
 
@@ -105,6 +146,9 @@ KINDS = {
     "duckdb": _store(_duckdb, "cosine", snapshot=True),
     "elasticsearch": _store(_elasticsearch, "cosine", snapshot=True),
     "milvus": _store(_milvus("IP"), "dot"),
+    "mongodb": _store(_mongodb, "euclidean"),
     "opensearch": _store(_opensearch, "euclidean", snapshot=True),
     "pinecone": _store(_pinecone, "cosine"),
+    "redis": _store(_redis, "dot"),
+    "weaviate": _store(_weaviate, "cosine"),
 }

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,16 @@ class TestMilvusLite(VectorSourceSuite):
         source: Any = make_source(rows)
         source.client.release_collection("docs")
         self.check(list(source.read(None, 10)), rows, most=10)
+
+    def test_a_partition_is_counted_and_read_alone(self, make_source: MakeSource) -> None:
+        rows = self.rows()
+        source: Any = make_source(rows[:9])
+        source.client.create_partition("docs", "other")
+        others = [self._entity(row) for row in rows[9:]]
+        source.client.insert("docs", others, partition_name="other")
+        other = replace(source, partitions=["other"])
+        assert (source.count(), other.count()) == (len(rows), len(others))
+        self.check(list(other.read(None, 10)), rows[9:], most=10)
 
     def test_an_entity_without_the_field_of_texts_has_none(self, make_source: MakeSource) -> None:
         first, second, *_ = self.rows()

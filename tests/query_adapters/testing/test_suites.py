@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from query_adapters.stores import MappingSource, RawBlock
-from query_adapters.testing import Row, TextEmbedderSuite, VectorSourceSuite
+from query_adapters.testing import RetrieverSuite, Row, TextEmbedderSuite, VectorSourceSuite
 from query_adapters.typing import Vectors
 
 Rows = list[tuple[str, Any]]
@@ -155,3 +155,104 @@ def test_a_wrong_model_fails(kind: type[Embedder], test: str) -> None:
     getattr(Models(), test)(Embedder(), *roles)
     with pytest.raises(AssertionError):
         getattr(Models(), test)(kind(), *roles)
+
+
+Listed = list[tuple[str, float | None]]
+
+
+class Retrievers(RetrieverSuite):
+    """A retriever is a list of documents here, its function, and how many it returns."""
+
+    @pytest.fixture
+    def make_retriever(self) -> Any:
+        raise NotImplementedError
+
+    def search(self, retriever: Any, question: str) -> Any:
+        return retriever.search(question)
+
+    async def asearch(self, retriever: Any, question: str) -> Any:
+        return retriever.asearch(question)
+
+    def delete(self, retriever: Any, ids: Sequence[str]) -> None:
+        retriever.delete(ids)
+
+
+class Retriever:
+    """A retriever of scores that depend on the question's letters."""
+
+    def __init__(self, rows: Sequence[Row], k: int) -> None:
+        self.ids, self.k = [row.key for row in rows], k
+
+    def search(self, question: str) -> Listed:
+        rng = np.random.default_rng(sum(question.encode()))
+        scores = dict(zip(self.ids, rng.random(len(self.ids)).tolist(), strict=True))
+        return [(key, scores[key]) for key in sorted(scores, key=lambda key: -scores[key])][
+            : self.k
+        ]
+
+    def asearch(self, question: str) -> Listed:
+        return self.search(question)
+
+    def delete(self, ids: Sequence[str]) -> None:
+        self.ids = [key for key in self.ids if key not in ids]
+
+
+class RanksBackwards(Retriever):
+    def search(self, question: str) -> Listed:
+        return super().search(question)[::-1]
+
+
+class ReturnsOneTwice(Retriever):
+    def search(self, question: str) -> Listed:
+        found = super().search(question)
+        return [*found[:-1], found[0]] if len(found) == 1 else [found[0], *found[:-1]]
+
+
+class ReturnsTooMany(Retriever):
+    def search(self, question: str) -> Listed:
+        self.k += 1
+        return super().search(question)
+
+
+class InventsAnId(Retriever):
+    def search(self, question: str) -> Listed:
+        return [*super().search(question)[:-1], ("unknown", -1.0)]
+
+
+class ForgetsScores(Retriever):
+    def search(self, question: str) -> Listed:
+        return [
+            (key, score if place else None)
+            for place, (key, score) in enumerate(super().search(question))
+        ]
+
+
+class DiffersAsynchronously(Retriever):
+    def asearch(self, question: str) -> Listed:
+        return self.search(question + "!")
+
+
+class KeepsTheDeleted(Retriever):
+    def delete(self, ids: Sequence[str]) -> None:
+        pass
+
+
+KNOWN = "test_known_documents_are_returned_once_best_first"
+
+
+@pytest.mark.parametrize(
+    ("kind", "test"),
+    [
+        (RanksBackwards, KNOWN),
+        (ReturnsOneTwice, KNOWN),
+        (ReturnsTooMany, KNOWN),
+        (InventsAnId, KNOWN),
+        (ForgetsScores, KNOWN),
+        (DiffersAsynchronously, "test_the_asynchronous_method_returns_the_same"),
+        (KeepsTheDeleted, "test_deleted_documents_are_not_returned"),
+    ],
+)
+def test_a_wrong_retriever_fails(kind: type[Retriever], test: str) -> None:
+    getattr(Retrievers(), test)(Retriever)
+    with pytest.raises(AssertionError):
+        getattr(Retrievers(), test)(kind)
