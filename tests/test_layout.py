@@ -37,7 +37,7 @@ MAY_NOT_IMPORT = {
     "langchain_adapter": ("llama_index_finetune_plugin", "llama_index.finetuning", *PICKLES),
 }
 ORDER = (
-    "text", "errors", "typing", "_version", "files", "_extras", "arrays", "registry",
+    "text", "errors", "typing", "_version", "files", "_extras", "arrays", "device", "registry",
     "processes", "providers", "remote", "embedders", "data", "lexical", "locating", "adapters",
     "deployment", "evaluation", "demo", "stores", "training", "fusion", "generation", "finetuning",
     "feedback", "model_tuning", "upgrade", "experiments", "monitoring", "pipelines", "testing",
