@@ -159,7 +159,9 @@ class DeviceRows:
 
     def squares(self) -> "Tensor":
         """Return the squared length of each row, `(n,)`."""
-        return _joined([(self[block] ** 2).sum(1) for block in self._blocks()], dim=0)
+        n, dim = self._rows.shape
+        found = self._device.in_blocks(n, dim, lambda block: (self[block] ** 2).sum(1))
+        return _joined([squares for _, squares in found], dim=0)
 
     def _blocks(self) -> list[slice]:
         if isinstance(self._rows, np.ndarray):
