@@ -117,7 +117,8 @@ def test_training_on_a_device_chooses_the_same_candidate() -> None:
     assert len({one.candidate for one in chosen if one is not None}) == 1
     adapters = [result.adapter for result in found]
     weights = [adapter.weight for adapter in adapters if isinstance(adapter, LinearAdapter)]
-    np.testing.assert_allclose(*weights, atol=1e-3)
+    one, other = weights
+    np.testing.assert_allclose(one, other, atol=1e-3)
     assert isinstance(device_of("cpu:0"), Device)
 
 
