@@ -37,7 +37,7 @@ MAY_NOT_IMPORT = {
     "langchain_adapter": ("llama_index_finetune_plugin", "llama_index.finetuning", *PICKLES),
 }
 ORDER = (
-    "text", "errors", "typing", "_version", "files", "_extras", "arrays", "registry",
+    "text", "errors", "typing", "_version", "files", "_extras", "arrays", "device", "registry",
     "processes", "providers", "remote", "embedders", "data", "lexical", "locating", "adapters",
     "deployment", "evaluation", "demo", "stores", "training", "fusion", "generation", "finetuning",
     "feedback", "model_tuning", "upgrade", "experiments", "monitoring", "pipelines", "testing",
@@ -48,6 +48,14 @@ MAX_LINES = 250
 MAX_TOP_LEVEL_MODULES = 10
 MIN_DUPLICATED_LINES = 6
 IMPORT_LINE = re.compile(r'(from [\w.]+ )?import |"?[\w.]+"?,$')  # also names in __all__
+TRAIN_ON_THE_CPU = """
+import numpy as np
+from query_adapters import EmbeddedDataset
+from query_adapters.training import AdapterTrainer
+vectors = np.eye(4, dtype=np.float32)
+data = EmbeddedDataset(vectors, vectors, tuple(np.arange(4)[:, None]))
+AdapterTrainer(strengths=(1.0,), memories=(None,), n_folds=2, seen_share=1, device="cpu").fit(data)
+"""
 SERVE_LLAMA_INDEX = """
 from llama_index.core.embeddings import MockEmbedding
 from llama_index_finetune_plugin import LinearAdapterEmbedding
@@ -185,6 +193,7 @@ def canonical(requirement: str) -> str:
         ),
         ("import llama_index_finetune_plugin.stores, langchain_adapter.stores", DATABASES),
         ("import query_adapters.pipelines", ("ray", "pyarrow", "torch", "scipy")),
+        (TRAIN_ON_THE_CPU, ("torch",)),
     ],
     ids=[
         "LlamaIndex",
@@ -197,6 +206,7 @@ def canonical(requirement: str) -> str:
         "serving in LangChain",
         "stores",
         "pipelines",
+        "training on the CPU",
     ],
 )
 def test_an_import_loads_nothing_heavy_and_no_other_framework(

@@ -7,6 +7,12 @@ questions.
 
     python examples/benchmarks/scale.py
     python examples/benchmarks/scale.py --queries 10000 --documents 100000
+
+On a GPU, whose name is stored with the figures:
+
+    python examples/benchmarks/scale.py --device cuda
+    python examples/benchmarks/scale.py --device cuda --queries 1000000 --documents 200000 \\
+        --dim 1024
 """
 
 import argparse
@@ -26,7 +32,7 @@ from query_adapters.typing import Vectors
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the examples are scripts, not a package
 from results_file import write_results
 
-RESULTS = Path(__file__).parent / "results" / "scale.json"
+RESULTS = Path(__file__).parent / "results"
 METRIC = "ndcg@10"
 N_TEST = 1_000
 NOISE = 1.8
@@ -57,20 +63,31 @@ def peak_gib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
+def name_of(device: str) -> str:
+    """Return the name of the card, or the device's own."""
+    if not device.startswith("cuda"):
+        return device
+    import torch
+
+    return torch.cuda.get_device_name(device)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--queries", type=int, default=100_000)
     parser.add_argument("--documents", type=int, default=1_000_000)
     parser.add_argument("--dim", type=int, default=384)
     parser.add_argument("--memory", action="store_true", help="also try a memory")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="JSON file for the results")
+    parser.add_argument("--device", default="cpu", help="as in AdapterTrainer")
+    parser.add_argument("--results", type=Path, help="JSON file for the results")
     options = parser.parse_args()
+    file = "scale.json" if options.device == "cpu" else "scale_gpu.json"
 
     whole = synthetic(options.queries + N_TEST, options.documents, options.dim)
     test = whole.select(np.arange(options.queries, options.queries + N_TEST))
     train = whole.select(np.arange(options.queries))
     memories = memories_of("auto" if options.memory else False)
-    trainer = AdapterTrainer(memories=memories, show_progress=True)
+    trainer = AdapterTrainer(memories=memories, show_progress=True, device=options.device)
     result = trainer.fit(train)
     peak = peak_gib()
     base = evaluate_vectors(test, metrics=[METRIC])
@@ -81,13 +98,14 @@ def main() -> None:
         "documents": options.documents,
         "dim": options.dim,
         "memory": options.memory,
-        "minutes": round(result.elapsed_seconds / 60, 1),
+        "device": name_of(options.device),
+        "minutes": round(result.elapsed_seconds / 60, 2),
         "peak_gib": round(peak, 2),
         "base": round(100 * base.means[METRIC], 1),
         "gain": {end: round(100 * value, 1) for end, value in vars(difference).items()},
         "verdict": str(result.verdict),
     }
-    write_results(options.results, record)
+    write_results(options.results or RESULTS / file, record)
     Console().print(record)
 
 

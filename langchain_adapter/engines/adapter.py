@@ -44,6 +44,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
         adapter_model: A LinearAdapter or KernelAdapter to refine instead of starting from the base.
         dim: Length of the model's vectors, checked on the first question.
         bias: As in `AdapterTrainer`.
+        device: As in `AdapterTrainer`.
         verbose: Whether to show progress bars.
         **options: As in `EngineOptions`.
 
@@ -64,6 +65,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
         adapter_model: RefinableAdapter | None = None,
         dim: int | None = None,
         bias: bool = True,
+        device: str = "cpu",
         verbose: bool = False,
         **options: Unpack[EngineOptions],
     ) -> None:
@@ -78,6 +80,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine):
             index=None if vectorstore is None else opened(vectorstore, units),
             dim=dim,
             bias=bias,
+            device=device,
             verbose=verbose,
             **options,
         )

@@ -12,7 +12,6 @@ REPLACEMENTS: Mapping[str, str] = {
     "batch_size": "training solves one problem over all pairs; the model's embed_batch_size sets "
     "how many texts are embedded at once",
     "epochs": "training runs to the optimum; `strengths` limits how far the map moves",
-    "device": "training and serving run in numpy",
     "model_checkpoint_path": RESUMES,
     "checkpoint_save_steps": RESUMES,
     "steps_per_epoch": "training runs to the optimum",

@@ -35,13 +35,13 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
             object with `queries`, `corpus` and `relevant_docs`.
         embed_model: The base: a LlamaIndex embedding model, a string that LlamaIndex resolves, or
             a LangChain `Embeddings`.
-        batch_size: Without effect, like `epochs`, `device`, `model_checkpoint_path` and
+        batch_size: Without effect, like `epochs`, `model_checkpoint_path` and
             `checkpoint_save_steps` of LlamaIndex's old engine: one warning names what replaced
             each.
         epochs: As `batch_size`.
         adapter_model: A LinearAdapter or KernelAdapter to refine instead of starting from the base.
         dim: Length of the model's vectors, checked on the first question.
-        device: As `batch_size`.
+        device: As in `AdapterTrainer`; None for the CPU.
         model_output_path: Folder of the adapter. Embeddings computed so far are kept there too,
             so that an interrupted run resumes.
         model_checkpoint_path: As `batch_size`.
@@ -85,7 +85,6 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
         positional = {
             "batch_size": batch_size,
             "epochs": epochs,
-            "device": device,
             "model_checkpoint_path": model_checkpoint_path,
             "checkpoint_save_steps": checkpoint_save_steps,
         }
@@ -101,6 +100,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterFinetuneEngine, BaseEmbeddingFinetun
             index=None if index is None else opened(index, units),
             dim=dim,
             bias=bias,
+            device="cpu" if device is None else device,
             verbose=verbose,
             **without_obsolete({**given, **options}, stacklevel=2),
         )

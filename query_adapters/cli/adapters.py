@@ -18,6 +18,7 @@ from query_adapters.cli.options import (
     Cache,
     Corpus,
     Dataset,
+    Device,
     Dimensions,
     Folder,
     Jobs,
@@ -101,6 +102,7 @@ def train(
     no_probe: NoProbe = False,
     seed: Seed = 0,
     jobs: Jobs = None,
+    device: Device = "cpu",
     cache: Cache = None,
     progress: Progress = None,
     as_json: Json = False,
@@ -145,6 +147,7 @@ def train(
         n_folds=folds,
         seed=seed,
         n_jobs=jobs,
+        device=device,
         cache_path=vectors,
         verbose=shows(progress),
         **probe_options(probe_text, no_probe=no_probe),  # type: ignore[arg-type]

@@ -158,6 +158,10 @@ Jobs = Annotated[
         "[default: threads of this process]",
     ),
 ]
+Device = Annotated[
+    str,
+    typer.Option(help="cpu, a device of torch such as cuda or mps for the fits, or auto."),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of random choices.")]
 Ranking = Annotated[Similarity, typer.Option(help="What your store ranks by.")]
 BootstrapSeed = Annotated[int, typer.Option("--seed", min=0, help="Of bootstrap and test.")]

@@ -12,6 +12,7 @@ from query_adapters.cli.options import (
     Cache,
     Corpus,
     Dataset,
+    Device,
     Dimensions,
     Jobs,
     Json,
@@ -63,6 +64,7 @@ def upgrade(
     no_probe: NoProbe = False,
     seed: Seed = 0,
     jobs: Jobs = None,
+    device: Device = "cpu",
     cache: Cache = None,
     progress: Progress = None,
     as_json: Json = False,
@@ -100,6 +102,7 @@ def upgrade(
         metric=metric,
         seed=seed,
         n_jobs=jobs,
+        device=device,
         cache_path=path,
         verbose=shows(progress),
         **probe_options(probe_text, no_probe=no_probe),  # type: ignore[arg-type]

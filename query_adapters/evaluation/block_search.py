@@ -6,7 +6,8 @@ import numpy as np
 
 from query_adapters.arrays import check_finite, unit
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
-from query_adapters.evaluation.search import SCORES_AT_ONCE, blocks_of, scores_of, top_columns
+from query_adapters.evaluation.search import SCORES_AT_ONCE, blocks_of, scores_of
+from query_adapters.evaluation.top_columns import top_columns
 from query_adapters.typing import Rows, Similarity, Vectors
 
 DocumentBlocks = Iterable[Vectors]

@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 
 from query_adapters.arrays import unit
 from query_adapters.data.units import UnitRows, Units
+from query_adapters.device import Device, device_of, group_maxima, host
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
+from query_adapters.evaluation.top_columns import ordered_columns, top_columns
 from query_adapters.typing import Rows, Run, Similarity, Vectors
 
 SCORES_AT_ONCE = 16_000_000  # scores in one block: 64 MB
-GROUPS_PER_RESULT = 64  # sets of columns per result, so that two of the best rarely share one
 SETTLED = 1e-9  # rounding of cosines in double precision is far smaller
 LENGTHS = 1e-100, 1e100  # squares of lengths between these neither overflow nor underflow
 
@@ -25,6 +26,7 @@ def exact_search(
     k: int,
     similarity: Similarity = "cosine",
     units: Rows | None = None,
+    device: str = "cpu",
 ) -> Rows:
     """Return the rows of the k most similar documents, best first, `(n_queries, min(k, n))`.
 
@@ -37,15 +39,56 @@ def exact_search(
         similarity: "cosine", "dot", or "euclidean" (nearest first).
         units: The unit of each document, `(n_documents,)`, numbered from 0 without gaps. Then
             numbers of units are returned, ranked by their best document.
+        device: "cpu" for numpy, else a device of torch, as in `device_of`. Scores are in single
+            precision on both, so documents whose scores are equal up to rounding may change places.
+
+    Raises:
+        MissingExtraError: If torch is not installed, for another device than "cpu".
+        ValueError: If there is no such device.
     """
     pool = None if units is None else UnitRows.of(units)
+    k = min(k, len(documents) if pool is None else len(pool.starts) - 1)
+    opened = device_of(device)
+    if opened is not None:
+        return _found_on(opened, queries, documents, k, similarity, units)
     if similarity == "cosine":
         queries, documents = unit(queries), unit(documents)
-    k = min(k, len(documents) if pool is None else len(pool.starts) - 1)
     found = np.empty((len(queries), k), dtype=np.int64)
     for block in blocks_of(len(queries), SCORES_AT_ONCE // len(documents) + 1):
         scores = scores_of(queries[block], documents, similarity)
         found[block] = top_columns(scores if pool is None else pooled(scores, pool), k)
+    return found
+
+
+def _found_on(
+    device: Device,
+    queries: Vectors,
+    documents: Vectors,
+    k: int,
+    similarity: Similarity,
+    units: Rows | None,
+) -> Rows:
+    """Return the k best documents or units, searched on the device."""
+    rows, asked = device.rows(documents), device.rows(queries)
+    squares = rows.squares()
+    unit_of = None if units is None else device.here(units)
+
+    def work(block: slice) -> Rows:
+        scores = rows.product(asked[block])
+        if similarity == "cosine":  # the length of the query does not change the ranking
+            scores /= squares.sqrt().where(squares > 0, 1)
+        if similarity == "euclidean":
+            scores -= 0.5 * squares
+        if unit_of is not None:
+            scores = group_maxima(scores, unit_of)
+        hits = scores >= scores.topk(k, dim=1).values[:, -1:]
+        found, columns = hits.nonzero(as_tuple=True)
+        best = host(scores[found, columns])
+        return ordered_columns(host(found), host(columns), best, n_rows=len(scores), k=k)
+
+    found = np.empty((len(queries), k), dtype=np.int64)
+    for block, columns in device.in_blocks(len(queries), len(documents), work):
+        found[block] = columns
     return found
 
 
@@ -175,29 +218,3 @@ def _check_dims(queries: NDArray[np.floating], documents: NDArray[np.floating]) 
 def blocks_of(n: int, size: int) -> Iterator[slice]:
     """Return the slices of at most `size` rows that cover n rows."""
     return (slice(start, start + size) for start in range(0, n, size))
-
-
-def top_columns(scores: NDArray[np.floating], k: int) -> Rows:
-    """Return the columns of the k highest scores of each row; ties by ascending column."""
-    rows, columns = np.divmod(
-        np.flatnonzero(scores >= _reached(scores, k)[:, None]), scores.shape[1]
-    )
-    order = np.lexsort((-scores[rows, columns], rows))  # stable, so that ties are ordered by column
-    starts = np.searchsorted(rows, np.arange(len(scores)))
-    best: Rows = columns[order[starts[:, None] + np.arange(k)]]
-    return best
-
-
-def _reached(scores: NDArray[np.floating], k: int) -> NDArray[np.floating]:
-    """Return a score that at least k columns of each row reach, and few more.
-
-    It is the k-th highest of the maxima of disjoint sets of columns: one pass over the scores,
-    where a partition of all of them takes several.
-    """
-    width = min(scores.shape[1], GROUPS_PER_RESULT * k)
-    maxima = scores[:, :width].copy()
-    for start in range(width, scores.shape[1], width):
-        part = scores[:, start : start + width]
-        np.maximum(maxima[:, : part.shape[1]], part, out=maxima[:, : part.shape[1]])
-    reached: NDArray[np.floating] = np.partition(maxima, -k, axis=1)[:, -k]
-    return reached

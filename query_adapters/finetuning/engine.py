@@ -51,6 +51,7 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
             left out.
         dim: Length of the model's vectors, checked on the first question.
         bias: As in `AdapterTrainer`.
+        device: As in `AdapterTrainer`. What `hybrid` adds is learned on the CPU.
         verbose: Whether to show progress bars.
         val_dataset: As in `EngineOptions`.
         memory: As in `RunOptions`.
@@ -64,7 +65,7 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
         AdapterMismatchError: If the adapter to refine is neither linear nor a kernel adapter.
         InvalidDatasetError: If the parts of a dataset do not fit together.
         LeakageError: If a validation question is a training question.
-        MissingExtraError: If the extra `train` is not installed.
+        MissingExtraError: If the extra `train` is not installed, or `torch` for another device.
         TypeError: If an argument is not of an expected type, or unknown.
         ValueError: If a setting is out of range.
     """
@@ -79,6 +80,7 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
         index: Index | None = None,
         dim: int | None = None,
         bias: bool = True,
+        device: str = "cpu",
         verbose: bool = False,
         val_dataset: QADataset | RetrievalDataset | None = None,
         memory: Memory = "auto",
@@ -105,6 +107,7 @@ class AdapterFinetuneEngine(FinetuneEngine["FinetuneResult"]):
             trainer=AdapterTrainer(
                 memories=memories_of(memory),
                 bias=bias,
+                device=device,
                 show_progress=verbose,
                 **ranked_by(_similarity_of(index), settings),
             ),

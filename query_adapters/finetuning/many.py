@@ -52,6 +52,7 @@ def finetune_many(
     probe_text: str | EllipsisType | None = ...,
     dim: int | None = None,
     bias: bool = True,
+    device: str = "cpu",
     verbose: bool = False,
     **training: Unpack[TrainerOptions],
 ) -> ManyResult:
@@ -72,6 +73,7 @@ def finetune_many(
         probe_text: As in `ManyOptions`.
         dim: Length of the model's vectors, checked on the first question.
         bias: As in `AdapterTrainer`.
+        device: As in `AdapterTrainer`. Fits of single tenants are small: the CPU is often faster.
         verbose: Whether to show progress bars.
         **training: As in `TrainerOptions`. `n_jobs` tenants are trained at once.
 
@@ -101,6 +103,7 @@ def finetune_many(
     trainer = AdapterTrainer(
         memories=memories_of(memory),
         bias=bias,
+        device=device,
         show_progress=verbose,
         **ranked_by(_common_similarity(stored.values()), settings),
     )

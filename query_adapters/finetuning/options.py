@@ -81,6 +81,7 @@ class ManyOptions(TrainerOptions, total=False):
         probe_text: As in `RunOptions`; by default a question of each tenant.
         dim: Length of the model's vectors, checked on the first question.
         bias: As in `AdapterTrainer`; True by default.
+        device: As in `AdapterTrainer`; "cpu" by default.
         verbose: Whether to show progress bars; False by default.
     """
 
@@ -89,6 +90,7 @@ class ManyOptions(TrainerOptions, total=False):
     probe_text: str | None
     dim: int | None
     bias: bool
+    device: str
     verbose: bool
 
 
@@ -126,6 +128,7 @@ class IndexOptions(RunOptions, total=False):
         adapter_model: A LinearAdapter or KernelAdapter to refine instead of starting from the base.
         dim: Length of the model's vectors, checked on the first question.
         bias: As in `AdapterTrainer`; True by default.
+        device: As in `AdapterTrainer`; "cpu" by default.
         verbose: Whether to show progress bars; False by default.
     """
 
@@ -139,6 +142,7 @@ class IndexOptions(RunOptions, total=False):
     adapter_model: RefinableAdapter | None
     dim: int | None
     bias: bool
+    device: str
     verbose: bool
 
 

@@ -1,9 +1,10 @@
 """Settings of the trainer, and what they score on held-out questions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from math import isinf, sqrt
+from itertools import product
+from math import inf, isinf, sqrt
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,18 @@ class Candidate:
         """
         settings = {**asdict(self), "strength": None if isinf(self.strength) else self.strength}
         return settings if self.shared else {k: v for k, v in settings.items() if k != "shared"}
+
+
+def candidates_of(
+    whitenings: Iterable[float],
+    memories: Iterable[MemorySettings | None],
+    strengths: Iterable[float],
+) -> list[Candidate]:
+    """Return the settings to try, first the priors, which no question is fitted to."""
+    exponents = list(whitenings)
+    alone = [Candidate(whitening, inf) for whitening in exponents]
+    settings = product(exponents, memories, sorted(strengths, reverse=True))
+    return [*alone, *(Candidate(p, strength, memory) for p, memory, strength in settings)]
 
 
 @dataclass(frozen=True, kw_only=True)

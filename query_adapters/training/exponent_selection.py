@@ -92,7 +92,11 @@ def _gains(shared: _Comparison, split: tuple[_Half, _Half]) -> Values:
     grid, candidate = shared.grid, shared.candidate
     train, searched = (half.of(shared.dataset) for half in split)
     held_out = HeldOutFold(
-        rows=split[1].queries, data=searched, metric=grid.metric, similarity=grid.similarity
+        rows=split[1].queries,
+        data=searched,
+        metric=grid.metric,
+        similarity=grid.similarity,
+        device=grid.device,
     )
     train_spectrum = Spectrum(train.documents, grid.similarity)
     served_spectrum = Spectrum(searched.documents, grid.similarity)

@@ -1,15 +1,18 @@
 """The convex training objective: softmax regression, regularized toward a prior."""
 
 from copy import copy
+from functools import partial
 
 import numpy as np
 
 from query_adapters.data.embedded import EmbeddedDataset
+from query_adapters.device import Device
 from query_adapters.training.inputs import QueryInputs
+from query_adapters.training.on_device import AnyLoss, LossOnDevice, hardest_on
 from query_adapters.training.pooled import PooledDataset, full_loss
 from query_adapters.training.prior_map import PriorMap
 from query_adapters.training.sampled_softmax import SampledSoftmaxLoss
-from query_adapters.training.softmax import Positives, SoftmaxLoss
+from query_adapters.training.softmax import Positives
 from query_adapters.training.subspace import Subspace
 from query_adapters.typing import Values, Vectors
 
@@ -40,6 +43,7 @@ class SoftmaxObjective:
         prior: W₀ and b₀.
         temperature: τ > 0, which multiplies scores.
         strength: λ > 0, the regularization strength.
+        device: Where scores and gradients are computed; None for numpy.
 
     Attributes:
         has_shares: Whether a label is shared, because a relevant unit has several vectors.
@@ -56,6 +60,7 @@ class SoftmaxObjective:
         prior: PriorMap,
         temperature: float,
         strength: float,
+        device: Device | None = None,
     ) -> None:
         tau, score = np.float32(temperature), inputs.score
         documents = score.scaled_documents(dataset.documents[dataset.labelled_rows.rows])
@@ -66,10 +71,16 @@ class SoftmaxObjective:
         self.has_shares = len(dataset.labelled_rows.rows) > len(dataset.labelled)
         documents = self.subspace.documents
         positives = Positives.of(dataset).shared(self._start, documents, offsets)
-        self._loss: SoftmaxLoss = (
-            SampledSoftmaxLoss.mined(documents, offsets, positives, self._start)
+        search = None if device is None else partial(hardest_on, device)
+        self._loss: AnyLoss = (
+            SampledSoftmaxLoss.mined(documents, offsets, positives, self._start, search=search)
             if samples_negatives(dataset)
             else full_loss(dataset, documents, offsets, positives)
+        )
+        self._on_device = (
+            None
+            if device is None
+            else LossOnDevice(device, self._start, self.subspace.inputs, self._loss)
         )
 
     @property
@@ -91,9 +102,15 @@ class SoftmaxObjective:
 
     def value_and_gradient(self, at: Values) -> tuple[float, Values]:
         """Return f and its gradient at the coordinates of A, both `(n, m)`."""
+        loss, gradient = self._loss_and_gradient(at)
+        penalty = self._strength * float(np.vdot(at, at))
+        return loss + penalty, gradient + 2 * self._strength * at
+
+    def _loss_and_gradient(self, at: Values) -> tuple[float, Values]:
+        if self._on_device is not None:
+            return self._on_device(self._loss, at)
         loss, by_mapped = self._loss(self._mapped(at))
-        gradient = (by_mapped.T @ self.subspace.inputs).astype(np.float64) + 2 * self._strength * at
-        return loss + self._strength * float(np.vdot(at, at)), gradient
+        return loss, (by_mapped.T @ self.subspace.inputs).astype(np.float64)
 
     def _mapped(self, at: Values) -> Vectors:
         mapped: Vectors = self._start + self.subspace.inputs @ at.T.astype(np.float32)

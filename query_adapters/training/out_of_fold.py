@@ -43,6 +43,7 @@ class HeldOutFold:
         metric: Metric of the scores, such as "ndcg@10".
         similarity: Similarity that the store ranks by.
         reference: Adapter that gains are measured against; None for the base model.
+        device: Where documents are searched, as in `exact_search`.
     """
 
     rows: Rows
@@ -50,6 +51,7 @@ class HeldOutFold:
     metric: str
     similarity: Similarity
     reference: QueryAdapter | None = None
+    device: str = "cpu"
 
     def gains(self, adapter: QueryAdapter) -> Values:
         """Return adapter minus reference on own and on control answers, `(2, n_held_out)`."""
@@ -68,7 +70,12 @@ class HeldOutFold:
     def _scores(self, queries: Vectors) -> Values:
         data, k = self.data, Metric.parse(self.metric).k
         ranking = exact_search(
-            queries, data.documents, k=k, similarity=self.similarity, units=data.units
+            queries,
+            data.documents,
+            k=k,
+            similarity=self.similarity,
+            units=data.units,
+            device=self.device,
         )
         return own_and_control_scores(ranking, data, self.metric)
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from query_adapters.data.embedded import EmbeddedDataset
-from query_adapters.training.softmax import FullSoftmaxLoss, Positives, SoftmaxLoss
+from query_adapters.training.softmax import FullSoftmaxLoss, Positives
 from query_adapters.typing import Rows, Vectors
 
 
@@ -64,7 +64,7 @@ class PooledLoss:
         parts: The rows of each block with its loss.
     """
 
-    parts: Sequence[tuple[slice, SoftmaxLoss]]
+    parts: Sequence[tuple[slice, FullSoftmaxLoss]]
 
     def __call__(self, mapped: Vectors) -> tuple[float, Vectors]:
         """Return the loss at z `(n_queries, dim)`, and its gradient with respect to z."""
@@ -83,7 +83,7 @@ class PooledLoss:
 
 def full_loss(
     dataset: EmbeddedDataset, documents: Vectors, offsets: Vectors, positives: Positives
-) -> SoftmaxLoss:
+) -> FullSoftmaxLoss | PooledLoss:
     """Return the loss over all documents that are relevant to a query of the same dataset.
 
     Args:

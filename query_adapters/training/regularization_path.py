@@ -7,6 +7,7 @@ import numpy as np
 
 from query_adapters.adapters import QueryAdapter
 from query_adapters.data.embedded import EmbeddedDataset
+from query_adapters.device import device_of
 from query_adapters.training.candidates import Candidate
 from query_adapters.training.inputs import QueryInputs
 from query_adapters.training.linear_score import LinearScore
@@ -60,11 +61,13 @@ class PathOptions:
         with_bias: Whether a bias is learned.
         similarity: Similarity that the store ranks by.
         precision: When a fit stops.
+        device: Where fits run, as in `AdapterTrainer`.
     """
 
     with_bias: bool
     similarity: Similarity
     precision: Precision
+    device: str = "cpu"
 
 
 class RegularizationPath:
@@ -94,6 +97,7 @@ class RegularizationPath:
             prior=prior.map,
             temperature=candidate.sharpening * prior.temperature,
             strength=inf,
+            device=device_of(options.device),
         )
         self._current = np.zeros(self._objective.shape)
         self._prior, self._inputs = prior.map, inputs

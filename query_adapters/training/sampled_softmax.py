@@ -1,5 +1,6 @@
 """Softmax loss over a sample of the negatives, for many labelled documents."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,11 +11,16 @@ from query_adapters.training.softmax import (
     Positives,
     exponentiate,
 )
-from query_adapters.typing import Vectors
+from query_adapters.typing import Rows, Vectors
 
 N_HARDEST = 50
 N_RANDOM = 30
 GATHERED_AT_ONCE = 3_000_000  # floats of document vectors per block: 12 MB, about a CPU cache
+
+Mined = tuple[slice, Rows, NDArray[np.bool_]]
+"""A block of queries, their hardest negatives, and which of these and of the drawn are excluded."""
+Search = Callable[[Vectors, Vectors, Vectors, Positives, Rows], Iterator[Mined]]
+"""Yields what `hardest` yields, for the same arguments."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +56,7 @@ class SampledSoftmaxLoss:
         mapped: Vectors,
         *,
         seed: int = 0,
+        search: Search | None = None,
     ) -> "SampledSoftmaxLoss":
         """Return the loss with the negatives that are hardest for the mapped queries z.
 
@@ -59,20 +66,19 @@ class SampledSoftmaxLoss:
             positives: Which of the documents are relevant to which query.
             mapped: z, `(n_queries, dim)`.
             seed: Seed of the random draws.
+            search: Finds the hardest negatives; by default `hardest`.
         """
         rng = np.random.default_rng(seed)
+        drawn = rng.integers(len(documents), size=(len(mapped), N_RANDOM))
         columns = np.empty((len(mapped), N_HARDEST + N_RANDOM), dtype=np.int32)
+        columns[:, N_HARDEST:] = drawn
         corrections = np.zeros(columns.shape, dtype=np.float32)
         corrections[:, N_HARDEST:] = np.log(len(documents) / N_RANDOM)
-        for block, judged in positives.blocks(len(mapped), SCORES_AT_ONCE // len(documents) + 1):
-            scores = mapped[block] @ documents.T + offsets
-            judged.exclude(scores)
-            hardest = np.argpartition(scores, -N_HARDEST, axis=1)[:, -N_HARDEST:]
-            drawn = rng.integers(len(documents), size=(len(scores), N_RANDOM))
-            columns[block] = np.concatenate([hardest, drawn], axis=1)
-            corrections[block, :N_HARDEST][_excluded(scores, hardest)] = -np.inf
-            np.put_along_axis(scores, hardest, -np.inf, axis=1)  # so that none counts twice
-            corrections[block, N_HARDEST:][_excluded(scores, drawn)] = -np.inf
+        for block, found, is_excluded in (search or hardest)(
+            mapped, documents, offsets, positives, drawn
+        ):
+            columns[block, :N_HARDEST] = found
+            corrections[block][is_excluded] = -np.inf
         return cls(documents, offsets, positives, columns, corrections)
 
     def __call__(self, mapped: Vectors) -> tuple[float, Vectors]:
@@ -103,6 +109,29 @@ class SampledSoftmaxLoss:
         gradient: Vectors = (scores[:, None, :] @ documents)[:, 0, :]
         np.subtract.at(gradient, positives.queries, pull.astype(np.float32)[:, None] * relevant)
         return loss, gradient
+
+
+def hardest(
+    mapped: Vectors, documents: Vectors, offsets: Vectors, positives: Positives, drawn: Rows
+) -> Iterator[Mined]:
+    """Yield the 50 hardest negatives of each query, block by block.
+
+    Relevant documents are excluded, and of the drawn ones also those that are among the hardest.
+
+    Args:
+        mapped: z, `(n_queries, dim)`.
+        documents: d, `(n_documents, dim)`.
+        offsets: o, `(n_documents,)`.
+        positives: Which of the documents are relevant to which query.
+        drawn: Random documents of each query, `(n_queries, 30)`.
+    """
+    for block, judged in positives.blocks(len(mapped), SCORES_AT_ONCE // len(documents) + 1):
+        scores = mapped[block] @ documents.T + offsets
+        judged.exclude(scores)
+        found = np.argpartition(scores, -N_HARDEST, axis=1)[:, -N_HARDEST:]
+        is_excluded = _excluded(scores, found)
+        np.put_along_axis(scores, found, -np.inf, axis=1)  # so that none counts twice
+        yield block, found, np.concatenate([is_excluded, _excluded(scores, drawn[block])], axis=1)
 
 
 def _excluded(scores: Vectors, columns: NDArray[np.int64]) -> NDArray[np.bool_]:

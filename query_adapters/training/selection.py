@@ -54,6 +54,7 @@ class Grid:
         similarity: Similarity that the store ranks by.
         reference: Adapter that gains are measured against; None for the base model.
         shared: Prior of the candidates that start from a shared map; None if there are none.
+        device: Where they are fitted and scored, as in `AdapterTrainer`.
     """
 
     priors: dict[float, Prior]
@@ -63,6 +64,7 @@ class Grid:
     similarity: Similarity = "cosine"
     reference: QueryAdapter | None = None
     shared: Prior | None = None
+    device: str = "cpu"
 
     def fit(
         self, dataset: EmbeddedDataset, candidate: Candidate, *, precision: Precision = FINE
@@ -76,7 +78,7 @@ class Grid:
         self, dataset: EmbeddedDataset, candidate: Candidate, precision: Precision
     ) -> RegularizationPath:
         """Return the regularization path for the candidate's settings, before any fit."""
-        options = PathOptions(self.with_bias, self.similarity, precision)
+        options = PathOptions(self.with_bias, self.similarity, precision, self.device)
         own = None if candidate.shared else self.priors[candidate.whitening]
         prior = own or self.shared
         if prior is None:
@@ -144,6 +146,7 @@ class Grid:
             metric=self.metric,
             similarity=self.similarity,
             reference=self.reference,
+            device=self.device,
         )
 
     def adapters(self, training: EmbeddedDataset, path: Sequence[int]) -> Iterator[QueryAdapter]:

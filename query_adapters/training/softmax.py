@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -12,19 +11,6 @@ from query_adapters.typing import Rows, Values, Vectors
 SCORES_AT_ONCE = 8_000_000  # scores per block: 32 MB
 SHARING = 0.25  # of the scores, in the softmax that shares a label among a unit's vectors
 MOST_SHARING = 32  # vectors of a unit that share a label; bounds the memory for large units
-
-
-class SoftmaxLoss(Protocol):
-    """Weighted mean over queries of `Σⱼ gⱼ log(1 + Σₖ exp(sₖ - sⱼ))`, sₖ = z·dₖ + oₖ.
-
-    j runs over the relevant documents of a query and k over its negatives.
-    """
-
-    def __call__(self, mapped: Vectors) -> tuple[float, Vectors]:
-        """Return the loss at z `(n_queries, dim)`, and its gradient with respect to z."""
-
-    def shared(self, mapped: Vectors) -> "SoftmaxLoss":
-        """Return the loss with the labels of units shared by the scores of z; see `Positives`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +33,13 @@ class UnitSpans:
         """Set the scores of these columns to -inf, in place."""
         for query, first, end in zip(self.queries, self.firsts, self.ends, strict=True):
             scores[query, first:end] = -np.inf
+
+    def places(self) -> tuple[Rows, Rows]:
+        """Return rows and columns of the scores that `exclude` sets."""
+        sizes = self.ends - self.firsts
+        before = np.repeat(np.cumsum(sizes) - sizes, sizes)
+        columns = np.repeat(self.firsts, sizes) + np.arange(sizes.sum()) - before
+        return np.repeat(self.queries, sizes), columns
 
     def block(self, start: int, end: int) -> "UnitSpans":
         """Return the spans of the queries from `start` to `end`, rows relative to `start`."""
@@ -138,20 +131,25 @@ class Positives:
         else:
             self.spans.exclude(scores)
 
+    def excluded(self) -> tuple[Rows, Rows]:
+        """Return rows and columns of the scores that `exclude` sets to -inf."""
+        return (self.queries, self.columns) if self.spans is None else self.spans.places()
+
     def blocks(self, n_queries: int, size: int) -> Iterator[tuple[slice, "Positives"]]:
         """Yield blocks of `size` queries with their judgements, rows relative to the block."""
         for start in range(0, n_queries, size):
-            low, high = np.searchsorted(self.queries, [start, start + size])
-            part = slice(low, high)
-            yield (
-                slice(start, min(start + size, n_queries)),
-                Positives(
-                    self.queries[part] - start,
-                    self.columns[part],
-                    self.weights[part],
-                    None if self.spans is None else self.spans.block(start, start + size),
-                ),
-            )
+            end = min(start + size, n_queries)
+            yield slice(start, end), self.block(start, end)
+
+    def block(self, start: int, end: int) -> "Positives":
+        """Return the judgements of the queries from `start` to `end`, rows relative to `start`."""
+        part = slice(*np.searchsorted(self.queries, [start, end]))
+        return Positives(
+            self.queries[part] - start,
+            self.columns[part],
+            self.weights[part],
+            None if self.spans is None else self.spans.block(start, end),
+        )
 
     def loss(
         self, negatives: Values, relevant: Values, n_queries: int
@@ -174,35 +172,37 @@ class Positives:
         return float(self.weights @ losses), pull, push
 
 
+@dataclass(frozen=True, eq=False)
 class FullSoftmaxLoss:
-    """The softmax loss over all the given documents.
+    """The weighted mean over queries of `Σⱼ gⱼ log(1 + Σₖ exp(sₖ - sⱼ))`, sₖ = z·dₖ + oₖ.
 
-    Args:
+    j runs over the relevant documents of a query and k over all others.
+
+    Attributes:
         documents: d, `(n_documents, dim)`.
         offsets: o, `(n_documents,)`.
         positives: Which of the documents are relevant to which query.
     """
 
-    def __init__(self, documents: Vectors, offsets: Vectors, positives: Positives) -> None:
-        self._documents = documents
-        self._offsets = offsets
-        self._positives = positives
+    documents: Vectors
+    offsets: Vectors
+    positives: Positives
 
     def __call__(self, mapped: Vectors) -> tuple[float, Vectors]:
         """Return the loss at z `(n_queries, dim)`, and its gradient with respect to z."""
         total, gradient = 0.0, np.empty_like(mapped)
-        size = SCORES_AT_ONCE // len(self._documents) + 1
-        for block, positives in self._positives.blocks(len(mapped), size):
-            scores = mapped[block] @ self._documents.T + self._offsets
+        size = SCORES_AT_ONCE // len(self.documents) + 1
+        for block, positives in self.positives.blocks(len(mapped), size):
+            scores = mapped[block] @ self.documents.T + self.offsets
             loss, residuals = _residuals(scores, positives)
             total += loss
-            gradient[block] = residuals @ self._documents
+            gradient[block] = residuals @ self.documents
         return total / len(mapped), gradient / np.float32(len(mapped))
 
     def shared(self, mapped: Vectors) -> "FullSoftmaxLoss":
         """Return the loss with the labels of units shared by the scores of z."""
-        positives = self._positives.shared(mapped, self._documents, self._offsets)
-        return FullSoftmaxLoss(self._documents, self._offsets, positives)
+        positives = self.positives.shared(mapped, self.documents, self.offsets)
+        return FullSoftmaxLoss(self.documents, self.offsets, positives)
 
 
 def _residuals(scores: Vectors, positives: Positives) -> tuple[float, Vectors]:

@@ -21,6 +21,7 @@ def selection_sample(
     similarity: Similarity,
     seed: int,
     start: QueryAdapter | None = None,
+    device: str = "cpu",
 ) -> EmbeddedDataset:
     """Return the dataset with at most 2,500 of its queries and 100,000 of its documents.
 
@@ -33,12 +34,13 @@ def selection_sample(
         similarity: Similarity that the store ranks by.
         seed: Seed of the sampling.
         start: Adapter that maps queries before they are compared with documents.
+        device: Where they are compared, as in `exact_search`.
     """
     rng = np.random.default_rng(seed)
     if len(dataset.queries) > MAX_QUERIES:
         dataset = dataset.select(_sampled_queries(dataset, rng))
     if len(dataset.documents) > MAX_DOCUMENTS:
-        dataset = dataset.over(_sampled_documents(dataset, similarity, rng, start))
+        dataset = dataset.over(_sampled_documents(dataset, similarity, rng, start, device))
     return dataset
 
 
@@ -60,12 +62,18 @@ def _sampled_documents(
     similarity: Similarity,
     rng: np.random.Generator,
     start: QueryAdapter | None,
+    device: str,
 ) -> Rows:
     """Return documents to search; of units, as many as have so many vectors on average."""
     most = MAX_DOCUMENTS * dataset.n_units // len(dataset.documents)
     queries = dataset.queries if start is None else start(dataset.queries)
     found = exact_search(
-        queries, dataset.documents, k=NEAREST, similarity=similarity, units=dataset.units
+        queries,
+        dataset.documents,
+        k=NEAREST,
+        similarity=similarity,
+        units=dataset.units,
+        device=device,
     )
     needed = np.union1d(dataset.labelled, found)
     others = np.setdiff1d(np.arange(dataset.n_units), needed, assume_unique=True)

@@ -2,9 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import product
 from math import inf
 from typing import get_args
 
@@ -13,10 +11,11 @@ import numpy as np
 from query_adapters.adapters import KernelAdapter, LinearAdapter, QueryAdapter
 from query_adapters.adapters.kernel import RefinableAdapter
 from query_adapters.data.embedded import EmbeddedDataset
+from query_adapters.device import device_of
 from query_adapters.evaluation.metrics import Metric
 from query_adapters.training.adapter_verdict import VerdictContext
 from query_adapters.training.adaptive_selection import SelectionOptions
-from query_adapters.training.candidates import Candidate
+from query_adapters.training.candidates import candidates_of
 from query_adapters.training.decision import Selection
 from query_adapters.training.dimensions import check_dims
 from query_adapters.training.exponent_selection import select_exponent
@@ -64,9 +63,12 @@ class AdapterTrainer:
         n_jobs: How many fits of the selection run at once, as in joblib: -1 for one per core. With
             None, the active `joblib.parallel_config` decides; without one, they run in threads of
             this process. The result does not depend on it.
+        device: "cpu" for numpy, a device of torch such as "cuda" or "mps" for fits and searches,
+            or "auto" for the best one that is there.
 
     Raises:
-        ValueError: If a setting is out of range.
+        MissingExtraError: If torch is not installed, for another device than "cpu".
+        ValueError: If a setting is out of range, or there is no such device.
         UnknownMetricError: If the metric is unknown.
     """
 
@@ -83,6 +85,7 @@ class AdapterTrainer:
     seed: int = 0
     show_progress: bool = False
     n_jobs: int | None = None
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         Metric.parse(self.metric)
@@ -101,6 +104,7 @@ class AdapterTrainer:
         _require(_is_seed(self.seed), "a whole number from 0 as the seed", self.seed)
         expected = "n_jobs of None or a whole number other than 0"
         _require(is_number_of_jobs(self.n_jobs), expected, repr(self.n_jobs))
+        device_of(self.device)
 
     @property
     def _seen_share(self) -> float:
@@ -138,8 +142,8 @@ class AdapterTrainer:
         check_dims(dataset, served, start)
         dataset = dataset.counted
         grid = self.grid(dataset, start)
-        sample = selection_sample(dataset, similarity=self.similarity, seed=self.seed, start=start)
-        workers = Workers.of(sample, self.n_jobs)
+        sample = self.sample(dataset, start)
+        workers = Workers.of(sample, self.n_jobs, device=self.device)
         with workers.limited():
             table, selection = self.selection(workers).select(grid, sample)
         adapter: QueryAdapter = start or LinearAdapter.identity(dataset.dim)
@@ -173,6 +177,12 @@ class AdapterTrainer:
             n_compared=len(sample.queries),
             n_documents=dataset.n_units,
             elapsed_seconds=time.perf_counter() - began,
+        )
+
+    def sample(self, dataset: EmbeddedDataset, start: QueryAdapter | None) -> EmbeddedDataset:
+        """Return the part of the dataset that candidates are compared on."""
+        return selection_sample(
+            dataset, similarity=self.similarity, seed=self.seed, start=start, device=self.device
         )
 
     def selection(self, workers: Workers) -> SelectionOptions:
@@ -211,25 +221,17 @@ class AdapterTrainer:
             maps = {0.0: PriorMap.from_adapter(start, dataset.queries, score)}
         return Grid(
             priors={p: Prior(m, fitted_temperature(dataset, m, score)) for p, m in maps.items()},
-            candidates=self._candidates(maps, self._memories(start)),
+            candidates=candidates_of(maps, self._memories(start), self.strengths),
             metric=self.metric,
             with_bias=self.bias,
             similarity=self.similarity,
             reference=start,
+            device=self.device,
         )
 
     def _memories(self, start: QueryAdapter | None) -> tuple[MemorySettings | None, ...]:
         """Return the memory settings to try; none if the adapter to refine has one, which stays."""
         return (None,) if isinstance(start, KernelAdapter) else self.memories
-
-    def _candidates(
-        self, whitenings: Iterable[float], memories: Iterable[MemorySettings | None]
-    ) -> list[Candidate]:
-        """Return the settings to try, first the priors, which no question is fitted to."""
-        alone = [Candidate(whitening, inf) for whitening in whitenings]
-        strengths = sorted(self.strengths, reverse=True)
-        settings = product(whitenings, memories, strengths)
-        return [*alone, *(Candidate(p, strength, memory) for p, memory, strength in settings)]
 
     def _prior(self, documents: Vectors, exponent: float) -> Vectors:
         return spectral_prior(documents, exponent=exponent, similarity=self.similarity)

@@ -18,6 +18,7 @@ from joblib.parallel import get_active_backend
 from threadpoolctl import threadpool_limits
 
 from query_adapters.data.embedded import EmbeddedDataset
+from query_adapters.device import device_of
 from query_adapters.errors import WorkerDiedError
 from query_adapters.evaluation.metrics import METRICS
 from query_adapters.training.threads import blas_threads, is_small
@@ -45,17 +46,17 @@ class Workers:
     blas_threads: int | None = 1
 
     @classmethod
-    def of(cls, dataset: EmbeddedDataset, n_jobs: int | None) -> "Workers":
+    def of(cls, dataset: EmbeddedDataset, n_jobs: int | None, *, device: str = "cpu") -> "Workers":
         """Return the workers for fits on the dataset.
 
         With a number, or within a `joblib.parallel_config`, joblib decides where they run, with
         one BLAS thread each, so that results do not depend on the number. Otherwise they run in
-        threads of this process, as many as BLAS may use; of a large dataset one fit at a time
-        runs, with all BLAS threads.
+        threads of this process, as many as BLAS may use; of a large dataset, or on another device
+        than the CPU, one fit at a time runs, with all BLAS threads.
         """
         if n_jobs is not None or _is_configured():
             return cls(n_jobs=n_jobs)
-        if is_small(dataset):
+        if device_of(device) is None and is_small(dataset):
             return cls(n_jobs=blas_threads(), backend="threading")
         return cls(blas_threads=None)
 

@@ -50,6 +50,7 @@ class UpgradeOptions(TrainerOptions, total=False):
         max_documents: The most stored vectors to read besides those that are relevant to a
             question; 50,000 by default.
         memory: As in `RunOptions`.
+        device: As in `AdapterTrainer`, for what is learned from questions; "cpu" by default.
         cache_path: As in `RunOptions`.
         probe_text: As in `RunOptions`; without questions, a stored text is the default.
         verbose: Whether to show progress bars; False by default.
@@ -62,6 +63,7 @@ class UpgradeOptions(TrainerOptions, total=False):
     old_price_per_million_tokens: float | None
     max_documents: int
     memory: Memory
+    device: str
     cache_path: str | Path | None
     probe_text: str | None
     verbose: bool
@@ -121,6 +123,7 @@ class UpgradeEngine(FinetuneEngine["UpgradeResult"]):
         seed = rest.get("seed", 0)
         trainer = AdapterTrainer(
             memories=memories,
+            device=rest.pop("device", "cpu"),
             show_progress=verbose,
             **ranked_by(index.source.similarity, tuples(rest)),
         )

@@ -497,6 +497,7 @@ class TestRefusals:
             ({"seen_share": 1.5}, ValueError, "expected a seen_share between 0 and 1"),
             ({"n_folds": 1}, ValueError, "expected at least 2 folds"),
             ({"n_jobs": 0}, ValueError, "expected n_jobs of None or a whole number"),
+            ({"device": "cuda:99"}, ValueError, r"device: expected one of cpu.*, got 'cuda:99'"),
             ({"strengths": []}, ValueError, "expected .*strengths above 0"),
             ({"guard": "lax"}, ValueError, "expected a guard of"),
             ({"metric": "mrr"}, UnknownMetricError, "unknown metric 'mrr'"),

@@ -52,6 +52,13 @@ def test_each_tenant_has_a_folder_and_texts_are_embedded_once(
     assert len(embedded) == len(set(embedded))
 
 
+def test_a_device_that_is_not_there_is_refused(framework: Framework, tmp_path: Path) -> None:
+    base, given = make_planted(framework), datasets(framework, "a", "c")
+    with pytest.raises(ValueError, match=r"device: expected one of cpu.*, got 'cuda:99'"):
+        framework.engines.many(given, base, model_output_path=tmp_path, device="cuda:99")
+    assert base.calls == []
+
+
 @pytest.mark.parametrize(
     ("names", "stores", "message"),
     [

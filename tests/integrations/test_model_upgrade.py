@@ -305,7 +305,10 @@ def test_a_result_before_the_run_and_wrong_settings_are_refused(
     upgrade = engine(framework, store, new_model(framework), output)
     with pytest.raises(NotFinetunedError):
         upgrade.get_finetuned_model()
-    for wrong in ({"n_texts": 0}, {"price_per_million_tokens": -1.0}, {"guard": "none"}):
+    settings: tuple[dict[str, Any], ...] = (
+        {"n_texts": 0}, {"price_per_million_tokens": -1.0}, {"guard": "none"}, {"device": "cuda:99"}
+    )  # fmt: skip
+    for wrong in settings:
         with pytest.raises(ValueError, match="expected"):
             engine(framework, store, new_model(framework), output, **wrong)
     with pytest.raises(TypeError, match="unexpected"):

@@ -27,11 +27,11 @@ def test_one_warning_names_each_obsolete_parameter_with_its_replacement(
 ) -> None:
     with pytest.warns(FutureWarning) as caught:
         EmbeddingAdapterFinetuneEngine(
-            TRAIN, planted, 10, 4, model_output_path=tmp_path, device="cuda", warmup_steps=5
+            TRAIN, planted, 10, 4, model_output_path=tmp_path, warmup_steps=5
         )
     assert len(caught) == 1
     assert caught[0].filename == __file__
-    for name in ("batch_size", "epochs", "device", "warmup_steps", "strengths"):
+    for name in ("batch_size", "epochs", "warmup_steps", "strengths"):
         assert name in str(caught[0].message)
 
 

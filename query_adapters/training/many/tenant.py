@@ -13,7 +13,6 @@ from query_adapters.training.linear_score import LinearScore
 from query_adapters.training.prior_map import PriorMap
 from query_adapters.training.regularization_path import Prior
 from query_adapters.training.selection import Grid
-from query_adapters.training.subsample import selection_sample
 from query_adapters.training.temperature import fitted_temperature
 from query_adapters.training.trainer import AdapterTrainer
 from query_adapters.training.workers import SERIAL
@@ -82,8 +81,7 @@ def select_for_tenant(
     grid = trainer.grid(data, None)
     if start is not None:
         grid = _with_shared(grid, trainer, data, start)
-    sample = selection_sample(data, similarity=trainer.similarity, seed=trainer.seed, start=None)
-    table, selection = trainer.selection(SERIAL).select(grid, sample)
+    table, selection = trainer.selection(SERIAL).select(grid, trainer.sample(data, None))
     best = selection.best
     return TenantSelection(
         selection=selection,

@@ -40,7 +40,7 @@ def train_many(tenants: Sequence[Tenant], trainer: AdapterTrainer) -> ManyResult
     _check(tenants)
     datasets = [tenant.data for tenant in tenants]
     largest = max(datasets, key=lambda data: len(data.queries) * len(data.labelled_rows.rows))
-    workers = Workers.of(largest, trainer.n_jobs)
+    workers = Workers.of(largest, trainer.n_jobs, device=trainer.device)
     with workers.limited():
         shared = learn_shared_map(datasets, trainer, workers)
         jobs = list(zip(tenants, shared.apart, strict=True))

@@ -193,6 +193,11 @@ def test_settings_of_training_reach_the_trainer(cli: CommandLine, data: Path) ->
     assert "bias" not in read_adapter(data.parent / "a").adapter.tensors()
 
 
+def test_a_device_that_is_not_there_is_refused(cli: CommandLine, data: Path) -> None:
+    options = ["-m", "fake:8", "-o", data.parent / "a", "--device", "cuda:99"]
+    assert "device: expected one of cpu" in cli.refusal("train", data, *options)
+
+
 def fitted(record: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of the candidates that questions were fitted to."""
     rows = [row for row in record["table"] if row["candidate"]["strength"] is not None]

@@ -19,8 +19,8 @@ from query_adapters.training.many.decision import ManyResult, decided
 from query_adapters.training.many.shared import SharedMap, learn_shared_map
 from query_adapters.training.many.tenant import Tenant, TenantSelection
 from query_adapters.training.many.trainer import train_many
-from query_adapters.training.pooled import PooledDataset, full_loss
-from query_adapters.training.softmax import Positives, SoftmaxLoss
+from query_adapters.training.pooled import PooledDataset, PooledLoss, full_loss
+from query_adapters.training.softmax import FullSoftmaxLoss, Positives
 from query_adapters.training.workers import SERIAL
 
 DIM = 8
@@ -128,7 +128,7 @@ def test_the_pooled_loss_is_the_mean_of_the_losses_of_each_dataset(with_units: b
     np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-7)
 
 
-def loss(data: EmbeddedDataset) -> SoftmaxLoss:
+def loss(data: EmbeddedDataset) -> FullSoftmaxLoss | PooledLoss:
     documents = data.documents[data.labelled_rows.rows]
     offsets = np.zeros(len(documents), np.float32)
     return full_loss(data, documents, offsets, Positives.of(data))

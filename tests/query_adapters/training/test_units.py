@@ -142,7 +142,7 @@ def test_sharing_anew_settles(seed: int, caplog: pytest.LogCaptureFixture) -> No
 
 def shares_of(problem: SoftmaxObjective, dataset: EmbeddedDataset) -> Values:
     """Return the weight of each document for each query, `(n_queries, n_documents)`."""
-    positives: Positives = problem._loss._positives  # type: ignore[attr-defined]
+    positives: Positives = problem._loss.positives  # type: ignore[union-attr]
     shares = np.zeros((len(dataset.queries), len(dataset.documents)))
     shares[positives.queries, dataset.labelled_rows.rows[positives.columns]] = positives.weights
     return shares
