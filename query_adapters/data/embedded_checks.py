@@ -1,5 +1,6 @@
 """Checks of the vectors and labels of a dataset."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import ArrayLike
 from query_adapters.arrays import check_finite
 from query_adapters.data.units import check_units
 from query_adapters.errors import DimensionMismatchError, InvalidVectorsError
-from query_adapters.typing import Vectors
+from query_adapters.typing import Rows, Values, Vectors
 
 
 def check_parts(dataset: Any) -> None:
@@ -33,15 +34,7 @@ def check_parts(dataset: Any) -> None:
         )
     if dataset.units is not None:
         check_units(dataset.units, len(dataset.documents), n_units=dataset.n_units)
-    for query, (rows, grades) in enumerate(zip(dataset.relevant, dataset.grades, strict=True)):
-        in_range = len(rows) > 0 and rows.min() >= 0 and rows.max() < dataset.n_units
-        graded = len(rows) == len(grades) and bool((grades > 0).all())
-        if not in_range or not graded or len(np.unique(rows)) != len(rows):
-            raise InvalidVectorsError(
-                f"query {query}: expected distinct relevant rows below "
-                f"{dataset.n_units}, each with a grade above 0; got rows {rows} and "
-                f"grades {grades}"
-            )
+    _check_judgements(dataset.relevant, dataset.grades, dataset.n_units)
     weights = dataset.weights
     is_weight = np.isfinite(weights) & (weights >= 0)
     if weights.shape != (len(dataset.queries),) or not is_weight.all():
@@ -51,6 +44,31 @@ def check_parts(dataset: Any) -> None:
         )
     if not weights.any():
         raise InvalidVectorsError("weights: expected one above 0, got 0 for every query")
+
+
+def _check_judgements(relevant: Sequence[Rows], grades: Sequence[Values], n_units: int) -> None:
+    if _are_judgements(relevant, grades, n_units):  # of all queries at once, which is faster
+        return
+    for query, (rows, own) in enumerate(zip(relevant, grades, strict=True)):
+        if not _are_judgements([rows], [own], n_units):
+            raise InvalidVectorsError(
+                f"query {query}: expected distinct relevant rows below {n_units}, each with a "
+                f"grade above 0; got rows {rows} and grades {own}"
+            )
+
+
+def _are_judgements(relevant: Sequence[Rows], grades: Sequence[Values], n_units: int) -> bool:
+    """Return whether each query has distinct relevant rows, each with a grade above 0."""
+    shapes = [rows.shape for rows in relevant]
+    if shapes != [own.shape for own in grades]:
+        return False
+    if not all(len(shape) == 1 and shape[0] for shape in shapes):
+        return False
+    rows = np.concatenate(relevant)
+    queries = np.repeat(np.arange(len(shapes)), np.concatenate(shapes))
+    is_distinct = len(np.unique(queries * n_units + rows)) == len(rows)
+    in_range = rows.min() >= 0 and rows.max() < n_units
+    return bool(in_range and is_distinct and (np.concatenate(grades) > 0).all())
 
 
 def matrix_of(vectors: ArrayLike, what: str) -> Vectors:
