@@ -21,10 +21,18 @@ class RedactingFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact the message and the traceback; every record passes."""
-        record.msg, record.args = redacted(record.getMessage()), ()
+        record.msg, record.args = redacted(_message_of(record)), ()
         if record.exc_info and not record.exc_text:
             record.exc_text = redacted(logging.Formatter().formatException(record.exc_info))
         return True
+
+
+def _message_of(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception as error:  # a mistake in a log message must not end the call that logs it
+        template = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
+        return f"{template} (arguments that do not fit: {type(error).__name__})"
 
 
 def redact_logs(*names: str) -> None:
