@@ -87,7 +87,7 @@ def fails(block: slice) -> None:
     raise RuntimeError("wrong shape")
 
 
-@pytest.mark.parametrize("name", ["cuda:99", "meta", "gpu", "", None])
+@pytest.mark.parametrize("name", ["cuda:99", "meta", "gpu", "hpu", "", None])
 def test_a_device_that_is_not_there_is_refused(name: Any) -> None:
     with pytest.raises(ValueError, match=r"device: expected one of cpu.*, got .*; use 'auto'"):
         device_of(name)
