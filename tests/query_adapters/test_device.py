@@ -52,6 +52,13 @@ def test_search_on_a_device_finds_the_same_rows(
     np.testing.assert_array_equal(found, expected)
 
 
+def test_vectors_of_other_precision_are_searched_on_a_device() -> None:
+    queries, documents = vectors()
+    expected = exact_search(queries, documents, k=8)
+    found = exact_search(queries.astype(np.float64), documents, k=8, device="cpu:0")
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_a_device_out_of_memory_works_in_smaller_blocks_and_says_so_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
