@@ -45,7 +45,7 @@ class Device:
         try:
             self._device = torch.device(name)
             torch.empty(1, device=self._device).cpu()
-        except (AssertionError, RuntimeError, TypeError) as exc:  # as torch refuses it
+        except (AssertionError, ImportError, RuntimeError, TypeError) as exc:  # as torch refuses it
             raise ValueError(
                 f"device: expected one of {', '.join(_devices())}, got {name!r}; use 'auto', or "
                 "install torch for that device"

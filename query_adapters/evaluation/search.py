@@ -69,7 +69,9 @@ def _found_on(
     units: Rows | None,
 ) -> Rows:
     """Return the k best documents or units, searched on the device."""
-    rows, asked = device.rows(documents), device.rows(queries)
+    rows, asked = (
+        device.rows(np.asarray(vectors, dtype=np.float32)) for vectors in (documents, queries)
+    )
     squares = rows.squares()
     unit_of = None if units is None else device.here(units)
 

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeGuard
 
 from query_adapters.processes.forks import PerProcess
 from query_adapters.providers.redaction import redacted
@@ -21,10 +21,18 @@ class RedactingFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact the message and the traceback; every record passes."""
-        record.msg, record.args = redacted(record.getMessage()), ()
+        record.msg, record.args = redacted(_message_of(record)), ()
         if record.exc_info and not record.exc_text:
             record.exc_text = redacted(logging.Formatter().formatException(record.exc_info))
         return True
+
+
+def _message_of(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception as error:  # a mistake in a log message must not end the call that logs it
+        template = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
+        return f"{template} (arguments that do not fit: {type(error).__name__})"
 
 
 def redact_logs(*names: str) -> None:
@@ -75,19 +83,23 @@ class _Calls:
         self.n, self._lock = 0, threading.Lock()
 
     def begin(self) -> None:
-        """Count a call; with the first one, records are made without secrets."""
+        """Count a call; from now on, records are made without secrets."""
         with self._lock:
             self.n += 1
-            if self.n == 1:
-                logging.setLogRecordFactory(_Factory(self, logging.getLogRecordFactory()))
+            factory = logging.getLogRecordFactory()
+            if not self._made(factory):  # also if somebody has replaced it during another call
+                logging.setLogRecordFactory(_Factory(self, factory))
 
     def end(self) -> None:
         """Count its end; a factory that somebody has put in place meanwhile stays."""
         with self._lock:
             self.n -= 1
             factory = logging.getLogRecordFactory()
-            if self.n == 0 and isinstance(factory, _Factory) and factory.calls is self:
+            if self.n == 0 and self._made(factory):
                 logging.setLogRecordFactory(factory.make)
+
+    def _made(self, factory: object) -> TypeGuard[_Factory]:
+        return isinstance(factory, _Factory) and factory.calls is self
 
 
 _calls = PerProcess(_Calls)

@@ -42,7 +42,8 @@ class HubRepository:
         """Return the commit that it names now, whose files are downloaded.
 
         Raises:
-            RegistryError: If the Hub cannot be reached, or has no such repository.
+            FileNotFoundError: If the Hub cannot be reached, and its cache has no such commit.
+            RegistryError: If the Hub refuses, or has no such repository.
         """
         return self._snapshot(self.revision, is_here=False).name
 

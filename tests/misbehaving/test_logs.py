@@ -122,3 +122,26 @@ def test_a_factory_that_is_set_during_a_call_stays() -> None:
             assert logging.getLogRecordFactory() is mine
     finally:
         logging.setLogRecordFactory(before)
+
+
+def test_a_message_that_cannot_be_formatted_does_not_end_the_call(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with redacting_logs():
+        logging.getLogger("httpx").warning("x?api_key=1234 took %d s", "long")
+    assert caplog.messages == ["x?api_key=*** took %d s (arguments that do not fit: TypeError)"]
+
+
+def test_a_call_hides_secrets_though_the_factory_was_replaced_during_another_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    before = logging.getLogRecordFactory()
+    try:
+        with redacting_logs():
+            logging.setLogRecordFactory(logging.LogRecord)
+            with redacting_logs():
+                logging.getLogger("httpx").warning("x?api_key=1234")
+        assert logging.getLogRecordFactory() is logging.LogRecord
+    finally:
+        logging.setLogRecordFactory(before)
+    assert caplog.messages == ["x?api_key=***"]

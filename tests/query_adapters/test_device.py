@@ -52,6 +52,13 @@ def test_search_on_a_device_finds_the_same_rows(
     np.testing.assert_array_equal(found, expected)
 
 
+def test_vectors_of_other_precision_are_searched_on_a_device() -> None:
+    queries, documents = vectors()
+    expected = exact_search(queries, documents, k=8)
+    found = exact_search(queries.astype(np.float64), documents, k=8, device="cpu:0")
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_a_device_out_of_memory_works_in_smaller_blocks_and_says_so_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -87,7 +94,7 @@ def fails(block: slice) -> None:
     raise RuntimeError("wrong shape")
 
 
-@pytest.mark.parametrize("name", ["cuda:99", "meta", "gpu", "", None])
+@pytest.mark.parametrize("name", ["cuda:99", "meta", "gpu", "hpu", "", None])
 def test_a_device_that_is_not_there_is_refused(name: Any) -> None:
     with pytest.raises(ValueError, match=r"device: expected one of cpu.*, got .*; use 'auto'"):
         device_of(name)
