@@ -100,6 +100,9 @@ class AzureSearchSource:
             following = self._page(top=size, order_by=f"{self.key_field} asc", filter=after)
             if following is None:
                 raise self._unreadable("a key that is filterable, as it is sortable")
+            known = {row[self.key_field] for row in page}
+            if any(row[self.key_field] in known for row in following):  # it would never end
+                raise self._unreadable("a service that returns only keys after the last one")
             page = following
 
     def _skipping(self, size: int) -> Generator[RawBlock, None, None]:

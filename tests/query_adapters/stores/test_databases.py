@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 from urllib.parse import urlsplit
 from uuid import NAMESPACE_OID, uuid5
@@ -314,3 +315,12 @@ class TestWeaviateOfNamedVectors(TestWeaviate):
 
     def vector(self, row: Row) -> Any:
         return row.vector and {"title": row.vector}
+
+
+def test_a_server_of_weaviate_that_repeats_a_page_is_refused() -> None:
+    page = [SimpleNamespace(uuid=uuid5(NAMESPACE_OID, "one"), vector={"default": [1.0]})]
+    answer = SimpleNamespace(objects=page)
+    query = SimpleNamespace(fetch_objects=lambda **_: answer)
+    collection = SimpleNamespace(name="Docs", exists=lambda: True, query=query)
+    with pytest.raises(UnreadableStoreError, match="repeats a page"):
+        list(WeaviateSource(collection=collection).read(None, 1))

@@ -321,6 +321,16 @@ class TestAzureSearch(VectorSourceSuite):
         with pytest.raises(UnreadableStoreError, match=r"filterable.* embedded again"):
             list(source.read(None, 10))
 
+    def test_a_service_that_repeats_a_page_is_refused(
+        self, make_source: MakeSource, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if not self.sortable:
+            pytest.skip("a key that is not sortable is read by skipping")
+        source = make_source(self.rows())
+        monkeypatch.setattr("tests.servers.azure_search.admits", lambda *_: True)
+        with pytest.raises(UnreadableStoreError, match="only keys after the last one"):
+            list(source.read(None, 10))
+
     def test_a_definition_that_cannot_be_read_now_is_not_taken_for_a_hidden_one(
         self, make_source: MakeSource, server: AzureSearchServer
     ) -> None:
