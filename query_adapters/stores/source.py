@@ -1,6 +1,7 @@
 """The protocol of readable stores, and the two sources that need no package."""
 
 import json
+import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeGuard, TypeVar, runtime_checkable
@@ -15,6 +16,7 @@ RawBlock = tuple[Sequence[str], Sequence[Any] | ArrayLike]
 Blocks = Iterator[RawBlock] | Sequence[RawBlock]
 """Blocks of (ids, vectors) in place of a store without a reader."""
 
+INTEGER = re.compile("0|-?[1-9][0-9]{0,18}")
 T = TypeVar("T")
 
 
@@ -69,6 +71,11 @@ class RecordSource(Protocol):
 def loaded(metadata: Any = None) -> dict[str, Any]:
     """Return metadata that a store keeps as JSON; empty if there are none."""
     return dict(json.loads(metadata) or {}) if metadata else {}
+
+
+def numbers_among(ids: Iterable[str]) -> list[int]:
+    """Return the ids that are written as integers of 64 bits, as such; others are left out."""
+    return [int(key) for key in ids if INTEGER.fullmatch(key) and -(2**63) <= int(key) < 2**63]
 
 
 def texts_of(records: Mapping[str, Record]) -> dict[str, str]:
