@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from query_adapters.stores.source import RawBlock, Record, batches, texts_of
+from query_adapters.stores.source import RawBlock, Record, batches, loaded, texts_of
 from query_adapters.typing import Similarity
 
 SIMILARITIES: dict[str, Similarity] = {"COSINE": "cosine", "IP": "dot", "L2": "euclidean"}
@@ -102,7 +102,7 @@ class RedisSource:
     def _record(self, row: dict[str, Any]) -> Record:
         text, metadata = row.pop(self.text_field, ""), row
         if self.metadata_field in row:
-            metadata = json.loads(row[self.metadata_field])
+            metadata = loaded(row[self.metadata_field])
         return Record(text, metadata)
 
     def _each(self, command: str, ids: Sequence[str], *options: str) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol, TypeGuard, TypeVar, runtime_checka
 
 from numpy.typing import ArrayLike
 
+from query_adapters.errors import UnreadableStoreError
 from query_adapters.typing import Similarity
 
 RawBlock = tuple[Sequence[str], Sequence[Any] | ArrayLike]
@@ -17,6 +18,7 @@ Blocks = Iterator[RawBlock] | Sequence[RawBlock]
 """Blocks of (ids, vectors) in place of a store without a reader."""
 
 INTEGER = re.compile("0|-?[1-9][0-9]{0,18}")
+SHOWN = 40  # characters of malformed metadata in an error
 T = TypeVar("T")
 
 
@@ -69,8 +71,22 @@ class RecordSource(Protocol):
 
 
 def loaded(metadata: Any = None) -> dict[str, Any]:
-    """Return metadata that a store keeps as JSON; empty if there are none."""
-    return dict(json.loads(metadata) or {}) if metadata else {}
+    """Return metadata that a store keeps as JSON; empty if there are none.
+
+    Raises:
+        UnreadableStoreError: If they are no JSON, or no object.
+    """
+    try:
+        found = json.loads(metadata or "{}") or {}
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UnreadableStoreError(
+            f"{str(metadata)[:SHOWN]!r}",
+            expected="metadata that are an object of JSON",
+            remedy="write the documents with the framework's store, or mend their metadata",
+        )
+    return found
 
 
 def numbers_among(ids: Iterable[str]) -> list[int]:

@@ -331,6 +331,15 @@ class TestAzureSearch(VectorSourceSuite):
         with pytest.raises(UnreadableStoreError, match="only keys after the last one"):
             list(source.read(None, 10))
 
+    @pytest.mark.parametrize("metadata", ["{not JSON", "[1]", "5"])
+    def test_metadata_that_are_no_object_are_named(
+        self, make_source: MakeSource, server: AzureSearchServer, metadata: str
+    ) -> None:
+        source, key = make_source(self.rows(1)), self.key_of(0)
+        server.rows[key]["metadata"] = metadata
+        with pytest.raises(UnreadableStoreError, match="an object of JSON"):
+            source.records([key])
+
     def test_a_definition_that_cannot_be_read_now_is_not_taken_for_a_hidden_one(
         self, make_source: MakeSource, server: AzureSearchServer
     ) -> None:
