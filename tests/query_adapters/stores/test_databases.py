@@ -14,7 +14,7 @@ import pytest
 from query_adapters.errors import InvalidVectorsError, UnreadableStoreError
 from query_adapters.stores.blocks import read_blocks
 from query_adapters.stores.mongodb import MongoDBSource
-from query_adapters.stores.redis import RedisSource, _numbers
+from query_adapters.stores.redis import RedisSource, _numbers, _pairs, _text
 from query_adapters.stores.weaviate import WeaviateSource
 from query_adapters.testing import Row, VectorSourceSuite
 from query_adapters.testing.rows import DIM, row_of
@@ -242,6 +242,19 @@ class TestRedisOfJSON(TestRedis):
 )
 def test_bytes_of_each_kind_are_numbers(kind: str, held: bytes) -> None:
     np.testing.assert_array_equal(_numbers(held, kind), [1, -2])
+
+
+@pytest.mark.parametrize("kind", ["BFLOAT16", "FLOAT32", "FLOAT64"])
+def test_bytes_that_are_no_vector_are_left_for_the_error_with_the_id(kind: str) -> None:
+    assert _numbers(b"abc", kind) == b"abc"
+
+
+def test_bytes_of_another_field_that_are_no_text_stay_bytes() -> None:
+    assert _pairs([b"text", b"one", b"other", b"\xff\xfe"]) == {
+        "text": b"one",
+        "other": b"\xff\xfe",
+    }
+    assert [_text(held) for held in (b"one", b"\xff\xfe")] == ["one", b"\xff\xfe"]
 
 
 class TestWeaviate(VectorSourceSuite):
