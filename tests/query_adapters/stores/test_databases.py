@@ -249,6 +249,14 @@ def test_bytes_that_are_no_vector_are_left_for_the_error_with_the_id(kind: str) 
     assert _numbers(b"abc", kind) == b"abc"
 
 
+def test_a_field_of_mongodb_with_several_mappings_states_that_of_its_vectors() -> None:
+    vector = {"type": "knnVector", "dimensions": DIM, "similarity": "dotProduct"}
+    fields = {"embedding": [{"type": "number"}, vector]}
+    index = {"latestDefinition": {"mappings": {"dynamic": True, "fields": fields}}}
+    collection = SimpleNamespace(list_search_indexes=lambda _: [index])
+    assert MongoDBSource(collection=collection, index="vectors").similarity == "dot"
+
+
 def test_bytes_of_another_field_that_are_no_text_stay_bytes() -> None:
     assert _pairs([b"text", b"one", b"other", b"\xff\xfe"]) == {
         "text": b"one",
