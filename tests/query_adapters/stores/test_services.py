@@ -335,7 +335,8 @@ class TestAzureSearch(VectorSourceSuite):
     def test_metadata_that_are_no_object_are_named(
         self, make_source: MakeSource, server: AzureSearchServer, metadata: str
     ) -> None:
-        source, key = make_source(self.rows(1)), self.key_of(0)
+        source: Any = make_source(self.rows(1))
+        key = self.key_of(0)
         server.rows[key]["metadata"] = metadata
         with pytest.raises(UnreadableStoreError, match="an object of JSON"):
             source.records([key])
