@@ -1,6 +1,5 @@
 """Read vectors from an index of Azure AI Search."""
 
-import json
 import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from query_adapters.errors import UnreadableStoreError
-from query_adapters.stores.source import RawBlock, Record, batches, texts_of
+from query_adapters.stores.source import RawBlock, Record, batches, loaded, texts_of
 from query_adapters.typing import Similarity
 
 SIMILARITIES: dict[str, Similarity] = {
@@ -85,7 +84,7 @@ class AzureSearchSource:
         found: dict[str, Record] = {}
         for keys in batches([key for key in ids if KEY.fullmatch(key)], MOST):
             for row in self._among(keys, self.text_field, self.metadata_field):
-                metadata = json.loads(row.get(self.metadata_field) or "{}")
+                metadata = loaded(row.get(self.metadata_field))
                 found[row[self.key_field]] = Record(row.get(self.text_field) or "", metadata)
         return found
 
@@ -100,6 +99,9 @@ class AzureSearchSource:
             following = self._page(top=size, order_by=f"{self.key_field} asc", filter=after)
             if following is None:
                 raise self._unreadable("a key that is filterable, as it is sortable")
+            known = {row[self.key_field] for row in page}
+            if any(row[self.key_field] in known for row in following):  # it would never end
+                raise self._unreadable("a service that returns only keys after the last one")
             page = following
 
     def _skipping(self, size: int) -> Generator[RawBlock, None, None]:

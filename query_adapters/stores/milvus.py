@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from query_adapters.stores.source import RawBlock, Record, batches, texts_of
+from query_adapters.stores.source import RawBlock, Record, batches, numbers_among, texts_of
 from query_adapters.typing import Similarity
 
 SIMILARITIES: dict[str, Similarity] = {"COSINE": "cosine", "IP": "dot", "L2": "euclidean"}
@@ -114,7 +114,7 @@ class MilvusSource:
         """Return the ids as the collection holds them; those that it cannot hold are left out."""
         if not self._is_numbered:
             return list(ids)
-        return [int(key) for key in ids if key.isdecimal() and str(int(key)) == key]
+        return numbers_among(ids)
 
     @property
     def _every(self) -> str:

@@ -125,5 +125,7 @@ class MongoDBSource:
     def _declared(self, definition: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return how the index declares the field; indexes of 2023 declare it as a `knnVector`."""
         fields = definition.get("fields", ())
+        declared = [field for field in fields if field.get("path") == self.vector_field]
         mapped = definition.get("mappings", {}).get("fields", {}).get(self.vector_field, {})
-        return next((field for field in fields if field.get("path") == self.vector_field), mapped)
+        several = mapped if isinstance(mapped, list) else [mapped]  # one for each type of the field
+        return next((field for field in (*declared, *several) if "similarity" in field), {})

@@ -9,11 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from query_adapters.stores.source import RawBlock, Record, batches, texts_of
+from query_adapters.stores.source import RawBlock, Record, batches, loaded, texts_of
 from query_adapters.typing import Similarity
 
 SIMILARITIES: dict[str, Similarity] = {"COSINE": "cosine", "IP": "dot", "L2": "euclidean"}
-DTYPES = {"FLOAT16": "<f2", "FLOAT32": "<f4", "FLOAT64": "<f8", "INT8": "i1", "UINT8": "u1"}
+DTYPES = {
+    "BFLOAT16": "<u2",
+    "FLOAT16": "<f2",
+    "FLOAT32": "<f4",
+    "FLOAT64": "<f8",
+    "INT8": "i1",
+    "UINT8": "u1",
+}
 MISSING = re.compile("unknown index name|no such index|index not found", re.IGNORECASE)
 GLOB = re.compile(r"[*?\[\]^\\]")
 
@@ -77,7 +84,8 @@ class RedisSource:
         kind = "ReJSON-RL" if self.is_json else "HASH"
         known: set[str] = set()
         keys = map(_text, self.client.scan_iter(match=pattern, count=size, _type=kind))
-        new = (key for key in keys if not (key in known or known.add(key)))  # type: ignore[func-returns-value]
+        named = (key for key in keys if isinstance(key, str))  # an id is text
+        new = (key for key in named if not (key in known or known.add(key)))  # type: ignore[func-returns-value]
         while page := list(islice(new, size)):
             yield [key.removeprefix(self.prefix) for key in page]
 
@@ -102,7 +110,7 @@ class RedisSource:
     def _record(self, row: dict[str, Any]) -> Record:
         text, metadata = row.pop(self.text_field, ""), row
         if self.metadata_field in row:
-            metadata = json.loads(row[self.metadata_field])
+            metadata = loaded(row[self.metadata_field])
         return Record(text, metadata)
 
     def _each(self, command: str, ids: Sequence[str], *options: str) -> list[Any]:
@@ -139,9 +147,12 @@ def _numbers(held: Any, kind: str) -> Any:
     """Return the numbers of a vector: a list in JSON, bytes in a hash."""
     if not isinstance(held, bytes):
         return held
+    if len(held) % np.dtype(DTYPES[kind]).itemsize:
+        return held  # no vector: `read_blocks` names the document
+    numbers = np.frombuffer(held, DTYPES[kind])
     if kind == "BFLOAT16":  # the upper half of a float32
-        return (np.frombuffer(held, "<u2").astype("<u4") << 16).view("<f4")
-    return np.frombuffer(held, DTYPES[kind])
+        return (numbers.astype("<u4") << 16).view("<f4")
+    return numbers
 
 
 def _parsed(held: Any) -> Any:
@@ -157,4 +168,8 @@ def _pairs(found: Any) -> dict[str, Any]:
 
 
 def _text(value: Any) -> Any:
-    return value.decode() if isinstance(value, bytes) else value
+    """Return bytes as text; those of another field of vectors stay bytes."""
+    try:
+        return value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        return value

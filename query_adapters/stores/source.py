@@ -1,12 +1,14 @@
 """The protocol of readable stores, and the two sources that need no package."""
 
 import json
+import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 from numpy.typing import ArrayLike
 
+from query_adapters.errors import UnreadableStoreError
 from query_adapters.typing import Similarity
 
 RawBlock = tuple[Sequence[str], Sequence[Any] | ArrayLike]
@@ -15,6 +17,8 @@ RawBlock = tuple[Sequence[str], Sequence[Any] | ArrayLike]
 Blocks = Iterator[RawBlock] | Sequence[RawBlock]
 """Blocks of (ids, vectors) in place of a store without a reader."""
 
+INTEGER = re.compile("0|-?[1-9][0-9]{0,18}")
+SHOWN = 40  # characters of malformed metadata in an error
 T = TypeVar("T")
 
 
@@ -67,8 +71,27 @@ class RecordSource(Protocol):
 
 
 def loaded(metadata: Any = None) -> dict[str, Any]:
-    """Return metadata that a store keeps as JSON; empty if there are none."""
-    return dict(json.loads(metadata) or {}) if metadata else {}
+    """Return metadata that a store keeps as JSON; empty if there are none.
+
+    Raises:
+        UnreadableStoreError: If they are no JSON, or no object.
+    """
+    try:
+        found = json.loads(metadata or "{}") or {}
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UnreadableStoreError(
+            f"{str(metadata)[:SHOWN]!r}",
+            expected="metadata that are an object of JSON",
+            remedy="write the documents with the framework's store, or mend their metadata",
+        )
+    return found
+
+
+def numbers_among(ids: Iterable[str]) -> list[int]:
+    """Return the ids that are written as integers of 64 bits, as such; others are left out."""
+    return [int(key) for key in ids if INTEGER.fullmatch(key) and -(2**63) <= int(key) < 2**63]
 
 
 def texts_of(records: Mapping[str, Record]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from query_adapters.errors import UnreadableStoreError
-from query_adapters.stores.source import RawBlock, Record, batches, loaded, texts_of
+from query_adapters.stores.source import RawBlock, Record, batches, loaded, numbers_among, texts_of
 from query_adapters.typing import Similarity
 
 DTYPES = {"float": "<f4", "f32": "<f4", "int8": "i1", "i8": "i1"}
@@ -92,7 +92,7 @@ class SQLiteVecSource:
         """Return the ids as the table holds them; those that it cannot hold are left out."""
         if self.id_column != "rowid":
             return list(ids)
-        return [int(key) for key in ids if key.isdecimal() and str(int(key)) == key]
+        return numbers_among(ids)
 
     @cached_property
     def _declared(self) -> tuple[str, str]:

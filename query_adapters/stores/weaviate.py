@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
+from query_adapters.errors import UnreadableStoreError
 from query_adapters.stores.source import RawBlock, Record, batches, texts_of
 from query_adapters.typing import Similarity
 
@@ -74,6 +75,8 @@ class WeaviateSource:
     def _pages(self, size: int, what: dict[str, Any]) -> Iterator[list[Any]]:
         after = None
         while page := self._fetch(limit=size, after=after, **what):
+            if page[-1].uuid == after:  # it would never end
+                raise self._unreadable()
             yield page
             after = page[-1].uuid
 
@@ -86,6 +89,13 @@ class WeaviateSource:
             among = Filter.by_id().contains_any(keys)
             both = among if admits is None else among & admits
             yield self._fetch(filters=both, limit=len(keys), **what)
+
+    def _unreadable(self) -> UnreadableStoreError:
+        return UnreadableStoreError(
+            f"Weaviate collection {self.collection.name!r}, whose server repeats a page",
+            expected="objects after the last one of a page",
+            remedy="pass the vectors as blocks of (ids, vectors)",
+        )
 
     def _fetch(self, **options: Any) -> list[Any]:
         return list(self.collection.query.fetch_objects(**options).objects)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 from urllib.parse import urlsplit
 from uuid import NAMESPACE_OID, uuid5
@@ -13,7 +14,7 @@ import pytest
 from query_adapters.errors import InvalidVectorsError, UnreadableStoreError
 from query_adapters.stores.blocks import read_blocks
 from query_adapters.stores.mongodb import MongoDBSource
-from query_adapters.stores.redis import RedisSource, _numbers
+from query_adapters.stores.redis import RedisSource, _numbers, _pairs, _text
 from query_adapters.stores.weaviate import WeaviateSource
 from query_adapters.testing import Row, VectorSourceSuite
 from query_adapters.testing.rows import DIM, row_of
@@ -243,6 +244,27 @@ def test_bytes_of_each_kind_are_numbers(kind: str, held: bytes) -> None:
     np.testing.assert_array_equal(_numbers(held, kind), [1, -2])
 
 
+@pytest.mark.parametrize("kind", ["BFLOAT16", "FLOAT32", "FLOAT64"])
+def test_bytes_that_are_no_vector_are_left_for_the_error_with_the_id(kind: str) -> None:
+    assert _numbers(b"abc", kind) == b"abc"
+
+
+def test_a_field_of_mongodb_with_several_mappings_states_that_of_its_vectors() -> None:
+    vector = {"type": "knnVector", "dimensions": DIM, "similarity": "dotProduct"}
+    fields = {"embedding": [{"type": "number"}, vector]}
+    index = {"latestDefinition": {"mappings": {"dynamic": True, "fields": fields}}}
+    collection = SimpleNamespace(list_search_indexes=lambda _: [index])
+    assert MongoDBSource(collection=collection, index="vectors").similarity == "dot"
+
+
+def test_bytes_of_another_field_that_are_no_text_stay_bytes() -> None:
+    assert _pairs([b"text", b"one", b"other", b"\xff\xfe"]) == {
+        "text": b"one",
+        "other": b"\xff\xfe",
+    }
+    assert [_text(held) for held in (b"one", b"\xff\xfe")] == ["one", b"\xff\xfe"]
+
+
 class TestWeaviate(VectorSourceSuite):
     """A collection as both frameworks create it: its vectors have no name."""
 
@@ -314,3 +336,12 @@ class TestWeaviateOfNamedVectors(TestWeaviate):
 
     def vector(self, row: Row) -> Any:
         return row.vector and {"title": row.vector}
+
+
+def test_a_server_of_weaviate_that_repeats_a_page_is_refused() -> None:
+    page = [SimpleNamespace(uuid=uuid5(NAMESPACE_OID, "one"), vector={"default": [1.0]})]
+    answer = SimpleNamespace(objects=page)
+    query = SimpleNamespace(fetch_objects=lambda **_: answer)
+    collection = SimpleNamespace(name="Docs", exists=lambda: True, query=query)
+    with pytest.raises(UnreadableStoreError, match="repeats a page"):
+        list(WeaviateSource(collection=collection).read(None, 1))

@@ -158,6 +158,15 @@ def test_a_table_of_bits_is_refused_with_the_ways_out() -> None:
         list(source.read(None, 10))
 
 
+def test_a_row_with_a_negative_number_is_read_and_what_is_no_number_left_out() -> None:
+    connection = sqlite_with_vectors()
+    connection.execute("CREATE VIRTUAL TABLE docs USING vec0(embedding float[2])")
+    connection.execute("INSERT INTO docs(rowid, embedding) VALUES (-5, '[1, 2]')")
+    others = ["5", "-05", "-0", "x", "٣", "9" * 5_000, str(2**63)]
+    ((ids, _),) = SQLiteVecSource(connection, "docs").read(["-5", *others], 10)
+    assert ids == ["-5"]
+
+
 def test_a_table_of_bytes_is_read_as_numbers() -> None:
     connection = sqlite_with_vectors()
     connection.execute("CREATE VIRTUAL TABLE v USING vec0(embedding int8[4])")

@@ -321,6 +321,26 @@ class TestAzureSearch(VectorSourceSuite):
         with pytest.raises(UnreadableStoreError, match=r"filterable.* embedded again"):
             list(source.read(None, 10))
 
+    def test_a_service_that_repeats_a_page_is_refused(
+        self, make_source: MakeSource, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if not self.sortable:
+            pytest.skip("a key that is not sortable is read by skipping")
+        source = make_source(self.rows())
+        monkeypatch.setattr("tests.servers.azure_search.admits", lambda *_: True)
+        with pytest.raises(UnreadableStoreError, match="only keys after the last one"):
+            list(source.read(None, 10))
+
+    @pytest.mark.parametrize("metadata", ["{not JSON", "[1]", "5"])
+    def test_metadata_that_are_no_object_are_named(
+        self, make_source: MakeSource, server: AzureSearchServer, metadata: str
+    ) -> None:
+        source: Any = make_source(self.rows(1))
+        key = self.key_of(0)
+        server.rows[key]["metadata"] = metadata
+        with pytest.raises(UnreadableStoreError, match="an object of JSON"):
+            source.records([key])
+
     def test_a_definition_that_cannot_be_read_now_is_not_taken_for_a_hidden_one(
         self, make_source: MakeSource, server: AzureSearchServer
     ) -> None:
