@@ -42,8 +42,8 @@ class HubRepository:
         """Return the commit that it names now, whose files are downloaded.
 
         Raises:
-            FileNotFoundError: If the Hub cannot be reached, and its cache has no such commit.
-            RegistryError: If the Hub refuses, or has no such repository.
+            RegistryError: If the Hub refuses, or has no such repository, or cannot be reached while
+                its cache has no such commit.
         """
         return self._snapshot(self.revision, is_here=False).name
 
@@ -53,13 +53,20 @@ class HubRepository:
 
     def _snapshot(self, revision: str | None, *, is_here: bool) -> Path:
         from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
 
         patterns = [*NAMES, *(f"{folder}/*" for folder in FOLDERS)]
         uri = f"hf://{self.name}@{revision or 'main'}"
-        with reaching(uri):
-            folder = snapshot_download(
-                self.name, revision=revision, allow_patterns=patterns, local_files_only=is_here
-            )
+        try:
+            with reaching(uri):
+                folder = snapshot_download(
+                    self.name, revision=revision, allow_patterns=patterns, local_files_only=is_here
+                )
+        except LocalEntryNotFoundError as exc:  # a FileNotFoundError, though the Hub may have it
+            raise RegistryError(
+                f"{uri}: expected the Hub to answer, or its cache to hold the files, got neither; "
+                "check the name and the network"
+            ) from exc
         if not Path(folder).is_dir():
             raise RegistryError(f"{uri}: expected a downloaded folder, got none")
         return Path(folder)

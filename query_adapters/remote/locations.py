@@ -71,8 +71,7 @@ def local_folder(location: str | Path) -> Path:
 
     Raises:
         ValueError: If it is a URI that is not complete.
-        FileNotFoundError: If a registry has no such version or alias, or what is wanted of the Hub
-            is not in its cache while it cannot be reached.
+        FileNotFoundError: If a registry has no such version or alias.
         RegistryError: If a registry or the Hub cannot be reached or read.
         AdapterFileError: If a model version in MLflow holds no adapter.
         MissingExtraError: If the extra `registry`, `hub` or `mlflow` is needed and not installed.
