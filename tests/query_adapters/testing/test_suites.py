@@ -237,7 +237,20 @@ class KeepsTheDeleted(Retriever):
         pass
 
 
+class FindsNothing(Retriever):
+    def search(self, question: str) -> Listed:
+        return []
+
+
 KNOWN = "test_known_documents_are_returned_once_best_first"
+
+
+def test_a_retriever_that_finds_nothing_fails_even_if_it_need_not_fill_its_list() -> None:
+    suite = Retrievers()
+    suite.fills = False
+    getattr(suite, KNOWN)(Retriever)
+    with pytest.raises(AssertionError, match="at least one of the questions"):
+        getattr(suite, KNOWN)(FindsNothing)
 
 
 @pytest.mark.parametrize(
