@@ -59,12 +59,14 @@ CLUSTER_TESTS = tests/query_adapters/pipelines tests/query_adapters/deployment/t
 
 # An environment for the packages of Redis and Weaviate, which need an older protobuf and others.
 # Those of LlamaIndex and LangChain for Redis need two versions of redisvl: one after the other.
+# They are imported first, because tests of what cannot be imported are skipped.
 DATABASES = .venv-databases
 DATABASES_TESTS = tests/query_adapters/stores/test_databases.py tests/integrations/test_other_stores.py
 DATABASES_HELD = certifi|grpcio|protobuf
 LANGCHAIN_REDIS = langchain-redis==0.2.6
 LLAMA_INDEX_REDIS = llama-index-vector-stores-redis==0.9.0 redisvl==0.4.1 redis==5.3.1 \
-    coloredlogs==15.0.1 humanfriendly==10.0 ml-dtypes==0.4.1 python-ulid==3.2.1 tabulate==0.9.0
+    coloredlogs==15.0.1 humanfriendly==10.0 ml-dtypes==0.4.1 python-ulid==3.2.1 tabulate==0.9.0 \
+    PyJWT==2.15.1
 
 demo: $(VENV)/.demo
 	$(OFFLINE) $(BIN)/python examples/01_demo.py
@@ -118,9 +120,11 @@ cluster: $(CLUSTER)/.test
 
 databases: $(DATABASES)/.test
 	$(DATABASES)/bin/python -m pip install -q --no-deps $(LANGCHAIN_REDIS)
+	$(DATABASES)/bin/python -c 'import langchain_mongodb, langchain_redis, langchain_weaviate'
 	$(TEST_ENV) $(DATABASES)/bin/python -m pytest -q $(DATABASES_TESTS) -k 'mongodb or redis or weaviate' \
 	    -W 'ignore:.langchain-community:DeprecationWarning'
 	$(DATABASES)/bin/python -m pip install -q --no-deps $(LLAMA_INDEX_REDIS)
+	$(DATABASES)/bin/python -c 'import llama_index.vector_stores.redis'
 	$(TEST_ENV) $(DATABASES)/bin/python -m pytest -q $(DATABASES_TESTS) \
 	    -k 'redis and not langchain' -W 'ignore:.langchain-community:DeprecationWarning'
 	rm -rf $(DATABASES)/.test
