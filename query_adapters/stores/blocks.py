@@ -74,7 +74,7 @@ def _block(name: str, keys: Sequence[str], rows: Sequence[Any] | ArrayLike) -> V
     try:
         with np.errstate(over="ignore"):  # values beyond float32 become infinite and are refused
             block: Vectors = np.ascontiguousarray(rows, dtype=np.float32)
-    except (TypeError, ValueError):  # a row is missing or has another length
+    except (TypeError, ValueError, OverflowError):  # a row is missing or odd, or a number too large
         raise _odd_row(name, keys, rows) from None
     if block.ndim != 2 or block.shape[0] != len(keys) or block.shape[1] == 0:
         raise InvalidVectorsError(
