@@ -58,11 +58,8 @@ def read_azure_search(store: Any, index: object) -> VectorSource:
         UnreadableStoreError: If the store has an asynchronous client only.
     """
     if store.client is None:
-        raise UnreadableStoreError(
-            f"{type(store).__name__} with an asynchronous client only",
-            expected="an Azure AI Search store with a synchronous client",
-            remedy="pass a SearchClient or SearchIndexClient as `search_or_index_client=`",
-        )
+        remedy = "a SearchClient or SearchIndexClient as `search_or_index_client=`"
+        raise _only_asynchronous(store, "an Azure AI Search store", remedy)
     fields = store._field_mapping
     return AzureSearchSource(
         client=store.client,
@@ -93,7 +90,9 @@ def read_redis(store: Any, index: object) -> VectorSource:
     """
     client = getattr(store, "_redis_client", None)
     if client is None:
-        raise _only_asynchronous(store, "Redis", "`redis_client=` besides `redis_client_async=`")
+        raise _only_asynchronous(
+            store, "a Redis store", "`redis_client=` besides `redis_client_async=`"
+        )
     about = store._index.schema.index
     return RedisSource(
         client=client,
@@ -111,7 +110,9 @@ def read_weaviate(store: Any, index: object) -> VectorSource:
         UnreadableStoreError: If the store has an asynchronous client only.
     """
     if store._client is None:
-        raise _only_asynchronous(store, "Weaviate", "a WeaviateClient as `weaviate_client=`")
+        raise _only_asynchronous(
+            store, "a Weaviate store", "a WeaviateClient as `weaviate_client=`"
+        )
     collection = store._client.collections.get(store.index_name)
     return WeaviateSource(collection=collection, text_key=store.text_key)
 
@@ -119,6 +120,6 @@ def read_weaviate(store: Any, index: object) -> VectorSource:
 def _only_asynchronous(store: Any, name: str, remedy: str) -> UnreadableStoreError:
     return UnreadableStoreError(
         f"{type(store).__name__} with an asynchronous client only",
-        expected=f"a {name} store with a synchronous client",
+        expected=f"{name} with a synchronous client",
         remedy=f"pass {remedy}",
     )

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -82,11 +82,9 @@ class RedisSource:
         """Yield ids; a scan may return a key twice."""
         pattern = GLOB.sub(lambda found: f"\\{found[0]}", self.prefix) + "*"
         kind = "ReJSON-RL" if self.is_json else "HASH"
-        known: set[str] = set()
         keys = map(_text, self.client.scan_iter(match=pattern, count=size, _type=kind))
-        named = (key for key in keys if isinstance(key, str))  # an id is text
-        new = (key for key in named if not (key in known or known.add(key)))  # type: ignore[func-returns-value]
-        while page := list(islice(new, size)):
+        once = _each_once(key for key in keys if isinstance(key, str))  # an id is text
+        while page := list(islice(once, size)):
             yield [key.removeprefix(self.prefix) for key in page]
 
     def _vectors(self, ids: Sequence[str]) -> list[Any]:
@@ -141,6 +139,14 @@ class RedisSource:
         attributes = [_pairs(found) for found in self._info().get("attributes", ())]
         named = (a for a in attributes if _text(a.get("attribute")) == self.vector_field)
         return {key: _text(value) for key, value in next(named, {}).items()}
+
+
+def _each_once(keys: Iterable[str]) -> Iterator[str]:
+    known: set[str] = set()
+    for key in keys:
+        if key not in known:
+            known.add(key)
+            yield key
 
 
 def _numbers(held: Any, kind: str) -> Any:

@@ -29,13 +29,8 @@ class UnitSpans:
     firsts: Rows
     ends: Rows
 
-    def exclude(self, scores: Vectors) -> None:
-        """Set the scores of these columns to -inf, in place."""
-        for query, first, end in zip(self.queries, self.firsts, self.ends, strict=True):
-            scores[query, first:end] = -np.inf
-
     def places(self) -> tuple[Rows, Rows]:
-        """Return rows and columns of the scores that `exclude` sets."""
+        """Return the row and the column of each score of these vectors."""
         sizes = self.ends - self.firsts
         before = np.repeat(np.cumsum(sizes) - sizes, sizes)
         columns = np.repeat(self.firsts, sizes) + np.arange(sizes.sum()) - before
@@ -126,10 +121,7 @@ class Positives:
 
     def exclude(self, scores: Vectors) -> None:
         """Set the scores of all vectors of relevant documents to -inf, in place."""
-        if self.spans is None:
-            scores[self.queries, self.columns] = -np.inf
-        else:
-            self.spans.exclude(scores)
+        scores[self.excluded()] = -np.inf
 
     def excluded(self) -> tuple[Rows, Rows]:
         """Return rows and columns of the scores that `exclude` sets to -inf."""
